@@ -1,0 +1,151 @@
+//! The one user-facing error: what failed and with which value, where, and what to do about it.
+//!
+//! An error is made where the failure is understood, passed up with `?`, and shown exactly once: by the command line on
+//! standard error, or by the window as a notice.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What sort of failure an [`Error`] is, for callers that react differently to some of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Something the user gave (a file, a folder, a setting) cannot be used as it is.
+    Input,
+    /// The operating system refused: permissions, a full disk, a vanished file.
+    Io,
+    /// The user asked to stop.
+    Cancelled,
+    /// The work needs an answer first, for example whether to go on without many unreadable pictures.
+    NeedsConfirmation,
+    /// A numeric failure: a loss that is not finite, a tensor of the wrong shape.
+    Numeric,
+    /// A fault of the program.
+    Internal,
+}
+
+/// A failure, in words for the person in front of the screen.
+///
+/// Reads `what failed and with which value: path. What to do.`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    what: String,
+    path: Option<PathBuf>,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// A new error. `what` says what failed and with which value, without a full stop.
+    pub fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into(), path: None, hint: None }
+    }
+
+    /// Something the user gave cannot be used.
+    pub fn input(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Input, what)
+    }
+
+    /// A fault of the program itself.
+    pub fn internal(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, what)
+    }
+
+    /// The operating system refused to `verb` (for example "read", "write", "create") the file or folder at `path`.
+    pub fn io(verb: &str, path: impl AsRef<Path>, source: &std::io::Error) -> Self {
+        use std::io::ErrorKind as K;
+        let hint = match source.kind() {
+            K::PermissionDenied => Some("Check the permissions of this file or folder"),
+            K::NotFound => Some("Check that it exists and that the name is right"),
+            K::StorageFull => Some("Free some disk space, then try again; what was saved before is intact"),
+            _ => None,
+        };
+        let mut e = Self::new(ErrorKind::Io, format!("could not {verb} ({source})")).with_path(path);
+        e.hint = hint.map(str::to_owned);
+        e
+    }
+
+    /// The user asked to stop.
+    pub fn cancelled() -> Self {
+        Self::new(ErrorKind::Cancelled, "stopped on request")
+    }
+
+    /// Names the file or folder concerned.
+    #[must_use]
+    pub fn with_path(mut self, path: impl AsRef<Path>) -> Self {
+        self.path = Some(path.as_ref().to_path_buf());
+        self
+    }
+
+    /// Says what the user can do about it: a sentence without a full stop.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What sort of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What failed and with which value.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The file or folder concerned, if one is.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// What to do about it, if that is known.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Whether the failure is only that the user asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.kind == ErrorKind::Cancelled
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if let Some(path) = &self.path {
+            write!(f, ": {}", path.display())?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, ". {hint}.")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<candle_core::Error> for Error {
+    fn from(e: candle_core::Error) -> Self {
+        Self::new(ErrorKind::Numeric, format!("a tensor operation failed ({e})"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_value_then_path_then_advice() {
+        let e = Error::input("the split 1.4 is not between 0 and 1").with_path("a/b").with_hint("Use 0.2");
+        assert_eq!(e.to_string(), "the split 1.4 is not between 0 and 1: a/b. Use 0.2.");
+    }
+
+    #[test]
+    fn a_full_disk_says_what_to_do() {
+        let e = Error::io("write", "x", &std::io::Error::from(std::io::ErrorKind::StorageFull));
+        assert!(e.hint().unwrap().contains("Free some disk space"), "{e}");
+    }
+}

@@ -1,0 +1,10 @@
+//! Headstart: transfer learning on your own pictures.
+//!
+//! Imports point one way: `ui, cli → session → {engine, export} → {backbones, data} → {nn, config} → error`.
+//! `tests/architecture.rs` fails on any other direction. Tensors are channels-last, `[N, H, W, C]` f32, everywhere inside;
+//! file formats convert at the border.
+
+pub mod config;
+pub mod error;
+
+pub use error::{Error, ErrorKind, Result};
