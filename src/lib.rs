@@ -6,5 +6,6 @@
 
 pub mod config;
 pub mod error;
+pub mod nn;
 
 pub use error::{Error, ErrorKind, Result};

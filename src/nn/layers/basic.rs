@@ -1,0 +1,98 @@
+//! Layers without much of their own: linear, dropout, pooling, flattening.
+
+use super::{Forward, Layer};
+use crate::error::{Error, Result};
+use crate::nn::init::{Init, ParamBuilder};
+use crate::nn::ops::{Activation, PoolSpec, dropout, linear, max_pool2d};
+use crate::nn::params::{ParamId, ParamKind};
+use candle_core::Tensor;
+
+/// Fully connected layer with bias, `[N, In]` to `[N, Out]`, and an activation fused behind it.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    /// `[In, Out]`.
+    pub weight: ParamId,
+    /// `[Out]`.
+    pub bias: ParamId,
+    /// Activation at the end.
+    pub act: Activation,
+}
+
+impl Linear {
+    /// Registers `name.weight` and `name.bias` with PyTorch's default values.
+    ///
+    /// # Errors
+    /// If a name is taken.
+    pub fn new(
+        b: &mut ParamBuilder<'_>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        act: Activation,
+    ) -> Result<Self> {
+        let default = Init::TorchDefault { fan_in: inputs };
+        Self::with_init(b, name, (inputs, outputs), act, (default, default))
+    }
+
+    /// The same for widths `(inputs, outputs)` with first values drawn by `init`: weight's and bias's.
+    ///
+    /// # Errors
+    /// If a name is taken.
+    pub fn with_init(
+        b: &mut ParamBuilder<'_>,
+        name: &str,
+        widths: (usize, usize),
+        act: Activation,
+        init: (Init, Init),
+    ) -> Result<Self> {
+        let mut b = b.child(name);
+        Ok(Self {
+            weight: b.add("weight", ParamKind::LinearWeight, &[widths.0, widths.1], init.0)?,
+            bias: b.add("bias", ParamKind::Bias, &[widths.1], init.1)?,
+            act,
+        })
+    }
+}
+
+impl Layer for Linear {
+    fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        linear(x, &f.store.tensor(self.weight), Some(&f.store.tensor(self.bias)), self.act)
+    }
+}
+
+/// Sets a share of values to zero while training, and scales the others up to make good for it (Srivastava et al. 2014).
+#[derive(Debug, Clone, Copy)]
+pub struct Dropout {
+    /// Probability of zero, in `[0, 1)`.
+    pub probability: f64,
+}
+
+impl Layer for Dropout {
+    fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        if !f.train {
+            return Ok(x.clone());
+        }
+        let rng = &mut *f.rng.try_borrow_mut().map_err(|e| Error::internal(format!("dropout ({e})")))?;
+        dropout(x, self.probability, rng)
+    }
+}
+
+/// Maximum over windows.
+#[derive(Debug, Clone, Copy)]
+pub struct MaxPool(pub PoolSpec);
+
+impl Layer for MaxPool {
+    fn forward(&self, _: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        max_pool2d(x, self.0)
+    }
+}
+
+/// All positions as one vector, in PyTorch's order: `[N, H, W, C]` to `[N, C * H * W]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Flatten;
+
+impl Layer for Flatten {
+    fn forward(&self, _: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        Ok(x.permute((0, 3, 1, 2))?.contiguous()?.flatten_from(1)?)
+    }
+}

@@ -1,0 +1,53 @@
+//! Layers: stateless descriptions that read their parameters from a [`ParamStore`](super::params::ParamStore).
+
+mod basic;
+mod conv;
+mod norm;
+
+pub use basic::{Dropout, Flatten, Linear, MaxPool};
+pub use conv::{ConvDef, ConvNormAct};
+pub use norm::BatchNorm;
+
+use super::params::ParamStore;
+use super::rng::Rng;
+use crate::error::Result;
+use candle_core::Tensor;
+use std::cell::RefCell;
+
+/// What a forward pass needs besides its input.
+#[derive(Debug)]
+pub struct Forward<'a> {
+    /// The parameters.
+    pub store: &'a ParamStore,
+    /// Training: dropout is active.
+    pub train: bool,
+    /// Batch normalisation uses batch statistics and updates the running ones. Normalisations whose scale and shift are
+    /// frozen use their running statistics all the same.
+    pub train_batch_norm: bool,
+    /// Randomness of dropout.
+    pub rng: RefCell<Rng>,
+}
+
+impl<'a> Forward<'a> {
+    /// A pass that only evaluates: no dropout, running statistics.
+    pub fn eval(store: &'a ParamStore) -> Self {
+        Self { store, train: false, train_batch_norm: false, rng: RefCell::new(Rng::for_key(0, &[])) }
+    }
+
+    /// A pass of training, with dropout drawn from `rng`.
+    pub fn train(store: &'a ParamStore, train_batch_norm: bool, rng: Rng) -> Self {
+        Self { store, train: true, train_batch_norm, rng: RefCell::new(rng) }
+    }
+}
+
+/// Something with a forward pass over `[N, H, W, C]` (or `[N, C]`).
+pub trait Layer: std::fmt::Debug + Send + Sync {
+    /// Computes the layer's output.
+    ///
+    /// # Errors
+    /// If the input's shape does not fit.
+    fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor>;
+}
+
+#[cfg(test)]
+mod tests;

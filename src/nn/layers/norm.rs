@@ -1,0 +1,90 @@
+//! Batch normalisation as a layer: chooses between the batch's and the running statistics, and keeps the latter.
+
+use super::{Forward, Layer};
+use crate::error::Result;
+use crate::nn::init::{Init, ParamBuilder};
+use crate::nn::ops::{Activation, BatchStats, batch_norm, batch_norm_frozen};
+use crate::nn::params::{ParamId, ParamKind};
+use candle_core::Tensor;
+
+/// Parameters of a batch normalisation, each `[C]`.
+#[derive(Debug, Clone)]
+pub struct BatchNorm {
+    /// Scale.
+    pub gamma: ParamId,
+    /// Shift.
+    pub beta: ParamId,
+    /// Running mean.
+    pub mean: ParamId,
+    /// Running (unbiased) variance.
+    pub var: ParamId,
+    /// Added to the variance, 1e-5 in torchvision.
+    pub eps: f64,
+    /// Share of the new value in a running statistic, 0.1 in torchvision.
+    pub momentum: f64,
+}
+
+impl BatchNorm {
+    /// Registers `name.weight`, `name.bias`, `name.running_mean` and `name.running_var`, with PyTorch's first values, eps and
+    /// momentum.
+    ///
+    /// # Errors
+    /// If a name is taken.
+    pub fn new(b: &mut ParamBuilder<'_>, name: &str, channels: usize) -> Result<Self> {
+        let mut b = b.child(name);
+        let mut add = |name, kind, value| b.add(name, kind, &[channels], Init::Constant(value));
+        Ok(Self {
+            gamma: add("weight", ParamKind::Norm, 1.0)?,
+            beta: add("bias", ParamKind::Norm, 0.0)?,
+            mean: add("running_mean", ParamKind::RunningStat, 0.0)?,
+            var: add("running_var", ParamKind::RunningStat, 1.0)?,
+            eps: 1e-5,
+            momentum: 0.1,
+        })
+    }
+
+    /// Whether a pass uses the batch's statistics: asked for, and this normalisation itself learns.
+    pub fn uses_batch(&self, f: &Forward<'_>) -> bool {
+        f.train_batch_norm && self.learns(f)
+    }
+
+    /// Whether scale or shift is trainable.
+    pub fn learns(&self, f: &Forward<'_>) -> bool {
+        f.store.get(self.gamma).trainable || f.store.get(self.beta).trainable
+    }
+
+    /// Normalises and applies `act`, in one operation.
+    ///
+    /// # Errors
+    /// If the input's shape does not fit.
+    pub fn forward_with(&self, f: &Forward<'_>, x: &Tensor, act: Activation) -> Result<Tensor> {
+        let (gamma, beta) = (f.store.tensor(self.gamma), f.store.tensor(self.beta));
+        if self.uses_batch(f) {
+            let (y, stats) = batch_norm(x, &gamma, &beta, self.eps, act)?;
+            self.update(f, &stats)?;
+            return Ok(y);
+        }
+        let running = (&f.store.tensor(self.mean), &f.store.tensor(self.var));
+        batch_norm_frozen(x, &gamma, &beta, running, self.eps, act)
+    }
+
+    /// `running = (1 - momentum) * running + momentum * new`, the variance unbiased, as PyTorch's.
+    fn update(&self, f: &Forward<'_>, stats: &BatchStats) -> Result<()> {
+        let unbiased = stats.count as f64 / (stats.count as f64 - 1.0);
+        for (id, new, scale) in [(self.mean, &stats.mean, 1.0), (self.var, &stats.var, unbiased)] {
+            let old = f.store.tensor(id).to_vec1::<f32>()?;
+            let mix = |(&old, &new): (&f32, &f32)| {
+                ((1.0 - self.momentum) * f64::from(old) + self.momentum * scale * f64::from(new)) as f32
+            };
+            let mixed: Vec<f32> = old.iter().zip(new).map(mix).collect();
+            f.store.set(id, &Tensor::from_vec(mixed, new.len(), f.store.device())?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Layer for BatchNorm {
+    fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        self.forward_with(f, x, Activation::Identity)
+    }
+}

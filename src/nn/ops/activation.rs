@@ -1,0 +1,217 @@
+//! Elementwise activations.
+
+use super::simd;
+use super::slices::{PARCEL, slice, with_slice};
+use crate::error::Result;
+use candle_core::cpu::erf::erf_f64;
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
+use rayon::prelude::*;
+
+/// An elementwise activation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// x.
+    Identity,
+    /// max(x, 0).
+    Relu,
+    /// min(max(x, 0), 6).
+    Relu6,
+    /// x * relu6(x + 3) / 6.
+    Hardswish,
+    /// x * sigmoid(x).
+    Silu,
+    /// x * Phi(x), the exact (erf) form.
+    Gelu,
+}
+
+/// Evaluates `$body` with `$a` known to the compiler, so that the choice of activation stays outside the loop in `$body`.
+macro_rules! specialised {
+    ($act:expr, $a:ident => $body:expr) => {
+        $crate::nn::ops::activation::specialised!(@ $act, $a, $body, Identity, Relu, Relu6, Hardswish, Silu, Gelu)
+    };
+    (@ $act:expr, $a:ident, $body:expr, $($name:ident),*) => {
+        match $act {
+            $($crate::nn::ops::Activation::$name => {
+                let $a = $crate::nn::ops::Activation::$name;
+                $body
+            })*
+        }
+    };
+}
+pub(crate) use specialised;
+
+impl Activation {
+    /// Applies the activation; differentiable, any shape.
+    ///
+    /// # Errors
+    /// If `x` is not f32.
+    pub fn apply(self, x: &Tensor) -> Result<Tensor> {
+        if self == Self::Identity {
+            return Ok(x.clone());
+        }
+        Ok(x.contiguous()?.apply_op1(Op(self))?)
+    }
+
+    /// The activation of one value. Not-a-number stays not-a-number.
+    #[inline(always)]
+    pub(crate) fn value(self, x: f32) -> f32 {
+        match self {
+            Self::Identity => x,
+            Self::Relu => clamp_low(x),
+            Self::Relu6 => relu6(x),
+            Self::Hardswish => x * relu6(x + 3.0) * (1.0 / 6.0),
+            Self::Silu => x * sigmoid(x),
+            Self::Gelu => x * normal_cdf(x),
+        }
+    }
+
+    /// The derivative at input `x`, PyTorch's choice at the kinks.
+    #[inline(always)]
+    pub(crate) fn derivative(self, x: f32) -> f32 {
+        match self {
+            Self::Identity => 1.0,
+            Self::Relu => one_if(x > 0.0),
+            Self::Relu6 => one_if((x > 0.0) & (x < 6.0)),
+            Self::Hardswish => {
+                let inside = x * (1.0 / 3.0) + 0.5;
+                let low = if x <= -3.0 { 0.0 } else { inside };
+                if x >= 3.0 { 1.0 } else { low }
+            }
+            Self::Silu => {
+                let s = sigmoid(x);
+                s * (1.0 + x * (1.0 - s))
+            }
+            Self::Gelu => {
+                let density = std::f32::consts::FRAC_1_SQRT_2 * 0.5 * std::f32::consts::FRAC_2_SQRT_PI;
+                normal_cdf(x) + x * density * exp(-0.5 * x * x)
+            }
+        }
+    }
+
+    /// Whether the derivative can be told from the output alone, so that the input need not be kept or computed again.
+    #[inline(always)]
+    pub(crate) fn known_from_output(self) -> bool {
+        matches!(self, Self::Identity | Self::Relu | Self::Relu6)
+    }
+
+    /// The derivative where the output is `y`; only where [`Self::known_from_output`].
+    #[inline(always)]
+    pub(crate) fn derivative_from_output(self, y: f32) -> f32 {
+        self.derivative(y)
+    }
+}
+
+#[inline(always)]
+fn one_if(condition: bool) -> f32 {
+    if condition { 1.0 } else { 0.0 }
+}
+
+#[inline(always)]
+fn clamp_low(x: f32) -> f32 {
+    // Not `max`, which would turn not-a-number into zero and hide that training has diverged.
+    if x < 0.0 { 0.0 } else { x }
+}
+
+#[inline(always)]
+fn relu6(x: f32) -> f32 {
+    let low = clamp_low(x);
+    if low > 6.0 { 6.0 } else { low }
+}
+
+#[inline(always)]
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+fn normal_cdf(x: f32) -> f32 {
+    (0.5 * (1.0 + erf_f64(f64::from(x) * std::f64::consts::FRAC_1_SQRT_2))) as f32
+}
+
+/// e^x to about 1e-7 relative, in arithmetic that vectorises (Cephes' `expf`: range reduction by ln 2 in two parts, then a
+/// polynomial). Arguments are limited to the range in which the result is a normal number.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to the nearest whole number.
+    let low = if x < -87.0 { -87.0 } else { x };
+    let x = if low > 88.0 { 88.0 } else { low };
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
+    let p = 1.987_569_1e-4;
+    let p = p * r + 1.398_199_9e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_5e-1;
+    let p = p * r + 0.5;
+    let y = p * r * r + r + 1.0;
+    let exponent = shifted.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127);
+    y * f32::from_bits(exponent << 23)
+}
+
+struct Op(Activation);
+
+impl CustomOp1 for Op {
+    fn name(&self) -> &'static str {
+        "activation"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let x = slice(storage, layout, self.name())?;
+        let mut y = vec![0f32; x.len()];
+        y.par_chunks_mut(PARCEL).zip(x.par_chunks(PARCEL)).for_each(|(y, x)| {
+            specialised!(self.0, a => simd::vectorised(
+                #[inline(always)]
+                || y.iter_mut().zip(x).for_each(|(y, &x)| *y = a.value(x))
+            ));
+        });
+        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    }
+
+    fn bwd(&self, arg: &Tensor, res: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        if !arg.track_op() {
+            return Ok(None);
+        }
+        // Reading the output spares the input where that is enough: it is often still in the cache.
+        let seen = if self.0.known_from_output() { res } else { arg };
+        let grad = grad.contiguous()?;
+        let dx = with_slice(seen, self.name(), |x| {
+            with_slice(&grad, self.name(), |g| {
+                let mut dx = vec![0f32; x.len()];
+                let parcels = dx.par_chunks_mut(PARCEL).zip(x.par_chunks(PARCEL)).zip(g.par_chunks(PARCEL));
+                parcels.for_each(|((dx, x), g)| {
+                    specialised!(self.0, a => simd::vectorised(
+                        #[inline(always)]
+                        || dx.iter_mut().zip(x).zip(g).for_each(|((d, &x), &g)| *d = g * a.derivative(x))
+                    ));
+                });
+                Ok(dx)
+            })
+        })?;
+        Ok(Some(Tensor::from_vec(dx, arg.shape(), arg.device())?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_accurate_over_its_range() {
+        for i in -86_000..=87_000 {
+            let x = i as f32 * 1e-3;
+            let exact = f64::from(x).exp();
+            assert!((f64::from(exp(x)) / exact - 1.0).abs() < 3e-7, "{x}");
+        }
+        assert!(exp(f32::NAN).is_nan());
+        assert!(exp(-1000.0) < 1e-37 && exp(1000.0) > 1e38);
+    }
+
+    #[test]
+    fn divergence_is_not_hidden() {
+        for a in
+            [Activation::Relu, Activation::Relu6, Activation::Hardswish, Activation::Silu, Activation::Gelu]
+        {
+            assert!(a.value(f32::NAN).is_nan(), "{a:?}");
+        }
+    }
+}

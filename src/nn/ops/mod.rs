@@ -1,0 +1,20 @@
+//! Differentiable operations that candle lacks or has too slow, as candle `CustomOp`s over channels-last f32 tensors.
+
+pub mod activation;
+pub mod conv;
+mod cpu;
+pub mod dropout;
+mod gemm;
+pub mod linear;
+pub mod norm;
+mod parallel;
+pub mod pool;
+pub(crate) mod simd;
+pub(crate) mod slices;
+
+pub use activation::Activation;
+pub use conv::{Conv2dSpec, conv2d};
+pub use dropout::dropout;
+pub use linear::linear;
+pub use norm::{BatchStats, batch_norm, batch_norm_frozen};
+pub use pool::{PoolSpec, avg_pool2d, global_avg_pool, global_max_pool, max_pool2d};

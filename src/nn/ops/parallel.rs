@@ -1,0 +1,97 @@
+//! Helpers for splitting work over rayon's current pool. Work is always split by shape, never by the number of threads, so
+//! that results do not depend on it.
+
+use rayon::prelude::*;
+use std::cell::Cell;
+use std::marker::PhantomData;
+
+/// A slice of which parallel tasks write separate parts that do not lie in one piece each.
+pub(crate) struct Shared<'a> {
+    ptr: *mut f32,
+    len: usize,
+    borrow: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: the slice is only reached through `part`, whose callers promise not to overlap.
+unsafe impl Send for Shared<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Shared<'_> {}
+
+impl<'a> Shared<'a> {
+    /// Borrows `data` until the value is gone.
+    pub(crate) fn new(data: &'a mut [f32]) -> Self {
+        Self { ptr: data.as_mut_ptr(), len: data.len(), borrow: PhantomData }
+    }
+
+    /// `len` values from `at` on; bounds are checked.
+    ///
+    /// # Safety
+    /// No two parts that overlap may be alive at the same time.
+    #[allow(clippy::mut_from_ref, reason = "the caller promises that parts do not overlap")]
+    pub(crate) unsafe fn part(&self, at: usize, len: usize) -> &mut [f32] {
+        assert!(at <= self.len && len <= self.len - at, "part {at}+{len} of {}", self.len);
+        // SAFETY: inside the borrowed slice, and alone by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.ptr.add(at), len) }
+    }
+}
+
+/// Calls `body` with `len` values of scratch memory that the thread keeps for the next call; their contents are arbitrary.
+pub(crate) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
+    thread_local! {
+        static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    }
+    // Taken out, not borrowed: a nested call simply finds none and makes its own.
+    let mut buffer = SCRATCH.take();
+    if buffer.len() < len {
+        buffer.resize(len, 0.0);
+    }
+    let result = body(&mut buffer[..len]);
+    SCRATCH.set(buffer);
+    result
+}
+
+/// Splits `total` items into about `parts` tasks of equal size, each a multiple of `unit` and at most `most` (if that is
+/// positive): the size of one task.
+pub(crate) fn task_size(total: usize, parts: usize, unit: usize, most: usize) -> usize {
+    let even = total.div_ceil(parts.max(1)).next_multiple_of(unit);
+    even.min(most.next_multiple_of(unit)).max(unit)
+}
+
+/// Adds the consecutive parts of `len` values each to one, in their order.
+pub(crate) fn add_parts(mut parts: Vec<f32>, len: usize) -> Vec<f32> {
+    if parts.len() > len {
+        let (sum, rest) = parts.split_at_mut(len);
+        const CHUNK: usize = 4096;
+        sum.par_chunks_mut(CHUNK).enumerate().for_each(|(i, sum)| {
+            for part in rest.chunks_exact(len) {
+                let from = &part[i * CHUNK..i * CHUNK + sum.len()];
+                sum.iter_mut().zip(from).for_each(|(s, v)| *s += v);
+            }
+        });
+        parts.truncate(len);
+        parts.shrink_to_fit();
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_are_multiples_of_their_unit() {
+        assert_eq!(task_size(100, 16, 12, 48), 12);
+        assert_eq!(task_size(10_000, 16, 12, 48), 48);
+        assert_eq!(task_size(1, 16, 12, 5), 12);
+        assert_eq!(task_size(600, 16, 12, 1000), 48);
+    }
+
+    #[test]
+    fn nested_scratch_does_not_alias() {
+        with_scratch(4, |outer| {
+            outer.fill(1.0);
+            with_scratch(4, |inner| inner.fill(2.0));
+            assert_eq!(outer, [1.0; 4]);
+        });
+    }
+}

@@ -1,0 +1,131 @@
+//! Convolution and pooling against PyTorch; `fixtures/ops_golden.py` made the expected values.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed test should stop where it fails"
+)]
+
+use candle_core::{Device, Tensor, Var};
+use headstart::nn::ops::{
+    Activation, Conv2dSpec, PoolSpec, avg_pool2d, conv2d, global_avg_pool, global_max_pool, max_pool2d,
+};
+use serde_json::Value;
+
+fn golden() -> Value {
+    serde_json::from_str(include_str!("fixtures/ops_golden.json")).unwrap()
+}
+
+fn wave(shape: &[usize], pace: f64) -> Tensor {
+    let values: Vec<f32> =
+        (0..shape.iter().product()).map(|i: usize| ((i + 1) as f64 * pace).sin() as f32).collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+fn size(case: &Value, key: &str) -> usize {
+    usize::try_from(case[key].as_u64().unwrap_or_else(|| panic!("{key} of {case}"))).unwrap()
+}
+
+fn sizes(value: &Value) -> Vec<usize> {
+    value.as_array().unwrap().iter().map(|v| usize::try_from(v.as_u64().unwrap()).unwrap()).collect()
+}
+
+fn assert_digest(what: &str, got: &Tensor, want: &Value) {
+    assert_eq!(got.dims(), sizes(&want["shape"]), "{what}");
+    let got: Vec<f64> =
+        got.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect();
+    let want_values: Vec<f64> =
+        want["values"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    let scale = got.iter().fold(1.0f64, |m, v| m.max(v.abs()));
+    let picked: Vec<f64> = got.iter().copied().step_by(size(want, "step")).collect();
+    assert_eq!(picked.len(), want_values.len(), "{what}");
+    for (i, (g, w)) in picked.iter().zip(&want_values).enumerate() {
+        assert!((g - w).abs() < 1e-5 * scale, "{what} value {i}: {g}, PyTorch {w}");
+    }
+    let (sum, squares) = (got.iter().sum::<f64>(), got.iter().map(|v| v * v).sum::<f64>());
+    let (want_sum, want_squares) = (want["sum"].as_f64().unwrap(), want["squares"].as_f64().unwrap());
+    let slack = 1e-6 * scale * got.len() as f64;
+    assert!((sum - want_sum).abs() < slack, "{what} sum: {sum}, PyTorch {want_sum}");
+    assert!(
+        (squares - want_squares).abs() < 1e-5 * (1.0 + want_squares),
+        "{what} squares: {squares}, PyTorch {want_squares}"
+    );
+}
+
+fn activation(name: &str) -> Activation {
+    match name {
+        "identity" => Activation::Identity,
+        "relu" => Activation::Relu,
+        "relu6" => Activation::Relu6,
+        "hardswish" => Activation::Hardswish,
+        "silu" => Activation::Silu,
+        "gelu" => Activation::Gelu,
+        other => panic!("activation {other}"),
+    }
+}
+
+#[test]
+fn convolution_agrees_with_pytorch() {
+    for case in golden()["conv"].as_array().unwrap() {
+        let x_shape = sizes(&case["x"]);
+        let (groups, cout, kernel) = (size(case, "groups"), size(case, "cout"), sizes(&case["kernel"]));
+        let spec = Conv2dSpec {
+            stride: size(case, "stride"),
+            padding: size(case, "padding"),
+            dilation: size(case, "dilation"),
+            groups,
+        };
+        let label = format!("x {x_shape:?} kernel {kernel:?} {spec:?} {}", case["act"]);
+        let x = Var::from_tensor(&wave(&x_shape, 0.7)).unwrap();
+        let weight =
+            Var::from_tensor(&wave(&[kernel[0], kernel[1], x_shape[3] / groups, cout], 1.3)).unwrap();
+        let bias = Var::from_tensor(&wave(&[cout], 0.4)).unwrap();
+        let with_bias = case["bias"].as_bool().unwrap();
+        let act = activation(case["act"].as_str().unwrap());
+        let y = conv2d(&x, &weight, with_bias.then_some(bias.as_tensor()), spec, act).unwrap();
+        assert_digest(&format!("{label}: result"), &y, &case["y"]);
+        let loss = (&y * wave(y.dims(), 0.9)).unwrap().sum_all().unwrap();
+        let grads = loss.backward().unwrap();
+        for (name, var) in [("x", &x), ("weight", &weight), ("bias", &bias)] {
+            match (grads.get(var), &case["grads"][name]) {
+                (None, Value::Null) => {}
+                (Some(grad), want) if want.is_object() => {
+                    assert_digest(&format!("{label}: gradient of {name}"), grad, want)
+                }
+                (grad, want) => panic!("{label}: gradient of {name} is {grad:?}, PyTorch {want}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn pooling_agrees_with_pytorch() {
+    for case in golden()["pool"].as_array().unwrap() {
+        let x_shape = sizes(&case["x"]);
+        let spec = PoolSpec {
+            kernel: size(case, "kernel"),
+            stride: size(case, "stride"),
+            padding: size(case, "padding"),
+            ceil: case["ceil"].as_bool().unwrap(),
+        };
+        let mut x = wave(&x_shape, 0.7);
+        if case["ties"].as_bool().unwrap() {
+            x = (x * 2.0).unwrap().round().unwrap();
+        }
+        let x = Var::from_tensor(&x).unwrap();
+        let kind = case["kind"].as_str().unwrap();
+        let y = match kind {
+            "max" => max_pool2d(&x, spec),
+            "avg" => avg_pool2d(&x, spec),
+            "global_max" => global_max_pool(&x),
+            "global_avg" => global_avg_pool(&x),
+            other => panic!("pool {other}"),
+        }
+        .unwrap();
+        let label = format!("{kind} x {x_shape:?} {spec:?} ties {}", case["ties"]);
+        assert_digest(&format!("{label}: result"), &y, &case["y"]);
+        let loss = (&y * wave(y.dims(), 0.9)).unwrap().sum_all().unwrap();
+        let grads = loss.backward().unwrap();
+        assert_digest(&format!("{label}: gradient"), grads.get(&x).unwrap(), &case["grad"]);
+    }
+}
