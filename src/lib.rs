@@ -5,6 +5,7 @@
 //! file formats convert at the border.
 
 pub mod config;
+pub mod data;
 pub mod error;
 pub mod nn;
 

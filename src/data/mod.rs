@@ -1,0 +1,21 @@
+//! Pictures: what is in a folder, what is wrong with it, decoding, preparing and augmenting.
+
+pub mod augment;
+pub mod color;
+pub mod decode;
+pub mod preflight;
+pub mod sample;
+pub mod scan;
+pub mod split;
+pub mod transform;
+mod walk;
+
+pub use preflight::{Finding, Preflight, Severity, preflight};
+pub use scan::{Dataset, Layout, Sample, SkipReason, Skipped, scan};
+pub use split::{SavedSplits, Split};
+
+use crate::error::Result;
+
+/// Told `(done, total)` as work advances; an error from it (usually [`Error::cancelled`](crate::Error::cancelled)) stops
+/// the work. Called from several threads.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) -> Result<()> + Sync);

@@ -1,0 +1,159 @@
+//! Looking at every picture once before training: what cannot be decoded is reported and left out.
+
+mod findings;
+
+use super::decode::{decode_bytes, is_animated, read_picture};
+use super::scan::natural;
+use super::{Dataset, Layout, Progress, SkipReason, Skipped, Split};
+use crate::config::DataConfig;
+use crate::error::{Error, Result};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Worth a look.
+    Warning,
+    /// Stops training until it is answered.
+    Error,
+}
+
+/// One thing found, in one line, with the files behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// One plain sentence with the number of files and the reason.
+    pub title: String,
+    /// The files, relative to the data folder.
+    pub files: Vec<String>,
+}
+
+/// The result of looking at every picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preflight {
+    /// The data set without what cannot be decoded (moved to `skipped`).
+    pub dataset: Dataset,
+    /// What was found, most important first.
+    pub findings: Vec<Finding>,
+    /// Share of the pictures that could not be decoded.
+    pub undecodable_frac: f64,
+}
+
+/// Share of undecodable pictures above which training asks first.
+const MANY_UNDECODABLE: f64 = 0.2;
+
+/// Decodes every picture once, all cores busy.
+///
+/// # Errors
+/// If no class is left with pictures, or `progress` stops it. More than a fifth undecodable is not an error here: the
+/// caller asks (`undecodable_frac`).
+pub fn preflight(dataset: Dataset, config: &DataConfig, progress: Progress<'_>) -> Result<Preflight> {
+    let total = dataset.samples.len();
+    let done = AtomicUsize::new(0);
+    let looks: Vec<Look> = (0..total)
+        .into_par_iter()
+        .map(|i| {
+            let look = Look::at(&dataset.path(i), config.max_megapixels);
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, total)?;
+            Ok(look)
+        })
+        .collect::<Result<_>>()?;
+    let bad = looks.iter().filter(|l| l.content.is_err()).count();
+    let mut findings = findings::undecodable(&dataset, &looks);
+    let undecodable_frac = bad as f64 / total.max(1) as f64;
+    if undecodable_frac > MANY_UNDECODABLE {
+        let title = format!("{bad} of {total} pictures cannot be decoded: is this the right folder?");
+        findings.push(Finding { severity: Severity::Error, title, files: Vec::new() });
+    }
+    findings.extend(findings::duplicates(&dataset, &looks));
+    findings.extend(findings::animated(&dataset, &looks));
+    findings.extend(findings::left_out(&dataset.skipped));
+    let dataset = without_undecodable(dataset, looks)?;
+    findings.extend(findings::classes(&dataset));
+    findings.sort_by_key(|f| std::cmp::Reverse(f.severity));
+    Ok(Preflight { dataset, findings, undecodable_frac })
+}
+
+/// What one look at a picture showed.
+pub(super) struct Look {
+    /// SHA-256 of the file, or why it cannot be decoded.
+    pub(super) content: Result<[u8; 32], String>,
+    /// It has more than one frame.
+    pub(super) animated: bool,
+}
+
+impl Look {
+    fn at(path: &Path, max_megapixels: f64) -> Self {
+        let decoded = read_picture(path, max_megapixels)
+            .and_then(|bytes| decode_bytes(&bytes, max_megapixels).map(|_| bytes));
+        match decoded {
+            Ok(bytes) => Self { content: Ok(Sha256::digest(&bytes).into()), animated: is_animated(&bytes) },
+            Err(e) => Self { content: Err(e.what().to_owned()), animated: false },
+        }
+    }
+}
+
+/// Moves what cannot be decoded to `skipped`, and drops classes that have no picture left.
+fn without_undecodable(mut dataset: Dataset, looks: Vec<Look>) -> Result<Dataset> {
+    let mut kept = Vec::with_capacity(dataset.samples.len());
+    let mut first_reason = None;
+    for (sample, look) in dataset.samples.into_iter().zip(looks) {
+        match look.content {
+            Ok(_) => kept.push(sample),
+            Err(why) => {
+                first_reason.get_or_insert_with(|| format!("{} {why}", sample.rel));
+                dataset.skipped.push(Skipped { rel: sample.rel, reason: SkipReason::Undecodable(why) });
+            }
+        }
+    }
+    if kept.is_empty() {
+        let why = first_reason.unwrap_or_else(|| "there are none".to_owned());
+        return Err(Error::input(format!("no picture can be decoded (the first: {why})"))
+            .with_path(&dataset.root)
+            .with_hint("Give a folder with JPEG, PNG, WebP, GIF, BMP or TIFF pictures"));
+    }
+    dataset.skipped.sort_by(|a, b| natural(&a.rel, &b.rel));
+    dataset.samples = kept;
+    drop_empty_classes(&mut dataset);
+    if dataset.layout == Layout::ClassFolders {
+        keep_one_to_train(&mut dataset);
+    }
+    dataset.check_classes()?;
+    Ok(dataset)
+}
+
+fn drop_empty_classes(dataset: &mut Dataset) {
+    let mut used = vec![false; dataset.classes.len()];
+    for s in &dataset.samples {
+        used[s.class] = true;
+    }
+    let number: Vec<usize> = used
+        .iter()
+        .scan(0, |next, &u| {
+            let mine = *next;
+            *next += usize::from(u);
+            Some(mine)
+        })
+        .collect();
+    for s in &mut dataset.samples {
+        s.class = number[s.class];
+    }
+    let mut keep = used.into_iter();
+    dataset.classes.retain(|_| keep.next().unwrap_or(true));
+}
+
+/// Where our own split put all decodable pictures of a class into validation, one is moved back.
+fn keep_one_to_train(dataset: &mut Dataset) {
+    let train = dataset.class_counts(Split::Train);
+    for class in (0..train.len()).filter(|&c| train[c] == 0) {
+        if let Some(s) = dataset.samples.iter_mut().find(|s| s.class == class && s.split == Split::Val) {
+            s.split = Split::Train;
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What a look at a data set shows, in plain sentences.
+
+use super::{Finding, Look, Severity};
+use crate::data::{Dataset, Sample, SkipReason, Skipped, Split};
+use std::collections::BTreeMap;
+
+/// Fewer training pictures than this are too few to learn a class from.
+const FEW: usize = 5;
+
+/// The largest class may have this many times the smallest one's training pictures.
+const IMBALANCE: usize = 10;
+
+/// `1 picture`, `2 pictures`.
+fn pictures(n: usize) -> String {
+    if n == 1 { "1 picture".to_owned() } else { format!("{n} pictures") }
+}
+
+fn finding(severity: Severity, title: String, files: Vec<String>) -> Finding {
+    Finding { severity, title, files }
+}
+
+/// One finding for each reason that pictures cannot be decoded.
+pub(super) fn undecodable(dataset: &Dataset, looks: &[Look]) -> Vec<Finding> {
+    let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (sample, look) in dataset.samples.iter().zip(looks) {
+        if let Err(why) = &look.content {
+            by_reason.entry(why).or_default().push(sample.rel.clone());
+        }
+    }
+    let one = |(why, files): (&str, Vec<String>)| {
+        let title = format!("{} cannot be used: {why}", pictures(files.len()));
+        finding(Severity::Warning, title, files)
+    };
+    by_reason.into_iter().map(one).collect()
+}
+
+/// Files with the same content: worst where validation repeats training, or two classes share one.
+pub(super) fn duplicates(dataset: &Dataset, looks: &[Look]) -> Vec<Finding> {
+    let mut by_content: BTreeMap<[u8; 32], Vec<&Sample>> = BTreeMap::new();
+    for (sample, look) in dataset.samples.iter().zip(looks) {
+        if let Ok(hash) = look.content {
+            by_content.entry(hash).or_default().push(sample);
+        }
+    }
+    let (mut leaks, mut conflicts, mut repeats) = (Vec::new(), Vec::new(), Vec::new());
+    for group in by_content.values().filter(|g| g.len() > 1) {
+        let list = if group.iter().any(|s| s.class != group[0].class) {
+            &mut conflicts
+        } else if group.iter().any(|s| s.split != group[0].split) {
+            &mut leaks
+        } else {
+            &mut repeats
+        };
+        list.push(group.iter().map(|s| s.rel.clone()).collect::<Vec<_>>());
+    }
+    let about = |severity, groups: Vec<Vec<String>>, text: &str| {
+        let subject = match groups.len() {
+            0 => return None,
+            1 => "1 picture is".to_owned(),
+            n => format!("{n} pictures are"),
+        };
+        let mut files = groups.concat();
+        files.sort_by(|a, b| crate::data::scan::natural(a, b));
+        Some(finding(severity, format!("{subject} {text}"), files))
+    };
+    let leak =
+        "in training and in validation or test too (exact copies): the score will look better than it is";
+    [
+        about(Severity::Warning, leaks, leak),
+        about(
+            Severity::Warning,
+            conflicts,
+            "in more than one class (exact copies): one of the labels is wrong",
+        ),
+        about(Severity::Info, repeats, "there more than once (exact copies)"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Pictures of which only the first frame is used.
+pub(super) fn animated(dataset: &Dataset, looks: &[Look]) -> Option<Finding> {
+    let pairs = dataset.samples.iter().zip(looks);
+    let files: Vec<String> = pairs.filter(|(_, l)| l.animated).map(|(s, _)| s.rel.clone()).collect();
+    let title = format!("{} animated: only the first frame is used", are(files.len(), "picture"));
+    (!files.is_empty()).then(|| finding(Severity::Info, title, files))
+}
+
+/// `1 file is`, `2 files are`.
+fn are(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun} is") } else { format!("{n} {noun}s are") }
+}
+
+/// Files that the scan left out, one finding for each sort of reason.
+pub(super) fn left_out(skipped: &[Skipped]) -> Vec<Finding> {
+    let mut groups: BTreeMap<(u8, &str), Vec<String>> = BTreeMap::new();
+    for s in skipped {
+        let key = match &s.reason {
+            SkipReason::Unreadable(why) => (0, why.as_str()),
+            SkipReason::BrokenLink => (1, ""),
+            SkipReason::Misplaced => (2, ""),
+            SkipReason::NotAnImage => (3, ""),
+            SkipReason::Hidden => (4, ""),
+            SkipReason::Undecodable(_) => continue,
+        };
+        groups.entry(key).or_default().push(s.rel.clone());
+    }
+    let one = |((kind, why), files): ((u8, &str), Vec<String>)| {
+        let n = files.len();
+        let (severity, title) = match kind {
+            0 => (Severity::Warning, format!("{} left out: {why}", are(n, "item"))),
+            1 => {
+                (Severity::Warning, format!("{} broken, or leads back to a folder above it", are(n, "link")))
+            }
+            2 => (Severity::Warning, format!("{} left out: no class folder holds it", are(n, "file"))),
+            3 => (Severity::Info, format!("{} left out: not a picture", are(n, "file"))),
+            _ => (Severity::Info, format!("{} left out: hidden, or the system's own", are(n, "file"))),
+        };
+        finding(severity, title, files)
+    };
+    groups.into_iter().map(one).collect()
+}
+
+/// Classes that are too few, too small or too different in size.
+pub(super) fn classes(dataset: &Dataset) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut add = |severity, title: String| found.push(finding(severity, title, Vec::new()));
+    let train = dataset.class_counts(Split::Train);
+    let val = dataset.class_counts(Split::Val);
+    let named = |keep: &dyn Fn(usize) -> bool| -> Vec<&str> {
+        (0..train.len()).filter(|&c| keep(c)).map(|c| dataset.classes[c].as_str()).collect()
+    };
+    if let [only] = dataset.classes.as_slice() {
+        add(Severity::Error, format!("there is only one class ({only}): nothing to tell apart"));
+    }
+    if val.iter().all(|&n| n == 0) {
+        add(Severity::Error, "there are no validation pictures: nothing says how good the model is".into());
+    } else {
+        let missing = named(&|c| val[c] == 0);
+        if !missing.is_empty() {
+            add(
+                Severity::Warning,
+                format!("no validation pictures of {}: its score is not known", list(&missing)),
+            );
+        }
+    }
+    let single = named(&|c| train[c] + val[c] == 1);
+    if !single.is_empty() {
+        add(
+            Severity::Warning,
+            format!("only one picture of {}: it can be learned but not judged", list(&single)),
+        );
+    }
+    let few = named(&|c| train[c] < FEW && train[c] + val[c] > 1);
+    if !few.is_empty() {
+        let title = format!("fewer than {FEW} training pictures of {}: add more if you can", list(&few));
+        add(Severity::Warning, title);
+    }
+    let smallest = (0..train.len()).min_by_key(|&c| train[c]);
+    let largest = (0..train.len()).max_by_key(|&c| train[c]);
+    if let (Some(s), Some(l)) = (smallest, largest)
+        && train[l] > IMBALANCE * train[s]
+    {
+        let (big, small) = (&dataset.classes[l], &dataset.classes[s]);
+        let (n, m) = (train[l], train[s]);
+        let advice = "consider balancing the classes (train.balance_classes)";
+        add(Severity::Warning, format!("{big} has {n} training pictures and {small} has {m}: {advice}"));
+    }
+    found
+}
+
+/// A few names, then how many more.
+fn list(names: &[&str]) -> String {
+    const SHOWN: usize = 4;
+    let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
+}

@@ -1,0 +1,231 @@
+//! Finding the pictures and classes in a folder, without decoding anything.
+
+use super::Progress;
+use super::split::{SavedSplits, Split, split_class};
+use super::walk::{Found, Plan, Walk};
+use crate::config::DataConfig;
+use crate::error::{Error, Result};
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// How a folder is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// `train/` and `val/` (also `valid`, `validation`), maybe `test/`, each with one folder a class.
+    SplitFolders,
+    /// One folder a class.
+    ClassFolders,
+}
+
+/// One picture and its label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// Path relative to [`Dataset::root`], with `/`.
+    pub rel: String,
+    /// Index into [`Dataset::classes`].
+    pub class: usize,
+    /// Which part it belongs to.
+    pub split: Split,
+}
+
+/// Why a file was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SkipReason {
+    /// Its name begins with a dot, or it is a system's own file (`Thumbs.db`, `desktop.ini`).
+    Hidden,
+    /// Neither its name nor its content is a picture's.
+    NotAnImage,
+    /// It, or the folder it is in, could not be opened; the text says why.
+    Unreadable(String),
+    /// It could not be decoded; the text says why.
+    Undecodable(String),
+    /// A link that points nowhere or back to a folder above it.
+    BrokenLink,
+    /// It lies where no class folder is.
+    Misplaced,
+}
+
+/// A file that was left out, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Path relative to [`Dataset::root`].
+    pub rel: String,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// The labelled pictures of a folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// The folder.
+    pub root: PathBuf,
+    /// How it is laid out.
+    pub layout: Layout,
+    /// Class names in natural order.
+    pub classes: Vec<String>,
+    /// Pictures, sorted by path in natural order.
+    pub samples: Vec<Sample>,
+    /// Files left out.
+    pub skipped: Vec<Skipped>,
+}
+
+impl Dataset {
+    /// Full path of sample `index`.
+    pub fn path(&self, index: usize) -> PathBuf {
+        self.root.join(&self.samples[index].rel)
+    }
+
+    /// Indices of the samples of one split, in order.
+    pub fn indices(&self, split: Split) -> Vec<usize> {
+        (0..self.samples.len()).filter(|&i| self.samples[i].split == split).collect()
+    }
+
+    /// How many pictures of each class a split has.
+    pub fn class_counts(&self, split: Split) -> Vec<usize> {
+        let mut counts = vec![0; self.classes.len()];
+        for s in self.samples.iter().filter(|s| s.split == split) {
+            counts[s.class] += 1;
+        }
+        counts
+    }
+
+    /// Refuses classes that have nothing to learn from.
+    pub(super) fn check_classes(&self) -> Result<()> {
+        let train = self.class_counts(Split::Train);
+        let val = self.class_counts(Split::Val);
+        let Some(class) = (0..train.len()).find(|&c| train[c] == 0 && val[c] > 0) else { return Ok(()) };
+        let name = &self.classes[class];
+        let what = format!("the class \"{name}\" is present only in validation ({} pictures)", val[class]);
+        Err(Error::input(what).with_path(&self.root).with_hint(format!(
+            "Give train/ a folder named \"{name}\" with pictures (capital letters count), or remove it"
+        )))
+    }
+}
+
+/// Reads the folder's structure: layout, classes, pictures by name, splits. Decodes nothing.
+///
+/// `saved` keeps earlier splits; pictures that it does not name are split by `config`'s seed and fraction, each class
+/// separately. A folder with `train/` but no `val/` has its training pictures split so.
+///
+/// `progress` gets the number of files seen so far for both numbers: the total is not known before the end.
+///
+/// # Errors
+/// If the folder cannot be read, holds no class with pictures, or a class is present only in validation.
+pub fn scan(
+    root: &Path,
+    config: &DataConfig,
+    saved: Option<&SavedSplits>,
+    progress: Progress<'_>,
+) -> Result<Dataset> {
+    let meta = std::fs::metadata(root).map_err(|e| Error::io("read the data folder", root, &e))?;
+    if !meta.is_dir() {
+        return Err(Error::input("the data folder is a file, not a folder")
+            .with_path(root)
+            .with_hint(EXPECTED));
+    }
+    let mut walk = Walk::new(root, progress);
+    let top = walk.list_root()?;
+    let plan = Plan::of(&mut walk, top)?;
+    for (dir, part) in plan.class_dirs {
+        walk.class_dir(dir, part)?;
+    }
+    walk.follow_links()?;
+    finish(walk, plan.layout, plan.has_val, config, saved)
+}
+
+/// Groups what was found into classes, splits it, and puts all in order.
+fn finish(
+    walk: Walk<'_>,
+    layout: Layout,
+    has_val: bool,
+    config: &DataConfig,
+    saved: Option<&SavedSplits>,
+) -> Result<Dataset> {
+    let Walk { root, found, mut skipped, class_dirs, .. } = walk;
+    if found.is_empty() {
+        return Err(nothing_found(&root, &skipped, class_dirs.len()));
+    }
+    let filled: HashSet<(&str, Split)> = found.iter().map(|f| (f.class.as_str(), f.split)).collect();
+    for (rel, class, split) in class_dirs {
+        if !filled.contains(&(class.as_str(), split)) && !skipped.iter().any(|s| s.rel == rel) {
+            skipped.push(Skipped { rel, reason: SkipReason::Unreadable("it holds no pictures".into()) });
+        }
+    }
+    // A test folder often holds pictures without labels: a class that is nowhere else says nothing.
+    let (mut found, unlabelled): (Vec<&Found>, Vec<&Found>) = found.iter().partition(|f| {
+        let class = f.class.as_str();
+        filled.contains(&(class, Split::Train)) || filled.contains(&(class, Split::Val))
+    });
+    skipped.extend(unlabelled.iter().map(|f| Skipped { rel: f.rel.clone(), reason: SkipReason::Misplaced }));
+    skipped.sort_by(|a, b| natural(&a.rel, &b.rel));
+    found.sort_by(|a, b| natural(&a.rel, &b.rel));
+
+    let labelled = filled.iter().filter(|(_, split)| *split != Split::Test);
+    let mut classes: Vec<String> = labelled.map(|(class, _)| (*class).to_owned()).collect();
+    classes.sort_by(|a, b| natural(a, b));
+    classes.dedup();
+    let number: HashMap<&str, usize> = classes.iter().enumerate().map(|(i, c)| (c.as_str(), i)).collect();
+    let sample = |f: &&Found| {
+        let class = *number.get(f.class.as_str())?;
+        Some(Sample { rel: f.rel.clone(), class, split: f.split })
+    };
+    let mut samples: Vec<Sample> = found.iter().filter_map(sample).collect();
+    if !has_val {
+        for (class, name) in classes.iter().enumerate() {
+            split_samples(&mut samples, class, name, config, saved);
+        }
+    }
+    let dataset = Dataset { root, layout, classes, samples, skipped };
+    dataset.check_classes()?;
+    Ok(dataset)
+}
+
+fn split_samples(
+    samples: &mut [Sample],
+    class: usize,
+    name: &str,
+    config: &DataConfig,
+    saved: Option<&SavedSplits>,
+) {
+    let members: Vec<usize> = (0..samples.len())
+        .filter(|&i| samples[i].class == class && samples[i].split != Split::Test)
+        .collect();
+    let rels: Vec<&str> = members.iter().map(|&i| samples[i].rel.as_str()).collect();
+    let earlier: Vec<Option<Split>> =
+        rels.iter().map(|rel| saved.and_then(|s| s.splits.get(*rel).copied())).collect();
+    let splits = split_class(name, &rels, config.split_seed, config.val_fraction, &earlier);
+    for (&i, split) in members.iter().zip(splits) {
+        samples[i].split = split;
+    }
+}
+
+/// Natural order (`a2` before `a10`); names that it calls equal are put in order by their bytes.
+pub(super) fn natural(a: &str, b: &str) -> Ordering {
+    natord::compare(a, b).then_with(|| a.cmp(b))
+}
+
+/// What a data folder has to look like.
+pub(super) const EXPECTED: &str = "Give a folder with one sub-folder of pictures for each class, or with train/ and val/ that each hold \
+                        such class folders";
+
+fn nothing_found(root: &Path, skipped: &[Skipped], class_folders: usize) -> Error {
+    let unreadable = skipped.iter().find_map(|s| match &s.reason {
+        SkipReason::Unreadable(why) => Some((&s.rel, why)),
+        _ => None,
+    });
+    let loose = skipped.iter().filter(|s| s.reason == SkipReason::Misplaced).count();
+    let what = if let Some((rel, why)) = unreadable {
+        format!("no class folder with pictures was found, and {rel} could not be read ({why})")
+    } else if loose > 0 {
+        format!("no class folder with pictures was found; {loose} pictures lie outside of class folders")
+    } else if skipped.is_empty() && class_folders == 0 {
+        "the data folder is empty".to_owned()
+    } else {
+        format!(
+            "no pictures were found in {class_folders} folders; {} other files were left out",
+            skipped.len()
+        )
+    };
+    Error::input(what).with_path(root).with_hint(EXPECTED)
+}

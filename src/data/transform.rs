@@ -1,0 +1,160 @@
+//! The evaluation view: torchvision's `Resize → CenterCrop → Normalize`.
+
+use crate::config::{Interpolation, Preprocess};
+use crate::error::{Error, Result};
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::RgbImage;
+use std::cell::RefCell;
+
+/// The evaluation view of a picture, `[crop_px, crop_px, 3]` f32, normalised.
+///
+/// # Errors
+/// If the picture is empty.
+pub fn eval_view(image: &RgbImage, p: &Preprocess) -> Result<Vec<f32>> {
+    Ok(normalize(&eval_picture(image, p)?, p))
+}
+
+/// The evaluation view before normalisation: the 8-bit square that is cut out.
+///
+/// Only what ends up in the square is resized. A square larger than the resized picture is padded with black.
+///
+/// # Errors
+/// If the picture is empty.
+pub fn eval_picture(image: &RgbImage, p: &Preprocess) -> Result<RgbImage> {
+    let (w, h) = resized_dims(image.dimensions(), p.resize_px)?;
+    let x = Axis::center(w, p.crop_px);
+    let y = Axis::center(h, p.crop_px);
+    let scale_x = f64::from(image.width()) / w as f64;
+    let scale_y = f64::from(image.height()) / h as f64;
+    let source = Source {
+        left: x.start as f64 * scale_x,
+        top: y.start as f64 * scale_y,
+        width: x.len as f64 * scale_x,
+        height: y.len as f64 * scale_y,
+    };
+    let inner = resize(image, source, (x.len as u32, y.len as u32), p.interpolation)?;
+    if (x.len, y.len) == (p.crop_px, p.crop_px) {
+        return Ok(inner);
+    }
+    let side = p.crop_px as u32;
+    let mut out = RgbImage::new(side, side);
+    image::imageops::replace(&mut out, &inner, x.pad as i64, y.pad as i64);
+    Ok(out)
+}
+
+/// 8-bit pixels to `(v / 255 - mean) / std`, in the picture's order (rows of RGB).
+pub fn normalize(image: &RgbImage, p: &Preprocess) -> Vec<f32> {
+    let mut out = vec![0.0; image.as_raw().len()];
+    normalize_into(image, p, &mut out);
+    out
+}
+
+/// [`normalize`] into a slice of the picture's length; a longer rest stays as it is.
+pub fn normalize_into(image: &RgbImage, p: &Preprocess, out: &mut [f32]) {
+    let tables: [[f32; 256]; 3] =
+        std::array::from_fn(|c| std::array::from_fn(|v| (v as f32 / 255.0 - p.mean[c]) / p.std[c]));
+    for (o, px) in out.chunks_exact_mut(3).zip(image.as_raw().chunks_exact(3)) {
+        for c in 0..3 {
+            o[c] = tables[c][usize::from(px[c])];
+        }
+    }
+}
+
+/// Width and height after torchvision's `Resize(size)`: the shorter side becomes `size`, the longer one
+/// `int(size * long / short)`.
+///
+/// # Errors
+/// If a side or `size` is 0.
+pub fn resized_dims((w, h): (u32, u32), size: usize) -> Result<(usize, usize)> {
+    if w == 0 || h == 0 || size == 0 {
+        return Err(Error::input(format!("a picture of {w}x{h} pixels cannot be resized to {size}")));
+    }
+    let longer = |long: u32, short: u32| (size as f64 * f64::from(long) / f64::from(short)) as usize;
+    Ok(if w <= h { (size, longer(h, w)) } else { (longer(w, h), size) })
+}
+
+/// One axis of a centre crop.
+struct Axis {
+    /// First kept pixel.
+    start: usize,
+    /// Kept pixels.
+    len: usize,
+    /// Black pixels before them.
+    pad: usize,
+}
+
+impl Axis {
+    /// torchvision's `CenterCrop`: half of the difference, rounded to even; a picture that is too small is padded first.
+    fn center(size: usize, crop: usize) -> Self {
+        if crop > size {
+            return Self { start: 0, len: size, pad: (crop - size) / 2 };
+        }
+        let start = ((size - crop) as f64 / 2.0).round_ties_even() as usize;
+        Self { start, len: crop, pad: 0 }
+    }
+}
+
+/// A part of a picture, in pixels; edges may lie between pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Source {
+    /// Left edge.
+    pub left: f64,
+    /// Upper edge.
+    pub top: f64,
+    /// Width.
+    pub width: f64,
+    /// Height.
+    pub height: f64,
+}
+
+impl Source {
+    /// All of a picture.
+    pub fn whole(image: &RgbImage) -> Self {
+        let (width, height) = (f64::from(image.width()), f64::from(image.height()));
+        Self { left: 0.0, top: 0.0, width, height }
+    }
+}
+
+thread_local! {
+    /// Keeps the buffer between its passes.
+    static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
+}
+
+/// Resizes a part of a picture with Pillow's antialiased filters. Pixels outside of the part, but in the picture, still count
+/// where the filter reaches them.
+///
+/// # Errors
+/// If the picture, the part or the result is empty, or the part reaches outside.
+pub fn resize(
+    image: &RgbImage,
+    from: Source,
+    (width, height): (u32, u32),
+    filter: Interpolation,
+) -> Result<RgbImage> {
+    let failed = |e: &dyn std::fmt::Display| {
+        let (w, h) = image.dimensions();
+        Error::input(format!("a picture of {w}x{h} pixels cannot be resized to {width}x{height} ({e})"))
+    };
+    let source = ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3)
+        .map_err(|e| failed(&e))?;
+    let filter = match filter {
+        Interpolation::Bilinear => FilterType::Bilinear,
+        Interpolation::Bicubic => FilterType::CatmullRom,
+    };
+    // Rounding may put an edge a hair outside.
+    let span = |start: f64, len: f64, size: u32| {
+        let start = start.clamp(0.0, f64::from(size));
+        (start, len.min(f64::from(size) - start))
+    };
+    let (left, w) = span(from.left, from.width, image.width());
+    let (top, h) = span(from.top, from.height, image.height());
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(filter))
+        .crop(left, top, w, h)
+        .use_alpha(false);
+    let mut target = Image::new(width, height, PixelType::U8x3);
+    RESIZER.with_borrow_mut(|r| r.resize(&source, &mut target, &options)).map_err(|e| failed(&e))?;
+    RgbImage::from_raw(width, height, target.into_vec())
+        .ok_or_else(|| Error::internal("a resized picture has the wrong length"))
+}
