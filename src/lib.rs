@@ -4,6 +4,7 @@
 //! `tests/architecture.rs` fails on any other direction. Tensors are channels-last, `[N, H, W, C]` f32, everywhere inside;
 //! file formats convert at the border.
 
+pub mod backbones;
 pub mod config;
 pub mod data;
 pub mod error;

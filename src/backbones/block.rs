@@ -1,0 +1,313 @@
+//! What backbones are made of: descriptions as plain data, and the layers built from them.
+//!
+//! A family only describes its network. The same description gives the names and shapes that a weight file must have, the
+//! size of a feature map, and the layers themselves, so that these cannot disagree.
+
+use crate::error::Result;
+use crate::nn::init::{Init, ParamBuilder};
+use crate::nn::layers::{ConvDef, ConvNormAct, Dropout, Flatten, Forward, Layer, Linear, MaxPool};
+use crate::nn::ops::{Activation, PoolSpec};
+use crate::nn::params::ParamKind;
+use candle_core::{Device, Tensor};
+
+/// A parameter that a network has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ParamDesc {
+    pub(super) name: String,
+    pub(super) kind: ParamKind,
+    /// Shape in a weight file (PyTorch's).
+    pub(super) disk_shape: Vec<usize>,
+}
+
+/// A convolution with what follows it.
+#[derive(Debug, Clone)]
+pub(super) struct ConvDesc {
+    name: String,
+    norm: Option<String>,
+    bias: bool,
+    channels: (usize, usize),
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    groups: usize,
+    act: Activation,
+    init: Init,
+}
+
+impl ConvDesc {
+    /// A convolution of stride 1 that keeps the size, without bias, with a batch normalisation and `act`.
+    pub(super) fn normed(
+        name: impl Into<String>,
+        norm: impl Into<String>,
+        channels: (usize, usize),
+        kernel: usize,
+        act: Activation,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            norm: Some(norm.into()),
+            bias: false,
+            channels,
+            kernel,
+            stride: 1,
+            padding: kernel / 2,
+            groups: 1,
+            act,
+            init: Init::KaimingNormalFanOut,
+        }
+    }
+
+    /// A convolution of stride 1 that keeps the size, with a bias and relu.
+    pub(super) fn biased(name: impl Into<String>, channels: (usize, usize), kernel: usize) -> Self {
+        let normed = Self::normed(name, "", channels, kernel, Activation::Relu);
+        Self { norm: None, bias: true, ..normed }
+    }
+
+    pub(super) fn with_norm(self, norm: String) -> Self {
+        Self { norm: Some(norm), ..self }
+    }
+
+    pub(super) fn stride(self, stride: usize) -> Self {
+        Self { stride, ..self }
+    }
+
+    pub(super) fn padding(self, padding: usize) -> Self {
+        Self { padding, ..self }
+    }
+
+    pub(super) fn depthwise(self) -> Self {
+        Self { groups: self.channels.0, ..self }
+    }
+
+    pub(super) fn init(self, init: Init) -> Self {
+        Self { init, ..self }
+    }
+
+    fn params(&self, out: &mut Vec<ParamDesc>) {
+        let (cin, cout) = self.channels;
+        let mut add = |name: String, kind, disk_shape| out.push(ParamDesc { name, kind, disk_shape });
+        let shape = vec![cout, cin / self.groups, self.kernel, self.kernel];
+        add(format!("{}.weight", self.name), ParamKind::ConvWeight, shape);
+        if self.bias {
+            add(format!("{}.bias", self.name), ParamKind::Bias, vec![cout]);
+        }
+        if let Some(norm) = &self.norm {
+            add(format!("{norm}.weight"), ParamKind::Norm, vec![cout]);
+            add(format!("{norm}.bias"), ParamKind::Norm, vec![cout]);
+            add(format!("{norm}.running_mean"), ParamKind::RunningStat, vec![cout]);
+            add(format!("{norm}.running_var"), ParamKind::RunningStat, vec![cout]);
+        }
+    }
+
+    fn side_after(&self, side: usize) -> usize {
+        (side + 2 * self.padding).saturating_sub(self.kernel) / self.stride + 1
+    }
+
+    fn build(&self, b: &mut ParamBuilder<'_>) -> Result<ConvNormAct> {
+        let def = ConvDef::new(&self.name, self.channels.0, self.channels.1, self.kernel)
+            .stride(self.stride)
+            .padding(self.padding)
+            .groups(self.groups)
+            .act(self.act)
+            .init(self.init);
+        let def = if self.bias { def.bias() } else { def };
+        let def = self.norm.iter().fold(def, |def, norm| def.norm(norm));
+        ConvNormAct::new(b, def)
+    }
+}
+
+/// A fully connected layer.
+#[derive(Debug, Clone)]
+pub(super) struct LinearDesc {
+    pub(super) name: String,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) act: Activation,
+}
+
+impl LinearDesc {
+    fn params(&self, out: &mut Vec<ParamDesc>) {
+        let mut add = |leaf, kind, disk_shape| {
+            out.push(ParamDesc { name: format!("{}.{leaf}", self.name), kind, disk_shape });
+        };
+        add("weight", ParamKind::LinearWeight, vec![self.outputs, self.inputs]);
+        add("bias", ParamKind::Bias, vec![self.outputs]);
+    }
+
+    pub(super) fn build(&self, b: &mut ParamBuilder<'_>) -> Result<Linear> {
+        Linear::new(b, &self.name, self.inputs, self.outputs, self.act)
+    }
+}
+
+/// A piece of a stage.
+#[derive(Debug, Clone)]
+pub(super) enum BlockDesc {
+    Conv(ConvDesc),
+    MaxPool(PoolSpec),
+    /// `act(shortcut(x) + body(x))`; without a shortcut, x itself is added.
+    Residual {
+        body: Vec<ConvDesc>,
+        shortcut: Option<Box<ConvDesc>>,
+        act: Activation,
+    },
+    /// Squeezenet's: two convolutions of the squeezed map, side by side.
+    Fire {
+        squeeze: Box<ConvDesc>,
+        narrow: Box<ConvDesc>,
+        wide: Box<ConvDesc>,
+    },
+    /// VGG's hidden layers on the map brought to `side` x `side`, read channel by channel; gives a map of one position.
+    Hidden {
+        side: usize,
+        layers: Vec<LinearDesc>,
+        dropout: f64,
+    },
+}
+
+/// A stage of a backbone.
+#[derive(Debug, Clone)]
+pub(super) struct StageDesc {
+    pub(super) blocks: Vec<BlockDesc>,
+    /// Channels of its output.
+    pub(super) channels: usize,
+}
+
+impl StageDesc {
+    pub(super) fn params(&self) -> Vec<ParamDesc> {
+        let mut out = Vec::new();
+        for block in &self.blocks {
+            match block {
+                BlockDesc::Conv(conv) => conv.params(&mut out),
+                BlockDesc::MaxPool(_) => {}
+                BlockDesc::Residual { body, shortcut, .. } => {
+                    body.iter().chain(shortcut.as_deref()).for_each(|conv| conv.params(&mut out));
+                }
+                BlockDesc::Fire { squeeze, narrow, wide } => {
+                    [squeeze, narrow, wide].into_iter().for_each(|conv| conv.params(&mut out));
+                }
+                BlockDesc::Hidden { layers, .. } => layers.iter().for_each(|layer| layer.params(&mut out)),
+            }
+        }
+        out
+    }
+
+    /// Side in pixels of the output for a square input of `side` pixels.
+    pub(super) fn side_after(&self, side: usize) -> usize {
+        self.blocks.iter().fold(side, |side, block| match block {
+            BlockDesc::Conv(conv) => conv.side_after(side),
+            BlockDesc::MaxPool(spec) => pooled_side(*spec, side),
+            BlockDesc::Residual { body, .. } => body.iter().fold(side, |side, conv| conv.side_after(side)),
+            BlockDesc::Fire { squeeze, .. } => squeeze.side_after(side),
+            BlockDesc::Hidden { .. } => 1,
+        })
+    }
+
+    /// Registers the stage's parameters with fresh values and gives its layers.
+    pub(super) fn build(&self, b: &mut ParamBuilder<'_>) -> Result<Vec<Box<dyn Layer>>> {
+        self.blocks.iter().map(|block| build_block(block, b)).collect()
+    }
+}
+
+fn pooled_side(spec: PoolSpec, side: usize) -> usize {
+    let span = (side + 2 * spec.padding).saturating_sub(spec.kernel);
+    let steps = if spec.ceil { span.div_ceil(spec.stride) } else { span / spec.stride };
+    // PyTorch drops a last window that would begin beyond the picture.
+    if spec.ceil && steps * spec.stride >= side + spec.padding { steps } else { steps + 1 }
+}
+
+fn build_block(block: &BlockDesc, b: &mut ParamBuilder<'_>) -> Result<Box<dyn Layer>> {
+    Ok(match block {
+        BlockDesc::Conv(conv) => Box::new(conv.build(b)?),
+        BlockDesc::MaxPool(spec) => Box::new(MaxPool(*spec)),
+        BlockDesc::Residual { body, shortcut, act } => Box::new(Residual {
+            body: body.iter().map(|conv| conv.build(b)).collect::<Result<_>>()?,
+            shortcut: shortcut.as_ref().map(|conv| conv.build(b)).transpose()?,
+            act: *act,
+        }),
+        BlockDesc::Fire { squeeze, narrow, wide } => {
+            Box::new(Fire { squeeze: squeeze.build(b)?, narrow: narrow.build(b)?, wide: wide.build(b)? })
+        }
+        BlockDesc::Hidden { side, layers, dropout } => Box::new(Hidden {
+            side: *side,
+            layers: layers.iter().map(|layer| layer.build(b)).collect::<Result<_>>()?,
+            dropout: Dropout { probability: *dropout },
+        }),
+    })
+}
+
+#[derive(Debug)]
+struct Residual {
+    body: Vec<ConvNormAct>,
+    shortcut: Option<ConvNormAct>,
+    act: Activation,
+}
+
+impl Layer for Residual {
+    fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        let mut y = x.clone();
+        for conv in &self.body {
+            y = conv.forward(f, &y)?;
+        }
+        let x = match &self.shortcut {
+            Some(conv) => conv.forward(f, x)?,
+            None => x.clone(),
+        };
+        self.act.apply(&(x + y)?)
+    }
+}
+
+#[derive(Debug)]
+struct Fire {
+    squeeze: ConvNormAct,
+    narrow: ConvNormAct,
+    wide: ConvNormAct,
+}
+
+impl Layer for Fire {
+    fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        let x = self.squeeze.forward(f, x)?;
+        let halves = [self.narrow.forward(f, &x)?, self.wide.forward(f, &x)?];
+        Ok(Tensor::cat(&halves, 3)?)
+    }
+}
+
+#[derive(Debug)]
+struct Hidden {
+    side: usize,
+    layers: Vec<Linear>,
+    dropout: Dropout,
+}
+
+impl Layer for Hidden {
+    fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        let mut y = Flatten.forward(f, &adaptive_avg_pool(x, self.side)?)?;
+        for layer in &self.layers {
+            y = self.dropout.forward(f, &layer.forward(f, &y)?)?;
+        }
+        Ok(y.unsqueeze(1)?.unsqueeze(1)?)
+    }
+}
+
+/// PyTorch's `AdaptiveAvgPool2d(side)` on `[N, H, W, C]`: output i is the mean of rows `i * H / side` to
+/// `ceil((i + 1) * H / side)`, and so along the width.
+fn adaptive_avg_pool(x: &Tensor, side: usize) -> Result<Tensor> {
+    let (n, h, w, c) = x.dims4()?;
+    if (h, w) == (side, side) {
+        return Ok(x.clone());
+    }
+    let rows = pooling_matrix(h, side, x.device())?;
+    let x = rows.broadcast_matmul(&x.reshape((n, h, w * c))?)?;
+    let columns = pooling_matrix(w, side, x.device())?;
+    let x = columns.broadcast_matmul(&x.reshape((n * side, w, c))?)?;
+    Ok(x.reshape((n, side, side, c))?)
+}
+
+fn pooling_matrix(from: usize, to: usize, device: &Device) -> Result<Tensor> {
+    let mut values = vec![0f32; to * from];
+    for (i, row) in values.chunks_exact_mut(from).enumerate() {
+        let window = i * from / to..((i + 1) * from).div_ceil(to);
+        let share = 1.0 / window.len() as f32;
+        row[window].fill(share);
+    }
+    Ok(Tensor::from_vec(values, (1, to, from), device)?)
+}

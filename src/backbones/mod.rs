@@ -1,0 +1,16 @@
+//! Pretrained networks: what is registered, how each is built, and how weights are read into them.
+
+mod block;
+pub mod head;
+mod mobilenet_v2;
+pub mod network;
+mod resnet;
+mod small_cnn;
+pub mod spec;
+mod squeezenet;
+mod vgg;
+pub mod weights;
+
+pub use network::Network;
+pub use spec::{BackboneSpec, WeightSource, find, registry};
+pub use weights::{LoadReport, StateDict};

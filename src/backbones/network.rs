@@ -1,0 +1,239 @@
+//! A backbone, cut into stages, with a head on top.
+
+use super::block::{LinearDesc, StageDesc};
+use super::head::{self, Head};
+use super::spec::{Arch, HIDDEN_STAGE};
+use super::{BackboneSpec, squeezenet};
+use crate::config::{HeadConfig, Pooling};
+use crate::error::{Error, Result};
+use crate::nn::init::ParamBuilder;
+use crate::nn::layers::{Forward, Layer};
+use crate::nn::ops::Activation;
+use crate::nn::params::{ParamId, ParamStore};
+use candle_core::{Device, Tensor};
+
+/// Classes of the published heads: ImageNet's.
+const IMAGENET_CLASSES: usize = 1000;
+
+/// A network that can be run stage by stage. Activations are `[N, H, W, C]`.
+///
+/// "Boundary" b is the point before stage b: boundary 0 is the input, boundary `stage_count()` the backbone's output.
+#[derive(Debug)]
+pub struct Network {
+    /// What it is.
+    pub spec: &'static BackboneSpec,
+    /// Its parameters, under torchvision's names; the head's too.
+    pub store: ParamStore,
+    stages: Vec<Vec<Box<dyn Layer>>>,
+    stage_names: Vec<&'static str>,
+    /// Stage of each parameter, in the store's order.
+    stage_of_param: Vec<Option<usize>>,
+    pooling: Pooling,
+    feature_width: usize,
+    head: Head,
+    head_is_published: bool,
+}
+
+/// What a network is built from.
+struct Plan {
+    stages: Vec<(&'static str, StageDesc)>,
+    /// The last stage belongs to the head, not to the backbone.
+    last_is_head: bool,
+    pooling: Pooling,
+    feature_width: usize,
+    head: Vec<LinearDesc>,
+    dropout: f64,
+    head_is_published: bool,
+}
+
+impl Network {
+    /// Builds a network for `num_classes` classes with fresh weights drawn from `seed`.
+    ///
+    /// Without a choice of pooling the published one is used. VGG reads its whole map through two hidden layers, its last
+    /// stage; with another pooling, or cut before them, it goes without, and averages unless told otherwise. A new head on
+    /// squeezenet is linear on pooled features, where the published one convolves first and pools afterwards.
+    ///
+    /// # Errors
+    /// If `cut_stage` is not one of the backbone's stages or the head does not fit (sigmoid needs two classes).
+    pub fn new(
+        spec: &'static BackboneSpec,
+        cut_stage: Option<&str>,
+        head: &HeadConfig,
+        num_classes: usize,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        let mut stages: Vec<_> = spec.stages.iter().copied().zip(spec.stage_descs()).collect();
+        stages.truncate(kept_stages(spec, cut_stage, head.pooling)?);
+        let ends_in_hidden = stages.last().is_some_and(|(name, _)| *name == HIDDEN_STAGE);
+        let pooling = match (head.pooling, spec.pooling) {
+            (Some(chosen), _) => chosen,
+            (None, Pooling::Flatten) if !ends_in_hidden => Pooling::Avg,
+            (None, published) => published,
+        };
+        let side = stages.iter().fold(spec.preprocess.crop_px, |side, (_, s)| s.side_after(side));
+        let channels = stages.last().map_or(3, |(_, s)| s.channels);
+        let feature_width = head::pooled_width(pooling, channels, side);
+        let layers = head::describe(spec, head, feature_width, num_classes)?;
+        let plan = Plan {
+            stages,
+            last_is_head: false,
+            pooling,
+            feature_width,
+            head: layers,
+            dropout: head.dropout,
+            head_is_published: false,
+        };
+        Self::build(spec, plan, seed, device)
+    }
+
+    /// The network exactly as published, with its own 1000-class head (VGG's three-layer classifier, squeezenet's
+    /// convolution): for using pretrained weights as they are. The head has no dropout, which matters only in training.
+    ///
+    /// # Errors
+    /// If building fails.
+    pub fn imagenet(spec: &'static BackboneSpec, seed: u64, device: &Device) -> Result<Self> {
+        let mut stages: Vec<_> = spec.stages.iter().copied().zip(spec.stage_descs()).collect();
+        let (mut feature_width, mut head) = (spec.feature_width, Vec::new());
+        let last_is_head = spec.arch == Arch::SqueezeNet;
+        if last_is_head {
+            stages.push(("classifier", squeezenet::published_head(feature_width, IMAGENET_CLASSES)));
+            feature_width = IMAGENET_CLASSES;
+        } else {
+            head.push(LinearDesc {
+                name: spec.head_name().to_owned(),
+                inputs: feature_width,
+                outputs: IMAGENET_CLASSES,
+                act: Activation::Identity,
+            });
+        }
+        let plan = Plan {
+            stages,
+            last_is_head,
+            pooling: spec.pooling,
+            feature_width,
+            head,
+            dropout: 0.0,
+            head_is_published: true,
+        };
+        Self::build(spec, plan, seed, device)
+    }
+
+    fn build(spec: &'static BackboneSpec, plan: Plan, seed: u64, device: &Device) -> Result<Self> {
+        let mut store = ParamStore::new();
+        let mut b = ParamBuilder::new(&mut store, seed, device);
+        let mut stage_of_param = Vec::new();
+        let mut stages = Vec::with_capacity(plan.stages.len());
+        let last = plan.stages.len().saturating_sub(1);
+        for (index, (_, desc)) in plan.stages.iter().enumerate() {
+            stages.push(desc.build(&mut b)?);
+            let stage = (!(plan.last_is_head && index == last)).then_some(index);
+            stage_of_param.resize(b.registered(), stage);
+        }
+        let head = Head::build(&plan.head, plan.dropout, &mut b)?;
+        stage_of_param.resize(b.registered(), None);
+        Ok(Self {
+            spec,
+            store,
+            stages,
+            stage_names: plan.stages.iter().map(|(name, _)| *name).collect(),
+            stage_of_param,
+            pooling: plan.pooling,
+            feature_width: plan.feature_width,
+            head,
+            head_is_published: plan.head_is_published,
+        })
+    }
+
+    /// Number of stages that are left after the cut.
+    pub fn stage_count(&self) -> usize {
+        self.stages.len()
+    }
+
+    /// Names of those stages.
+    pub fn stage_names(&self) -> &[&'static str] {
+        &self.stage_names
+    }
+
+    /// Width of the features that the head reads.
+    pub fn feature_width(&self) -> usize {
+        self.feature_width
+    }
+
+    /// How the backbone's output becomes features.
+    pub fn pooling(&self) -> Pooling {
+        self.pooling
+    }
+
+    /// Whether the head is the published one for ImageNet's 1000 classes.
+    pub fn head_is_published(&self) -> bool {
+        self.head_is_published
+    }
+
+    /// Runs stages `from..to` (boundaries).
+    ///
+    /// # Errors
+    /// If the input's shape does not fit.
+    pub fn forward_stages(&self, f: &Forward<'_>, x: &Tensor, from: usize, to: usize) -> Result<Tensor> {
+        let stages = self.stages.get(from..to).ok_or_else(|| {
+            Error::internal(format!("stages {from} to {to} of a network of {}", self.stages.len()))
+        })?;
+        let mut x = x.clone();
+        for layer in stages.iter().flatten() {
+            x = layer.forward(f, &x)?;
+        }
+        Ok(x)
+    }
+
+    /// Pools the backbone's output `[N, H, W, C]` to features `[N, F]`.
+    ///
+    /// # Errors
+    /// If the input's shape does not fit.
+    pub fn pool(&self, x: &Tensor) -> Result<Tensor> {
+        head::pool(self.pooling, x)
+    }
+
+    /// Features `[N, F]` to logits `[N, K]` (`[N, 1]` with a sigmoid output).
+    ///
+    /// # Errors
+    /// If the input's shape does not fit.
+    pub fn forward_head(&self, f: &Forward<'_>, features: &Tensor) -> Result<Tensor> {
+        self.head.forward(f, features)
+    }
+
+    /// Everything: `[N, H, W, 3]` to logits.
+    ///
+    /// # Errors
+    /// If the input's shape does not fit.
+    pub fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        let x = self.forward_stages(f, x, 0, self.stage_count())?;
+        self.forward_head(f, &self.pool(&x)?)
+    }
+
+    /// The stage a parameter belongs to; `None` for the head's.
+    pub fn stage_of(&self, id: ParamId) -> Option<usize> {
+        self.stage_of_param.get(id.0).copied().flatten()
+    }
+
+    /// Freezes everything before boundary `first_trainable_stage`; the head always learns.
+    pub fn freeze_below(&mut self, first_trainable_stage: usize) {
+        let stages = &self.stage_of_param;
+        self.store.set_trainable(|id, _| {
+            stages.get(id.0).copied().flatten().is_none_or(|stage| stage >= first_trainable_stage)
+        });
+    }
+}
+
+/// How many stages a network keeps that is cut after `cut_stage` and pooled with `pooling`.
+fn kept_stages(spec: &BackboneSpec, cut_stage: Option<&str>, pooling: Option<Pooling>) -> Result<usize> {
+    if let Some(cut) = cut_stage {
+        return spec.stages.iter().position(|name| *name == cut).map(|i| i + 1).ok_or_else(|| {
+            Error::input(format!("{} has no stage called `{cut}`", spec.title))
+                .with_hint(format!("Its stages are {}", spec.stages.join(", ")))
+        });
+    }
+    // VGG's hidden layers read a flattened map; with any other pooling they are left out.
+    let without_hidden =
+        spec.stages.last() == Some(&HIDDEN_STAGE) && pooling.is_some_and(|p| p != Pooling::Flatten);
+    Ok(spec.stages.len() - usize::from(without_hidden))
+}

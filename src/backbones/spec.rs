@@ -1,0 +1,339 @@
+//! The registry: one [`BackboneSpec`] binds everything about a network that must agree.
+//!
+//! Accuracies of torchvision's weights are those in its own table (`torchvision.models.*_Weights`, `IMAGENET1K_V1`); those of
+//! timm's are in its `results/results-imagenet.csv`.
+
+use super::block::{ParamDesc, StageDesc};
+use super::{mobilenet_v2, resnet, small_cnn, squeezenet, vgg};
+use crate::config::{Interpolation, Pooling, Preprocess};
+use crate::error::{Error, Result};
+
+/// Where pretrained weights can be had.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WeightSource {
+    /// Where a person finds the file, for example `timm/resnet18.tv_in1k on the Hugging Face Hub`.
+    pub place: &'static str,
+    /// Licence of the weights.
+    pub licence: &'static str,
+    /// Published ImageNet top-1 of these weights, in `[0, 1]`.
+    pub top1_frac: f64,
+}
+
+/// Everything about a backbone that must agree.
+#[derive(Debug, Clone)]
+pub struct BackboneSpec {
+    /// torchvision's name: `mobilenet_v2`.
+    pub name: &'static str,
+    /// Name for people: `MobileNetV2`.
+    pub title: &'static str,
+    /// One plain sentence on when to choose it.
+    pub advice: &'static str,
+    /// Parameters with the 1000-class head (without a head for `small_cnn`).
+    pub param_count: usize,
+    /// What its weights were trained with.
+    pub preprocess: Preprocess,
+    /// Width of the feature vector after [`Self::pooling`].
+    pub feature_width: usize,
+    /// Pooling that the published network uses.
+    pub pooling: Pooling,
+    /// Stage names from input to output: cut points for freezing and truncation.
+    pub stages: &'static [&'static str],
+    /// Published pretrained weights; empty for `small_cnn`.
+    pub sources: &'static [WeightSource],
+    /// timm's architecture name for the exported `config.json`, where timm has it.
+    pub timm_name: Option<&'static str>,
+    pub(crate) arch: Arch,
+}
+
+/// How a backbone is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arch {
+    ResNet { depths: [usize; 4], bottleneck: bool },
+    Vgg { batch_norm: bool },
+    MobileNetV2 { width_percent: usize },
+    SqueezeNet,
+    SmallCnn,
+}
+
+/// Name of the stage of hidden layers behind VGG's convolutions.
+pub(super) const HIDDEN_STAGE: &str = "classifier";
+
+impl BackboneSpec {
+    /// Descriptions of the stages, one for each of [`Self::stages`].
+    pub(super) fn stage_descs(&self) -> Vec<StageDesc> {
+        match self.arch {
+            Arch::ResNet { depths, bottleneck } => resnet::stages(depths, bottleneck),
+            Arch::Vgg { batch_norm } => vgg::stages(batch_norm),
+            Arch::MobileNetV2 { width_percent } => mobilenet_v2::stages(width_percent),
+            Arch::SqueezeNet => squeezenet::stages(),
+            Arch::SmallCnn => small_cnn::stages(),
+        }
+    }
+
+    /// Name of the last linear layer.
+    pub(super) fn head_name(&self) -> &'static str {
+        match self.arch {
+            Arch::ResNet { .. } | Arch::SmallCnn => "fc",
+            Arch::Vgg { .. } => "classifier.6",
+            Arch::MobileNetV2 { .. } | Arch::SqueezeNet => "classifier.1",
+        }
+    }
+
+    /// Names and shapes of the backbone's parameters in the published files, the head's left out.
+    pub(super) fn backbone_params(&self) -> Vec<ParamDesc> {
+        self.stage_descs().iter().flat_map(StageDesc::params).collect()
+    }
+}
+
+const RESNET_STAGES: &[&str] = &["stem", "layer1", "layer2", "layer3", "layer4"];
+const VGG_STAGES: &[&str] = &["block1", "block2", "block3", "block4", "block5", HIDDEN_STAGE];
+const MOBILENET_V2_STAGES: &[&str] = &[
+    "features.0",
+    "features.1",
+    "features.2",
+    "features.3",
+    "features.4",
+    "features.5",
+    "features.6",
+    "features.7",
+    "features.8",
+    "features.9",
+    "features.10",
+    "features.11",
+    "features.12",
+    "features.13",
+    "features.14",
+    "features.15",
+    "features.16",
+    "features.17",
+    "features.18",
+];
+const SQUEEZENET_STAGES: &[&str] = &["stem", "fire2-3", "fire4-5", "fire6-7", "fire8-9"];
+
+/// What timm's own MobileNetV2 weights were trained with: as torchvision's, but resized with a cubic filter.
+const TIMM_BICUBIC: Preprocess = Preprocess { interpolation: Interpolation::Bicubic, ..Preprocess::IMAGENET };
+
+const SMALL_CNN_INPUT: Preprocess = Preprocess { resize_px: 72, crop_px: 64, ..Preprocess::IMAGENET };
+
+const BSD: &str = "BSD-3-Clause";
+const APACHE: &str = "Apache-2.0";
+
+macro_rules! source {
+    ($place:literal, $licence:expr, $top1:literal) => {
+        &[WeightSource { place: $place, licence: $licence, top1_frac: $top1 }]
+    };
+}
+
+static REGISTRY: [BackboneSpec; 11] = [
+    BackboneSpec {
+        name: "mobilenet_v2",
+        title: "MobileNetV2",
+        advice: "Fast and small, with good features: the one to begin with.",
+        param_count: 3_504_872,
+        preprocess: Preprocess::IMAGENET,
+        feature_width: 1280,
+        pooling: Pooling::Avg,
+        stages: MOBILENET_V2_STAGES,
+        sources: source!("torchvision's mobilenet_v2-b0353104.pth on download.pytorch.org", BSD, 0.71878),
+        timm_name: Some("mobilenetv2_100"),
+        arch: Arch::MobileNetV2 { width_percent: 100 },
+    },
+    BackboneSpec {
+        name: "mobilenet_v2_050",
+        title: "MobileNetV2, half width",
+        advice: "The quickest pretrained network, at some cost in accuracy.",
+        param_count: 1_968_680,
+        preprocess: TIMM_BICUBIC,
+        feature_width: 1280,
+        pooling: Pooling::Avg,
+        stages: MOBILENET_V2_STAGES,
+        sources: source!("timm/mobilenetv2_050.lamb_in1k on the Hugging Face Hub", APACHE, 0.65948),
+        timm_name: Some("mobilenetv2_050"),
+        arch: Arch::MobileNetV2 { width_percent: 50 },
+    },
+    BackboneSpec {
+        name: "mobilenet_v2_140",
+        title: "MobileNetV2, 1.4 times as wide",
+        advice: "More accurate than the plain MobileNetV2 and still small, at twice the work.",
+        param_count: 6_108_776,
+        preprocess: TIMM_BICUBIC,
+        feature_width: 1792,
+        pooling: Pooling::Avg,
+        stages: MOBILENET_V2_STAGES,
+        sources: source!("timm/mobilenetv2_140.ra_in1k on the Hugging Face Hub", APACHE, 0.76516),
+        timm_name: Some("mobilenetv2_140"),
+        arch: Arch::MobileNetV2 { width_percent: 140 },
+    },
+    BackboneSpec {
+        name: "resnet18",
+        title: "ResNet-18",
+        advice: "Robust and easy to fine-tune: a good second choice.",
+        param_count: 11_689_512,
+        preprocess: Preprocess::IMAGENET,
+        feature_width: 512,
+        pooling: Pooling::Avg,
+        stages: RESNET_STAGES,
+        sources: source!("timm/resnet18.tv_in1k on the Hugging Face Hub", BSD, 0.69758),
+        timm_name: Some("resnet18"),
+        arch: Arch::ResNet { depths: [2, 2, 2, 2], bottleneck: false },
+    },
+    BackboneSpec {
+        name: "resnet34",
+        title: "ResNet-34",
+        advice: "Like ResNet-18, more accurate and twice as slow.",
+        param_count: 21_797_672,
+        preprocess: Preprocess::IMAGENET,
+        feature_width: 512,
+        pooling: Pooling::Avg,
+        stages: RESNET_STAGES,
+        sources: source!("timm/resnet34.tv_in1k on the Hugging Face Hub", BSD, 0.73314),
+        timm_name: Some("resnet34"),
+        arch: Arch::ResNet { depths: [3, 4, 6, 3], bottleneck: false },
+    },
+    BackboneSpec {
+        name: "resnet50",
+        title: "ResNet-50",
+        advice: "Strong features for frozen training, where time allows.",
+        param_count: 25_557_032,
+        preprocess: Preprocess::IMAGENET,
+        feature_width: 2048,
+        pooling: Pooling::Avg,
+        stages: RESNET_STAGES,
+        sources: source!("timm/resnet50.tv_in1k on the Hugging Face Hub", BSD, 0.7613),
+        timm_name: Some("resnet50"),
+        arch: Arch::ResNet { depths: [3, 4, 6, 3], bottleneck: true },
+    },
+    BackboneSpec {
+        name: "resnet101",
+        title: "ResNet-101",
+        advice: "The most accurate of the list, and slow without a graphics card.",
+        param_count: 44_549_160,
+        preprocess: Preprocess::IMAGENET,
+        feature_width: 2048,
+        pooling: Pooling::Avg,
+        stages: RESNET_STAGES,
+        sources: source!("timm/resnet101.tv_in1k on the Hugging Face Hub", BSD, 0.77374),
+        timm_name: Some("resnet101"),
+        arch: Arch::ResNet { depths: [3, 4, 23, 3], bottleneck: true },
+    },
+    BackboneSpec {
+        name: "vgg16",
+        title: "VGG-16",
+        advice: "A classic for comparison with older work: large and slow.",
+        param_count: 138_357_544,
+        preprocess: Preprocess::IMAGENET,
+        feature_width: 4096,
+        pooling: Pooling::Flatten,
+        stages: VGG_STAGES,
+        sources: source!("timm/vgg16.tv_in1k on the Hugging Face Hub", BSD, 0.71592),
+        timm_name: Some("vgg16"),
+        arch: Arch::Vgg { batch_norm: false },
+    },
+    BackboneSpec {
+        name: "vgg16_bn",
+        title: "VGG-16 with batch normalisation",
+        advice: "VGG-16 that is easier to fine-tune.",
+        param_count: 138_365_992,
+        preprocess: Preprocess::IMAGENET,
+        feature_width: 4096,
+        pooling: Pooling::Flatten,
+        stages: VGG_STAGES,
+        sources: source!("timm/vgg16_bn.tv_in1k on the Hugging Face Hub", BSD, 0.7336),
+        timm_name: Some("vgg16_bn"),
+        arch: Arch::Vgg { batch_norm: true },
+    },
+    BackboneSpec {
+        name: "squeezenet1_1",
+        title: "SqueezeNet 1.1",
+        advice: "The smallest file of all, for models that must travel light.",
+        param_count: 1_235_496,
+        preprocess: Preprocess::IMAGENET,
+        feature_width: 512,
+        pooling: Pooling::Avg,
+        stages: SQUEEZENET_STAGES,
+        sources: source!("torchvision's squeezenet1_1-b8a52dc0.pth on download.pytorch.org", BSD, 0.58178),
+        timm_name: None,
+        arch: Arch::SqueezeNet,
+    },
+    BackboneSpec {
+        name: "small_cnn",
+        title: "Small network",
+        advice: "Learns from scratch in a minute, without any download: for a first try and as an honest baseline.",
+        param_count: 416_672,
+        preprocess: SMALL_CNN_INPUT,
+        feature_width: 128,
+        pooling: Pooling::Avg,
+        stages: &["block1", "block2", "block3", "block4"],
+        sources: &[],
+        timm_name: None,
+        arch: Arch::SmallCnn,
+    },
+];
+
+/// All registered backbones, in the order shown to people.
+pub fn registry() -> &'static [BackboneSpec] {
+    &REGISTRY
+}
+
+/// The backbone called `name`, by torchvision's or timm's name.
+///
+/// # Errors
+/// If there is none; the message lists the names.
+pub fn find(name: &str) -> Result<&'static BackboneSpec> {
+    REGISTRY
+        .iter()
+        .find(|s| s.name == name)
+        .or_else(|| REGISTRY.iter().find(|s| s.timm_name == Some(name)))
+        .ok_or_else(|| {
+            let names: Vec<&str> = REGISTRY.iter().map(|s| s.name).collect();
+            Error::input(format!("there is no backbone called `{name}`"))
+                .with_hint(format!("The backbones are {}", names.join(", ")))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::params::ParamKind;
+
+    #[test]
+    fn every_entry_agrees_with_its_own_description() {
+        for spec in registry() {
+            let stages = spec.stage_descs();
+            assert_eq!(stages.len(), spec.stages.len(), "{}", spec.name);
+            assert_eq!(stages.last().unwrap().channels, spec.feature_width, "{}", spec.name);
+            let counted: usize = spec
+                .backbone_params()
+                .iter()
+                .filter(|p| p.kind != ParamKind::RunningStat)
+                .map(|p| p.disk_shape.iter().product::<usize>())
+                .sum();
+            // The published heads are all one layer to 1000 classes.
+            let head = if spec.arch == Arch::SmallCnn { 0 } else { 1000 * (spec.feature_width + 1) };
+            assert_eq!(counted + head, spec.param_count, "{}", spec.name);
+            assert!(spec.sources.iter().all(|s| (0.5..0.8).contains(&s.top1_frac)));
+        }
+    }
+
+    #[test]
+    fn maps_shrink_as_published() {
+        for (name, side, expected) in [
+            ("resnet50", 224, 7),
+            ("mobilenet_v2", 224, 7),
+            ("squeezenet1_1", 224, 13),
+            ("squeezenet1_1", 64, 3),
+            ("small_cnn", 64, 4),
+            ("vgg16", 224, 1),
+        ] {
+            let stages = find(name).unwrap().stage_descs();
+            assert_eq!(stages.iter().fold(side, |side, s| s.side_after(side)), expected, "{name} at {side}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        let e = find("resnet19").unwrap_err().to_string();
+        assert!(e.contains("resnet19") && e.contains("resnet18") && e.contains("small_cnn"), "{e}");
+        assert_eq!(find("mobilenetv2_100").unwrap().name, "mobilenet_v2");
+    }
+}

@@ -1,0 +1,95 @@
+//! The backbones against torchvision: logits, and losses of training steps, with formula-made weights and pictures.
+//! The reference values come from `tests/fixtures/backbones_golden.py`.
+
+use super::support::{fill, golden, numbers, pictures};
+use candle_core::{Device, Tensor};
+use headstart::backbones::{Network, find};
+use headstart::config::HeadConfig;
+use headstart::nn::layers::Forward;
+use headstart::nn::loss::cross_entropy;
+use headstart::nn::rng::Rng;
+use std::collections::BTreeMap;
+
+/// Logits within 1e-4 of the largest, for two pictures, and the length of the whole vector likewise.
+fn agrees_with_torchvision(name: &str) {
+    let spec = find(name).unwrap();
+    let mut network = match name {
+        "small_cnn" => Network::new(spec, None, &HeadConfig::default(), 1000, 0, &Device::Cpu).unwrap(),
+        _ => Network::imagenet(spec, 0, &Device::Cpu).unwrap(),
+    };
+    fill(&mut network);
+    network.store.set_trainable(|_, _| false);
+    let expected = &golden()["forward"][name];
+    let x = pictures(2, expected["side"].as_u64().unwrap() as usize);
+    let logits = network.forward(&Forward::eval(&network.store), &x).unwrap();
+    let logits = logits.to_vec2::<f32>().unwrap();
+    assert_eq!((logits.len(), logits[0].len()), (2, 1000));
+    for (n, row) in logits.iter().enumerate() {
+        let want = numbers(&expected["logits"][n]);
+        let largest = want.iter().fold(0f64, |m, v| m.max(v.abs()));
+        for (k, (got, want)) in row.iter().step_by(16).zip(&want).enumerate() {
+            let off = (f64::from(*got) - want).abs() / largest;
+            assert!(off < 1e-4, "{name}: picture {n}, logit {}: {got} for {want}, {off:.1e} off", 16 * k);
+        }
+        let norm = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        let want = expected["norm"][n].as_f64().unwrap();
+        assert!((norm / want - 1.0).abs() < 1e-4, "{name}: picture {n}: length {norm} for {want}");
+    }
+}
+
+macro_rules! forward_tests {
+    ($($name:ident)*) => {$(
+        mod $name {
+            #[test]
+            fn logits_are_those_of_torchvision() {
+                super::agrees_with_torchvision(stringify!($name));
+            }
+        }
+    )*};
+}
+
+forward_tests! {
+    mobilenet_v2 mobilenet_v2_050 mobilenet_v2_140 resnet18 resnet34 resnet50 resnet101 vgg16 vgg16_bn squeezenet1_1
+    small_cnn
+}
+
+/// Ten steps of SGD (0.005, momentum 0.9) with batch statistics, on eight pictures: each loss within 1e-3.
+fn trains_like_torch(name: &str) {
+    const CLASSES: usize = 10;
+    let spec = find(name).unwrap();
+    let mut network = Network::new(spec, None, &HeadConfig::default(), CLASSES, 0, &Device::Cpu).unwrap();
+    fill(&mut network);
+    network.store.set_trainable(|_, _| true);
+    let x = pictures(8, 64);
+    let targets: Vec<u32> = (0..8).map(|n| (3 * n) % CLASSES as u32).collect();
+    let mut velocities: BTreeMap<usize, Tensor> = BTreeMap::new();
+    let want = numbers(&golden()["train"][name]);
+    for (step, want) in want.iter().enumerate() {
+        let f = Forward::train(&network.store, true, Rng::for_key(0, &[]));
+        let loss = cross_entropy(&network.forward(&f, &x).unwrap(), &targets, None, 0.0).unwrap();
+        let gradients = loss.backward().unwrap();
+        let got = f64::from(loss.to_scalar::<f32>().unwrap());
+        assert!((got / want - 1.0).abs() < 1e-3, "{name}: step {step}: loss {got} for {want}");
+        let learning = network.store.iter().filter(|(_, p)| p.trainable).enumerate();
+        for (index, (id, param)) in learning {
+            let gradient = gradients.get(param.var.as_tensor()).unwrap().detach();
+            let velocity = match velocities.get(&index) {
+                Some(old) => ((old * 0.9).unwrap() + &gradient).unwrap(),
+                None => gradient,
+            };
+            let next = (param.var.as_detached_tensor() - (&velocity * 0.005).unwrap()).unwrap();
+            network.store.set(id, &next).unwrap();
+            velocities.insert(index, velocity);
+        }
+    }
+}
+
+#[test]
+fn ten_training_steps_of_resnet18_are_those_of_torch() {
+    trains_like_torch("resnet18");
+}
+
+#[test]
+fn ten_training_steps_of_mobilenet_v2_are_those_of_torch() {
+    trains_like_torch("mobilenet_v2");
+}
