@@ -7,7 +7,9 @@
 pub mod backbones;
 pub mod config;
 pub mod data;
+pub mod engine;
 pub mod error;
+pub mod export;
 pub mod nn;
 
 pub use error::{Error, ErrorKind, Result};

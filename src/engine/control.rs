@@ -1,0 +1,62 @@
+//! Pause, stop and cancel, from any thread.
+
+use crate::error::{Error, Result};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+/// Shared switches of one job.
+#[derive(Debug, Default)]
+pub struct Control {
+    state: AtomicU8,
+}
+
+const RUN: u8 = 0;
+const PAUSE: u8 = 1;
+const FINISH: u8 = 2;
+const CANCEL: u8 = 3;
+
+impl Control {
+    /// Holds the job at its next step.
+    pub fn pause(&self) {
+        let _ = self.state.compare_exchange(RUN, PAUSE, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// Lets a paused job go on.
+    pub fn resume(&self) {
+        let _ = self.state.compare_exchange(PAUSE, RUN, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// Ends the job at its next step as if it had been asked for no more epochs: the best epoch is kept.
+    pub fn stop_and_keep_best(&self) {
+        let _ = self.state.fetch_max(FINISH, Ordering::SeqCst);
+    }
+
+    /// Ends the job at its next step; what was saved stays.
+    pub fn cancel(&self) {
+        self.state.store(CANCEL, Ordering::SeqCst);
+    }
+
+    /// Whether the job is being held.
+    pub fn is_paused(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == PAUSE
+    }
+
+    /// Whether it was asked to stop and keep the best.
+    pub fn should_finish(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == FINISH
+    }
+
+    /// Called by the job at every step: waits while paused.
+    ///
+    /// # Errors
+    /// [`Error::cancelled`] once cancelled.
+    pub fn checkpoint(&self) -> Result<()> {
+        loop {
+            match self.state.load(Ordering::SeqCst) {
+                CANCEL => return Err(Error::cancelled()),
+                PAUSE => std::thread::sleep(Duration::from_millis(20)),
+                _ => return Ok(()),
+            }
+        }
+    }
+}

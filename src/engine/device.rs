@@ -1,0 +1,72 @@
+//! Where the work is done, and how much memory it took.
+
+use crate::config::DeviceChoice;
+use crate::error::{Error, Result};
+use candle_core::{Device, utils};
+
+/// The device for a choice. `Auto` takes the graphics card where this build has one and it works, otherwise the processor.
+///
+/// # Errors
+/// If a graphics card is asked for by name and this build or this machine has none.
+pub fn device(choice: DeviceChoice) -> Result<Device> {
+    match choice {
+        DeviceChoice::Cpu => Ok(Device::Cpu),
+        DeviceChoice::Cuda => graphics("cuda", utils::cuda_is_available(), Device::new_cuda),
+        DeviceChoice::Metal => graphics("metal", utils::metal_is_available(), Device::new_metal),
+        DeviceChoice::Auto => Ok(graphics("cuda", utils::cuda_is_available(), Device::new_cuda)
+            .or_else(|_| graphics("metal", utils::metal_is_available(), Device::new_metal))
+            .unwrap_or(Device::Cpu)),
+    }
+}
+
+fn graphics(name: &str, built_in: bool, open: fn(usize) -> candle_core::Result<Device>) -> Result<Device> {
+    let hint = "Set train.device to \"auto\" or \"cpu\"";
+    if !built_in {
+        return Err(Error::input(format!("train.device = \"{name}\", and this build has no {name} support"))
+            .with_hint(hint));
+    }
+    open(0)
+        .map_err(|e| Error::input(format!("train.device = \"{name}\" did not start ({e})")).with_hint(hint))
+}
+
+/// `cpu`, `cuda` or `metal`.
+pub(crate) fn device_name(device: &Device) -> &'static str {
+    match device {
+        Device::Cpu => "cpu",
+        Device::Cuda(_) => "cuda",
+        Device::Metal(_) => "metal",
+    }
+}
+
+/// Largest resident memory of this process so far, in MiB. Known on Linux (`VmHWM` in `/proc/self/status`); 0 elsewhere.
+pub(crate) fn peak_rss_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:"))
+        .and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kib.unwrap_or(0) / 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_this_build_lacks_is_refused_by_name() {
+        if !utils::cuda_is_available() {
+            let e = device(DeviceChoice::Cuda).unwrap_err().to_string();
+            assert!(e.contains("cuda") && e.contains("train.device"), "{e}");
+        }
+        assert!(device(DeviceChoice::Auto).is_ok() && device(DeviceChoice::Cpu).unwrap().is_cpu());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_peak_grows_with_what_is_touched() {
+        let before = peak_rss_mib();
+        let block = vec![1u8; 64 << 20];
+        assert!(block.iter().step_by(4096).map(|&b| u64::from(b)).sum::<u64>() > 0);
+        assert!(before > 0 && peak_rss_mib() >= before.max(64));
+    }
+}

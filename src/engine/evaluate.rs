@@ -1,0 +1,136 @@
+//! Judging a model on labelled pictures.
+
+use super::forward::{argmax, negative_log};
+use super::metrics::ConfusionMatrix;
+use super::{Classifier, Control};
+use crate::data::{Dataset, Progress, Split};
+use crate::error::{Error, Result};
+use std::path::PathBuf;
+
+/// What a model said of one labelled picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// Path relative to the data folder.
+    pub rel: String,
+    /// Its class.
+    pub truth: usize,
+    /// The class with the highest probability (lowest index on a tie).
+    pub predicted: usize,
+    /// Probability of each class; they sum to 1.
+    pub probabilities: Vec<f32>,
+}
+
+/// The result of judging a model on one split.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Class names.
+    pub classes: Vec<String>,
+    /// One a picture, in the data set's order.
+    pub predictions: Vec<Prediction>,
+    /// Counts.
+    pub confusion: ConfusionMatrix,
+    /// Mean cross-entropy.
+    pub loss: f64,
+}
+
+impl Evaluation {
+    /// The predictions as a table: path, true class, predicted class, the prediction's probability, then one column a class.
+    ///
+    /// # Errors
+    /// Only if memory runs out.
+    pub fn to_csv(&self) -> Result<Vec<u8>> {
+        let failed = |e: csv::Error| Error::internal(format!("could not write the predictions ({e})"));
+        let mut out = csv::Writer::from_writer(Vec::new());
+        let fixed = ["path", "true", "predicted", "probability"];
+        out.write_record(fixed.into_iter().chain(self.classes.iter().map(String::as_str))).map_err(failed)?;
+        let name = |class: usize| self.classes.get(class).cloned().unwrap_or_default();
+        for p in &self.predictions {
+            let probability = p.probabilities.get(p.predicted).copied().unwrap_or(0.0);
+            let fixed = [p.rel.clone(), name(p.truth), name(p.predicted), probability.to_string()];
+            out.write_record(fixed.into_iter().chain(p.probabilities.iter().map(f32::to_string)))
+                .map_err(failed)?;
+        }
+        out.into_inner().map_err(|e| Error::internal(format!("could not write the predictions ({e})")))
+    }
+}
+
+/// Counts and averages the probabilities that a model gave: `(path relative to the data folder, true class, probabilities)`.
+pub(crate) fn evaluation(
+    classes: Vec<String>,
+    rows: impl Iterator<Item = (String, usize, Vec<f32>)>,
+) -> Evaluation {
+    let mut confusion = ConfusionMatrix::new(classes.len());
+    let mut loss = 0.0;
+    let predictions: Vec<Prediction> = rows
+        .map(|(rel, truth, probabilities)| {
+            let predicted = argmax(&probabilities);
+            confusion.add(truth, predicted);
+            loss += negative_log(probabilities.get(truth).copied().unwrap_or(0.0));
+            Prediction { rel, truth, predicted, probabilities }
+        })
+        .collect();
+    loss /= predictions.len().max(1) as f64;
+    Evaluation { classes, predictions, confusion, loss }
+}
+
+/// Judges a model on the pictures of one split, or on all of them. Classes are matched by name.
+///
+/// # Errors
+/// If the data set has a class that the model does not know, has no pictures in the split, a picture cannot be decoded, or
+/// the work is cancelled.
+pub fn evaluate(
+    classifier: &Classifier,
+    dataset: &Dataset,
+    split: Option<Split>,
+    control: &Control,
+    progress: Progress<'_>,
+) -> Result<Evaluation> {
+    let index_of = |name: &String| {
+        classifier.classes().iter().position(|c| c == name).ok_or_else(|| {
+            Error::input(format!("the model does not know the class `{name}`"))
+                .with_path(&dataset.root)
+                .with_hint(format!("It knows {}", classifier.classes().join(", ")))
+        })
+    };
+    let class_map: Vec<usize> = dataset.classes.iter().map(index_of).collect::<Result<_>>()?;
+    let chosen: Vec<usize> =
+        (0..dataset.samples.len()).filter(|&i| split.is_none_or(|s| dataset.samples[i].split == s)).collect();
+    if chosen.is_empty() {
+        return Err(Error::input("there are no pictures to judge the model on").with_path(&dataset.root));
+    }
+    let paths: Vec<PathBuf> = chosen.iter().map(|&i| dataset.path(i)).collect();
+    let mut answers = Vec::with_capacity(paths.len());
+    let step = |done, total| {
+        control.checkpoint()?;
+        if control.should_finish() {
+            return Err(Error::cancelled());
+        }
+        progress(done, total)
+    };
+    classifier.probabilities(&paths, &step, &mut |path, p| {
+        answers.push(p.map_err(|e| e.with_path(path)));
+    })?;
+    let answers: Vec<Vec<f32>> = answers.into_iter().collect::<Result<_>>()?;
+    let rows = chosen.iter().zip(answers).map(|(&i, p)| {
+        let sample = &dataset.samples[i];
+        (sample.rel.clone(), class_map[sample.class], p)
+    });
+    Ok(evaluation(classifier.classes().to_vec(), rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_commas_and_quotes_survive_the_table() {
+        let rows = [("val/x,\n1.png".to_owned(), 0, vec![0.25, 0.75])];
+        let e = evaluation(vec!["a, b".into(), "\"c\"".into()], rows.into_iter());
+        assert!((e.loss - 4f64.ln()).abs() < 1e-9 && e.confusion.count(0, 1) == 1);
+        let bytes = e.to_csv().unwrap();
+        let mut r = csv::Reader::from_reader(bytes.as_slice());
+        assert_eq!(r.headers().unwrap(), vec!["path", "true", "predicted", "probability", "a, b", "\"c\""]);
+        let row = r.records().next().unwrap().unwrap();
+        assert_eq!(row, vec!["val/x,\n1.png", "a, b", "\"c\"", "0.75", "0.25", "0.75"]);
+    }
+}

@@ -1,0 +1,82 @@
+//! What a training job tells while it runs.
+
+use crate::backbones::LoadReport;
+use serde::{Deserialize, Serialize};
+
+/// One line of `metrics.jsonl`: an epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: usize,
+    /// Epochs planned.
+    pub epochs: usize,
+    /// What is learning: `head`, `stages 17-18 and head`, `everything`.
+    pub phase: String,
+    /// Mean loss over the training pictures of this epoch.
+    pub train_loss: f64,
+    /// Share classified correctly while training.
+    pub train_accuracy: f64,
+    /// Loss on the validation pictures.
+    pub val_loss: f64,
+    /// Share of validation pictures classified correctly.
+    pub val_accuracy: f64,
+    /// Unweighted mean of the classes' F1 on the validation pictures.
+    pub val_macro_f1: f64,
+    /// At the epoch's last step.
+    pub learning_rate: f64,
+    /// Training pictures per second.
+    pub images_per_s: f64,
+    /// Since the job began.
+    pub elapsed_s: f64,
+    /// Estimated time left.
+    pub eta_s: f64,
+    /// Whether this is the best so far.
+    pub best: bool,
+}
+
+/// Progress of computing the frozen part once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CacheProgress {
+    /// Views done.
+    pub done: usize,
+    /// Views in all.
+    pub total: usize,
+    /// Views per second.
+    pub views_per_s: f64,
+}
+
+/// Progress inside an epoch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepProgress {
+    /// From 1.
+    pub epoch: usize,
+    /// Epochs planned.
+    pub epochs: usize,
+    /// Steps done in this epoch.
+    pub step: usize,
+    /// Steps in an epoch.
+    pub steps: usize,
+    /// Loss of the last step.
+    pub loss: f64,
+    /// Training pictures per second.
+    pub images_per_s: f64,
+    /// Estimated time left for the whole job.
+    pub eta_s: f64,
+}
+
+/// What a training job tells while it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TrainEvent {
+    /// Looking at the pictures: `(done, total)`.
+    Preflight(usize, usize),
+    /// A plain sentence about what happens now, for example that the frozen part is computed once for so many views.
+    Note(String),
+    /// The pretrained weights were read.
+    Loaded(LoadReport),
+    /// The frozen part is being computed.
+    Cache(CacheProgress),
+    /// A step was made.
+    Step(StepProgress),
+    /// An epoch ended.
+    Epoch(EpochRecord),
+}

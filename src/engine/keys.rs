@@ -1,0 +1,14 @@
+//! What each random stream of a training job is for: the first word of the generator's key.
+
+/// Order of the training pictures in an epoch: `[ORDER, epoch]`.
+pub(crate) const ORDER: u64 = 1;
+/// Which cached view of a picture an epoch uses: `[DRAW, picture, round]`.
+pub(crate) const DRAW: u64 = 2;
+/// A cached view: `[CACHED_VIEW, picture, view]`.
+pub(crate) const CACHED_VIEW: u64 = 3;
+/// A view made for one epoch: `[FRESH_VIEW, picture, epoch]`.
+pub(crate) const FRESH_VIEW: u64 = 4;
+/// Dropout: `[DROPOUT, epoch, step]`.
+pub(crate) const DROPOUT: u64 = 5;
+/// Folds of the logistic regression: `[FOLDS, class]`.
+pub(crate) const FOLDS: u64 = 6;

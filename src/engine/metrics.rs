@@ -1,0 +1,127 @@
+//! Confusion matrix, precision, recall, F1, accuracy.
+
+use serde::{Deserialize, Serialize};
+
+/// Counts of (true class, predicted class).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfusionMatrix {
+    classes: usize,
+    counts: Vec<usize>,
+}
+
+/// Quality of one class. An undefined ratio (0 / 0) counts as 0, as in scikit-learn's default.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ClassMetrics {
+    /// Of those predicted as this class, the share that is.
+    pub precision: f64,
+    /// Of this class, the share found.
+    pub recall: f64,
+    /// Harmonic mean of both.
+    pub f1: f64,
+    /// Pictures of this class.
+    pub support: usize,
+}
+
+impl ConfusionMatrix {
+    /// An empty matrix.
+    pub fn new(classes: usize) -> Self {
+        Self { classes, counts: vec![0; classes * classes] }
+    }
+
+    /// Counts one picture.
+    pub fn add(&mut self, truth: usize, predicted: usize) {
+        if truth < self.classes && predicted < self.classes {
+            self.counts[truth * self.classes + predicted] += 1;
+        }
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Pictures of class `truth` predicted as `predicted`.
+    pub fn count(&self, truth: usize, predicted: usize) -> usize {
+        self.counts[truth * self.classes + predicted]
+    }
+
+    /// Pictures of class `truth`.
+    pub fn row_total(&self, truth: usize) -> usize {
+        (0..self.classes).map(|p| self.count(truth, p)).sum()
+    }
+
+    /// Pictures predicted as `predicted`.
+    pub fn column_total(&self, predicted: usize) -> usize {
+        (0..self.classes).map(|t| self.count(t, predicted)).sum()
+    }
+
+    /// All pictures.
+    pub fn total(&self) -> usize {
+        self.counts.iter().sum()
+    }
+
+    /// Pictures on the diagonal.
+    pub fn correct(&self) -> usize {
+        (0..self.classes).map(|c| self.count(c, c)).sum()
+    }
+
+    /// Share of pictures on the diagonal, in `[0, 1]`; 0 where there are none.
+    pub fn accuracy(&self) -> f64 {
+        ratio(self.correct(), self.total())
+    }
+
+    /// Each class's quality.
+    pub fn per_class(&self) -> Vec<ClassMetrics> {
+        (0..self.classes)
+            .map(|c| {
+                let hit = self.count(c, c);
+                let support = self.row_total(c);
+                let predicted = self.column_total(c);
+                ClassMetrics {
+                    precision: ratio(hit, predicted),
+                    recall: ratio(hit, support),
+                    f1: ratio(2 * hit, support + predicted),
+                    support,
+                }
+            })
+            .collect()
+    }
+
+    /// Unweighted mean of F1 over the classes that occur (in truth or prediction), as in scikit-learn.
+    pub fn macro_f1(&self) -> f64 {
+        let seen: Vec<f64> = self
+            .per_class()
+            .iter()
+            .enumerate()
+            .filter(|(c, m)| m.support + self.column_total(*c) > 0)
+            .map(|(_, m)| m.f1)
+            .collect();
+        if seen.is_empty() { 0.0 } else { seen.iter().sum::<f64>() / seen.len() as f64 }
+    }
+}
+
+fn ratio(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agrees_with_scikit_learn() {
+        // sklearn.metrics on y = [0,0,0,1,1,2], p = [0,0,1,1,1,0]: accuracy 2/3, macro F1 (2/3 + 4/5 + 0) / 3.
+        let mut m = ConfusionMatrix::new(3);
+        for (t, p) in [(0, 0), (0, 0), (0, 1), (1, 1), (1, 1), (2, 0)] {
+            m.add(t, p);
+        }
+        assert!((m.accuracy() - 4.0 / 6.0).abs() < 1e-12);
+        assert!((m.macro_f1() - (2.0 / 3.0 + 0.8) / 3.0).abs() < 1e-12);
+        assert_eq!(m.per_class()[2], ClassMetrics { precision: 0.0, recall: 0.0, f1: 0.0, support: 1 });
+    }
+
+    #[test]
+    fn an_empty_matrix_has_no_accuracy_to_boast_of() {
+        assert_eq!((ConfusionMatrix::new(2).accuracy(), ConfusionMatrix::new(2).macro_f1()), (0.0, 0.0));
+    }
+}

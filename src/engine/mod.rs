@@ -1,0 +1,23 @@
+//! Training, evaluation and prediction. Knows nothing of windows: it reports through [`TrainEvent`]s and obeys a [`Control`].
+
+pub mod control;
+pub mod device;
+pub mod evaluate;
+pub mod events;
+mod forward;
+mod keys;
+mod lbfgs;
+mod logistic;
+pub mod metrics;
+pub mod predict;
+pub mod train;
+mod views;
+
+pub use control::Control;
+pub use device::device;
+pub(crate) use device::peak_rss_mib;
+pub use evaluate::{Evaluation, Prediction, evaluate};
+pub use events::{CacheProgress, EpochRecord, StepProgress, TrainEvent};
+pub use metrics::{ClassMetrics, ConfusionMatrix};
+pub use predict::{Classifier, Ranked};
+pub use train::{Summary, TrainJob, TrainOutcome, train};

@@ -1,0 +1,157 @@
+//! Classifying new pictures with a finished model.
+
+use super::device::device;
+use super::forward;
+use super::views::{EVAL_BATCH, Request, View, ViewMaker};
+use crate::backbones::weights::{load_into, read_state_dict};
+use crate::backbones::{Network, find};
+use crate::config::{AugmentConfig, DataConfig, DeviceChoice, HeadOutput, Preprocess};
+use crate::error::{Error, Result};
+use crate::export::{find_bundle, read_bundle};
+use crate::nn::layers::Forward;
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+
+/// Classes with their probabilities, highest first.
+pub type Ranked = Vec<(String, f32)>;
+
+/// ImageNet's class names, one a line, in the order of the published heads.
+const IMAGENET_CLASSES: &str = include_str!("../../assets/imagenet_classes.txt");
+
+/// A finished model, ready to classify: from a run, a bundle, or a backbone with its published 1000-class head.
+#[derive(Debug)]
+pub struct Classifier {
+    network: Network,
+    classes: Vec<String>,
+    output: HeadOutput,
+    maker: ViewMaker,
+}
+
+impl Classifier {
+    /// Opens a run folder or a bundle (a folder with `model.safetensors` and `config.json`).
+    ///
+    /// # Errors
+    /// If the folder is neither or its files do not fit together.
+    pub fn open(run_or_bundle: &Path) -> Result<Self> {
+        let dir = find_bundle(run_or_bundle)?;
+        let (network, bundle) = read_bundle(&dir, &device(DeviceChoice::Auto)?)?;
+        Ok(Self::new(network, bundle.classes, bundle.head.output, bundle.preprocess))
+    }
+
+    /// A backbone with its published head and ImageNet's class names.
+    ///
+    /// # Errors
+    /// If the weights are not complete.
+    pub fn imagenet(backbone: &str, weights: &Path) -> Result<Self> {
+        let spec = find(backbone)?;
+        if spec.sources.is_empty() {
+            return Err(Error::input(format!("{} has no published weights", spec.title))
+                .with_hint("Choose a pretrained backbone"));
+        }
+        let mut network = Network::imagenet(spec, 0, &device(DeviceChoice::Auto)?)?;
+        let report = load_into(&mut network, &read_state_dict(weights)?)?;
+        if let Some(name) = report.missing.first().or(report.dropped_head.first()) {
+            return Err(Error::input(format!("the weights lack the published head (`{name}`)"))
+                .with_path(weights)
+                .with_hint("Choose a complete file, or train a head of your own"));
+        }
+        network.store.set_trainable(|_, _| false);
+        let classes = IMAGENET_CLASSES.lines().map(str::to_owned).collect();
+        Ok(Self::new(network, classes, HeadOutput::Softmax, spec.preprocess))
+    }
+
+    fn new(network: Network, classes: Vec<String>, output: HeadOutput, preprocess: Preprocess) -> Self {
+        let maker = ViewMaker {
+            preprocess,
+            augment: AugmentConfig { enabled: false, ..AugmentConfig::default() },
+            max_megapixels: DataConfig::default().max_megapixels,
+            seed: 0,
+        };
+        Self { network, classes, output, maker }
+    }
+
+    /// Class names, in the order of the logits.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// How pictures are prepared.
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.maker.preprocess
+    }
+
+    /// Classifies pictures in batches; `each` gets every path with its ranking or the reason there is none, in order.
+    ///
+    /// # Errors
+    /// If the model itself fails or `progress` stops it; a picture that cannot be decoded is not an error here.
+    pub fn classify(
+        &self,
+        paths: &[PathBuf],
+        progress: crate::data::Progress<'_>,
+        each: &mut dyn FnMut(&Path, Result<Ranked>),
+    ) -> Result<()> {
+        self.probabilities(paths, progress, &mut |path, p| each(path, p.map(|p| self.rank(&p))))
+    }
+
+    fn rank(&self, probabilities: &[f32]) -> Ranked {
+        let mut ranked: Ranked = self.classes.iter().cloned().zip(probabilities.iter().copied()).collect();
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+        ranked
+    }
+
+    /// Like [`Self::classify`], with one probability a class in the order of the classes.
+    pub(crate) fn probabilities(
+        &self,
+        paths: &[PathBuf],
+        progress: crate::data::Progress<'_>,
+        each: &mut dyn FnMut(&Path, Result<Vec<f32>>),
+    ) -> Result<()> {
+        progress(0, paths.len())?;
+        let batches: Vec<&[PathBuf]> = paths.chunks(EVAL_BATCH).collect();
+        let mut ready = batches.first().map(|b| self.prepare(b)).unwrap_or_default();
+        let mut done = 0;
+        for (i, batch) in batches.iter().enumerate() {
+            // The next pictures are decoded while these are classified.
+            let (next, answers) = rayon::join(
+                || batches.get(i + 1).map(|b| self.prepare(b)).unwrap_or_default(),
+                || self.answer(&ready),
+            );
+            let mut answers = answers?.into_iter();
+            for (path, view) in batch.iter().zip(std::mem::replace(&mut ready, next)) {
+                let lost = || Error::internal("a picture has no answer");
+                each(path, view.and_then(|_| answers.next().ok_or_else(lost)));
+            }
+            done += batch.len();
+            progress(done, paths.len())?;
+        }
+        Ok(())
+    }
+
+    fn prepare(&self, paths: &[PathBuf]) -> Vec<Result<Vec<f32>>> {
+        let request = |path: &PathBuf| Request { path: path.clone(), picture: 0, views: vec![View::Eval] };
+        paths.par_iter().map(|path| self.maker.make(&request(path))).collect()
+    }
+
+    /// Probabilities of the views that there are, in order.
+    fn answer(&self, views: &[Result<Vec<f32>>]) -> Result<Vec<Vec<f32>>> {
+        let values: Vec<f32> = views.iter().flatten().flatten().copied().collect();
+        if values.is_empty() {
+            return Ok(Vec::new());
+        }
+        let x = self.maker.tensor(values, self.network.store.device())?;
+        let logits = self.network.forward(&Forward::eval(&self.network.store), &x)?;
+        forward::probabilities(&logits, self.output)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_a_thousand_names() {
+        let names: Vec<&str> = IMAGENET_CLASSES.lines().collect();
+        assert_eq!(names.len(), 1000);
+        assert_eq!((names[0], names[999]), ("tench", "toilet tissue"));
+    }
+}

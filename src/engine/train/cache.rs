@@ -1,0 +1,219 @@
+//! The frozen part of the network, computed once for every view that training will ask for.
+
+use super::table::Table;
+use crate::backbones::Network;
+use crate::engine::views::{EVAL_BATCH, Request, View, ViewMaker, pipelined};
+use crate::engine::{CacheProgress, TrainEvent};
+use crate::error::Result;
+use crate::nn::layers::Forward;
+use candle_core::Tensor;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Memory for everything that is computed once; the rest goes to disk.
+const BUDGET_BYTES: u64 = 2 << 30;
+/// Pictures that are decoded together.
+const PICTURES: usize = 16;
+
+/// What is computed once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// Random views of each training picture; 1 where they are not varied.
+    pub(crate) views: usize,
+    /// Also the evaluation view of each training picture.
+    pub(crate) train_eval: bool,
+    /// Pooled features.
+    pub(crate) features: bool,
+    /// Activation maps at this boundary.
+    pub(crate) maps: Option<usize>,
+}
+
+/// Which pictures there are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pictures<'a> {
+    /// Training pictures, with their numbers.
+    pub(crate) train: &'a [(usize, PathBuf)],
+    /// Validation pictures.
+    pub(crate) val: &'a [(usize, PathBuf)],
+}
+
+/// What was computed once. Rows: the views of each training picture, then the validation pictures, then the evaluation views
+/// of the training pictures.
+#[derive(Debug)]
+pub(crate) struct FrozenCache {
+    wanted: Wanted,
+    train: usize,
+    val: usize,
+    features: Option<Table>,
+    maps: Option<Table>,
+}
+
+impl FrozenCache {
+    /// Views of each training picture.
+    pub(crate) fn views(&self) -> usize {
+        self.wanted.views
+    }
+
+    /// Row of a training picture's view.
+    pub(crate) fn train_row(&self, picture: usize, view: usize) -> usize {
+        picture * self.wanted.views + view
+    }
+
+    /// Row of a validation picture.
+    pub(crate) fn val_row(&self, picture: usize) -> usize {
+        self.train * self.wanted.views + picture
+    }
+
+    /// Row of a training picture's evaluation view.
+    pub(crate) fn train_eval_row(&self, picture: usize) -> usize {
+        self.train * self.wanted.views + self.val + picture
+    }
+
+    /// Pooled features `[rows, F]`.
+    pub(crate) fn features(&self) -> Option<&Table> {
+        self.features.as_ref()
+    }
+
+    /// Activation maps `[rows, H, W, C]`.
+    pub(crate) fn maps(&self) -> Option<&Table> {
+        self.maps.as_ref()
+    }
+
+    /// Whether some of it is on disk.
+    pub(crate) fn is_spilled(&self) -> bool {
+        [&self.features, &self.maps].into_iter().flatten().any(Table::is_spilled)
+    }
+
+    /// A plain sentence about the work.
+    pub(crate) fn note(wanted: Wanted, pictures: Pictures<'_>, augmented: bool) -> String {
+        let (t, v) = (pictures.train.len(), pictures.val.len());
+        let plain = v + if wanted.train_eval { t } else { 0 };
+        let total = t * wanted.views + plain;
+        if augmented {
+            format!(
+                "The frozen part is computed once: {t} pictures x {} augmented views + {plain} plain views = {total} views",
+                wanted.views
+            )
+        } else {
+            format!("The frozen part is computed once: {total} pictures, not varied")
+        }
+    }
+
+    /// Computes everything. Each picture is decoded once.
+    ///
+    /// # Errors
+    /// If a picture cannot be decoded, the disk is full, or `keep_going` stops it.
+    pub(crate) fn compute(
+        network: &Network,
+        maker: &ViewMaker,
+        pictures: Pictures<'_>,
+        wanted: Wanted,
+        dir: &Path,
+        job: &Reporter<'_>,
+    ) -> Result<Self> {
+        let mut cache =
+            Self { wanted, train: pictures.train.len(), val: pictures.val.len(), features: None, maps: None };
+        let work = cache.requests(pictures);
+        let total: usize = work.iter().map(|w| w.request.views.len()).sum();
+        let chunks: Vec<&[Work]> = work.chunks(PICTURES).collect();
+        let mut fill = Fill { cache: &mut cache, network, maker, dir, total, budget: BUDGET_BYTES };
+        let started = Instant::now();
+        let mut done = 0;
+        pipelined(
+            &chunks,
+            |chunk| {
+                (job.keep_going)()?;
+                maker.make_all(&chunk.iter().map(|w| w.request.clone()).collect::<Vec<_>>())
+            },
+            |i, values| {
+                let rows: Vec<usize> = chunks[i].iter().flat_map(|w| w.rows.iter().copied()).collect();
+                for (rows, values) in rows.chunks(EVAL_BATCH).zip(values.chunks(EVAL_BATCH * maker.len())) {
+                    (job.keep_going)()?;
+                    fill.batch(rows, values.to_vec())?;
+                    done += rows.len();
+                    let views_per_s = done as f64 / started.elapsed().as_secs_f64().max(1e-9);
+                    (job.on_event)(TrainEvent::Cache(CacheProgress { done, total, views_per_s }));
+                }
+                Ok(ControlFlow::Continue(()))
+            },
+        )?;
+        Ok(cache)
+    }
+
+    fn requests(&self, pictures: Pictures<'_>) -> Vec<Work> {
+        let mut work = Vec::new();
+        for (i, (picture, path)) in pictures.train.iter().enumerate() {
+            let mut views: Vec<View> = (0..self.wanted.views).map(View::Cached).collect();
+            let mut rows: Vec<usize> = (0..self.wanted.views).map(|v| self.train_row(i, v)).collect();
+            if self.wanted.train_eval {
+                views.push(View::Eval);
+                rows.push(self.train_eval_row(i));
+            }
+            work.push(Work { request: Request { path: path.clone(), picture: *picture, views }, rows });
+        }
+        for (i, (picture, path)) in pictures.val.iter().enumerate() {
+            let request = Request { path: path.clone(), picture: *picture, views: vec![View::Eval] };
+            work.push(Work { request, rows: vec![self.val_row(i)] });
+        }
+        work
+    }
+}
+
+/// How a long piece of work speaks to its job.
+#[derive(Clone, Copy)]
+pub(crate) struct Reporter<'a> {
+    /// Fails once the job should end.
+    pub(crate) keep_going: &'a (dyn Fn() -> Result<()> + Sync),
+    /// Where events go.
+    pub(crate) on_event: &'a (dyn Fn(TrainEvent) + Sync),
+}
+
+struct Work {
+    request: Request,
+    rows: Vec<usize>,
+}
+
+struct Fill<'a> {
+    cache: &'a mut FrozenCache,
+    network: &'a Network,
+    maker: &'a ViewMaker,
+    dir: &'a Path,
+    total: usize,
+    budget: u64,
+}
+
+impl Fill<'_> {
+    fn batch(&mut self, rows: &[usize], values: Vec<f32>) -> Result<()> {
+        let f = Forward::eval(&self.network.store);
+        let mut x = self.maker.tensor(values, self.network.store.device())?;
+        let mut at = 0;
+        if let Some(boundary) = self.cache.wanted.maps {
+            x = self.network.forward_stages(&f, &x, 0, boundary)?;
+            at = boundary;
+            store(&mut self.cache.maps, rows, &x, self.total, &mut self.budget, self.dir)?;
+        }
+        if self.cache.wanted.features {
+            x = self.network.forward_stages(&f, &x, at, self.network.stage_count())?;
+            let pooled = self.network.pool(&x)?;
+            store(&mut self.cache.features, rows, &pooled, self.total, &mut self.budget, self.dir)?;
+        }
+        Ok(())
+    }
+}
+
+fn store(
+    table: &mut Option<Table>,
+    rows: &[usize],
+    x: &Tensor,
+    count: usize,
+    budget: &mut u64,
+    dir: &Path,
+) -> Result<()> {
+    let values = x.flatten_all()?.to_vec1::<f32>()?;
+    let table = match table {
+        Some(t) => t,
+        None => table.insert(Table::new(&x.dims()[1..], count, budget, dir)?),
+    };
+    table.put(rows, &values)
+}

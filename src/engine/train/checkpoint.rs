@@ -1,0 +1,284 @@
+//! The checkpoint: what is needed to go on exactly where an epoch ended, in one file that is replaced atomically.
+//!
+//! `checkpoint/state.safetensors` holds `weights/NAME` (what has learned so far), `best/NAME` (the same of the best epoch) and
+//! `optimizer/NAME`, in the inside layout; its metadata holds [`Progress`]. Randomness is keyed by epoch and needs no state.
+//! Weights that never learned come from the source file, which is recognised by its SHA-256.
+
+use super::files::names;
+use crate::error::{Error, Result};
+use crate::export::atomic;
+use candle_core::{Device, Tensor};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const FILE: &str = "state.safetensors";
+const METADATA_KEY: &str = "headstart";
+const VERSION: u32 = 1;
+/// Writing may take one part in this many of the training time.
+const COST: u32 = 25;
+
+/// Named tensors in the inside layout.
+pub(crate) type Named = BTreeMap<String, Tensor>;
+
+/// Everything but tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// Schema version.
+    pub(crate) version: u32,
+    /// Epochs done.
+    pub(crate) epoch: usize,
+    /// The resolved settings as TOML.
+    pub(crate) config: String,
+    /// Fingerprint of the pictures and their split.
+    pub(crate) pictures: String,
+    /// Fingerprint of the source weights; empty without any.
+    pub(crate) weights: String,
+    /// `metrics.jsonl` so far.
+    pub(crate) lines: Vec<String>,
+    /// The best epoch, from 1, and the bits of its two scores; text would round them.
+    pub(crate) best: Option<(usize, [u64; 2])>,
+    /// Seconds spent so far.
+    pub(crate) elapsed_s: f64,
+    /// Training pictures seen and the seconds that took.
+    pub(crate) trained: (u64, f64),
+}
+
+impl Progress {
+    /// An unstarted job's.
+    pub(crate) fn new(config: String, pictures: String, weights: String) -> Self {
+        Self {
+            version: VERSION,
+            epoch: 0,
+            config,
+            pictures,
+            weights,
+            lines: Vec::new(),
+            best: None,
+            elapsed_s: 0.0,
+            trained: (0, 0.0),
+        }
+    }
+}
+
+/// A checkpoint in memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Checkpoint {
+    /// Everything but tensors.
+    pub(crate) progress: Progress,
+    /// What has learned.
+    pub(crate) weights: Named,
+    /// The same at the best epoch.
+    pub(crate) best: Named,
+    /// The optimizer's state.
+    pub(crate) optimizer: Named,
+}
+
+impl Checkpoint {
+    /// Writes the checkpoint into the run's folder.
+    ///
+    /// # Errors
+    /// If the disk is full; the checkpoint before is then intact.
+    pub(crate) fn save(&self, run_dir: &Path) -> Result<()> {
+        let dir = run_dir.join(names::CHECKPOINT);
+        std::fs::create_dir_all(&dir).map_err(|e| Error::io("create", &dir, &e))?;
+        let mut parts: Vec<(String, Vec<usize>, Vec<f32>)> = Vec::new();
+        for (prefix, named) in
+            [("weights", &self.weights), ("best", &self.best), ("optimizer", &self.optimizer)]
+        {
+            for (name, t) in named {
+                let values = t.flatten_all()?.to_vec1::<f32>()?;
+                parts.push((format!("{prefix}/{name}"), t.dims().to_vec(), values));
+            }
+        }
+        let damaged = |e: safetensors::SafeTensorError| {
+            Error::internal(format!("could not write the checkpoint ({e})")).with_path(&dir)
+        };
+        let views = parts
+            .iter()
+            .map(|(name, shape, values)| {
+                let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values));
+                view.map(|v| (name.as_str(), v)).map_err(damaged)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let text = serde_json::to_string(&self.progress)
+            .map_err(|e| Error::internal(format!("could not write the checkpoint ({e})")))?;
+        let metadata = HashMap::from([(METADATA_KEY.to_owned(), text)]);
+        let bytes = safetensors::serialize(views, Some(metadata)).map_err(damaged)?;
+        atomic::write(&dir.join(FILE), &bytes)
+    }
+
+    /// Reads the checkpoint of a run; `None` where there is none.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is damaged.
+    pub(crate) fn load(run_dir: &Path, device: &Device) -> Result<Option<Self>> {
+        let path = run_dir.join(names::CHECKPOINT).join(FILE);
+        let bytes = match std::fs::read(&path) {
+            Ok(b) => b,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io("read", &path, &e)),
+        };
+        Self::parse(&bytes, device).map(Some).map_err(|why| {
+            Error::input(format!("the checkpoint is damaged ({why})"))
+                .with_path(&path)
+                .with_hint("Start a new run; the settings are in the run's config.toml")
+        })
+    }
+
+    fn parse(bytes: &[u8], device: &Device) -> std::result::Result<Self, String> {
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+        let text = header.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)).ok_or("no progress in it")?;
+        let progress: Progress = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        if progress.version != VERSION {
+            return Err(format!("its version is {}, this program writes {VERSION}", progress.version));
+        }
+        let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+        let mut c = Self { progress, weights: Named::new(), best: Named::new(), optimizer: Named::new() };
+        for (name, view) in file.iter() {
+            let values: Vec<f32> = match view.dtype() {
+                Dtype::F32 => bytemuck::pod_collect_to_vec(view.data()),
+                other => return Err(format!("`{name}` is {other:?}, not F32")),
+            };
+            let tensor = Tensor::from_vec(values, view.shape(), device).map_err(|e| e.to_string())?;
+            let (group, name) = name.split_once('/').ok_or_else(|| format!("`{name}` is in no group"))?;
+            let group = match group {
+                "weights" => &mut c.weights,
+                "best" => &mut c.best,
+                "optimizer" => &mut c.optimizer,
+                other => return Err(format!("there is no group `{other}`")),
+            };
+            group.insert(name.to_owned(), tensor);
+        }
+        Ok(c)
+    }
+}
+
+/// Decides when a checkpoint is worth its time.
+#[derive(Debug, Default)]
+pub(crate) struct Throttle {
+    last: Option<(Instant, Duration)>,
+}
+
+impl Throttle {
+    /// Whether enough time has passed since the last one that writing costs less than one part in 20.
+    pub(crate) fn is_due(&self) -> bool {
+        self.last.is_none_or(|(ended, took)| ended.elapsed() >= took * COST)
+    }
+
+    /// Notes that one was written from `started` until now.
+    pub(crate) fn written(&mut self, started: Instant) {
+        self.last = Some((Instant::now(), started.elapsed()));
+    }
+}
+
+/// SHA-256 of a file, in hexadecimal.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn sha256_of_file(path: &Path) -> Result<String> {
+    let io = |e: std::io::Error| Error::io("read", path, &e);
+    let mut file = std::fs::File::open(path).map_err(io)?;
+    let mut hash = Sha256::new();
+    let mut block = vec![0u8; 1 << 20];
+    loop {
+        match file.read(&mut block).map_err(io)? {
+            0 => return Ok(hex(&hash.finalize())),
+            n => hash.update(&block[..n]),
+        }
+    }
+}
+
+/// Fingerprint of pictures: classes, paths, labels and splits.
+pub(crate) fn fingerprint(dataset: &crate::data::Dataset) -> String {
+    let mut hash = Sha256::new();
+    for class in &dataset.classes {
+        hash.update(class.as_bytes());
+        hash.update([0]);
+    }
+    for s in &dataset.samples {
+        hash.update(s.rel.as_bytes());
+        hash.update([0]);
+        hash.update((s.class as u64).to_le_bytes());
+        hash.update([s.split as u8]);
+    }
+    hex(&hash.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Where the checkpoint of a run lies.
+pub(crate) fn dir(run_dir: &Path) -> PathBuf {
+    run_dir.join(names::CHECKPOINT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Checkpoint {
+        let t = |v: &[f32]| Tensor::new(v, &Device::Cpu).unwrap();
+        let mut progress = Progress::new("a = 1".into(), "p".into(), String::new());
+        progress.best = Some((3, [(0.1f64 + 0.2).to_bits(), f64::NEG_INFINITY.to_bits()]));
+        Checkpoint {
+            progress,
+            weights: Named::from([("w".into(), t(&[1.0, -0.0, f32::MIN_POSITIVE]))]),
+            best: Named::from([("w".into(), t(&[2.0, 3.0, 4.0]))]),
+            optimizer: Named::from([("w/momentum".into(), t(&[5.0]))]),
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_written_bit_for_bit() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Checkpoint::load(dir.path(), &Device::Cpu).unwrap().is_none());
+        let c = sample();
+        c.save(dir.path()).unwrap();
+        let back = Checkpoint::load(dir.path(), &Device::Cpu).unwrap().unwrap();
+        assert_eq!(back.progress, c.progress);
+        let bits = |n: &Named| {
+            n.iter()
+                .map(|(k, t)| (k.clone(), t.to_vec1::<f32>().unwrap().iter().map(|v| v.to_bits()).collect()))
+                .collect::<Vec<(String, Vec<u32>)>>()
+        };
+        for (a, b) in [(&c.weights, &back.weights), (&c.best, &back.best), (&c.optimizer, &back.optimizer)] {
+            assert_eq!(bits(a), bits(b));
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        sample().save(dir.path()).unwrap();
+        let path = dir.path().join("checkpoint/state.safetensors");
+        let good = std::fs::read(&path).unwrap();
+        for bad in [&good[..good.len() / 2], &good[..4], b"" as &[u8]] {
+            std::fs::write(&path, bad).unwrap();
+            let e = Checkpoint::load(dir.path(), &Device::Cpu).unwrap_err();
+            assert!(e.to_string().contains("state.safetensors"), "{e}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_failing_write_leaves_the_old_one_intact() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        sample().save(dir.path()).unwrap();
+        let folder = dir.path().join("checkpoint");
+        // A file in the folder's place fails for every user, root too, which permissions do not.
+        let kept = dir.path().join("kept");
+        std::fs::rename(&folder, &kept).unwrap();
+        std::fs::write(&folder, b"").unwrap();
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o400)).unwrap();
+        let e = sample().save(dir.path()).unwrap_err();
+        assert!(e.kind() == crate::ErrorKind::Io && e.to_string().contains("checkpoint"), "{e}");
+        assert!(kept.join("state.safetensors").exists());
+    }
+}

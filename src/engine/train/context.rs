@@ -1,0 +1,230 @@
+//! What a training job works on: checked pictures, resolved settings, the network with its source weights.
+
+use super::cache::{Pictures, Reporter};
+use super::{TrainJob, checkpoint, files};
+use crate::backbones::weights::{load_into, read_state_dict};
+use crate::backbones::{Network, find};
+use crate::config::{HeadOutput, ResolvedTrain, TrainConfig};
+use crate::data::{Dataset, Split, preflight};
+use crate::engine::views::ViewMaker;
+use crate::engine::{Control, TrainEvent, device};
+use crate::error::{Error, ErrorKind, Result};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// More undecodable pictures than this share need the user's word.
+const MAX_UNDECODABLE: f64 = 0.2;
+
+/// Everything that stays the same during a training job.
+pub(crate) struct Context<'a> {
+    /// All settings, nothing left open.
+    pub(crate) config: TrainConfig,
+    /// What depends on the mode.
+    pub(crate) resolved: ResolvedTrain,
+    /// Pause, stop and cancel.
+    pub(crate) control: &'a Control,
+    /// Where events go.
+    pub(crate) on_event: &'a (dyn Fn(TrainEvent) + Sync),
+    /// The pictures that can be decoded.
+    pub(crate) dataset: Dataset,
+    /// Training pictures with their numbers.
+    pub(crate) train: Vec<(usize, PathBuf)>,
+    /// Validation pictures with their numbers.
+    pub(crate) val: Vec<(usize, PathBuf)>,
+    /// How views are made.
+    pub(crate) maker: ViewMaker,
+    /// The run's folder.
+    pub(crate) run_dir: PathBuf,
+    /// Weight of each class in the loss, mean 1 over the pictures.
+    pub(crate) class_weights: Option<Vec<f32>>,
+    /// SHA-256 of the source weights; empty without any.
+    pub(crate) weights_sha256: String,
+    /// When the job began.
+    pub(crate) started: Instant,
+}
+
+impl<'a> Context<'a> {
+    /// Looks at the pictures, reads the weights and builds the network.
+    ///
+    /// # Errors
+    /// If settings, pictures or weights do not fit, or the run's folder cannot be used.
+    pub(crate) fn prepare(
+        job: &TrainJob,
+        control: &'a Control,
+        on_event: &'a (dyn Fn(TrainEvent) + Sync),
+    ) -> Result<(Self, Network)> {
+        let started = Instant::now();
+        job.config.validate()?;
+        let spec = find(&job.config.backbone.name)?;
+        let device = device::device(job.config.train.device)?;
+        prepare_folder(&job.run_dir, job.resume)?;
+        let dataset = usable_pictures(job, control, on_event)?;
+        let resolved = job.config.train.resolve(job.config.backbone.weights.is_some());
+        let mut config = written_out(&job.config, &resolved, &dataset);
+        let seed = config.train.seed;
+        let cut = config.backbone.cut_stage.as_deref();
+        let mut network = Network::new(spec, cut, &config.head, dataset.classes.len(), seed, &device)?;
+        config.head.pooling = Some(network.pooling());
+        let weights_sha256 = match &config.backbone.weights {
+            Some(path) => {
+                let report = load_into(&mut network, &read_state_dict(path)?)?;
+                on_event(TrainEvent::Loaded(report));
+                checkpoint::sha256_of_file(path)?
+            }
+            None => String::new(),
+        };
+        let numbered = |split| dataset.indices(split).into_iter().map(|i| (i, dataset.path(i))).collect();
+        let (train, val) = (numbered(Split::Train), numbered(Split::Val));
+        let context = Self {
+            class_weights: config
+                .train
+                .balance_classes
+                .then(|| balanced(&dataset.class_counts(Split::Train))),
+            maker: ViewMaker {
+                preprocess: spec.preprocess,
+                augment: config.augment.clone(),
+                max_megapixels: config.data.max_megapixels,
+                seed,
+            },
+            run_dir: job.run_dir.clone(),
+            config,
+            resolved,
+            control,
+            on_event,
+            dataset,
+            train,
+            val,
+            weights_sha256,
+            started,
+        };
+        Ok((context, network))
+    }
+
+    /// Both parts of the pictures.
+    pub(crate) fn pictures(&self) -> Pictures<'_> {
+        Pictures { train: &self.train, val: &self.val }
+    }
+
+    /// Class of a picture by its number in the data set.
+    pub(crate) fn class(&self, picture: usize) -> usize {
+        self.dataset.samples[picture].class
+    }
+
+    /// Says something to the person.
+    pub(crate) fn note(&self, text: impl Into<String>) {
+        (self.on_event)(TrainEvent::Note(text.into()));
+    }
+
+    /// Softmax or sigmoid.
+    pub(crate) fn output(&self) -> HeadOutput {
+        self.config.head.output
+    }
+
+    /// Calls `work` with a reporter that fails when the job should end before there is anything to keep.
+    pub(crate) fn with_reporter<T>(&self, work: impl FnOnce(&Reporter<'_>) -> Result<T>) -> Result<T> {
+        let keep_going = || keep_going(self.control);
+        work(&Reporter { keep_going: &keep_going, on_event: self.on_event })
+    }
+}
+
+/// Waits while paused; fails when cancelled, and also when asked to keep the best while there is none yet.
+fn keep_going(control: &Control) -> Result<()> {
+    control.checkpoint()?;
+    if control.should_finish() { Err(Error::cancelled()) } else { Ok(()) }
+}
+
+fn prepare_folder(dir: &Path, resume: bool) -> Result<()> {
+    std::fs::create_dir_all(dir).map_err(|e| Error::io("create", dir, &e))?;
+    if dir.join(files::names::SUMMARY).exists() {
+        return Err(Error::input("this folder already holds a finished run")
+            .with_path(dir)
+            .with_hint("Choose another folder for the new run"));
+    }
+    if !resume {
+        for old in [checkpoint::dir(dir), dir.join(files::names::MODEL)] {
+            match std::fs::remove_dir_all(&old) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove the older run in", &old, &e));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Decodes every picture once and leaves out what cannot be.
+fn usable_pictures(
+    job: &TrainJob,
+    control: &Control,
+    on_event: &(dyn Fn(TrainEvent) + Sync),
+) -> Result<Dataset> {
+    let config = &job.config.data;
+    let before = job.dataset.samples.len();
+    let found = preflight(job.dataset.clone(), config, &|done, total| {
+        keep_going(control)?;
+        on_event(TrainEvent::Preflight(done, total));
+        Ok(())
+    })?;
+    let dataset = found.dataset;
+    let lost = before - dataset.samples.len();
+    if found.undecodable_frac > MAX_UNDECODABLE && !config.allow_many_unreadable {
+        let what = format!(
+            "{lost} of {before} pictures ({:.0} %) cannot be decoded",
+            100.0 * found.undecodable_frac
+        );
+        return Err(Error::new(ErrorKind::NeedsConfirmation, what)
+            .with_path(&dataset.root)
+            .with_hint("Mend the files, or set data.allow_many_unreadable to true to go on without them"));
+    }
+    if lost > 0 {
+        on_event(TrainEvent::Note(format!("{lost} of {before} pictures cannot be decoded and are left out")));
+    }
+    if dataset.classes.len() < 2 {
+        return Err(Error::input(format!("there are pictures of {} class", dataset.classes.len()))
+            .with_path(&dataset.root)
+            .with_hint("Training needs at least two class folders with pictures"));
+    }
+    if let Some(class) = dataset.class_counts(Split::Train).iter().position(|&n| n == 0) {
+        return Err(Error::input(format!("class `{}` has no training pictures", dataset.classes[class]))
+            .with_path(&dataset.root)
+            .with_hint("Add pictures of it, or remove the class folder"));
+    }
+    if dataset.indices(Split::Val).is_empty() {
+        return Err(Error::input("there are no validation pictures")
+            .with_path(&dataset.root)
+            .with_hint("Add some to the val folder, or raise data.val_fraction"));
+    }
+    Ok(dataset)
+}
+
+/// The settings with everything left open filled in, so that the run's `config.toml` says what was used.
+fn written_out(config: &TrainConfig, r: &ResolvedTrain, dataset: &Dataset) -> TrainConfig {
+    let mut c = config.clone();
+    c.data.path = Some(dataset.root.clone());
+    c.train.mode = r.mode;
+    c.train.epochs = Some(r.epochs);
+    c.train.head_epochs = Some(r.head_epochs);
+    c.train.batch_size = Some(r.batch_size);
+    c.train.learning_rate = Some(r.learning_rate);
+    c.train.head_learning_rate = Some(r.head_learning_rate);
+    c
+}
+
+/// scikit-learn's "balanced": pictures / (classes * pictures of the class).
+fn balanced(counts: &[usize]) -> Vec<f32> {
+    let total: usize = counts.iter().sum();
+    counts.iter().map(|&n| total as f32 / (counts.len() * n.max(1)) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rare_classes_weigh_more_and_the_mean_stays_one() {
+        let w = balanced(&[30, 10]);
+        assert_eq!(w, [40.0 / 60.0, 40.0 / 20.0]);
+        assert!((30.0 * w[0] + 10.0 * w[1] - 40.0).abs() < 1e-4);
+    }
+}

@@ -1,0 +1,239 @@
+//! The steps of one epoch.
+
+use super::cache::FrozenCache;
+use super::context::Context;
+use super::plan::{Input, Phase};
+use super::updates::Updates;
+use crate::backbones::Network;
+use crate::config::HeadOutput;
+use crate::engine::forward::argmax;
+use crate::engine::views::{Request, View, pipelined};
+use crate::engine::{StepProgress, TrainEvent, keys};
+use crate::error::{Error, ErrorKind, Result};
+use crate::nn::layers::Forward;
+use crate::nn::loss::{binary_cross_entropy, cross_entropy};
+use crate::nn::rng::Rng;
+use candle_core::Tensor;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+/// Step events closer together than this are left out.
+const EVENT_EVERY: Duration = Duration::from_millis(30);
+
+/// What an epoch's steps came to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sums {
+    /// Sum of the loss over the pictures.
+    pub(crate) loss: f64,
+    /// Pictures classified correctly while training.
+    pub(crate) correct: usize,
+    /// Pictures seen.
+    pub(crate) seen: usize,
+    /// Of the last step.
+    pub(crate) learning_rate: f64,
+    /// Time of the steps.
+    pub(crate) seconds: f64,
+    /// Whether the user asked to stop in the middle.
+    pub(crate) stopped: bool,
+}
+
+/// One epoch of one phase.
+pub(crate) struct Epoch<'a> {
+    /// The job.
+    pub(crate) ctx: &'a Context<'a>,
+    /// What learns.
+    pub(crate) network: &'a Network,
+    /// The phase.
+    pub(crate) phase: &'a Phase,
+    /// What was computed once.
+    pub(crate) cache: Option<&'a FrozenCache>,
+    /// From 0.
+    pub(crate) epoch: usize,
+    /// Seconds that everything after this epoch will take, as far as known.
+    pub(crate) eta_after_s: f64,
+}
+
+impl Epoch<'_> {
+    /// Makes the steps. Every training picture is seen once, in an order of its own.
+    ///
+    /// # Errors
+    /// If the loss stops being finite, a picture cannot be decoded, or the job is cancelled.
+    pub(crate) fn run(&self, updates: &mut Updates) -> Result<Sums> {
+        let batches = self.batches();
+        let mut sums =
+            Sums { loss: 0.0, correct: 0, seen: 0, learning_rate: 0.0, seconds: 0.0, stopped: false };
+        let started = Instant::now();
+        let mut told: Option<Instant> = None;
+        let mut take = |step: usize, x: Tensor| {
+            self.ctx.control.checkpoint()?;
+            if self.ctx.control.should_finish() {
+                sums.stopped = true;
+                return Ok(ControlFlow::Break(()));
+            }
+            let loss = self.step(step, batches.len(), &x, &batches[step], updates, &mut sums)?;
+            sums.seconds = started.elapsed().as_secs_f64();
+            if told.is_none_or(|t| t.elapsed() >= EVENT_EVERY) || step + 1 == batches.len() {
+                told = Some(Instant::now());
+                self.tell(step, batches.len(), loss, &sums);
+            }
+            Ok(ControlFlow::Continue(()))
+        };
+        match self.phase.input {
+            Input::Pictures => pipelined(
+                &batches,
+                |batch| self.views(batch),
+                |step, values| take(step, self.ctx.maker.tensor(values, self.network.store.device())?),
+            )?,
+            Input::Features | Input::Maps => {
+                for (step, batch) in batches.iter().enumerate() {
+                    if take(step, self.cached(batch)?)?.is_break() {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(sums)
+    }
+
+    /// Positions in the training pictures, shuffled and divided. A last batch of a single picture is left out where batch
+    /// normalisation would take its statistics from it.
+    fn batches(&self) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..self.ctx.train.len()).collect();
+        Rng::for_key(self.ctx.config.train.seed, &[keys::ORDER, self.epoch as u64]).shuffle(&mut order);
+        let mut batches: Vec<Vec<usize>> =
+            order.chunks(self.ctx.resolved.batch_size).map(<[usize]>::to_vec).collect();
+        let lonely = batches.len() > 1 && batches.last().is_some_and(|b| b.len() == 1);
+        if lonely && self.ctx.resolved.train_batch_norm && self.phase.input != Input::Features {
+            batches.pop();
+        }
+        batches
+    }
+
+    fn views(&self, batch: &[usize]) -> Result<Vec<f32>> {
+        let requests: Vec<Request> = batch
+            .iter()
+            .map(|&i| {
+                let (picture, path) = &self.ctx.train[i];
+                Request { path: path.clone(), picture: *picture, views: vec![View::Fresh(self.epoch)] }
+            })
+            .collect();
+        self.ctx.maker.make_all(&requests)
+    }
+
+    fn cached(&self, batch: &[usize]) -> Result<Tensor> {
+        let table = self.cache.and_then(|c| match self.phase.input {
+            Input::Maps => c.maps().map(|t| (c, t)),
+            _ => c.features().map(|t| (c, t)),
+        });
+        let (cache, table) = table.ok_or_else(|| Error::internal("the frozen part was not computed"))?;
+        let rows: Vec<usize> =
+            batch.iter().map(|&i| cache.train_row(i, self.draw(i, cache.views()))).collect();
+        table.gather(&rows, self.network.store.device())
+    }
+
+    /// Which view of a picture this epoch uses: each round through the views has an order of its own.
+    fn draw(&self, picture: usize, views: usize) -> usize {
+        let (round, at) = (self.epoch / views, self.epoch % views);
+        let mut order: Vec<usize> = (0..views).collect();
+        let key = [keys::DRAW, picture as u64, round as u64];
+        Rng::for_key(self.ctx.config.train.seed, &key).shuffle(&mut order);
+        order[at]
+    }
+
+    fn step(
+        &self,
+        step: usize,
+        steps: usize,
+        x: &Tensor,
+        batch: &[usize],
+        updates: &mut Updates,
+        sums: &mut Sums,
+    ) -> Result<f64> {
+        let key = [keys::DROPOUT, self.epoch as u64, step as u64];
+        let rng = Rng::for_key(self.ctx.config.train.seed, &key);
+        let train_batch_norm = self.ctx.resolved.train_batch_norm && self.phase.input != Input::Features;
+        let f = Forward::train(&self.network.store, train_batch_norm, rng);
+        let logits = self.logits(&f, x)?;
+        let labels: Vec<u32> = batch.iter().map(|&i| self.ctx.class(self.ctx.train[i].0) as u32).collect();
+        let loss = self.loss(&logits, &labels)?;
+        let value = f64::from(loss.to_scalar::<f32>()?);
+        let at = (self.epoch - self.phase.first_epoch) * steps + step;
+        let learning_rate = updates.learning_rate(at, steps);
+        if !value.is_finite() {
+            return Err(self.diverged(value, step, learning_rate));
+        }
+        updates.step(&self.network.store, &loss, learning_rate)?;
+        sums.learning_rate = learning_rate;
+        sums.loss += value * batch.len() as f64;
+        sums.seen += batch.len();
+        sums.correct += correct(&logits, &labels)?;
+        Ok(value)
+    }
+
+    fn logits(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        let n = self.network;
+        match self.phase.input {
+            Input::Features => n.forward_head(f, x),
+            Input::Maps | Input::Pictures => {
+                let x = n.forward_stages(f, x, self.phase.first_stage, n.stage_count())?;
+                n.forward_head(f, &n.pool(&x)?)
+            }
+        }
+    }
+
+    fn loss(&self, logits: &Tensor, labels: &[u32]) -> Result<Tensor> {
+        let smoothing = self.ctx.config.train.label_smoothing;
+        let weights = self.ctx.class_weights.as_deref();
+        match self.ctx.output() {
+            HeadOutput::Softmax => cross_entropy(logits, labels, weights, smoothing),
+            HeadOutput::Sigmoid => {
+                let soft = |l: &u32| (f64::from(*l) * (1.0 - smoothing) + smoothing / 2.0) as f32;
+                let targets: Vec<f32> = labels.iter().map(soft).collect();
+                binary_cross_entropy(logits, &targets, weights.map(|w| w[1] / w[0]))
+            }
+        }
+    }
+
+    fn diverged(&self, value: f64, step: usize, learning_rate: f64) -> Error {
+        let what = format!(
+            "the loss became {value} in epoch {}, step {}, at learning rate {learning_rate:.3e}",
+            self.epoch + 1,
+            step + 1
+        );
+        let key = if self.phase.input == Input::Features && self.ctx.resolved.epochs > self.phase.end() {
+            "train.head_learning_rate"
+        } else {
+            "train.learning_rate"
+        };
+        Error::new(ErrorKind::Numeric, what).with_hint(format!(
+            "Try {key} = {:.1e}, or bound the gradient with train.clip_norm = 1",
+            self.phase.learning_rate / 10.0
+        ))
+    }
+
+    fn tell(&self, step: usize, steps: usize, loss: f64, sums: &Sums) {
+        let done = step + 1;
+        let left = sums.seconds / done as f64 * (steps - done) as f64;
+        (self.ctx.on_event)(TrainEvent::Step(StepProgress {
+            epoch: self.epoch + 1,
+            epochs: self.ctx.resolved.epochs,
+            step: done,
+            steps,
+            loss,
+            images_per_s: sums.seen as f64 / sums.seconds.max(1e-9),
+            eta_s: left + self.eta_after_s,
+        }));
+    }
+}
+
+fn correct(logits: &Tensor, labels: &[u32]) -> Result<usize> {
+    let rows = logits.to_vec2::<f32>()?;
+    let hits = rows.iter().zip(labels).filter(|(row, label)| {
+        let predicted = match row.as_slice() {
+            [z] => usize::from(*z > 0.0),
+            z => argmax(z),
+        };
+        predicted == **label as usize
+    });
+    Ok(hits.count())
+}

@@ -1,0 +1,386 @@
+//! Phases and epochs: what has learned, what was best, and when to stop.
+
+use super::cache::{FrozenCache, Wanted};
+use super::checkpoint::{Checkpoint, Named, Progress, Throttle, fingerprint};
+use super::context::Context;
+use super::epoch::{Epoch, Sums};
+use super::files::{MetricsFile, parse_records};
+use super::judge::{ValViews, validation_probabilities, validation_result};
+use super::plan::{Input, Phase, plan};
+use super::updates::{Updates, learns};
+use crate::backbones::Network;
+use crate::config::Metric;
+use crate::engine::{EpochRecord, Evaluation, TrainEvent};
+use crate::error::{Error, Result};
+use std::time::Instant;
+
+/// A training step costs about as much as this many forward passes: used only to estimate the time of phases to come.
+const STEP_COST: f64 = 3.0;
+
+/// Trains phase by phase.
+pub(crate) struct Trainer<'a> {
+    ctx: &'a Context<'a>,
+    network: Network,
+    phases: Vec<Phase>,
+    cache: Option<FrozenCache>,
+    views: ValViews,
+    metrics: MetricsFile,
+    progress: Progress,
+    records: Vec<EpochRecord>,
+    best: Named,
+    best_probabilities: Option<Vec<Vec<f32>>>,
+    optimizer: Named,
+    throttle: Throttle,
+    /// Pretrained values that L2-SP pulls towards.
+    source: Named,
+    forward_s: Option<f64>,
+    elapsed_before_s: f64,
+    stopped: bool,
+}
+
+/// What training came to.
+pub(crate) struct Trained {
+    /// Holds the best weights, everything frozen.
+    pub(crate) network: Network,
+    /// Of the best weights, on the validation pictures.
+    pub(crate) evaluation: Evaluation,
+    /// Every epoch.
+    pub(crate) records: Vec<EpochRecord>,
+    /// From 1.
+    pub(crate) best_epoch: usize,
+    /// Training pictures per second over the epochs.
+    pub(crate) images_per_s: f64,
+    /// Seconds that earlier, interrupted parts of the job took.
+    pub(crate) elapsed_before_s: f64,
+}
+
+impl<'a> Trainer<'a> {
+    /// A trainer at the start, or where the run's checkpoint left off.
+    ///
+    /// # Errors
+    /// If the checkpoint is damaged or belongs to other settings, pictures or weights.
+    pub(crate) fn new(ctx: &'a Context<'a>, mut network: Network, resume: bool) -> Result<Self> {
+        let phases = plan(&ctx.resolved, ctx.config.train.last_stages, network.stage_names());
+        let source = if ctx.config.train.l2_sp > 0.0 && !ctx.weights_sha256.is_empty() {
+            network.freeze_below(0);
+            named(&network, |id, p| p.trainable && network.stage_of(id).is_some())?
+        } else {
+            Named::new()
+        };
+        let fresh =
+            Progress::new(ctx.config.to_toml()?, fingerprint(&ctx.dataset), ctx.weights_sha256.clone());
+        let saved = match resume {
+            true => Checkpoint::load(&ctx.run_dir, network.store.device())?,
+            false => None,
+        };
+        let (progress, best, optimizer) = match saved {
+            None => (fresh, Named::new(), Named::new()),
+            Some(c) => {
+                same_job(&fresh, &c.progress)?;
+                restore(&network, &c.weights)?;
+                (c.progress, c.best, c.optimizer)
+            }
+        };
+        if progress.epoch > 0 {
+            ctx.note(format!("Going on after epoch {}", progress.epoch));
+        }
+        let records = parse_records(&progress.lines)?;
+        Ok(Self {
+            metrics: MetricsFile::create(&ctx.run_dir, progress.lines.clone())?,
+            elapsed_before_s: progress.elapsed_s,
+            ctx,
+            network,
+            phases,
+            cache: None,
+            views: ValViews::default(),
+            progress,
+            records,
+            best,
+            best_probabilities: None,
+            optimizer,
+            throttle: Throttle::default(),
+            source,
+            forward_s: None,
+            stopped: false,
+        })
+    }
+
+    /// Trains to the end and puts the best weights back.
+    ///
+    /// # Errors
+    /// See [`train`](super::train).
+    pub(crate) fn run(mut self) -> Result<Trained> {
+        self.compute_frozen_part()?;
+        for phase in self.phases.clone() {
+            if self.progress.epoch < phase.end() && !self.stopped {
+                self.run_phase(&phase)?;
+            }
+        }
+        self.metrics.sync()?;
+        restore(&self.network, &self.best)?;
+        self.network.store.set_trainable(|_, _| false);
+        let probabilities = match self.best_probabilities.take() {
+            Some(p) => p,
+            None => {
+                let last = self.phases.last().ok_or_else(|| Error::internal("there is nothing to train"))?;
+                let cache = self.cache.as_ref();
+                validation_probabilities(self.ctx, &self.network, last, cache, &mut self.views)?
+            }
+        };
+        let (seen, seconds) = self.progress.trained;
+        Ok(Trained {
+            evaluation: validation_result(self.ctx, &probabilities),
+            network: self.network,
+            records: self.records,
+            best_epoch: self.progress.best.map_or(0, |b| b.0),
+            images_per_s: seen as f64 / seconds.max(1e-9),
+            elapsed_before_s: self.elapsed_before_s,
+        })
+    }
+
+    fn compute_frozen_part(&mut self) -> Result<()> {
+        let left: Vec<&Phase> = self.phases.iter().filter(|p| self.progress.epoch < p.end()).collect();
+        let frozen = || left.iter().filter(|p| p.input != Input::Pictures);
+        let Some(longest) = frozen().map(|p| p.epochs).max() else { return Ok(()) };
+        let augmented = self.ctx.config.augment.enabled;
+        let wanted = Wanted {
+            views: if augmented { self.ctx.config.augment.views.min(longest) } else { 1 },
+            train_eval: false,
+            features: left.iter().any(|p| p.input == Input::Features),
+            maps: frozen().find(|p| p.input == Input::Maps).map(|p| p.first_stage),
+        };
+        self.ctx.note(FrozenCache::note(wanted, self.ctx.pictures(), augmented));
+        self.network.store.set_trainable(|_, _| false);
+        let started = Instant::now();
+        let cache = self.ctx.with_reporter(|reporter| {
+            let pictures = self.ctx.pictures();
+            FrozenCache::compute(
+                &self.network,
+                &self.ctx.maker,
+                pictures,
+                wanted,
+                &self.ctx.run_dir,
+                reporter,
+            )
+        })?;
+        let views = self.ctx.train.len() * wanted.views + self.ctx.val.len();
+        self.forward_s = Some(started.elapsed().as_secs_f64() / views.max(1) as f64);
+        if cache.is_spilled() {
+            self.ctx.note("It is larger than the memory set aside for it and is kept in a temporary file");
+        }
+        self.cache = Some(cache);
+        Ok(())
+    }
+
+    fn run_phase(&mut self, phase: &Phase) -> Result<()> {
+        let continued = self.progress.epoch > phase.first_epoch;
+        self.network.freeze_below(phase.first_stage);
+        for (name, tensor) in self.learned(phase)? {
+            self.best.entry(name).or_insert(tensor);
+        }
+        let mut updates = Updates::new(&self.ctx.config.train, &self.network, phase, &self.source)?;
+        if continued {
+            updates.restore(&std::mem::take(&mut self.optimizer), &self.network.store)?;
+        }
+        while self.progress.epoch < phase.end() && !self.stopped {
+            if self.out_of_patience(phase) {
+                self.ctx.note(format!(
+                    "No better epoch for {} epochs: the phase `{}` ends early",
+                    self.ctx.config.train.patience, phase.name
+                ));
+                self.progress.epoch = phase.end();
+                break;
+            }
+            self.run_epoch(phase, &mut updates)?;
+        }
+        Ok(())
+    }
+
+    fn out_of_patience(&self, phase: &Phase) -> bool {
+        let best = self.progress.best.map_or(0, |b| b.0).max(phase.first_epoch);
+        let patience = self.ctx.config.train.patience;
+        patience > 0 && self.progress.epoch >= best + patience
+    }
+
+    fn run_epoch(&mut self, phase: &Phase, updates: &mut Updates) -> Result<()> {
+        let epoch = self.progress.epoch;
+        let began = Instant::now();
+        let eta_after_s = self.eta_after(phase, epoch + 1);
+        let steps = Epoch {
+            ctx: self.ctx,
+            network: &self.network,
+            phase,
+            cache: self.cache.as_ref(),
+            epoch,
+            eta_after_s,
+        };
+        let sums = steps.run(updates)?;
+        self.stopped = sums.stopped;
+        if sums.stopped && self.progress.best.is_some() {
+            return Ok(());
+        }
+        if sums.seen == 0 {
+            return Err(Error::cancelled());
+        }
+        self.network.store.set_trainable(|_, _| false);
+        let cache = self.cache.as_ref();
+        let judged = validation_probabilities(self.ctx, &self.network, phase, cache, &mut self.views);
+        self.network.freeze_below(phase.first_stage);
+        let probabilities = judged?;
+        let evaluation = validation_result(self.ctx, &probabilities);
+        self.progress.epoch += 1;
+        self.progress.trained.0 += sums.seen as u64;
+        self.progress.trained.1 += sums.seconds;
+        let best = self.keep_if_best(phase, &evaluation)?;
+        if best {
+            self.best_probabilities = Some(probabilities);
+        }
+        let epoch_s = began.elapsed().as_secs_f64();
+        let record = self.record(phase, &sums, &evaluation, best, epoch_s);
+        self.metrics.append(&record)?;
+        self.records.push(record.clone());
+        let last = self.progress.epoch == phase.end();
+        if last || self.stopped || self.throttle.is_due() {
+            self.save(phase, updates)?;
+        }
+        (self.ctx.on_event)(TrainEvent::Epoch(record));
+        Ok(())
+    }
+
+    fn keep_if_best(&mut self, phase: &Phase, e: &Evaluation) -> Result<bool> {
+        let score = match self.ctx.config.train.keep_best_by {
+            Metric::Accuracy => [e.confusion.accuracy(), -e.loss],
+            Metric::MacroF1 => [e.confusion.macro_f1(), -e.loss],
+            Metric::Loss => [-e.loss, e.confusion.accuracy()],
+        };
+        let before = self.progress.best.map(|(_, bits)| bits.map(f64::from_bits));
+        let better = before.is_none_or(|[first, second]| {
+            score[0] > first || (score[0].total_cmp(&first).is_eq() && score[1] > second)
+        });
+        if better {
+            self.progress.best = Some((self.progress.epoch, score.map(f64::to_bits)));
+            self.best.extend(self.learned(phase)?);
+        }
+        Ok(better)
+    }
+
+    fn record(&self, phase: &Phase, s: &Sums, e: &Evaluation, best: bool, epoch_s: f64) -> EpochRecord {
+        let done = self.progress.epoch;
+        let eta =
+            if self.stopped { 0.0 } else { (phase.end() - done) as f64 * epoch_s + self.eta_later(phase) };
+        EpochRecord {
+            epoch: done,
+            epochs: self.ctx.resolved.epochs,
+            phase: phase.name.clone(),
+            train_loss: s.loss / s.seen as f64,
+            train_accuracy: s.correct as f64 / s.seen as f64,
+            val_loss: e.loss,
+            val_accuracy: e.confusion.accuracy(),
+            val_macro_f1: e.confusion.macro_f1(),
+            learning_rate: s.learning_rate,
+            images_per_s: s.seen as f64 / s.seconds.max(1e-9),
+            elapsed_s: self.elapsed_s(),
+            eta_s: eta,
+            best,
+        }
+    }
+
+    fn elapsed_s(&self) -> f64 {
+        self.elapsed_before_s + self.ctx.started.elapsed().as_secs_f64()
+    }
+
+    /// Estimated seconds after `done` epochs of the job, judged by the epochs of this phase so far.
+    fn eta_after(&self, phase: &Phase, done: usize) -> f64 {
+        let mut of_phase = self.records.iter().rev().take_while(|r| r.phase == phase.name);
+        let per_epoch = match (of_phase.next(), of_phase.next()) {
+            (Some(b), Some(a)) => b.elapsed_s - a.elapsed_s,
+            _ => 0.0,
+        };
+        (phase.end() - done) as f64 * per_epoch + self.eta_later(phase)
+    }
+
+    /// Estimated seconds of the phases behind this one.
+    fn eta_later(&self, phase: &Phase) -> f64 {
+        let per_picture = self.forward_s.unwrap_or(0.0);
+        let work = self.ctx.train.len() as f64 * STEP_COST + self.ctx.val.len() as f64;
+        let later = self.phases.iter().filter(|p| p.first_epoch >= phase.end());
+        later.map(|p| p.epochs as f64 * work * per_picture).sum()
+    }
+
+    fn save(&mut self, phase: &Phase, updates: &Updates) -> Result<()> {
+        let started = Instant::now();
+        self.metrics.sync()?;
+        self.progress.lines = self.metrics.lines().to_vec();
+        self.progress.elapsed_s = self.elapsed_s();
+        let checkpoint = Checkpoint {
+            progress: self.progress.clone(),
+            weights: self.learned(phase)?,
+            best: self.best.clone(),
+            optimizer: updates.state()?,
+        };
+        checkpoint.save(&self.ctx.run_dir)?;
+        self.throttle.written(started);
+        Ok(())
+    }
+
+    /// Copies of what this phase changes. Phases nest, so this holds what earlier phases changed, too.
+    fn learned(&self, phase: &Phase) -> Result<Named> {
+        let statistics = self.ctx.resolved.train_batch_norm;
+        named(&self.network, |id, p| learns(&self.network, phase, statistics, id, p))
+    }
+}
+
+/// Copies of the chosen parameters.
+fn named(
+    network: &Network,
+    choose: impl Fn(crate::nn::params::ParamId, &crate::nn::params::Param) -> bool,
+) -> Result<Named> {
+    let chosen = network.store.iter().filter(|(id, p)| choose(*id, p));
+    chosen.map(|(_, p)| Ok((p.name.clone(), p.var.as_tensor().copy()?.detach()))).collect()
+}
+
+fn restore(network: &Network, values: &Named) -> Result<()> {
+    for (name, tensor) in values {
+        let id = network.store.find(name).ok_or_else(|| {
+            Error::input(format!("the checkpoint has `{name}`, and this network does not"))
+                .with_hint("Start a new run")
+        })?;
+        network.store.set(id, tensor)?;
+    }
+    Ok(())
+}
+
+/// A checkpoint may only be continued with what it was begun with.
+fn same_job(now: &Progress, then: &Progress) -> Result<()> {
+    let essential = |text: &str| -> Vec<String> {
+        let free = ["threads", "device", "path", "allow_many_unreadable", "weights"];
+        let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
+        text.lines().filter(|l| !free.contains(&key(l).as_str())).map(str::to_owned).collect()
+    };
+    let (a, b) = (essential(&now.config), essential(&then.config));
+    let differing = a.iter().find(|l| !b.contains(l)).or_else(|| b.iter().find(|l| !a.contains(l)));
+    let what = match differing {
+        Some(line) => format!("the run was begun with other settings: {}", line.trim()),
+        None if now.pictures != then.pictures => {
+            "the run was begun with other pictures or another split".to_owned()
+        }
+        None if now.weights != then.weights => "the run was begun with other source weights".to_owned(),
+        None => return Ok(()),
+    };
+    Err(Error::input(what).with_hint("Go on with what the run was begun with, or start a new run"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_is_refused_for_another_job_and_says_why() {
+        let p = |config: &str, pictures: &str| Progress::new(config.into(), pictures.into(), String::new());
+        let a = p("[train]\nepochs = 3\nthreads = 2", "x");
+        same_job(&a, &p("[train]\nepochs = 3\nthreads = 4", "x")).unwrap();
+        let e = same_job(&a, &p("[train]\nepochs = 4", "x")).unwrap_err().to_string();
+        assert!(e.contains("epochs = 3"), "{e}");
+        assert!(same_job(&a, &p("[train]\nepochs = 3", "y")).unwrap_err().to_string().contains("pictures"));
+    }
+}

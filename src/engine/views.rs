@@ -1,0 +1,170 @@
+//! Pictures to network inputs: decoded once, seen in one or more views, all cores busy, ahead of the network.
+
+use super::keys;
+use crate::config::{AugmentConfig, Preprocess};
+use crate::data::augment::train_view;
+use crate::data::decode::decode_file;
+use crate::data::transform::eval_view;
+use crate::error::{Error, Result};
+use crate::nn::rng::Rng;
+use candle_core::{Device, Tensor};
+use image::RgbImage;
+use rayon::prelude::*;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+/// Views in one batch of a forward pass without gradients. Larger ones gain no speed on a processor and cost memory.
+pub(crate) const EVAL_BATCH: usize = 16;
+
+/// How a picture is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    /// Resized and cut from the middle.
+    Eval,
+    /// A random view that is kept for the whole job.
+    Cached(usize),
+    /// A random view of one epoch.
+    Fresh(usize),
+}
+
+/// A picture and the views wanted of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// Its number, for the random generator's key.
+    pub(crate) picture: usize,
+    /// What is wanted.
+    pub(crate) views: Vec<View>,
+}
+
+/// How views are made.
+#[derive(Debug, Clone)]
+pub(crate) struct ViewMaker {
+    /// The evaluation view, and the size of all views.
+    pub(crate) preprocess: Preprocess,
+    /// The random views.
+    pub(crate) augment: AugmentConfig,
+    /// Guard against decompression bombs.
+    pub(crate) max_megapixels: f64,
+    /// Seed of the random views.
+    pub(crate) seed: u64,
+}
+
+impl ViewMaker {
+    /// Values of one view: `side * side * 3`.
+    pub(crate) fn len(&self) -> usize {
+        self.preprocess.crop_px * self.preprocess.crop_px * 3
+    }
+
+    /// All views of one picture, one behind the other.
+    pub(crate) fn make(&self, request: &Request) -> Result<Vec<f32>> {
+        let image = decode_file(&request.path, self.max_megapixels)?;
+        let views: Vec<Vec<f32>> = request
+            .views
+            .par_iter()
+            .map(|&v| self.view(&image, request.picture, v))
+            .collect::<Result<_>>()?;
+        Ok(views.concat())
+    }
+
+    fn view(&self, image: &RgbImage, picture: usize, view: View) -> Result<Vec<f32>> {
+        let (purpose, draw) = match view {
+            View::Cached(v) if self.augment.enabled => (keys::CACHED_VIEW, v),
+            View::Fresh(epoch) if self.augment.enabled => (keys::FRESH_VIEW, epoch),
+            _ => return eval_view(image, &self.preprocess),
+        };
+        let mut rng = Rng::for_key(self.seed, &[purpose, picture as u64, draw as u64]);
+        train_view(image, &self.preprocess, &self.augment, &mut rng)
+    }
+
+    /// All views of several pictures in order, on all cores.
+    ///
+    /// # Errors
+    /// If a picture cannot be decoded.
+    pub(crate) fn make_all(&self, requests: &[Request]) -> Result<Vec<f32>> {
+        let parts: Vec<Vec<f32>> = requests
+            .par_iter()
+            .map(|r| {
+                self.make(r).map_err(|e| {
+                    let hint =
+                        "It could be decoded when the job began: check that it was not changed or removed";
+                    Error::new(e.kind(), e.what()).with_path(&r.path).with_hint(hint)
+                })
+            })
+            .collect::<Result<_>>()?;
+        Ok(parts.concat())
+    }
+
+    /// Views as a batch.
+    ///
+    /// # Shapes
+    /// `values`: B views one behind the other; the result is `[B, side, side, 3]`.
+    pub(crate) fn tensor(&self, values: Vec<f32>, device: &Device) -> Result<Tensor> {
+        let side = self.preprocess.crop_px;
+        let batch = values.len() / self.len().max(1);
+        Ok(Tensor::from_vec(values, (batch, side, side, 3), device)?)
+    }
+}
+
+/// Runs `consume` on each item in order while the next item is being made by `produce` on the other cores. Ends early once
+/// `consume` says [`ControlFlow::Break`].
+///
+/// # Errors
+/// The first error of either.
+pub(crate) fn pipelined<I: Sync, T: Send>(
+    items: &[I],
+    produce: impl Fn(&I) -> Result<T> + Sync,
+    mut consume: impl FnMut(usize, T) -> Result<ControlFlow<()>> + Send,
+) -> Result<()> {
+    let Some(first) = items.first() else { return Ok(()) };
+    let mut ready = produce(first)?;
+    for (i, next) in items.iter().enumerate().skip(1) {
+        let (made, consumed) = rayon::join(|| produce(next), || consume(i - 1, ready));
+        if consumed?.is_break() {
+            return Ok(());
+        }
+        ready = made?;
+    }
+    consume(items.len() - 1, ready).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipeline_keeps_the_order_and_stops_at_an_error() {
+        let mut seen = Vec::new();
+        pipelined(
+            &[1, 2, 3],
+            |&i| Ok(i * 10),
+            |at, v| {
+                seen.push((at, v));
+                Ok(ControlFlow::Continue(()))
+            },
+        )
+        .unwrap();
+        assert_eq!(seen, [(0, 10), (1, 20), (2, 30)]);
+        let fail = |at: usize| {
+            let mut done = 0;
+            let r = pipelined(
+                &[0, 1, 2],
+                |&i| if i == at { Err(Error::internal("x")) } else { Ok(i) },
+                |_, _| {
+                    done += 1;
+                    Ok(ControlFlow::Continue(()))
+                },
+            );
+            (r.is_err(), done)
+        };
+        assert_eq!((fail(0), fail(2)), ((true, 0), (true, 2)));
+        let mut done = 0;
+        let count = |_, _| {
+            done += 1;
+            Ok(if done == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        };
+        pipelined(&[0, 1, 2], |&i| Ok(i), count).unwrap();
+        assert_eq!(done, 2);
+    }
+}

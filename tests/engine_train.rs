@@ -1,0 +1,397 @@
+//! Whole training jobs on tiny drawn pictures: every mode, stop, cancel, resume, files, bundle.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use headstart::config::{DeviceChoice, HeadKind, HeadOutput, Metric, Solver, TrainConfig, TrainMode};
+use headstart::data::{Dataset, Layout, Sample, Split};
+use headstart::engine::{Classifier, Control, TrainEvent, TrainJob, TrainOutcome, evaluate, train};
+use headstart::{Error, ErrorKind};
+use image::{Rgb, RgbImage};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// Pictures of two (or more) classes: stripes that lie, stand, … over a random ground.
+struct Fixture {
+    dir: tempfile::TempDir,
+    dataset: Dataset,
+}
+
+fn fixture(per_class: usize, val_per_class: usize) -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("pictures");
+    let classes = ["lying", "standing"];
+    let mut samples = Vec::new();
+    for (class, name) in classes.iter().enumerate() {
+        for i in 0..per_class + val_per_class {
+            let split = if i < per_class { Split::Train } else { Split::Val };
+            let part = if i < per_class { "train" } else { "val" };
+            let rel = format!("{part}/{name}/{i:03}.png");
+            let path = root.join(&rel);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            draw(class, i).save(&path).unwrap();
+            samples.push(Sample { rel, class, split });
+        }
+    }
+    let dataset = Dataset {
+        root,
+        layout: Layout::SplitFolders,
+        classes: classes.map(str::to_owned).to_vec(),
+        samples,
+        skipped: Vec::new(),
+    };
+    Fixture { dir, dataset }
+}
+
+fn draw(class: usize, i: usize) -> RgbImage {
+    let (step, shift) = (6 + i % 5, i * 7 % 11);
+    let ground = [(40 + i * 31 % 80) as u8, (60 + i * 17 % 80) as u8, (50 + i * 13 % 80) as u8];
+    RgbImage::from_fn(48, 40, |x, y| {
+        let along = if class == 0 { y } else { x } as usize;
+        if (along + shift) % step < step / 2 { Rgb([220, 200, 190]) } else { Rgb(ground) }
+    })
+}
+
+fn config(mode: TrainMode, epochs: usize) -> TrainConfig {
+    let mut c = TrainConfig::default();
+    c.train.mode = mode;
+    c.train.epochs = Some(epochs);
+    c.train.batch_size = Some(8);
+    c.train.device = DeviceChoice::Cpu;
+    c
+}
+
+impl Fixture {
+    fn job(&self, run: &str, config: &TrainConfig) -> TrainJob {
+        TrainJob {
+            config: config.clone(),
+            dataset: self.dataset.clone(),
+            run_dir: self.run(run),
+            resume: false,
+        }
+    }
+
+    fn run(&self, name: &str) -> PathBuf {
+        self.dir.path().join("runs").join(name)
+    }
+}
+
+fn quiet(job: &TrainJob) -> Result<TrainOutcome, Error> {
+    train(job, &Control::default(), &|_| {})
+}
+
+/// `metrics.jsonl` without what a clock decides.
+fn numbers(run: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    text.lines()
+        .map(|l| {
+            let mut v: serde_json::Value = serde_json::from_str(l).unwrap();
+            for key in ["images_per_s", "elapsed_s", "eta_s"] {
+                v.as_object_mut().unwrap().remove(key).unwrap();
+            }
+            v.to_string()
+        })
+        .collect()
+}
+
+#[test]
+fn from_scratch_it_learns_and_leaves_everything_on_disk() {
+    let f = fixture(12, 6);
+    let job = f.job("a", &config(TrainMode::Scratch, 6));
+    let events = Mutex::new(Vec::new());
+    let out = train(&job, &Control::default(), &|e| events.lock().unwrap().push(e)).unwrap();
+    assert!(out.summary.val.accuracy > 0.8, "{:?}", out.summary);
+    assert_eq!((out.epochs.len(), out.summary.epochs_run), (6, 6));
+    assert!(out.epochs.iter().all(|e| e.phase == "everything"));
+    let best = &out.epochs[out.summary.best_epoch - 1];
+    assert!(best.best && best.val_accuracy == out.summary.val.accuracy);
+    assert!((best.val_loss - out.summary.val.loss).abs() < 1e-12);
+    let run = &job.run_dir;
+    for file in
+        ["config.toml", "metrics.jsonl", "checkpoint/state.safetensors", "predictions.csv", "summary.json"]
+            .into_iter()
+            .chain(["model/model.safetensors", "model/config.json", "model/README.md"])
+    {
+        assert!(run.join(file).is_file(), "{file} is missing");
+    }
+    let left = std::fs::read_dir(run).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    assert_eq!(left.filter(|n| n.starts_with('.')).count(), 0, "temporary files were left");
+    assert_eq!(numbers(run).len(), 6);
+    let back = TrainConfig::load(&run.join("config.toml")).unwrap();
+    assert_eq!((back.train.mode, back.train.epochs), (TrainMode::Scratch, Some(6)));
+    let summary: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(run.join("summary.json")).unwrap()).unwrap();
+    for key in [
+        "backbone",
+        "mode",
+        "device",
+        "epochs_run",
+        "best_epoch",
+        "val",
+        "wall_s",
+        "images_per_s",
+        "peak_rss_mib",
+    ] {
+        assert!(summary.get(key).is_some(), "{key}");
+    }
+    assert_eq!(std::fs::read_to_string(run.join("predictions.csv")).unwrap().lines().count(), 13);
+    let events = events.into_inner().unwrap();
+    assert!(events.iter().any(|e| matches!(e, TrainEvent::Step(_))));
+    assert_eq!(events.iter().filter(|e| matches!(e, TrainEvent::Epoch(_))).count(), 6);
+
+    let e = quiet(&job).unwrap_err();
+    assert!(e.to_string().contains("finished run"), "{e}");
+}
+
+#[test]
+fn the_saved_model_gives_the_same_answers() {
+    let f = fixture(8, 4);
+    let mut c = config(TrainMode::Scratch, 2);
+    c.head.output = HeadOutput::Sigmoid;
+    let job = f.job("a", &c);
+    let out = quiet(&job).unwrap();
+    let classifier = Classifier::open(&job.run_dir).unwrap();
+    assert_eq!(classifier.classes(), f.dataset.classes);
+    let control = Control::default();
+    let again = evaluate(&classifier, &f.dataset, Some(Split::Val), &control, &|_, _| Ok(())).unwrap();
+    for (a, b) in again.predictions.iter().zip(&out.evaluation.predictions) {
+        assert_eq!((&a.rel, a.predicted), (&b.rel, b.predicted));
+        for (p, q) in a.probabilities.iter().zip(&b.probabilities) {
+            assert!((p - q).abs() < 1e-6, "{p} {q}");
+        }
+    }
+    let copy = f.dir.path().join("copy");
+    headstart::export::export_bundle(&job.run_dir, &copy).unwrap();
+    let missing = f.dataset.root.join("no.png");
+    let paths = [f.dataset.path(0), missing.clone()];
+    let mut seen = Vec::new();
+    Classifier::open(&copy)
+        .unwrap()
+        .classify(&paths, &|_, _| Ok(()), &mut |p, r| seen.push((p.to_path_buf(), r)))
+        .unwrap();
+    let ranked = seen[0].1.as_ref().unwrap();
+    assert!(ranked[0].1 >= ranked[1].1 && (ranked[0].1 + ranked[1].1 - 1.0).abs() < 1e-6);
+    assert!(seen[1].0 == missing && seen[1].1.is_err());
+}
+
+#[test]
+fn a_frozen_backbone_is_computed_once_and_does_not_change() {
+    let f = fixture(10, 5);
+    let mut c = config(TrainMode::Frozen, 8);
+    c.augment.views = 3;
+    let job = f.job("a", &c);
+    let events = Mutex::new(Vec::new());
+    let out = train(&job, &Control::default(), &|e| events.lock().unwrap().push(e)).unwrap();
+    assert!(out.epochs.iter().all(|e| e.phase == "head"));
+    let events = events.into_inner().unwrap();
+    let note = |part: &str| events.iter().any(|e| matches!(e, TrainEvent::Note(n) if n.contains(part)));
+    assert!(note("20 pictures x 3 augmented views + 10 plain views = 70 views"), "{events:?}");
+    let last = events.iter().rev().find_map(|e| match e {
+        TrainEvent::Cache(c) => Some((c.done, c.total)),
+        _ => None,
+    });
+    assert_eq!(last, Some((70, 70)));
+    let model = |run: &str| {
+        let bytes = std::fs::read(f.run(run).join("model/model.safetensors")).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let mut all: Vec<(String, Vec<u8>)> =
+            file.iter().map(|(n, v)| (n.to_owned(), v.data().to_vec())).collect();
+        all.sort();
+        all
+    };
+    let mut other = config(TrainMode::Frozen, 1);
+    other.train.learning_rate = Some(0.5);
+    quiet(&f.job("b", &other)).unwrap();
+    let changed: Vec<String> =
+        model("a").into_iter().zip(model("b")).filter(|(a, b)| a != b).map(|(a, _)| a.0).collect();
+    assert!(!changed.is_empty() && changed.iter().all(|n| n.starts_with("fc.")), "{changed:?}");
+}
+
+#[test]
+fn each_mode_with_phases_runs_them_in_order() {
+    let f = fixture(6, 3);
+    for (mode, phases) in [
+        (TrainMode::LastStages, ["head", "stages block3 to block4 and head"]),
+        (TrainMode::Full, ["head", "everything"]),
+    ] {
+        let mut c = config(mode, 2);
+        c.train.head_epochs = Some(1);
+        c.train.l2_sp = 0.01;
+        c.train.stage_decay = 0.5;
+        c.train.clip_norm = 1.0;
+        c.train.balance_classes = true;
+        c.train.label_smoothing = 0.1;
+        let out = quiet(&f.job(phases[1], &c)).unwrap();
+        assert_eq!(out.epochs.iter().map(|e| e.phase.as_str()).collect::<Vec<_>>(), phases);
+    }
+}
+
+#[test]
+fn a_logistic_head_needs_no_epochs() {
+    let f = fixture(12, 6);
+    let mut c = config(TrainMode::Frozen, 1);
+    c.train.solver = Solver::Logistic;
+    for output in [HeadOutput::Softmax, HeadOutput::Sigmoid] {
+        c.head.output = output;
+        let job = f.job(&format!("{output:?}"), &c);
+        let out = quiet(&job).unwrap();
+        assert_eq!((out.summary.best_epoch, out.epochs.len()), (0, 1));
+        assert!(out.epochs[0].train_accuracy > 0.9, "{:?}", out.epochs);
+        let classifier = Classifier::open(&job.run_dir).unwrap();
+        let control = Control::default();
+        let again = evaluate(&classifier, &f.dataset, Some(Split::Val), &control, &|_, _| Ok(())).unwrap();
+        assert!((again.loss - out.summary.val.loss).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_and_another_seed_another() {
+    let f = fixture(8, 4);
+    let mut c = config(TrainMode::Scratch, 2);
+    c.head.kind = HeadKind::Hidden;
+    c.head.hidden = vec![8];
+    c.head.dropout = 0.3;
+    for run in ["a", "b"] {
+        quiet(&f.job(run, &c)).unwrap();
+    }
+    c.train.seed = 1;
+    quiet(&f.job("c", &c)).unwrap();
+    assert_eq!(numbers(&f.run("a")), numbers(&f.run("b")));
+    assert_ne!(numbers(&f.run("a")), numbers(&f.run("c")));
+    let model = |run: &str| std::fs::read(f.run(run).join("model/model.safetensors")).unwrap();
+    assert!(model("a") == model("b"));
+}
+
+/// Trains with an interruption at the `at`-th event that `which` chooses, resumes, and compares with an uninterrupted run.
+fn resumed_equals_uninterrupted(c: &TrainConfig, which: fn(&TrainEvent) -> bool, at: usize) {
+    let f = fixture(9, 4);
+    quiet(&f.job("whole", c)).unwrap();
+    let mut job = f.job("cut", c);
+    let control = Control::default();
+    let seen = Mutex::new(0);
+    let e = train(&job, &control, &|e| {
+        if which(&e) {
+            let mut n = seen.lock().unwrap();
+            *n += 1;
+            if *n == at {
+                control.cancel();
+            }
+        }
+    })
+    .unwrap_err();
+    assert!(e.is_cancelled(), "{e}");
+    assert!(!job.run_dir.join("summary.json").exists());
+    assert!(job.run_dir.join("checkpoint/state.safetensors").exists());
+    job.resume = true;
+    // A resumed run is given the settings that the run's folder holds.
+    job.config = TrainConfig::load(&job.run_dir.join("config.toml")).unwrap();
+    let out = quiet(&job).unwrap();
+    assert_eq!(out.epochs.len(), c.train.epochs.unwrap());
+    assert_eq!(numbers(&f.run("whole")), numbers(&f.run("cut")));
+    for file in ["model/model.safetensors", "predictions.csv"] {
+        let read = |run: &str| std::fs::read(f.run(run).join(file)).unwrap();
+        assert!(read("whole") == read("cut"), "{file} differs");
+    }
+}
+
+fn is_epoch(e: &TrainEvent) -> bool {
+    matches!(e, TrainEvent::Epoch(_))
+}
+
+#[test]
+fn a_run_resumed_from_scratch_mode_equals_an_uninterrupted_one() {
+    let mut c = config(TrainMode::Scratch, 4);
+    c.head.dropout = 0.2;
+    resumed_equals_uninterrupted(&c, is_epoch, 2);
+}
+
+#[test]
+fn a_run_cut_off_in_the_middle_of_an_epoch_resumes_from_its_start() {
+    let mut c = config(TrainMode::Full, 4);
+    c.train.head_epochs = Some(1);
+    c.train.optimizer = headstart::config::OptimizerKind::AdamW;
+    // The first step after the second epoch.
+    let step_of_third = |e: &TrainEvent| matches!(e, TrainEvent::Step(s) if s.epoch == 3);
+    resumed_equals_uninterrupted(&c, step_of_third, 1);
+}
+
+#[test]
+fn a_resumed_run_keeps_the_best_epoch_of_its_first_part() {
+    let mut c = config(TrainMode::LastStages, 5);
+    c.train.head_epochs = Some(2);
+    c.train.keep_best_by = Metric::Loss;
+    resumed_equals_uninterrupted(&c, is_epoch, 3);
+}
+
+#[test]
+fn other_settings_cannot_continue_a_run() {
+    let f = fixture(6, 3);
+    let mut job = f.job("a", &config(TrainMode::Scratch, 3));
+    let control = Control::default();
+    let stop = |e: TrainEvent| {
+        if is_epoch(&e) {
+            control.cancel();
+        }
+    };
+    assert!(train(&job, &control, &stop).unwrap_err().is_cancelled());
+    job.resume = true;
+    job.config.train.momentum = 0.5;
+    let e = quiet(&job).unwrap_err();
+    assert!(e.kind() == ErrorKind::Input && e.to_string().contains("momentum"), "{e}");
+}
+
+#[test]
+fn stopping_early_keeps_the_best_so_far() {
+    let f = fixture(8, 4);
+    let job = f.job("a", &config(TrainMode::Scratch, 50));
+    let control = Control::default();
+    let out = train(&job, &control, &|e| {
+        if matches!(&e, TrainEvent::Epoch(r) if r.epoch == 2) {
+            control.stop_and_keep_best();
+        }
+    })
+    .unwrap();
+    assert_eq!(out.summary.epochs_run, 2);
+    assert!((1..=2).contains(&out.summary.best_epoch) && job.run_dir.join("model/config.json").exists());
+}
+
+#[test]
+fn patience_ends_a_run_that_no_longer_gets_better() {
+    let f = fixture(6, 3);
+    let mut c = config(TrainMode::Frozen, 200);
+    c.train.learning_rate = Some(1e-9);
+    c.train.patience = 3;
+    c.train.keep_best_by = Metric::MacroF1;
+    c.train.schedule = headstart::config::ScheduleKind::Constant;
+    c.train.weight_decay = 0.0;
+    c.augment.enabled = false;
+    let out = quiet(&f.job("a", &c)).unwrap();
+    assert!(out.summary.epochs_run < 200, "{}", out.summary.epochs_run);
+    assert_eq!(out.summary.epochs_run, out.summary.best_epoch + 3);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_says_where_and_what_to_do() {
+    let f = fixture(6, 3);
+    let mut c = config(TrainMode::Scratch, 5);
+    c.train.learning_rate = Some(1e30);
+    let e = quiet(&f.job("a", &c)).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Numeric, "{e}");
+    let text = e.to_string();
+    assert!(
+        text.contains("epoch") && text.contains("step") && text.contains("train.learning_rate"),
+        "{text}"
+    );
+}
+
+#[test]
+fn many_unreadable_pictures_need_the_users_word() {
+    let f = fixture(6, 3);
+    for s in f.dataset.samples.iter().filter(|s| s.class == 0).take(4) {
+        std::fs::write(f.dataset.root.join(&s.rel), b"no picture").unwrap();
+    }
+    let mut c = config(TrainMode::Frozen, 1);
+    let e = quiet(&f.job("a", &c)).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::NeedsConfirmation, "{e}");
+    assert!(e.to_string().contains("4 of 18") && e.to_string().contains("data.allow_many_unreadable"), "{e}");
+    c.data.allow_many_unreadable = true;
+    quiet(&f.job("b", &c)).unwrap();
+}
