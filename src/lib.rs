@@ -5,11 +5,13 @@
 //! file formats convert at the border.
 
 pub mod backbones;
+pub mod cli;
 pub mod config;
 pub mod data;
 pub mod engine;
 pub mod error;
 pub mod export;
 pub mod nn;
+pub mod session;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,136 @@
+//! `inspect`: what is in a folder, and what is wrong with it.
+
+use super::job;
+use super::output::{CliResult, Out};
+use super::progress::{Reporter, Style};
+use super::tables::Table;
+use crate::config::DataConfig;
+use crate::data::{Dataset, Layout, Preflight, Severity, SkipReason, Split};
+use crate::session::{JobOutput, JobRequest, Worker};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Left-out files of one finding that are printed; JSON has all.
+const SHOWN: usize = 20;
+
+const SPLITS: [(Split, &str); 3] = [(Split::Train, "train"), (Split::Val, "val"), (Split::Test, "test")];
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The folder of pictures.
+    data: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
+    let mut reporter = Reporter::new(Style::or_by_terminal(None), "Looking at the pictures");
+    let request =
+        JobRequest::OpenData { root: args.data.clone(), config: DataConfig::default(), project: None };
+    let output = job::run_quietly(&Worker::spawn(|| {}), request, &mut reporter, out)?;
+    let JobOutput::Data(found) = output else { return Err(job::wrong_output()) };
+    if args.json { print_json(&found, out) } else { print_text(&found, out) }
+}
+
+fn layout(d: &Dataset) -> &'static str {
+    match d.layout {
+        Layout::SplitFolders => "split-folders",
+        Layout::ClassFolders => "class-folders",
+    }
+}
+
+fn severity(s: Severity) -> &'static str {
+    match s {
+        Severity::Info => "info",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    }
+}
+
+fn reason(r: &SkipReason) -> (&'static str, String) {
+    match r {
+        SkipReason::Hidden => ("hidden", "hidden or a system's own file".to_owned()),
+        SkipReason::NotAnImage => ("not-an-image", "not a picture".to_owned()),
+        SkipReason::Unreadable(why) => ("unreadable", why.clone()),
+        SkipReason::Undecodable(why) => ("undecodable", why.clone()),
+        SkipReason::BrokenLink => ("broken-link", "a link that leads nowhere or in a circle".to_owned()),
+        SkipReason::Misplaced => ("misplaced", "lies in no class folder".to_owned()),
+    }
+}
+
+fn print_text(found: &Preflight, out: &mut Out<'_>) -> CliResult {
+    let d = &found.dataset;
+    let how = match d.layout {
+        Layout::SplitFolders => "divided by its folders",
+        Layout::ClassFolders => "one folder a class, divided by the seed",
+    };
+    out.line(format!(
+        "{}: {} pictures in {} classes, {how}\n",
+        d.root.display(),
+        d.samples.len(),
+        d.classes.len()
+    ))?;
+    let splits: Vec<_> = SPLITS.iter().filter(|(s, _)| !d.indices(*s).is_empty()).collect();
+    let header: Vec<&str> = std::iter::once("class").chain(splits.iter().map(|(_, name)| *name)).collect();
+    let mut table = Table::new(&header);
+    let counts: Vec<Vec<usize>> = splits.iter().map(|(s, _)| d.class_counts(*s)).collect();
+    for (class, name) in d.classes.iter().enumerate() {
+        let of_class = counts.iter().map(|c| c.get(class).copied().unwrap_or(0).to_string());
+        table.row(std::iter::once(name.clone()).chain(of_class));
+    }
+    let sums = counts.iter().map(|c| c.iter().sum::<usize>().to_string());
+    table.row(std::iter::once("all".to_owned()).chain(sums));
+    table.print(out)?;
+    if !found.findings.is_empty() {
+        out.line("\nFindings")?;
+    }
+    for f in &found.findings {
+        out.line(format!("  {}: {}", severity(f.severity), f.title))?;
+    }
+    if !d.skipped.is_empty() {
+        out.line(format!("\nLeft out: {}", d.skipped.len()))?;
+    }
+    for s in d.skipped.iter().take(SHOWN) {
+        out.line(format!("  {}: {}", s.rel, reason(&s.reason).1))?;
+    }
+    if d.skipped.len() > SHOWN {
+        out.line(format!("  and {} more; --json lists all", d.skipped.len() - SHOWN))?;
+    }
+    Ok(())
+}
+
+fn print_json(found: &Preflight, out: &mut Out<'_>) -> CliResult {
+    let d = &found.dataset;
+    let counts = |split| d.class_counts(split);
+    let (train, val, test) = (counts(Split::Train), counts(Split::Val), counts(Split::Test));
+    let classes: Vec<_> = d
+        .classes
+        .iter()
+        .enumerate()
+        .map(|(i, name)| json!({"name": name, "train": train.get(i), "val": val.get(i), "test": test.get(i)}))
+        .collect();
+    let findings: Vec<_> = found
+        .findings
+        .iter()
+        .map(|f| json!({"severity": severity(f.severity), "title": f.title, "files": f.files}))
+        .collect();
+    let skipped: Vec<_> = d
+        .skipped
+        .iter()
+        .map(|s| {
+            let (kind, why) = reason(&s.reason);
+            json!({"path": s.rel, "reason": kind, "why": why})
+        })
+        .collect();
+    out.json(&json!({
+        "version": 1,
+        "root": d.root.to_string_lossy(),
+        "layout": layout(d),
+        "pictures": d.samples.len(),
+        "classes": classes,
+        "undecodable_frac": found.undecodable_frac,
+        "findings": findings,
+        "skipped": skipped,
+    }))
+}

@@ -1,0 +1,89 @@
+//! The command line: the same jobs as the window, for scripts, servers and tests.
+//!
+//! Exit status 0 for done, 1 for failed with the reason on standard error, 2 for a wrong command line. One file a command.
+
+mod backbones;
+mod bench;
+mod evaluate;
+mod export;
+mod inspect;
+mod job;
+mod output;
+mod predict;
+mod progress;
+mod sample;
+mod tables;
+mod train;
+
+use clap::{Parser, Subcommand};
+use output::{Failure, Out};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Transfer learning on your own pictures, without a window.
+#[derive(Debug, Parser)]
+#[command(name = "headstart-cli", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say what is in a folder of pictures, and what is wrong with it.
+    Inspect(inspect::Args),
+    /// Train a classifier on a folder of pictures.
+    Train(Box<train::Args>),
+    /// Judge a trained model on a folder of labelled pictures.
+    Evaluate(evaluate::Args),
+    /// Classify pictures.
+    Predict(predict::Args),
+    /// Take a trained model away.
+    Export(export::Args),
+    /// List the networks that can be trained.
+    Backbones(backbones::Args),
+    /// Write the sample pictures into a new folder.
+    Sample(sample::Args),
+    /// Measure how fast this machine is.
+    Bench(bench::Args),
+}
+
+/// Runs the program on its command line.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version go to standard output and are no failure; a closed pipe there is none either.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let mut out = Out::new(std::io::stdout().lock());
+    let result = match &cli.command {
+        Command::Inspect(args) => inspect::run(args, &mut out),
+        Command::Train(args) => train::run(args, &mut out),
+        Command::Evaluate(args) => evaluate::run(args, &mut out),
+        Command::Predict(args) => predict::run(args, &mut out),
+        Command::Export(args) => export::run(args, &mut out),
+        Command::Backbones(args) => backbones::run(args, &mut out),
+        Command::Sample(args) => sample::run(args, &mut out),
+        Command::Bench(args) => bench::run(args, &mut out),
+    };
+    match result.and_then(|()| out.flush()) {
+        Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        Err(Failure::Failed(e)) => {
+            let _ = writeln!(std::io::stderr(), "error: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

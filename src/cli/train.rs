@@ -1,0 +1,240 @@
+//! `train`: a folder of pictures becomes a classifier.
+
+use super::job;
+use super::output::{CliResult, Out};
+use super::progress::{Reporter, Style, duration};
+use super::tables::share;
+use crate::config::TrainConfig;
+use crate::data::Preflight;
+use crate::engine::TrainOutcome;
+use crate::error::{Error, Result};
+use crate::session::{JobOutput, JobRequest, RunState, Worker, check_readable, read_run, weights};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The folder of pictures.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// The network; `headstart-cli backbones` lists them.
+    #[arg(long)]
+    backbone: Option<String>,
+    /// Pretrained weights: a .safetensors or .pth file, or its bare name in $HEADSTART_WEIGHTS.
+    #[arg(long)]
+    weights: Option<PathBuf>,
+    /// A configuration file, for example a project's project.toml; the flags here win over it.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// One setting, for example train.epochs=30; wins over everything else.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+    /// The folder of the run.
+    #[arg(long)]
+    out: PathBuf,
+    /// Seed of everything random in training.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How to show progress: a bar on a terminal and nothing elsewhere, if not said.
+    #[arg(long, value_enum)]
+    progress: Option<Style>,
+    /// Go on with the run in --out from its last checkpoint.
+    #[arg(long)]
+    resume: bool,
+}
+
+pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
+    check_out(args)?;
+    let config = configuration(args)?;
+    let Some(data) = config.data.path.clone() else {
+        return Err(Error::input("no pictures are named").with_hint("Give the folder with --data").into());
+    };
+    let worker = Worker::spawn(|| {});
+    let style = Style::or_by_terminal(args.progress);
+    let mut reporter = Reporter::new(style, "Looking at the pictures");
+    let request = JobRequest::OpenData {
+        root: data,
+        config: config.data.clone(),
+        project: place_of_splits(args).map(Path::to_path_buf),
+    };
+    let JobOutput::Data(found) = job::run_quietly(&worker, request, &mut reporter, out)? else {
+        return Err(job::wrong_output());
+    };
+    check_readable(&found, &config.data)?;
+    report_data(&found, style, out)?;
+
+    let mut reporter = Reporter::new(style, "Training");
+    let request = JobRequest::Train {
+        config: Box::new(config),
+        dataset: Box::new(found.dataset),
+        run_dir: args.out.clone(),
+        resume: args.resume,
+    };
+    let JobOutput::Trained(outcome) = job::run_quietly(&worker, request, &mut reporter, out)? else {
+        return Err(job::wrong_output());
+    };
+    report(&outcome, style, out)
+}
+
+/// Refuses to write over a run, before any work is done.
+fn check_out(args: &Args) -> Result<()> {
+    if args.resume {
+        return Ok(());
+    }
+    match read_run(&args.out, &TrainConfig::default()) {
+        Ok(run) if run.state == RunState::Empty => Ok(()),
+        Ok(run) => {
+            let (what, hint) = match run.state {
+                RunState::Finished => {
+                    ("a finished run", "Choose another folder, or go on with it with --resume")
+                }
+                _ => ("an interrupted run", "Go on with it with --resume, or choose another folder"),
+            };
+            Err(Error::input(format!("this folder already holds {what}"))
+                .with_path(&args.out)
+                .with_hint(hint))
+        }
+        Err(e) => Err(e.with_hint("Choose another folder for the run")),
+    }
+}
+
+/// Defaults, then the run's or the given file, then the flags, then single settings.
+fn configuration(args: &Args) -> Result<TrainConfig> {
+    let of_run = args.out.join("config.toml");
+    let mut config = match &args.config {
+        Some(file) => TrainConfig::load(file)?,
+        None if args.resume => TrainConfig::load(&of_run)?,
+        None => TrainConfig::default(),
+    };
+    if let Some(name) = &args.backbone {
+        config.backbone.name.clone_from(name);
+    }
+    if let Some(seed) = args.seed {
+        config.train.seed = seed;
+    }
+    if let Some(data) = &args.data {
+        config.data.path = Some(data.clone());
+    }
+    if let Some(file) = &args.weights {
+        config.backbone.weights = Some(file.clone());
+    }
+    for setting in &args.settings {
+        let Some((key, value)) = setting.split_once('=') else {
+            return Err(Error::input(format!("the setting `{setting}` has no value"))
+                .with_hint("Write it as --set key=value, for example --set train.epochs=30"));
+        };
+        config.set(key.trim(), value.trim())?;
+    }
+    if let Some(file) = &config.backbone.weights {
+        config.backbone.weights = Some(absolute(&weights::resolve(file)?));
+    }
+    config.data.path = config.data.path.as_deref().map(absolute);
+    config.validate()?;
+    Ok(config)
+}
+
+/// The run must open from any folder.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// The folder whose saved splits apply: of the run that is resumed, or of the project that the settings come from.
+fn place_of_splits(args: &Args) -> Option<&Path> {
+    if args.resume {
+        return Some(&args.out);
+    }
+    let file = args.config.as_deref()?;
+    let dir = file.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });
+    dir.filter(|_| file.file_name().is_some_and(|n| n == "project.toml"))
+}
+
+fn report_data(found: &Preflight, style: Style, out: &mut Out<'_>) -> CliResult {
+    let d = &found.dataset;
+    if style == Style::Json {
+        let findings: Vec<&str> = found.findings.iter().map(|f| f.title.as_str()).collect();
+        return out.json_line(&json!({
+            "event": "data",
+            "pictures": d.samples.len(),
+            "classes": d.classes,
+            "skipped": d.skipped.len(),
+            "findings": findings,
+        }));
+    }
+    out.line(format!(
+        "{} pictures in {} classes, {} files left out",
+        d.samples.len(),
+        d.classes.len(),
+        d.skipped.len()
+    ))?;
+    for f in &found.findings {
+        out.line(format!("  {}", f.title))?;
+    }
+    out.flush()
+}
+
+fn report(outcome: &TrainOutcome, style: Style, out: &mut Out<'_>) -> CliResult {
+    let s = &outcome.summary;
+    if style == Style::Json {
+        let mut line = json!({"event": "finished", "run": outcome.run_dir.to_string_lossy()});
+        if let (Some(line), Ok(Value::Object(summary))) = (line.as_object_mut(), serde_json::to_value(s)) {
+            line.extend(summary);
+        }
+        return out.json_line(&line);
+    }
+    let m = &outcome.evaluation.confusion;
+    out.line(format!("{} ({}), {} epochs in {}", s.backbone, s.mode, s.epochs_run, duration(s.wall_s)))?;
+    out.line(format!("validation accuracy {}", share(m.correct(), m.total())))?;
+    out.line(format!("macro F1 {:.3}, loss {:.4}, best epoch {}", s.val.macro_f1, s.val.loss, s.best_epoch))?;
+    out.line(format!("The run is in {}", outcome.run_dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(words: &[&str]) -> Args {
+        Line::parse_from(std::iter::once("train").chain(words.iter().copied())).args
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_settings_over_flags() {
+        let t = tempfile::tempdir().unwrap();
+        let file = t.path().join("c.toml");
+        std::fs::write(&file, "[train]\nseed = 1\nepochs = 3\n[backbone]\nname = \"resnet18\"\n").unwrap();
+        let file = file.to_str().unwrap();
+        let c = configuration(&args(&["--out", "r", "--config", file])).unwrap();
+        assert_eq!((c.train.seed, c.train.epochs, c.backbone.name.as_str()), (1, Some(3), "resnet18"));
+        let c =
+            configuration(&args(&["--out", "r", "--config", file, "--seed", "2", "--data", "d"])).unwrap();
+        assert_eq!((c.train.seed, c.train.epochs), (2, Some(3)));
+        assert!(c.data.path.unwrap().is_absolute());
+        let words = ["--out", "r", "--config", file, "--seed", "2", "--set", "train.seed = 5"];
+        assert_eq!(configuration(&args(&words)).unwrap().train.seed, 5);
+    }
+
+    #[test]
+    fn a_setting_without_a_value_or_a_weight_file_that_is_missing_is_named() {
+        let e = configuration(&args(&["--out", "r", "--set", "train.epochs"])).unwrap_err().to_string();
+        assert!(e.contains("train.epochs") && e.contains("key=value"), "{e}");
+        let e = configuration(&args(&["--out", "r", "--weights", "no/such.pth"])).unwrap_err().to_string();
+        assert!(e.contains("no/such.pth"), "{e}");
+    }
+
+    #[test]
+    fn a_project_s_own_splits_are_used_with_its_settings() {
+        assert_eq!(
+            place_of_splits(&args(&["--out", "r", "--config", "p/project.toml"])),
+            Some(Path::new("p"))
+        );
+        assert_eq!(place_of_splits(&args(&["--out", "r", "--config", "project.toml"])), Some(Path::new(".")));
+        assert_eq!(place_of_splits(&args(&["--out", "r", "--config", "p/other.toml"])), None);
+        assert_eq!(place_of_splits(&args(&["--out", "r", "--resume"])), Some(Path::new("r")));
+    }
+}

@@ -1,0 +1,166 @@
+//! An evaluation on disk: `predictions.csv`, one line a picture, and `summary.json`, the numbers.
+
+use crate::engine::{ClassMetrics, ConfusionMatrix, Evaluation, Prediction};
+use crate::error::{Error, Result};
+use crate::export::atomic;
+use serde_json::json;
+use std::path::Path;
+
+const FILE: &str = "predictions.csv";
+
+/// Columns before the classes' own, as [`Evaluation::to_csv`] writes them.
+const FIXED: [&str; 4] = ["path", "true", "predicted", "probability"];
+
+/// Largest share by which the probabilities of a line may miss 1 before the file counts as damaged: they are written with
+/// seven digits, so only something that is no probability gets there.
+const SUM_TOLERANCE: f32 = 0.01;
+
+/// Writes `predictions.csv` and `summary.json` (accuracy, macro F1, loss, each class's precision, recall, F1 and support,
+/// the confusion matrix with a row for each true class) into `dir`, which is created.
+///
+/// # Errors
+/// If the folder cannot be written, or is a run's: its own results stay as they are.
+pub fn save_evaluation(dir: &Path, evaluation: &Evaluation) -> Result<()> {
+    if dir.join("config.toml").exists() {
+        return Err(Error::input("the evaluation would replace the results of the run in this folder")
+            .with_path(dir)
+            .with_hint("Choose another folder"));
+    }
+    std::fs::create_dir_all(dir).map_err(|e| Error::io("create the folder", dir, &e))?;
+    let m = &evaluation.confusion;
+    let class = |(name, c): (&String, ClassMetrics)| json!({"name": name, "precision": c.precision, "recall": c.recall, "f1": c.f1, "support": c.support});
+    let numbers = json!({
+        "version": 1,
+        "pictures": m.total(),
+        "correct": m.correct(),
+        "accuracy": m.accuracy(),
+        "macro_f1": m.macro_f1(),
+        "loss": evaluation.loss,
+        "classes": evaluation.classes.iter().zip(m.per_class()).map(class).collect::<Vec<_>>(),
+        "confusion": (0..m.classes())
+            .map(|truth| (0..m.classes()).map(|predicted| m.count(truth, predicted)).collect::<Vec<_>>())
+            .collect::<Vec<_>>(),
+    });
+    let text = serde_json::to_vec_pretty(&numbers)
+        .map_err(|e| Error::internal(format!("could not write the numbers ({e})")))?;
+    atomic::write(&dir.join(FILE), &evaluation.to_csv()?)?;
+    atomic::write(&dir.join("summary.json"), &text)
+}
+
+/// Reads a finished run's `predictions.csv` back into an evaluation.
+///
+/// # Errors
+/// If the file is missing or damaged.
+pub fn load_evaluation(run_dir: &Path) -> Result<Evaluation> {
+    let path = run_dir.join(FILE);
+    let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, &e))?;
+    from_csv(&bytes)
+        .map_err(|why| Error::input(format!("the predictions are damaged ({why})")).with_path(&path))
+}
+
+fn from_csv(bytes: &[u8]) -> Result<Evaluation, String> {
+    let mut reader = csv::Reader::from_reader(bytes);
+    let header = reader.headers().map_err(|e| e.to_string())?.clone();
+    if header.iter().take(FIXED.len()).ne(FIXED) || header.len() == FIXED.len() {
+        return Err(format!("the first line is not {} and the class names", FIXED.join(",")));
+    }
+    let classes: Vec<String> = header.iter().skip(FIXED.len()).map(str::to_owned).collect();
+    let mut evaluation = Evaluation {
+        confusion: ConfusionMatrix::new(classes.len()),
+        classes,
+        predictions: Vec::new(),
+        loss: 0.0,
+    };
+    for (i, record) in reader.records().enumerate() {
+        let record = record.map_err(|e| e.to_string())?;
+        let p = prediction(&record, &evaluation.classes).map_err(|why| format!("line {}: {why}", i + 2))?;
+        evaluation.confusion.add(p.truth, p.predicted);
+        evaluation.loss += loss(&p);
+        evaluation.predictions.push(p);
+    }
+    evaluation.loss /= evaluation.predictions.len().max(1) as f64;
+    Ok(evaluation)
+}
+
+fn prediction(record: &csv::StringRecord, classes: &[String]) -> Result<Prediction, String> {
+    let text = |column: usize| record.get(column).unwrap_or_default();
+    let class = |column: usize| {
+        let name = text(column);
+        classes.iter().position(|c| c == name).ok_or_else(|| format!("there is no class `{name}`"))
+    };
+    let (truth, predicted) = (class(1)?, class(2)?);
+    let probabilities: Vec<f32> = (FIXED.len()..record.len())
+        .map(|column| text(column).parse().map_err(|_| format!("`{}` is not a number", text(column))))
+        .collect::<Result<_, String>>()?;
+    let sum: f32 = probabilities.iter().sum();
+    if sum.is_nan() || (sum - 1.0).abs() > SUM_TOLERANCE {
+        return Err(format!("the probabilities sum to {sum}"));
+    }
+    Ok(Prediction { rel: text(0).to_owned(), truth, predicted, probabilities })
+}
+
+/// Cross-entropy of one picture; finite also where the true class got no probability at all.
+fn loss(p: &Prediction) -> f64 {
+    let probability = p.probabilities.get(p.truth).copied().unwrap_or_default();
+    -f64::from(probability.max(f32::MIN_POSITIVE)).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evaluation() -> Evaluation {
+        let classes = vec!["ants, red".to_owned(), "bees".to_owned()];
+        let predictions = vec![
+            Prediction {
+                rel: "val/ants, red/1.png".into(),
+                truth: 0,
+                predicted: 0,
+                probabilities: vec![0.9, 0.1],
+            },
+            Prediction {
+                rel: "val/bees/ä \"2\".png".into(),
+                truth: 1,
+                predicted: 0,
+                probabilities: vec![0.6, 0.4],
+            },
+            Prediction {
+                rel: "val/bees/3.png".into(),
+                truth: 1,
+                predicted: 1,
+                probabilities: vec![0.1, 0.9],
+            },
+        ];
+        let mut confusion = ConfusionMatrix::new(2);
+        predictions.iter().for_each(|p| confusion.add(p.truth, p.predicted));
+        let loss = predictions.iter().map(loss).sum::<f64>() / 3.0;
+        Evaluation { classes, predictions, confusion, loss }
+    }
+
+    #[test]
+    fn written_and_read_back_it_is_the_same() {
+        let t = tempfile::tempdir().unwrap();
+        save_evaluation(&t.path().join("new"), &evaluation()).unwrap();
+        assert_eq!(load_evaluation(&t.path().join("new")).unwrap(), evaluation());
+        let numbers: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(t.path().join("new/summary.json")).unwrap()).unwrap();
+        assert_eq!(numbers["confusion"], json!([[1, 0], [1, 1]]));
+        assert_eq!((&numbers["correct"], &numbers["pictures"]), (&json!(2), &json!(3)));
+        assert_eq!(numbers["classes"][1]["recall"], json!(0.5));
+    }
+
+    #[test]
+    fn damage_is_named_with_its_line() {
+        for (text, word) in [
+            ("", "first line"),
+            ("path,true,predicted,probability\n", "first line"),
+            ("path,true,predicted,probability,a,b\nx,a,c,0.5,0.5,0.5\n", "line 2: there is no class `c`"),
+            ("path,true,predicted,probability,a,b\nx,a,b,0.5,0.5,0.5\nx,a,b,0.5", "fields"),
+            ("path,true,predicted,probability,a,b\nx,a,b,0.5,0.5,half\n", "`half` is not a number"),
+            ("path,true,predicted,probability,a,b\nx,a,b,0.5,NaN,0.5\n", "sum to NaN"),
+        ] {
+            let e = from_csv(text.as_bytes()).unwrap_err();
+            assert!(e.contains(word), "{text:?}: {e}");
+        }
+    }
+}

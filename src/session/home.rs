@@ -1,0 +1,131 @@
+//! Where the window keeps projects that got no folder chosen, and the sample pictures.
+
+use super::Project;
+use crate::config::TrainConfig;
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+const SAMPLES: &str = "samples";
+const SAMPLE: &str = "Sample leaves";
+const SAMPLE_DRAFT: &str = ".sample-being-drawn";
+
+/// Where projects are made: `HEADSTART_HOME`, or `Headstart` in the user's documents.
+pub fn home() -> PathBuf {
+    if let Some(set) = std::env::var_os("HEADSTART_HOME").filter(|v| !v.is_empty()) {
+        return PathBuf::from(set);
+    }
+    let dirs = directories::UserDirs::new();
+    let base = dirs.as_ref().and_then(|d| d.document_dir().or(Some(d.home_dir())));
+    base.map_or_else(std::env::temp_dir, Path::to_path_buf).join("Headstart")
+}
+
+/// The project of the pictures in `data`: the one under `home` that names the folder, or a new one.
+///
+/// # Errors
+/// If the folder cannot be opened, holds `home` itself, or the project cannot be written.
+pub fn project_for(data: &Path, home: &Path) -> Result<Project> {
+    let data = std::fs::canonicalize(data).map_err(|e| Error::io("open the folder", data, &e))?;
+    if data.join("project.toml").is_file() {
+        return Project::open(&data);
+    }
+    let base = std::path::absolute(home).unwrap_or_else(|_| home.to_path_buf());
+    if base.starts_with(&data) {
+        return Err(Error::input("this folder holds Headstart's own projects")
+            .with_path(&data)
+            .with_hint("Choose the folder that directly holds the class folders"));
+    }
+    let name = data.file_name().map_or_else(|| "Pictures".to_owned(), |n| n.to_string_lossy().into_owned());
+    for n in 1.. {
+        let dir = base.join(if n == 1 { name.clone() } else { format!("{name} {n}") });
+        if !dir.exists() {
+            let is_sample = same_folder(&base.join(SAMPLES).join(SAMPLE), &data);
+            let mut config = if is_sample { TrainConfig::for_sample() } else { TrainConfig::default() };
+            config.data.path = Some(data);
+            return Project::create(&dir, config);
+        }
+        // A folder that is no project, or another folder's, keeps its name.
+        if let Ok(project) = Project::open(&dir)
+            && project.config.data.path.as_deref().is_some_and(|p| same_folder(p, &data))
+        {
+            return Ok(project);
+        }
+    }
+    Err(Error::internal("every project name is taken"))
+}
+
+fn same_folder(a: &Path, b: &Path) -> bool {
+    std::fs::canonicalize(a).is_ok_and(|a| a == b)
+}
+
+/// Where the sample pictures are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SamplePlace {
+    /// Here.
+    Ready(PathBuf),
+    /// Nowhere yet: they are to be drawn here, then given to [`keep_sample`].
+    ToDraw(PathBuf),
+}
+
+/// Looks for the sample pictures under `home`, and makes room for them where they are not.
+///
+/// # Errors
+/// If `home` cannot be written.
+pub fn sample_place(home: &Path) -> Result<SamplePlace> {
+    let parent = home.join(SAMPLES);
+    let there = parent.join(SAMPLE);
+    if there.is_dir() {
+        return Ok(SamplePlace::Ready(there));
+    }
+    let draft = parent.join(SAMPLE_DRAFT);
+    if draft.exists() {
+        // Left by a start that was cut off while drawing.
+        std::fs::remove_dir_all(&draft).map_err(|e| Error::io("remove", &draft, &e))?;
+    }
+    std::fs::create_dir_all(&parent).map_err(|e| Error::io("create", &parent, &e))?;
+    Ok(SamplePlace::ToDraw(draft))
+}
+
+/// Gives the drawn sample pictures their name; only whole ones have it.
+///
+/// # Errors
+/// If the folder cannot be renamed.
+pub fn keep_sample(draft: &Path) -> Result<PathBuf> {
+    let there = draft.with_file_name(SAMPLE);
+    std::fs::rename(draft, &there).map_err(|e| Error::io("create", &there, &e))?;
+    Ok(there)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_that_was_cut_off_is_drawn_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let SamplePlace::ToDraw(draft) = sample_place(dir.path()).unwrap() else { panic!("no sample yet") };
+        std::fs::create_dir_all(&draft).unwrap();
+        assert_eq!(sample_place(dir.path()).unwrap(), SamplePlace::ToDraw(draft.clone()));
+        assert!(!draft.exists());
+        std::fs::create_dir_all(&draft).unwrap();
+        let done = keep_sample(&draft).unwrap();
+        assert!(done.is_dir());
+        assert_eq!(sample_place(dir.path()).unwrap(), SamplePlace::Ready(done));
+    }
+
+    #[test]
+    fn a_folder_of_pictures_has_one_project_however_often_it_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b, home) = (dir.path().join("a/cats"), dir.path().join("b/cats"), dir.path().join("home"));
+        std::fs::create_dir_all(&a).unwrap();
+        std::fs::create_dir_all(&b).unwrap();
+        let first = project_for(&a, &home).unwrap();
+        assert_eq!(first.dir, home.join("cats"));
+        assert_eq!(project_for(&b, &home).unwrap().dir, home.join("cats 2"));
+        assert_eq!(project_for(&a.join("."), &home).unwrap().dir, first.dir);
+        assert!(project_for(dir.path(), &home).is_err());
+        assert_eq!(first.config.train, TrainConfig::default().train);
+        let sample = home.join(SAMPLES).join(SAMPLE);
+        std::fs::create_dir_all(&sample).unwrap();
+        assert_eq!(project_for(&sample, &home).unwrap().config.train, TrainConfig::for_sample().train);
+    }
+}

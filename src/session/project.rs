@@ -1,0 +1,146 @@
+//! A project: a folder with `project.toml`, `splits.json`, `journal.jsonl` and `runs/<id>/`.
+
+use super::journal::{self, Entry};
+use super::places;
+use super::runs::{RunInfo, read_run};
+use super::splits;
+use crate::config::TrainConfig;
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::export::atomic;
+use std::path::{Path, PathBuf};
+
+const FILE: &str = "project.toml";
+const RUNS: &str = "runs";
+
+/// An open project.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Its settings, also the CLI's configuration file; `data.path` is the pictures.
+    pub config: TrainConfig,
+}
+
+impl Project {
+    /// Makes a project in `dir` (created; must not be inside the data folder) for the pictures in `config.data.path`.
+    ///
+    /// # Errors
+    /// If the folder cannot be written or already holds a project.
+    pub fn create(dir: &Path, config: TrainConfig) -> Result<Self> {
+        config.validate()?;
+        let project = Self { dir: dir.to_path_buf(), config };
+        project.check_places()?;
+        if dir.join(FILE).exists() {
+            return Err(Error::input("this folder already holds a project")
+                .with_path(dir)
+                .with_hint("Open it, or choose another folder"));
+        }
+        let runs = dir.join(RUNS);
+        std::fs::create_dir_all(&runs).map_err(|e| Error::io("create the folder", &runs, &e))?;
+        project.save()?;
+        journal::append(dir, Entry::Created)?;
+        Ok(project)
+    }
+
+    /// Opens a project folder.
+    ///
+    /// # Errors
+    /// If it holds no readable `project.toml`.
+    pub fn open(dir: &Path) -> Result<Self> {
+        if !is_project(dir) {
+            return Err(Error::input("this folder holds no project")
+                .with_path(dir)
+                .with_hint("Choose a folder with a project.toml in it, or make a new project"));
+        }
+        Ok(Self { dir: dir.to_path_buf(), config: TrainConfig::load(&dir.join(FILE))? })
+    }
+
+    /// Saves the settings, atomically.
+    ///
+    /// # Errors
+    /// If the folder cannot be written, or the settings now name pictures that the project would write among.
+    pub fn save(&self) -> Result<()> {
+        self.check_places()?;
+        atomic::write(&self.dir.join(FILE), self.config.to_toml()?.as_bytes())
+    }
+
+    /// Saves where each picture of `dataset` is, so that the split stays the same when files are added. Opening the data
+    /// with the project named does this by itself.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn save_splits(&self, dataset: &Dataset) -> Result<()> {
+        splits::save(&self.dir, &self.config.data, dataset)
+    }
+
+    /// A fresh folder for the next run. Numbers are never used again, not even those of deleted runs.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn new_run_dir(&self) -> Result<PathBuf> {
+        let runs = self.dir.join(RUNS);
+        std::fs::create_dir_all(&runs).map_err(|e| Error::io("create the folder", &runs, &e))?;
+        let in_journal = journal::read(&self.dir)?.into_iter().filter_map(|entry| match entry {
+            Entry::RunCreated { run } | Entry::RunStarted { run, .. } => run.parse::<u64>().ok(),
+            _ => None,
+        });
+        let on_disk = run_names(&runs)?.into_iter().filter_map(|name| name.parse::<u64>().ok());
+        let next = in_journal.chain(on_disk).max().unwrap_or(0) + 1;
+        let run = format!("{next:04}");
+        let dir = runs.join(&run);
+        // Fails where another program made the same folder in this moment, so two runs never share one.
+        std::fs::create_dir(&dir).map_err(|e| Error::io("create the folder", &dir, &e))?;
+        journal::append(&self.dir, Entry::RunCreated { run })?;
+        Ok(dir)
+    }
+
+    /// The runs, newest first. A run with unreadable files is left out and named in the second value.
+    ///
+    /// # Errors
+    /// If the `runs` folder cannot be read.
+    pub fn runs(&self) -> Result<(Vec<RunInfo>, Vec<String>)> {
+        let runs = self.dir.join(RUNS);
+        let mut names = run_names(&runs)?;
+        names.sort_by(|a, b| natord::compare(b, a));
+        let mut found = Vec::new();
+        let mut damaged = Vec::new();
+        for name in names {
+            match read_run(&runs.join(&name), &self.config) {
+                Ok(run) => found.push(run),
+                Err(e) => damaged.push(format!("{name}: {e}")),
+            }
+        }
+        Ok((found, damaged))
+    }
+
+    /// Refuses places where the project would write among the pictures.
+    fn check_places(&self) -> Result<()> {
+        let Some(data) = &self.config.data.path else { return Ok(()) };
+        places::check_outside("the project", &self.dir, data)?;
+        let runs = self.dir.join(RUNS);
+        if places::is_within(data, &runs) {
+            return Err(Error::input("the pictures lie where this project keeps its runs")
+                .with_path(data)
+                .with_hint("Choose another folder for the project"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether `dir` is a project's folder.
+pub(super) fn is_project(dir: &Path) -> bool {
+    dir.join(FILE).is_file()
+}
+
+/// Names of the folders in `runs`; none where `runs` does not exist.
+fn run_names(runs: &Path) -> Result<Vec<String>> {
+    let entries = match std::fs::read_dir(runs) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io("read the folder", runs, &e)),
+    };
+    let folders = entries.flatten().filter(|e| e.path().is_dir());
+    let names = folders.map(|e| e.file_name().to_string_lossy().into_owned());
+    Ok(names.filter(|n| !n.starts_with('.')).collect())
+}

@@ -1,0 +1,92 @@
+//! What is on disk of a run, also of one that was killed in the middle.
+
+use crate::config::TrainConfig;
+use crate::engine::{EpochRecord, Summary};
+use crate::error::{Error, Result};
+use std::io::ErrorKind as IoKind;
+use std::path::{Path, PathBuf};
+
+/// How far a run came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    /// It ended and has a model.
+    Finished,
+    /// It was cut off but has a checkpoint to go on from.
+    Interrupted,
+    /// It never reached a checkpoint.
+    Empty,
+}
+
+/// What is on disk of a run.
+#[derive(Debug, Clone)]
+pub struct RunInfo {
+    /// Folder name.
+    pub id: String,
+    /// Its folder.
+    pub dir: PathBuf,
+    /// How far it came.
+    pub state: RunState,
+    /// Its settings.
+    pub config: TrainConfig,
+    /// Epochs on record.
+    pub epochs: Vec<EpochRecord>,
+    /// The end's numbers, if it ended.
+    pub summary: Option<Summary>,
+}
+
+/// Reads what is on disk of a run. A half-written last line of `metrics.jsonl` is what a killed process leaves behind, and
+/// is ignored. A run that was killed before it wrote its settings gets `fallback`.
+///
+/// # Errors
+/// If a file of the run is damaged or cannot be read.
+pub fn read_run(dir: &Path, fallback: &TrainConfig) -> Result<RunInfo> {
+    let id = dir.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let config_file = dir.join("config.toml");
+    let config = if config_file.exists() { TrainConfig::load(&config_file)? } else { fallback.clone() };
+    let summary = read_summary(dir)?;
+    let epochs = read_epochs(dir)?;
+    let state = if summary.is_some() && dir.join("model/model.safetensors").is_file() {
+        RunState::Finished
+    } else if has_files(&dir.join("checkpoint")) {
+        RunState::Interrupted
+    } else {
+        RunState::Empty
+    };
+    let summary = summary.filter(|_| state == RunState::Finished);
+    Ok(RunInfo { id, dir: dir.to_path_buf(), state, config, epochs, summary })
+}
+
+fn has_files(dir: &Path) -> bool {
+    std::fs::read_dir(dir)
+        .is_ok_and(|entries| entries.flatten().any(|e| !e.file_name().to_string_lossy().starts_with('.')))
+}
+
+fn read_optional(path: &Path) -> Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == IoKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", path, &e)),
+    }
+}
+
+fn read_summary(dir: &Path) -> Result<Option<Summary>> {
+    let path = dir.join("summary.json");
+    let Some(bytes) = read_optional(&path)? else { return Ok(None) };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|e| Error::input(format!("the run's summary is damaged ({e})")).with_path(path))
+}
+
+fn read_epochs(dir: &Path) -> Result<Vec<EpochRecord>> {
+    let path = dir.join("metrics.jsonl");
+    let Some(bytes) = read_optional(&path)? else { return Ok(Vec::new()) };
+    let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
+    let lines = bytes[..whole].split(|&b| b == b'\n').enumerate().filter(|(_, l)| !l.is_empty());
+    lines
+        .map(|(i, line)| {
+            serde_json::from_slice(line).map_err(|e| {
+                Error::input(format!("line {} of the run's metrics is damaged ({e})", i + 1)).with_path(&path)
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,155 @@
+//! What the program remembers between starts: recent projects, theme, the last folder.
+
+use crate::error::{Error, Result};
+use crate::export::atomic;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// How many recent projects are remembered.
+const RECENT: usize = 10;
+
+/// Light, dark, or whatever the system shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ThemeChoice {
+    /// What the system shows.
+    #[default]
+    System,
+    /// Light.
+    Light,
+    /// Dark.
+    Dark,
+}
+
+/// What the program remembers between starts. Losing it costs nothing but convenience, so it never stops the program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Schema version, 1.
+    pub version: u32,
+    /// The user's choice of theme.
+    pub theme: ThemeChoice,
+    /// Where the last file dialog ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_folder: Option<PathBuf>,
+    /// Project folders, newest first.
+    pub recent_projects: Vec<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { version: 1, theme: ThemeChoice::System, last_folder: None, recent_projects: Vec::new() }
+    }
+}
+
+impl Settings {
+    /// The remembered settings, or the defaults where there are none or they cannot be read.
+    pub fn load() -> Self {
+        default_file().map(|file| Self::load_from(&file)).unwrap_or_default()
+    }
+
+    /// As [`Self::load`], from a given file.
+    pub fn load_from(file: &Path) -> Self {
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Self::default(),
+            Err(e) => {
+                tracing::warn!("{}", Error::io("read the settings", file, &e));
+                return Self::default();
+            }
+        };
+        toml::from_str(&text).unwrap_or_else(|e| {
+            tracing::warn!("the settings in {} are not valid: {}", file.display(), e.message());
+            Self::default()
+        })
+    }
+
+    /// Saves them in the user's configuration folder, atomically.
+    ///
+    /// # Errors
+    /// If there is no such folder or it cannot be written.
+    pub fn save(&self) -> Result<()> {
+        let file = default_file().ok_or_else(|| {
+            Error::input("there is no home folder to keep the settings in").with_hint("Set HOME")
+        })?;
+        self.save_to(&file)
+    }
+
+    /// As [`Self::save`], to a given file.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save_to(&self, file: &Path) -> Result<()> {
+        let text = toml::to_string_pretty(self)
+            .map_err(|e| Error::internal(format!("could not write the settings ({e})")))?;
+        if let Some(dir) = file.parent() {
+            std::fs::create_dir_all(dir).map_err(|e| Error::io("create the folder", dir, &e))?;
+        }
+        atomic::write(file, text.as_bytes())
+    }
+
+    /// Puts a project at the top of the recent ones.
+    pub fn remember_project(&mut self, dir: &Path) {
+        self.recent_projects.retain(|p| p != dir);
+        self.recent_projects.insert(0, dir.to_path_buf());
+        self.recent_projects.truncate(RECENT);
+    }
+
+    /// Recent projects that are still there, newest first.
+    pub fn existing_projects(&self) -> Vec<PathBuf> {
+        self.recent_projects.iter().filter(|p| p.join("project.toml").is_file()).cloned().collect()
+    }
+}
+
+/// The system's folders for this program.
+pub(super) fn folders() -> Option<directories::ProjectDirs> {
+    directories::ProjectDirs::from("app", "Headstart", "headstart")
+}
+
+/// Where the program keeps files of its own that are worth keeping: weights, and projects that got no folder chosen.
+pub fn data_dir() -> Option<PathBuf> {
+    folders().map(|d| d.data_dir().to_path_buf())
+}
+
+fn default_file() -> Option<PathBuf> {
+    folders().map(|d| d.config_dir().join("settings.toml"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remembered_and_read_back() {
+        let t = tempfile::tempdir().unwrap();
+        let file = t.path().join("deep/settings.toml");
+        let mut s = Settings { theme: ThemeChoice::Dark, ..Settings::default() };
+        s.remember_project(Path::new("a"));
+        s.remember_project(Path::new("b"));
+        s.remember_project(Path::new("a"));
+        s.save_to(&file).unwrap();
+        assert_eq!(Settings::load_from(&file), s);
+        assert_eq!(s.recent_projects, [Path::new("a"), Path::new("b")]);
+    }
+
+    #[test]
+    fn damaged_settings_do_not_stop_the_program() {
+        let t = tempfile::tempdir().unwrap();
+        let file = t.path().join("settings.toml");
+        for text in ["theme = ", "theme = \"purple\"", "\0"] {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(Settings::load_from(&file), Settings::default());
+        }
+        assert_eq!(Settings::load_from(t.path()), Settings::default());
+        std::fs::write(&file, "version = 2\ntheme = \"light\"\nnews = true\n").unwrap();
+        assert_eq!(Settings::load_from(&file).theme, ThemeChoice::Light);
+    }
+
+    #[test]
+    fn only_so_many_projects_are_remembered() {
+        let mut s = Settings::default();
+        (0..30).for_each(|i| s.remember_project(Path::new(&i.to_string())));
+        assert_eq!((s.recent_projects.len(), s.recent_projects[0].to_str()), (RECENT, Some("29")));
+        assert!(s.existing_projects().is_empty());
+    }
+}

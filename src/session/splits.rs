@@ -1,0 +1,112 @@
+//! `splits.json` of a project or run: which picture is where, and with which settings that was decided.
+
+use crate::config::DataConfig;
+use crate::data::{Dataset, SavedSplits};
+use crate::error::{Error, Result};
+use crate::export::atomic;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+const FILE: &str = "splits.json";
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct SplitsFile {
+    val_fraction: f64,
+    split_seed: u64,
+    #[serde(flatten)]
+    saved: SavedSplits,
+}
+
+/// The splits saved in `dir`, if there are any and they were decided with the same settings as `config`'s.
+pub(super) fn load(dir: &Path, config: &DataConfig) -> Result<Option<SavedSplits>> {
+    let file = read(dir)?;
+    let same = |f: &SplitsFile| f.val_fraction == config.val_fraction && f.split_seed == config.split_seed;
+    Ok(file.filter(same).map(|f| f.saved))
+}
+
+/// Saves where each picture of `dataset` is. Pictures that are away for now keep the place they had.
+pub(super) fn save(dir: &Path, config: &DataConfig, dataset: &Dataset) -> Result<()> {
+    let mut saved = load(dir, config)?.unwrap_or_default();
+    saved.version = VERSION;
+    saved.splits.extend(dataset.samples.iter().map(|s| (s.rel.clone(), s.split)));
+    let file = SplitsFile { val_fraction: config.val_fraction, split_seed: config.split_seed, saved };
+    let text = serde_json::to_vec_pretty(&file)
+        .map_err(|e| Error::internal(format!("could not write the splits ({e})")))?;
+    atomic::write(&dir.join(FILE), &text)
+}
+
+fn read(dir: &Path) -> Result<Option<SplitsFile>> {
+    let path = dir.join(FILE);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io("read", &path, &e)),
+    };
+    let file: SplitsFile = serde_json::from_slice(&bytes).map_err(|e| {
+        Error::input(format!("the saved splits are damaged ({e})"))
+            .with_path(&path)
+            .with_hint("Delete this file to divide the pictures anew")
+    })?;
+    if (1..=VERSION).contains(&file.saved.version) {
+        return Ok(Some(file));
+    }
+    Err(Error::input(format!("the saved splits have version {}", file.saved.version))
+        .with_path(&path)
+        .with_hint("A newer Headstart wrote them; use that one"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Layout, Sample, Split};
+
+    fn dataset(pictures: &[(&str, Split)]) -> Dataset {
+        let sample = |&(rel, split): &(&str, Split)| Sample { rel: rel.to_owned(), class: 0, split };
+        Dataset {
+            root: "pictures".into(),
+            layout: Layout::ClassFolders,
+            classes: vec!["ant".to_owned()],
+            samples: pictures.iter().map(sample).collect(),
+            skipped: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_picture_that_was_away_comes_back_to_its_place() {
+        let t = tempfile::tempdir().unwrap();
+        let config = DataConfig::default();
+        save(t.path(), &config, &dataset(&[("ant/1.png", Split::Val), ("ant/2.png", Split::Train)])).unwrap();
+        save(t.path(), &config, &dataset(&[("ant/2.png", Split::Train), ("ant/3.png", Split::Val)])).unwrap();
+        let saved = load(t.path(), &config).unwrap().unwrap();
+        let found: Vec<_> = saved.splits.iter().map(|(k, v)| (k.as_str(), *v)).collect();
+        assert_eq!(
+            found,
+            [("ant/1.png", Split::Val), ("ant/2.png", Split::Train), ("ant/3.png", Split::Val)]
+        );
+    }
+
+    #[test]
+    fn another_share_or_seed_asks_for_another_split() {
+        let t = tempfile::tempdir().unwrap();
+        let config = DataConfig::default();
+        assert!(load(t.path(), &config).unwrap().is_none());
+        save(t.path(), &config, &dataset(&[("ant/1.png", Split::Val)])).unwrap();
+        assert!(load(t.path(), &config).unwrap().is_some());
+        assert!(load(t.path(), &DataConfig { val_fraction: 0.3, ..config.clone() }).unwrap().is_none());
+        assert!(load(t.path(), &DataConfig { split_seed: 1, ..config }).unwrap().is_none());
+    }
+
+    #[test]
+    fn damage_and_newer_versions_are_named() {
+        let t = tempfile::tempdir().unwrap();
+        for (text, word) in [
+            ("{\"version\": 1, \"spl", "damaged"),
+            ("{\"version\": 7, \"val_fraction\": 0.2, \"split_seed\": 0, \"splits\": {}}", "version 7"),
+        ] {
+            std::fs::write(t.path().join(FILE), text).unwrap();
+            let e = load(t.path(), &DataConfig::default()).unwrap_err().to_string();
+            assert!(e.contains(word) && e.contains(FILE), "{e}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Finding weight files by name: in the folders where a person keeps them.
+
+use super::settings;
+use crate::error::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// Endings of weight files, in the order in which they are looked for.
+const ENDINGS: [&str; 2] = ["safetensors", "pth"];
+
+/// Environment variable with a folder of weight files.
+const VARIABLE: &str = "HEADSTART_WEIGHTS";
+
+/// Folders where weights are looked for by name: `$HEADSTART_WEIGHTS`, then `weights` in the program's data folder.
+pub fn weight_dirs() -> Vec<PathBuf> {
+    let chosen = std::env::var_os(VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from);
+    chosen.into_iter().chain(settings::data_dir().map(|d| d.join("weights"))).collect()
+}
+
+/// The weight file meant by `given`: the file itself, or a bare name like `mobilenet_v2` looked up in [`weight_dirs`].
+///
+/// # Errors
+/// If there is no such file; the message names the folders that were searched.
+pub fn resolve(given: &Path) -> Result<PathBuf> {
+    resolve_in(given, &weight_dirs())
+}
+
+/// Weights in [`weight_dirs`] whose file name is `backbone` or begins with it and a dot or dash (as `resnet18-f37072fd.pth`
+/// does), sorted.
+pub fn known(backbone: &str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = weight_dirs()
+        .iter()
+        .filter_map(|dir| std::fs::read_dir(dir).ok())
+        .flat_map(|entries| entries.flatten().map(|e| e.path()))
+        .filter(|path| is_weights_of(path, backbone))
+        .collect();
+    found.sort();
+    found
+}
+
+fn is_weights_of(path: &Path, backbone: &str) -> bool {
+    let ending = path.extension().is_some_and(|e| ENDINGS.iter().any(|x| e.eq_ignore_ascii_case(x)));
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    ending && name.strip_prefix(backbone).is_some_and(|rest| rest.starts_with(['.', '-'])) && path.is_file()
+}
+
+fn resolve_in(given: &Path, dirs: &[PathBuf]) -> Result<PathBuf> {
+    if given.is_file() {
+        return Ok(given.to_path_buf());
+    }
+    let bare = given.components().count() == 1;
+    let candidates = dirs.iter().flat_map(|dir| {
+        let with_ending = |ending: &&str| dir.join(format!("{}.{ending}", given.display()));
+        std::iter::once(dir.join(given)).chain(ENDINGS.iter().map(with_ending).collect::<Vec<_>>())
+    });
+    if let Some(found) = candidates.filter(|_| bare).find(|c| c.is_file()) {
+        return Ok(found);
+    }
+    let e = Error::input("there is no such weight file").with_path(given);
+    if !bare {
+        return Err(e.with_hint("Give a .safetensors or .pth file"));
+    }
+    let searched: Vec<String> = dirs.iter().map(|d| d.display().to_string()).collect();
+    Err(e.with_hint(format!(
+        "Give a .safetensors or .pth file, or put {0}.safetensors or {0}.pth into one of the folders searched by name: {1}",
+        given.display(),
+        searched.join(", ")
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_is_looked_up_in_order() {
+        let t = tempfile::tempdir().unwrap();
+        let dirs = [t.path().join("a"), t.path().join("b")];
+        for (dir, file) in [(0, "m.pth"), (1, "m.safetensors"), (1, "n.safetensors")] {
+            std::fs::create_dir_all(&dirs[dir]).unwrap();
+            std::fs::write(dirs[dir].join(file), "").unwrap();
+        }
+        assert_eq!(resolve_in(Path::new("m"), &dirs).unwrap(), dirs[0].join("m.pth"));
+        assert_eq!(resolve_in(Path::new("n"), &dirs).unwrap(), dirs[1].join("n.safetensors"));
+        assert_eq!(resolve_in(Path::new("n.safetensors"), &dirs).unwrap(), dirs[1].join("n.safetensors"));
+        let file = dirs[1].join("n.safetensors");
+        assert_eq!(resolve_in(&file, &[]).unwrap(), file);
+    }
+
+    #[test]
+    fn what_is_not_there_is_named_with_where_it_was_sought() {
+        let e = resolve_in(Path::new("nope"), &[PathBuf::from("/w")]).unwrap_err().to_string();
+        assert!(e.contains("nope") && e.contains("nope.pth") && e.contains("/w"), "{e}");
+        assert!(resolve_in(Path::new("a/nope"), &[PathBuf::from("/w")]).is_err());
+    }
+
+    #[test]
+    fn a_backbone_s_files_are_known_by_their_names() {
+        let t = tempfile::tempdir().unwrap();
+        for (name, expected) in [
+            ("resnet18.safetensors", true),
+            ("resnet18-f37072fd.pth", true),
+            ("resnet18.txt", false),
+            ("resnet180.pth", false),
+            ("resnet34.pth", false),
+        ] {
+            let path = t.path().join(name);
+            std::fs::write(&path, "").unwrap();
+            assert_eq!(is_weights_of(&path, "resnet18"), expected, "{name}");
+        }
+    }
+}
