@@ -13,5 +13,7 @@ pub mod error;
 pub mod export;
 pub mod nn;
 pub mod session;
+#[cfg(feature = "gui")]
+pub mod ui;
 
 pub use error::{Error, ErrorKind, Result};

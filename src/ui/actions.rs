@@ -1,0 +1,108 @@
+//! What a person can ask for. Views push these; [`super::app::App`] carries them out after drawing.
+
+use super::state::{NoticeId, Screen, Selection};
+use crate::config::TrainConfig;
+use crate::session::jobs::ModelRef;
+use std::path::PathBuf;
+
+/// A native dialog to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pick {
+    /// A folder of pictures.
+    DataFolder,
+    /// A project folder.
+    Project,
+    /// A weight file.
+    Weights,
+    /// Pictures to classify.
+    Pictures,
+    /// Where to save the predictions as CSV.
+    PredictionsCsv,
+    /// Where to save a run's model as a bundle.
+    ExportTo {
+        /// The run's folder.
+        run_dir: PathBuf,
+    },
+    /// A run or bundle to classify with.
+    Model,
+    /// A folder of pictures to classify.
+    PictureFolder,
+}
+
+/// What a person asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Show a screen.
+    Go(Screen),
+    /// Do what the header's main action says.
+    NextStep,
+    /// Open a native dialog; its answer arrives as another action.
+    Pick(Pick),
+    /// Open a path that was dropped or typed: data folder, project, weights or pictures, whichever it is.
+    OpenPaths(Vec<PathBuf>),
+    /// Open a folder of pictures, in a project of its own.
+    OpenData(PathBuf),
+    /// Scan the open folder again, going on although many pictures cannot be read.
+    AllowUnreadable,
+    /// Scan the open folder again.
+    Rescan,
+    /// Open a project folder.
+    OpenProject(PathBuf),
+    /// Write the sample pictures and open them.
+    TrySample,
+    /// Replace the draft settings.
+    SetConfig(Box<TrainConfig>),
+    /// Choose a backbone by its registered name; weights of another one are let go.
+    ChooseBackbone(&'static str),
+    /// Use a weight file with the chosen backbone.
+    UseWeights(PathBuf),
+    /// Start from random weights.
+    ForgetWeights,
+    /// Start training with the draft settings.
+    Train,
+    /// Go on with an interrupted run.
+    ContinueRun(PathBuf),
+    /// Hold the job.
+    Pause,
+    /// Let the job go on.
+    Resume,
+    /// End training and keep the best epoch so far.
+    StopAndKeepBest,
+    /// End the job; what was saved stays.
+    CancelJob,
+    /// Show a finished run's evaluation.
+    ShowRun(PathBuf),
+    /// Show the pictures behind a number, or none.
+    Select(Option<Selection>),
+    /// Choose what classifies new pictures.
+    SetPredictModel(ModelRef),
+    /// Classify pictures (files or folders) with the model of [`Action::SetPredictModel`].
+    Predict(Vec<PathBuf>),
+    /// Empty the list of classified pictures.
+    ClearPredictions,
+    /// Save the classified pictures as a CSV file.
+    SavePredictions(PathBuf),
+    /// Save a run's model as a bundle.
+    Export {
+        /// The run's folder.
+        run_dir: PathBuf,
+        /// A new folder.
+        out: PathBuf,
+    },
+    /// Show a file or folder in the system's file manager.
+    Reveal(PathBuf),
+    /// Copy text to the clipboard.
+    Copy(String),
+    /// Take a notice away.
+    Dismiss(NoticeId),
+    /// Take all notices away.
+    DismissAll,
+    /// Open or close the list of notices.
+    ToggleNotices,
+    /// System, light, dark, system.
+    CycleTheme,
+    /// Close the window although a job is running.
+    CloseAnyway,
+    /// Keep the window open.
+    KeepOpen,
+}

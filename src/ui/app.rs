@@ -1,0 +1,263 @@
+//! The window's program: drains events into the state, draws, carries out what was asked for.
+
+use super::actions::Action;
+use super::dialogs::{Dialogs, Picked};
+use super::disk::{Disk, DiskAnswer, DiskRequest};
+use super::state::{AppState, FollowUp, JobKind, RunningJob, Tone, drop_hint, plan_drop};
+use super::views::ViewContext;
+use super::{fonts, shell, theme};
+use crate::engine::Control;
+use crate::error::Error;
+use crate::session::jobs::JobRequest;
+use crate::session::{JobId, Worker};
+use egui::{Context, Key, Modifiers};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Settings are saved this long after the last change, in seconds.
+const SAVE_AFTER_S: f64 = 0.6;
+
+/// The window's program.
+#[derive(Debug)]
+pub struct App {
+    pub(super) state: AppState,
+    pub(super) cx: ViewContext,
+    pub(super) worker: Worker,
+    pub(super) controls: HashMap<JobId, Arc<Control>>,
+    pub(super) disk: Disk,
+    pub(super) dialogs: Dialogs,
+    /// Window time at which changed settings are to be saved.
+    pub(super) save_due_s: Option<f64>,
+    /// The user has said to close although a job is running.
+    pub(super) closing: bool,
+}
+
+impl App {
+    /// Prepares the window: fonts, theme, the worker.
+    pub fn new(cc: &eframe::CreationContext<'_>) -> Self {
+        let ctx = &cc.egui_ctx;
+        fonts::install(ctx);
+        theme::install(ctx);
+        let wake = |ctx: &Context| {
+            let ctx = ctx.clone();
+            move || ctx.request_repaint()
+        };
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let disk = Disk::start(wake(ctx));
+        disk.ask(DiskRequest::LoadSettings);
+        disk.ask(DiskRequest::KnownWeights);
+        Self {
+            state: AppState { cores, ..AppState::default() },
+            cx: ViewContext::default(),
+            worker: Worker::spawn(wake(ctx)),
+            controls: HashMap::new(),
+            disk,
+            dialogs: Dialogs::default(),
+            save_due_s: None,
+            closing: false,
+        }
+    }
+
+    /// What the window knows, for tests.
+    pub fn state(&self) -> &AppState {
+        &self.state
+    }
+
+    pub(super) fn submit(&mut self, kind: JobKind, request: JobRequest) {
+        let (id, control) = self.worker.submit(request);
+        self.controls.insert(id, control);
+        self.state.jobs.push(RunningJob {
+            id,
+            kind,
+            started_s: None,
+            progress: None,
+            paused: false,
+            stopping: false,
+        });
+    }
+
+    /// Switches of the job whose turn it is, and the job.
+    pub(super) fn current(&mut self) -> Option<(&mut RunningJob, &Control)> {
+        let id = self.state.job()?.id;
+        let control = self.controls.get(&id)?;
+        let job = self.state.jobs.iter_mut().find(|j| j.id == id)?;
+        Some((job, control))
+    }
+
+    pub(super) fn fail(&mut self, error: &Error) {
+        self.state.notices.push(Tone::Bad, error.to_string());
+    }
+
+    fn drain(&mut self, ctx: &Context) {
+        while let Some(event) = self.worker.try_event() {
+            for follow in self.state.absorb(event) {
+                self.follow(follow);
+            }
+        }
+        let open: Vec<JobId> = self.state.jobs.iter().map(|j| j.id).collect();
+        self.controls.retain(|id, _| open.contains(id));
+        while let Some(answer) = self.disk.answer() {
+            match answer {
+                Ok(answer) => self.disk_says(ctx, answer),
+                Err(error) => self.fail(&error),
+            }
+        }
+    }
+
+    fn follow(&mut self, follow: FollowUp) {
+        match follow {
+            FollowUp::OpenSample(drawn) => self.disk.ask(DiskRequest::SampleDrawn(drawn)),
+            FollowUp::RefreshRuns => self.refresh_runs(),
+            FollowUp::SaveProject => self.save_project(),
+        }
+    }
+
+    fn disk_says(&mut self, ctx: &Context, answer: DiskAnswer) {
+        match answer {
+            DiskAnswer::Opened(project) => self.opened(*project),
+            DiskAnswer::RunReady(run_dir) => self.start_training(run_dir, Vec::new(), false),
+            DiskAnswer::Runs(runs, unreadable) => self.runs_read(runs, &unreadable),
+            DiskAnswer::Evaluation(read) => {
+                let (run, evaluation) = *read;
+                self.evaluation_read(&run, evaluation);
+            }
+            DiskAnswer::Looked(items) => match plan_drop(&self.state, &items) {
+                Ok(actions) => {
+                    for action in actions {
+                        self.apply(ctx, None, action);
+                    }
+                }
+                Err(why) => self.state.notices.push(Tone::Warn, why),
+            },
+            DiskAnswer::SampleAt(dir) => self.disk.ask(DiskRequest::ProjectFor(dir)),
+            DiskAnswer::DrawSampleAt(dir) => {
+                self.submit(JobKind::WriteSample, JobRequest::WriteSample { dir });
+            }
+            DiskAnswer::Settings(settings) => {
+                ctx.set_theme(theme::preference(settings.theme));
+                self.state.settings = settings;
+            }
+            DiskAnswer::KnownWeights(found) => self.state.known_weights = found,
+            DiskAnswer::Written(path) => {
+                self.state.notices.push(Tone::Good, format!("Saved: {}", path.display()));
+            }
+            DiskAnswer::Nothing => {}
+        }
+    }
+
+    fn dropped(&mut self, ctx: &Context) {
+        let (hovering, dropped): (bool, Vec<PathBuf>) = ctx.input(|i| {
+            let dropped = i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect();
+            (!i.raw.hovered_files.is_empty(), dropped)
+        });
+        self.state.hovering = hovering;
+        if !dropped.is_empty() {
+            self.disk.ask(DiskRequest::Look(dropped));
+        }
+    }
+
+    fn closing_asked(&mut self, ctx: &Context) {
+        if !ctx.input(|i| i.viewport().close_requested()) || self.closing {
+            return;
+        }
+        if self.state.training_job().is_some() {
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            self.state.close_asked = true;
+        }
+    }
+
+    fn save_when_due(&mut self, ctx: &Context) {
+        let Some(due) = self.save_due_s else { return };
+        if self.state.now_s >= due {
+            self.save_due_s = None;
+            self.save_project();
+        } else {
+            ctx.request_repaint_after(Duration::from_secs_f64((due - self.state.now_s).max(0.01)));
+        }
+    }
+
+    pub(super) fn settings_changed(&mut self) {
+        if let Some(project) = &mut self.state.project {
+            project.config = self.state.config.clone();
+            self.save_due_s = Some(self.state.now_s + SAVE_AFTER_S);
+        }
+    }
+
+    pub(super) fn save_project(&mut self) {
+        if let Some(project) = &self.state.project {
+            self.disk.ask(DiskRequest::Save(project.clone()));
+        }
+    }
+}
+
+/// Ctrl+1 to 6 and Ctrl+O.
+fn shortcuts(ctx: &Context, actions: &mut Vec<Action>) {
+    use super::actions::Pick;
+    const NUMBERS: [Key; 6] = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6];
+    ctx.input_mut(|i| {
+        for (key, screen) in NUMBERS.into_iter().zip(super::Screen::RAIL) {
+            if i.consume_key(Modifiers::COMMAND, key) {
+                actions.push(Action::Go(screen));
+            }
+        }
+        if i.consume_key(Modifiers::COMMAND, Key::O) {
+            actions.push(Action::Pick(Pick::DataFolder));
+        }
+        if i.consume_key(Modifiers::COMMAND, Key::Enter) {
+            actions.push(Action::NextStep);
+        }
+    });
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
+        self.state.now_s = ctx.input(|i| i.time);
+        self.drain(ctx);
+        match self.dialogs.answer() {
+            Some(Picked::Paths(pick, paths)) => self.picked(ctx, pick, paths),
+            Some(Picked::Unavailable) => self.state.notices.push(
+                Tone::Warn,
+                "This system has no file dialog. Drop the folder or file on the window, or type its path.",
+            ),
+            Some(Picked::Nothing) | None => {}
+        }
+        self.dropped(ctx);
+        self.closing_asked(ctx);
+        self.save_when_due(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
+        let ctx = ui.ctx().clone();
+        self.cx.thumbnails.begin_frame(&ctx);
+        let mut actions = Vec::new();
+        shortcuts(&ctx, &mut actions);
+        shell::show(ui, &self.state, &mut self.cx, &mut actions);
+        if self.state.hovering {
+            shell::overlays::drop_overlay(ui, drop_hint(&self.state));
+        }
+        self.state.notices.mark_shown(self.state.now_s);
+        if let Some(left) = self.state.notices.next_change_s(self.state.now_s) {
+            ctx.request_repaint_after(Duration::from_secs_f64(left));
+        }
+        for action in actions {
+            self.apply(&ctx, Some(frame), action);
+            ctx.request_repaint();
+        }
+    }
+
+    fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
+        visuals.panel_fill.to_normalized_gamma_f32()
+    }
+
+    fn on_exit(&mut self) {
+        for control in self.controls.values() {
+            control.cancel();
+        }
+        if self.save_due_s.take().is_some() {
+            self.save_project();
+        }
+        self.disk.finish();
+    }
+}

@@ -1,0 +1,190 @@
+//! Small reads and writes that the window needs, on one named thread, in the order in which they were asked for.
+
+use super::state::PathKind;
+use crate::backbones::registry;
+use crate::engine::Evaluation;
+use crate::error::Result;
+use crate::export::atomic;
+use crate::session::home::{self, SamplePlace};
+use crate::session::{Project, RunInfo, Settings, load_evaluation, weights};
+use crossbeam_channel::{Receiver, Sender};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+/// What can be asked of the disk.
+#[derive(Debug)]
+pub(super) enum DiskRequest {
+    /// The project of a folder of pictures: the one it has, or a new one.
+    ProjectFor(PathBuf),
+    /// A project folder.
+    OpenProject(PathBuf),
+    /// Save settings.
+    Save(Project),
+    /// A new run's folder.
+    NewRun(Project),
+    /// All runs.
+    Runs(Project),
+    /// A run's evaluation.
+    Evaluation(RunInfo),
+    /// What lies at these paths.
+    Look(Vec<PathBuf>),
+    /// Where the sample pictures are, or should be drawn.
+    Sample,
+    /// The sample pictures are drawn at this place: give them their own name.
+    SampleDrawn(PathBuf),
+    /// What is remembered between starts.
+    LoadSettings,
+    SaveSettings(Settings),
+    /// Weight files on this computer.
+    KnownWeights,
+    /// Write a text file.
+    WriteText(PathBuf, String),
+}
+
+/// What the disk answers.
+#[derive(Debug)]
+pub(super) enum DiskAnswer {
+    Opened(Box<Project>),
+    RunReady(PathBuf),
+    Runs(Vec<RunInfo>, Vec<String>),
+    Evaluation(Box<(RunInfo, Evaluation)>),
+    Looked(Vec<(PathBuf, PathKind)>),
+    /// The sample pictures are there.
+    SampleAt(PathBuf),
+    /// They have to be drawn, at this place.
+    DrawSampleAt(PathBuf),
+    Settings(Settings),
+    KnownWeights(BTreeMap<&'static str, Vec<PathBuf>>),
+    Written(PathBuf),
+    Nothing,
+}
+
+/// The thread.
+#[derive(Debug)]
+pub(super) struct Disk {
+    requests: Option<Sender<DiskRequest>>,
+    answers: Receiver<Result<DiskAnswer>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Disk {
+    pub(super) fn start(wake: impl Fn() + Send + 'static) -> Self {
+        let (requests, inbox) = crossbeam_channel::unbounded();
+        let (outbox, answers) = crossbeam_channel::unbounded();
+        let work = move || {
+            for request in inbox {
+                if outbox.send(serve(request)).is_err() {
+                    return;
+                }
+                wake();
+            }
+        };
+        let thread = std::thread::Builder::new().name("disk".to_owned()).spawn(work).ok();
+        Self { requests: Some(requests), answers, thread }
+    }
+
+    pub(super) fn ask(&self, request: DiskRequest) {
+        if let Some(requests) = &self.requests {
+            // The thread ends only with the window.
+            let _ = requests.send(request);
+        }
+    }
+
+    pub(super) fn answer(&self) -> Option<Result<DiskAnswer>> {
+        self.answers.try_recv().ok()
+    }
+
+    /// Waits until everything that was asked for is on disk.
+    pub(super) fn finish(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(request: DiskRequest) -> Result<DiskAnswer> {
+    match request {
+        DiskRequest::ProjectFor(data) => {
+            home::project_for(&data, &home::home()).map(|p| DiskAnswer::Opened(Box::new(p)))
+        }
+        DiskRequest::OpenProject(dir) => Project::open(&dir).map(|p| DiskAnswer::Opened(Box::new(p))),
+        DiskRequest::Save(project) => project.save().map(|()| DiskAnswer::Nothing),
+        DiskRequest::NewRun(project) => project.new_run_dir().map(DiskAnswer::RunReady),
+        DiskRequest::Runs(project) => project.runs().map(|(runs, bad)| DiskAnswer::Runs(runs, bad)),
+        DiskRequest::Evaluation(run) => {
+            load_evaluation(&run.dir).map(|e| DiskAnswer::Evaluation(Box::new((run, e))))
+        }
+        DiskRequest::Look(paths) => Ok(DiskAnswer::Looked(
+            paths
+                .into_iter()
+                .map(|p| {
+                    let kind = look(&p);
+                    (p, kind)
+                })
+                .collect(),
+        )),
+        DiskRequest::Sample => home::sample_place(&home::home()).map(|place| match place {
+            SamplePlace::Ready(there) => DiskAnswer::SampleAt(there),
+            SamplePlace::ToDraw(draft) => DiskAnswer::DrawSampleAt(draft),
+        }),
+        DiskRequest::SampleDrawn(drawn) => home::keep_sample(&drawn).map(DiskAnswer::SampleAt),
+        DiskRequest::LoadSettings => {
+            let mut settings = Settings::load();
+            settings.recent_projects = settings.existing_projects();
+            Ok(DiskAnswer::Settings(settings))
+        }
+        DiskRequest::SaveSettings(settings) => settings.save().map(|()| DiskAnswer::Nothing),
+        DiskRequest::KnownWeights => {
+            let of = |name| (name, weights::known(name));
+            Ok(DiskAnswer::KnownWeights(registry().iter().map(|s| of(s.name)).collect()))
+        }
+        DiskRequest::WriteText(path, text) => {
+            atomic::write(&path, text.as_bytes()).map(|()| DiskAnswer::Written(path))
+        }
+    }
+}
+
+fn look(path: &Path) -> PathKind {
+    if path.is_dir() {
+        let has = |name: &str| path.join(name).is_file();
+        return if has("project.toml") {
+            PathKind::Project
+        } else if has("model.safetensors") || has("summary.json") {
+            PathKind::Model
+        } else {
+            PathKind::Folder
+        };
+    }
+    if !path.exists() {
+        return PathKind::Missing;
+    }
+    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    match extension.as_deref() {
+        Some("safetensors" | "pth" | "pt") => PathKind::Weights,
+        _ => PathKind::File,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_known_by_what_lies_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let p = dir.path().join(name);
+            std::fs::create_dir_all(p.parent().unwrap()).unwrap();
+            std::fs::write(&p, "x").unwrap();
+            p
+        };
+        assert_eq!(look(&file("a.JPG")), PathKind::File);
+        assert_eq!(look(&file("w.PTH")), PathKind::Weights);
+        assert_eq!(look(file("p/project.toml").parent().unwrap()), PathKind::Project);
+        assert_eq!(look(file("r/summary.json").parent().unwrap()), PathKind::Model);
+        assert_eq!(look(dir.path()), PathKind::Folder);
+        assert_eq!(look(&dir.path().join("none")), PathKind::Missing);
+    }
+}

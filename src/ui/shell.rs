@@ -1,0 +1,129 @@
+//! The window's frame: header, rail, inspector, status bar, and the screen in the middle.
+
+pub mod overlays;
+mod rail;
+mod status;
+
+pub use status::clock;
+
+use super::actions::Action;
+use super::icons::{self, Icon};
+use super::state::{AppState, Screen};
+use super::theme::{self, Palette, space};
+use super::views::{self, ViewContext};
+use super::widgets::{icon_button, primary_button, secondary_button};
+use crate::session::ThemeChoice;
+use egui::{Align, CentralPanel, Frame, Layout, Margin, Panel, RichText, ScrollArea, Stroke, Ui};
+
+/// Draws everything.
+pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    let p = Palette::of(ui);
+    let bar = |margin: Margin| Frame::new().fill(p.surface).inner_margin(margin);
+    let line = Stroke::new(1.0, p.stroke);
+    Panel::bottom("status")
+        .exact_size(theme::frame::STATUS)
+        .show_separator_line(false)
+        .frame(bar(Margin::symmetric(space::M as i8, 0)))
+        .show(ui, |ui| {
+            ui.painter().hline(ui.max_rect().expand(space::M).x_range(), ui.max_rect().top(), line);
+            status::show(ui, state, actions);
+        });
+    Panel::left("rail")
+        .exact_size(theme::frame::RAIL)
+        .resizable(false)
+        .show_separator_line(false)
+        .frame(bar(Margin::ZERO))
+        .show(ui, |ui| {
+            ui.painter().vline(ui.max_rect().right(), ui.max_rect().y_range(), line);
+            rail::show(ui, state, actions);
+        });
+    Panel::top("header")
+        .exact_size(theme::frame::HEADER)
+        .show_separator_line(false)
+        .frame(bar(Margin::symmetric(space::L as i8, 0)))
+        .show(ui, |ui| {
+            ui.painter().hline(ui.max_rect().expand(space::L).x_range(), ui.max_rect().bottom(), line);
+            header(ui, state, actions);
+        });
+    if views::has_inspector(state) {
+        Panel::right("inspector")
+            .default_size(theme::frame::INSPECTOR)
+            .size_range(280.0..=340.0)
+            .resizable(true)
+            .frame(bar(Margin::ZERO))
+            .show(ui, |ui| {
+                ScrollArea::vertical().id_salt(state.screen).auto_shrink(false).show(ui, |ui| {
+                    Frame::new().inner_margin(Margin::same(space::L as i8)).show(ui, |ui| {
+                        views::inspector(ui, state, cx, actions);
+                    });
+                });
+            });
+    }
+    CentralPanel::default()
+        .frame(Frame::new().fill(p.background).inner_margin(Margin::same(space::XL as i8)))
+        .show(ui, |ui| views::show(ui, state, cx, actions));
+    overlays::show(ui, state, actions);
+}
+
+fn header(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
+    let p = Palette::of(ui);
+    ui.horizontal_centered(|ui| {
+        ui.label(RichText::new(state.title()).text_style(theme::section_style()).strong());
+        if let Some(data) = state.config.data.path.as_ref().filter(|_| state.project.is_some()) {
+            let text = RichText::new(data.display().to_string()).small().color(p.muted);
+            let room = (ui.available_width() - 360.0).max(40.0);
+            ui.scope(|ui| {
+                ui.set_max_width(room);
+                ui.add(egui::Label::new(text).truncate())
+                    .on_hover_text("The folder of pictures. It is never written to.");
+            });
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            theme_button(ui, state, actions);
+            ui.add_space(space::XS);
+            main_action(ui, state, actions);
+        });
+    });
+}
+
+fn main_action(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
+    // The Start screen offers the same, larger; the Train screen beside its progress.
+    if matches!(state.screen, Screen::Start | Screen::Train) {
+        return;
+    }
+    let step = state.next_step();
+    let pressed = match &step.blocked {
+        None => primary_button(ui, step.label).on_hover_text("The next step · Ctrl+Enter"),
+        Some(why) => {
+            ui.add_enabled_ui(false, |ui| primary_button(ui, step.label)).inner.on_disabled_hover_text(why)
+        }
+    };
+    if pressed.clicked() {
+        actions.push(step.action);
+    }
+    if let Some(job) = state.training_job()
+        && !job.stopping
+    {
+        let (word, action) = if job.paused { ("Resume", Action::Resume) } else { ("Pause", Action::Pause) };
+        if secondary_button(ui, word).clicked() {
+            actions.push(action);
+        }
+    }
+}
+
+fn theme_button(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
+    let (icon, name) = match state.settings.theme {
+        ThemeChoice::System => (Icon::SunMoon, "Theme: as the system"),
+        ThemeChoice::Light => (Icon::Sun, "Theme: light"),
+        ThemeChoice::Dark => (Icon::Moon, "Theme: dark"),
+    };
+    if icon_button(ui, icon, name).clicked() {
+        actions.push(Action::CycleTheme);
+    }
+}
+
+/// The program's mark.
+pub(super) fn mark(ui: &Ui, centre: egui::Pos2, size: f32) {
+    let p = Palette::of(ui);
+    super::widgets::paint_icon(ui, centre, Icon::Sprout, size.max(icons::SIZE), p.accent);
+}

@@ -1,0 +1,135 @@
+//! The status bar: the device, the job with its progress and time left, the notices.
+
+use crate::ui::Action;
+use crate::ui::state::{AppState, JobKind, RunningJob};
+use crate::ui::theme::{Palette, space};
+use crate::ui::widgets::{bar, basic::button_small};
+use egui::{Align, Layout, RichText, Ui, vec2};
+
+/// Time left is shown once a job has run this long, in seconds.
+const ETA_AFTER_S: f64 = 1.0;
+
+pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
+    let p = Palette::of(ui);
+    ui.spacing_mut().item_spacing.x = space::S;
+    ui.horizontal_centered(|ui| {
+        let (dot, _) = ui.allocate_exact_size(vec2(8.0, 8.0), egui::Sense::hover());
+        let working = state.job().is_some();
+        ui.painter().circle_filled(dot.center(), 3.5, if working { p.accent } else { p.good });
+        let threads = match state.config.train.threads {
+            0 => state.cores,
+            n => n,
+        };
+        let word = if threads == 1 { "thread" } else { "threads" };
+        quiet(ui, &format!("CPU · {threads} {word}")).on_hover_text("Where the work is done");
+        ui.add_space(space::S);
+        if let Some(job) = state.job() {
+            job_part(ui, state, job, actions);
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| notices(ui, state, actions));
+    });
+}
+
+fn quiet(ui: &mut Ui, text: &str) -> egui::Response {
+    let muted = Palette::of(ui).muted;
+    ui.label(RichText::new(text).small().color(muted))
+}
+
+fn job_part(ui: &mut Ui, state: &AppState, job: &RunningJob, actions: &mut Vec<Action>) {
+    let p = Palette::of(ui);
+    ui.label(RichText::new(words(state, job)).small());
+    if let Some(frac) = fraction(job) {
+        bar(ui, frac, vec2(140.0, 6.0), p.accent);
+    } else {
+        ui.add(egui::Spinner::new().size(12.0).color(p.muted));
+    }
+    let facts = facts(state, job);
+    if !facts.is_empty() {
+        quiet(ui, &facts);
+    }
+    if !job.stopping
+        && button_small(ui, "Cancel").on_hover_text("Stops at the next step; what was saved stays").clicked()
+    {
+        actions.push(Action::CancelJob);
+    }
+    let waiting = state.jobs.len().saturating_sub(1);
+    if waiting > 0 {
+        quiet(ui, &format!("{waiting} more waiting"));
+    }
+}
+
+fn fraction(job: &RunningJob) -> Option<f32> {
+    job.progress.filter(|(_, total)| *total > 0).map(|(done, total)| done as f32 / total as f32)
+}
+
+/// What the job does, in a few words.
+fn words(state: &AppState, job: &RunningJob) -> String {
+    if job.stopping {
+        return format!("{}: ends at its next step", job.kind.words());
+    }
+    if job.paused {
+        return format!("{}: paused", job.kind.words());
+    }
+    let training = state.training.as_ref().filter(|_| matches!(job.kind, JobKind::Train { .. }));
+    match training.map(|t| (&t.preflight, &t.cache, &t.step)) {
+        Some((Some(_), _, _)) => "Looking through the pictures".to_owned(),
+        Some((_, Some(_), _)) => "Computing the frozen part once".to_owned(),
+        Some((_, _, Some(step))) => format!("Training · epoch {} of {}", step.epoch, step.epochs),
+        _ => job.kind.words().to_owned(),
+    }
+}
+
+/// Speed and time left.
+fn facts(state: &AppState, job: &RunningJob) -> String {
+    let training = state.training.as_ref().filter(|_| matches!(job.kind, JobKind::Train { .. }));
+    if let Some(t) = training {
+        if let Some(c) = &t.cache {
+            let left = (c.total - c.done.min(c.total)) as f64 / c.views_per_s.max(1e-9);
+            return format!("{:.0} views/s · {} left", c.views_per_s, clock(left));
+        }
+        if let Some(s) = &t.step {
+            return format!("{:.0} img/s · {} left", s.images_per_s, clock(s.eta_s));
+        }
+    }
+    let (Some((done, total)), Some(started)) = (job.progress, job.started_s) else { return String::new() };
+    let ran = state.now_s - started;
+    if ran < ETA_AFTER_S || done == 0 {
+        return format!("{done} of {total}");
+    }
+    let left = ran / done as f64 * total.saturating_sub(done) as f64;
+    format!("{done} of {total} · {} left", clock(left))
+}
+
+/// `0:42`, `12:05`, `1:02:03`.
+pub fn clock(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "–".to_owned();
+    }
+    let s = seconds.round() as u64;
+    let (h, m, s) = (s / 3600, s / 60 % 60, s % 60);
+    if h > 0 { format!("{h}:{m:02}:{s:02}") } else { format!("{m}:{s:02}") }
+}
+
+fn notices(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
+    let count = state.notices.all().len();
+    if count == 0 {
+        return;
+    }
+    let text = if count == 1 { "1 notice".to_owned() } else { format!("{count} notices") };
+    if button_small(ui, &text).clicked() {
+        actions.push(Action::ToggleNotices);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clock;
+
+    #[test]
+    fn times_read_like_a_clock() {
+        assert_eq!(
+            [clock(42.0), clock(725.4), clock(3723.0), clock(f64::NAN)],
+            ["0:42", "12:05", "1:02:03", "–"]
+        );
+    }
+}

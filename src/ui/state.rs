@@ -1,0 +1,316 @@
+//! What the window knows, and how worker events change it. Nothing here draws, reads files or knows egui.
+
+mod absorb;
+mod drops;
+mod next;
+mod notices;
+mod predictions;
+mod training;
+
+pub use drops::{PathKind, drop_hint, plan_drop};
+pub use next::NextStep;
+pub use notices::{Notice, NoticeId, Notices, Tone};
+pub use predictions::{PredictedPicture, Predictions, predictions_csv};
+pub use training::{LiveTraining, TrainingEnd};
+
+use crate::backbones::LoadReport;
+use crate::config::TrainConfig;
+use crate::data::{Dataset, Preflight, Severity, Split};
+use crate::engine::Evaluation;
+use crate::error::Error;
+use crate::session::jobs::{JobId, ModelRef};
+use crate::session::{Project, RunInfo, RunState, Settings};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A place in the window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Screen {
+    /// Before anything is open.
+    #[default]
+    Start,
+    /// The pictures.
+    Data,
+    /// The network.
+    Model,
+    /// Learning.
+    Train,
+    /// What it gets right and wrong.
+    Evaluate,
+    /// New pictures.
+    Predict,
+    /// Taking the model away.
+    Export,
+}
+
+impl Screen {
+    /// The six places of the rail, in order.
+    pub const RAIL: [Self; 6] =
+        [Self::Data, Self::Model, Self::Train, Self::Evaluate, Self::Predict, Self::Export];
+
+    /// The word under the icon.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "Start",
+            Self::Data => "Data",
+            Self::Model => "Model",
+            Self::Train => "Train",
+            Self::Evaluate => "Evaluate",
+            Self::Predict => "Predict",
+            Self::Export => "Export",
+        }
+    }
+}
+
+/// What sort of work a job is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobKind {
+    /// Looking through a folder.
+    OpenData,
+    /// Drawing the sample pictures.
+    WriteSample,
+    /// Reading a weight file.
+    CheckWeights,
+    /// Training into a run's folder.
+    Train {
+        /// The run's folder.
+        run_dir: PathBuf,
+    },
+    /// Judging a model.
+    Evaluate,
+    /// Classifying pictures.
+    Predict,
+    /// Saving a model.
+    Export,
+}
+
+impl JobKind {
+    /// What happens, in one word or two, for the status bar.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::OpenData => "Looking through the pictures",
+            Self::WriteSample => "Drawing the sample pictures",
+            Self::CheckWeights => "Reading the weights",
+            Self::Train { .. } => "Training",
+            Self::Evaluate => "Evaluating",
+            Self::Predict => "Classifying",
+            Self::Export => "Saving the model",
+        }
+    }
+}
+
+/// A job that was submitted and has not ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunningJob {
+    /// Its number.
+    pub id: JobId,
+    /// What it does.
+    pub kind: JobKind,
+    /// Window time at which it began, in seconds; `None` while it waits for its turn.
+    pub started_s: Option<f64>,
+    /// `(done, total)`.
+    pub progress: Option<(usize, usize)>,
+    /// Held by the user.
+    pub paused: bool,
+    /// Asked to end (stop and keep the best, or cancel), and not yet there.
+    pub stopping: bool,
+}
+
+/// What is known of the chosen weight file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum WeightsState {
+    /// No file is chosen: random weights.
+    #[default]
+    None,
+    /// It is being read.
+    Checking,
+    /// It fits.
+    Ready(LoadReport),
+    /// It does not.
+    Failed(Error),
+}
+
+/// An evaluation, and where its pictures lie.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShownEvaluation {
+    /// Predictions and counts.
+    pub evaluation: Evaluation,
+    /// The folder that [`crate::engine::Prediction::rel`] is relative to.
+    pub data_root: PathBuf,
+    /// The run it is of, if it is of one.
+    pub run_dir: Option<PathBuf>,
+    /// What it is of, for example `run 0001 · val`.
+    pub title: String,
+}
+
+/// The pictures behind a number of the evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selection {
+    /// A cell of the matrix.
+    Cell {
+        /// True class.
+        truth: usize,
+        /// Predicted class.
+        predicted: usize,
+    },
+    /// All pictures of a class.
+    Class(usize),
+    /// All pictures predicted as a class.
+    PredictedAs(usize),
+    /// All mistakes, the most confident first.
+    Mistakes,
+}
+
+/// What the window does next because of an event: things that need the worker or the disk.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FollowUp {
+    /// The sample pictures are drawn: open them.
+    OpenSample(PathBuf),
+    /// Read the project's runs again.
+    RefreshRuns,
+    /// Save the project's settings.
+    SaveProject,
+}
+
+/// Everything the window knows. Views read it; only [`super::app`] changes it.
+#[derive(Debug, Clone, Default)]
+pub struct AppState {
+    /// What is shown.
+    pub screen: Screen,
+    /// What is remembered between starts: theme, recent projects.
+    pub settings: Settings,
+    /// Window time in seconds.
+    pub now_s: f64,
+    /// The open project.
+    pub project: Option<Project>,
+    /// Weight files found on this computer, by backbone.
+    pub known_weights: BTreeMap<&'static str, Vec<PathBuf>>,
+    /// The open pictures and what was found in them.
+    pub preflight: Option<Preflight>,
+    /// Why the project's folder could not be opened.
+    pub data_error: Option<Error>,
+    /// The settings that the next run will use.
+    pub config: TrainConfig,
+    /// The chosen weight file.
+    pub weights: WeightsState,
+    /// Jobs that have not ended, in the order of their turn.
+    pub jobs: Vec<RunningJob>,
+    /// The training that runs, or the last one that ran.
+    pub training: Option<LiveTraining>,
+    /// The project's runs, newest first.
+    pub runs: Vec<RunInfo>,
+    /// The evaluation on show.
+    pub evaluation: Option<ShownEvaluation>,
+    /// The pictures on show beside it.
+    pub selection: Option<Selection>,
+    /// New pictures.
+    pub predictions: Predictions,
+    /// The last bundle that was saved.
+    pub exported: Option<PathBuf>,
+    /// Why the last attempt to save one failed.
+    pub export_error: Option<Error>,
+    /// Messages.
+    pub notices: Notices,
+    /// The sample was asked for: when its pictures are open, go straight to Train.
+    pub sample_wanted: bool,
+    /// Whether the question about closing the window is on show.
+    pub close_asked: bool,
+    /// Something is dragged across the window.
+    pub hovering: bool,
+    /// Threads that the work uses where the settings leave it open.
+    pub cores: usize,
+}
+
+impl AppState {
+    /// The open pictures.
+    pub fn dataset(&self) -> Option<&Dataset> {
+        self.preflight.as_ref().map(|p| &p.dataset)
+    }
+
+    /// The job whose turn it is.
+    pub fn job(&self) -> Option<&RunningJob> {
+        self.jobs.iter().find(|j| j.started_s.is_some()).or_else(|| self.jobs.first())
+    }
+
+    /// The training job, running or waiting.
+    pub fn training_job(&self) -> Option<&RunningJob> {
+        self.jobs.iter().find(|j| matches!(j.kind, JobKind::Train { .. }))
+    }
+
+    /// The job of one sort, running or waiting.
+    pub fn job_of(&self, kind: &JobKind) -> Option<&RunningJob> {
+        self.jobs.iter().find(|j| j.kind == *kind)
+    }
+
+    /// The project's name: its folder's.
+    pub fn title(&self) -> String {
+        self.project.as_ref().map_or_else(|| "Headstart".to_owned(), |p| file_name(&p.dir))
+    }
+
+    /// Whether a place has what it is for.
+    pub fn done(&self, screen: Screen) -> bool {
+        match screen {
+            Screen::Start => self.project.is_some(),
+            Screen::Data => self.preflight.is_some() && self.data_block().is_none(),
+            Screen::Model => self.preflight.is_some() && self.weights_block().is_none(),
+            Screen::Train => self.finished_run().is_some(),
+            Screen::Evaluate => self.evaluation.is_some(),
+            Screen::Predict => self.predictions.pictures.iter().any(|p| matches!(p.result, Some(Ok(_)))),
+            Screen::Export => self.exported.is_some(),
+        }
+    }
+
+    /// How many findings a place has that are worth a look.
+    pub fn findings(&self, screen: Screen) -> usize {
+        match (screen, &self.preflight) {
+            (Screen::Data, Some(p)) => p.findings.iter().filter(|f| f.severity >= Severity::Warning).count(),
+            (Screen::Model, _) => usize::from(matches!(self.weights, WeightsState::Failed(_))),
+            _ => 0,
+        }
+    }
+
+    /// The newest run that has a model.
+    pub fn finished_run(&self) -> Option<&RunInfo> {
+        self.runs.iter().find(|r| r.state == RunState::Finished)
+    }
+
+    /// The newest run, where it was cut off and nothing trains now.
+    pub fn interrupted_run(&self) -> Option<&RunInfo> {
+        let newest = self.runs.first()?;
+        (newest.state == RunState::Interrupted && self.training_job().is_none()).then_some(newest)
+    }
+
+    /// What classifies new pictures: what was chosen, or the newest finished run.
+    pub fn predict_model(&self) -> Option<ModelRef> {
+        let newest = || self.finished_run().map(|r| ModelRef::Saved(r.dir.clone()));
+        self.predictions.model.clone().or_else(newest)
+    }
+
+    /// Whether the chosen weights are complete with their published 1000-class head.
+    pub fn imagenet_model(&self) -> Option<ModelRef> {
+        let WeightsState::Ready(report) = &self.weights else { return None };
+        let weights = self.config.backbone.weights.clone()?;
+        let complete = !report.dropped_head.is_empty() && report.missing.is_empty();
+        complete.then(|| ModelRef::Imagenet { backbone: self.config.backbone.name.clone(), weights })
+    }
+
+    /// Too many pictures cannot be read, and nobody has said to go on.
+    pub fn needs_unreadable_answer(&self) -> bool {
+        !self.config.data.allow_many_unreadable
+            && self.preflight.as_ref().is_some_and(|p| p.undecodable_frac > 0.2)
+    }
+}
+
+/// The word for a split.
+pub fn split_name(split: Split) -> &'static str {
+    match split {
+        Split::Train => "train",
+        Split::Val => "val",
+        Split::Test => "test",
+    }
+}
+
+/// The last part of a path, for showing.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
+}

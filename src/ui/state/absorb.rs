@@ -1,0 +1,306 @@
+//! How worker events change the state.
+
+use super::{
+    AppState, FollowUp, JobKind, RunningJob, Screen, ShownEvaluation, Tone, TrainingEnd, WeightsState,
+    file_name, training,
+};
+use crate::engine::{Evaluation, TrainOutcome};
+use crate::error::Error;
+use crate::session::jobs::{JobEvent, JobId, JobOutput, ModelRef, Outcome};
+use std::path::PathBuf;
+
+impl AppState {
+    /// Takes in what the worker tells. Returns what must follow.
+    pub fn absorb(&mut self, event: JobEvent) -> Vec<FollowUp> {
+        match event {
+            JobEvent::Started(id) => {
+                let now = self.now_s;
+                self.with_job(id, |j| j.started_s = Some(now));
+            }
+            JobEvent::Progress(id, done, total) => self.with_job(id, |j| j.progress = Some((done, total))),
+            JobEvent::Train(id, event) => {
+                if let Some(p) = training::overall_progress(&event) {
+                    self.with_job(id, |j| j.progress = Some(p));
+                }
+                if let Some(t) = &mut self.training {
+                    t.absorb(event);
+                }
+            }
+            JobEvent::Predicted(_, path, result) => self.predictions.put(path, result),
+            JobEvent::Finished(id, outcome) => return self.finish(id, outcome),
+        }
+        Vec::new()
+    }
+
+    fn with_job(&mut self, id: JobId, change: impl FnOnce(&mut RunningJob)) {
+        if let Some(job) = self.jobs.iter_mut().find(|j| j.id == id) {
+            change(job);
+        }
+    }
+
+    fn finish(&mut self, id: JobId, outcome: Outcome) -> Vec<FollowUp> {
+        let Some(at) = self.jobs.iter().position(|j| j.id == id) else { return Vec::new() };
+        let job = self.jobs.remove(at);
+        match outcome {
+            Outcome::Done(output) => self.done_with(output),
+            Outcome::Cancelled => self.cancelled(&job.kind),
+            Outcome::Failed(error) => self.failed(&job.kind, error),
+        }
+    }
+
+    fn done_with(&mut self, output: JobOutput) -> Vec<FollowUp> {
+        match output {
+            JobOutput::Data(preflight) => {
+                self.preflight = Some(*preflight);
+                self.data_error = None;
+                if std::mem::take(&mut self.sample_wanted) {
+                    self.screen = Screen::Train;
+                } else if self.screen == Screen::Start {
+                    self.screen = Screen::Data;
+                }
+                vec![FollowUp::RefreshRuns]
+            }
+            JobOutput::Sample(dir) => vec![FollowUp::OpenSample(dir)],
+            JobOutput::Weights(report) => {
+                self.weights = WeightsState::Ready(report);
+                vec![FollowUp::SaveProject]
+            }
+            JobOutput::Trained(outcome) => self.trained(*outcome),
+            JobOutput::Evaluated(evaluation) => {
+                let data_root = self.dataset().map(|d| d.root.clone()).unwrap_or_default();
+                self.show_evaluation(*evaluation, data_root, None, "a folder of pictures");
+                Vec::new()
+            }
+            JobOutput::Predicted => {
+                self.predictions.drop_waiting();
+                Vec::new()
+            }
+            JobOutput::Exported(dir) => {
+                self.notices.push(Tone::Good, format!("The model is saved: {}", dir.display()));
+                self.exported = Some(dir);
+                self.export_error = None;
+                Vec::new()
+            }
+        }
+    }
+
+    fn trained(&mut self, outcome: TrainOutcome) -> Vec<FollowUp> {
+        let TrainOutcome { summary, epochs, evaluation, run_dir } = outcome;
+        let correct = evaluation.confusion.correct();
+        let total = evaluation.confusion.total();
+        self.notices.push(
+            Tone::Good,
+            format!(
+                "Training is finished: {:.3} accuracy · {correct} of {total} · val",
+                evaluation.confusion.accuracy()
+            ),
+        );
+        if let Some(t) = &mut self.training {
+            t.epochs = epochs;
+            t.end = Some(TrainingEnd::Finished(summary));
+        }
+        if self.predictions.pictures.is_empty() {
+            self.predictions.model = Some(ModelRef::Saved(run_dir.clone()));
+        }
+        let data_root = self.dataset().map(|d| d.root.clone()).unwrap_or_default();
+        let title = format!("run {} · val", file_name(&run_dir));
+        self.show_evaluation(evaluation, data_root, Some(run_dir), &title);
+        if self.screen == Screen::Train {
+            self.screen = Screen::Evaluate;
+        }
+        vec![FollowUp::RefreshRuns]
+    }
+
+    /// Puts an evaluation on show.
+    pub fn show_evaluation(
+        &mut self,
+        evaluation: Evaluation,
+        data_root: PathBuf,
+        run_dir: Option<PathBuf>,
+        title: &str,
+    ) {
+        self.selection = None;
+        self.evaluation = Some(ShownEvaluation { evaluation, data_root, run_dir, title: title.to_owned() });
+    }
+
+    fn cancelled(&mut self, kind: &JobKind) -> Vec<FollowUp> {
+        match kind {
+            JobKind::Train { .. } => {
+                if let Some(t) = &mut self.training {
+                    t.end = Some(TrainingEnd::Cancelled);
+                }
+                self.notices.push(Tone::Info, "Training stopped. The last checkpoint is kept.");
+                return vec![FollowUp::RefreshRuns];
+            }
+            JobKind::CheckWeights => self.weights = WeightsState::None,
+            JobKind::OpenData | JobKind::WriteSample => self.sample_wanted = false,
+            JobKind::Predict => self.predictions.drop_waiting(),
+            JobKind::Evaluate | JobKind::Export => {}
+        }
+        self.notices.push(Tone::Info, format!("{}: stopped", kind.words()));
+        Vec::new()
+    }
+
+    fn failed(&mut self, kind: &JobKind, error: Error) -> Vec<FollowUp> {
+        let mut follow = Vec::new();
+        match kind {
+            JobKind::Train { .. } => {
+                if let Some(t) = &mut self.training {
+                    t.end = Some(TrainingEnd::Failed(error.clone()));
+                }
+                follow.push(FollowUp::RefreshRuns);
+            }
+            JobKind::CheckWeights => {
+                // The Model screen shows it where the file was chosen.
+                self.weights = WeightsState::Failed(error);
+                return follow;
+            }
+            JobKind::OpenData | JobKind::WriteSample => {
+                self.sample_wanted = false;
+                self.data_error = Some(error.clone());
+            }
+            JobKind::Predict => self.predictions.drop_waiting(),
+            JobKind::Export => self.export_error = Some(error.clone()),
+            JobKind::Evaluate => {}
+        }
+        self.notices.push(Tone::Bad, format!("{} failed: {error}", kind.words()));
+        follow
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Dataset, Layout, Preflight, Sample, Split};
+    use crate::engine::train::SplitScore;
+    use crate::engine::{ConfusionMatrix, Prediction, Summary};
+    use crate::ui::Action;
+
+    fn preflight() -> Box<Preflight> {
+        let sample =
+            |n: usize| Sample { rel: format!("c{}/{n}.png", n % 2), class: n % 2, split: Split::Val };
+        let dataset = Dataset {
+            root: "/pictures".into(),
+            layout: Layout::ClassFolders,
+            classes: vec!["c0".into(), "c1".into()],
+            samples: (0..4).map(sample).collect(),
+            skipped: Vec::new(),
+        };
+        Box::new(Preflight { dataset, findings: Vec::new(), undecodable_frac: 0.0 })
+    }
+
+    fn outcome() -> TrainOutcome {
+        let mut confusion = ConfusionMatrix::new(2);
+        confusion.add(0, 0);
+        confusion.add(1, 0);
+        let prediction = |truth| Prediction {
+            rel: format!("c{truth}/0.png"),
+            truth,
+            predicted: 0,
+            probabilities: vec![0.9, 0.1],
+        };
+        TrainOutcome {
+            summary: Summary {
+                version: 1,
+                backbone: "small_cnn".into(),
+                mode: "scratch".into(),
+                device: "cpu".into(),
+                epochs_run: 1,
+                best_epoch: 1,
+                val: SplitScore { accuracy: 0.5, macro_f1: 1.0 / 3.0, loss: 1.0 },
+                wall_s: 1.0,
+                images_per_s: 1.0,
+                peak_rss_mib: 1,
+            },
+            epochs: Vec::new(),
+            evaluation: Evaluation {
+                classes: vec!["c0".into(), "c1".into()],
+                predictions: vec![prediction(0), prediction(1)],
+                confusion,
+                loss: 1.0,
+            },
+            run_dir: "/project/runs/0001".into(),
+        }
+    }
+
+    fn with_job(kind: JobKind) -> AppState {
+        let job = RunningJob {
+            id: JobId(1),
+            kind,
+            started_s: None,
+            progress: None,
+            paused: false,
+            stopping: false,
+        };
+        AppState { jobs: vec![job], ..AppState::default() }
+    }
+
+    fn done(output: JobOutput) -> JobEvent {
+        JobEvent::Finished(JobId(1), Outcome::Done(output))
+    }
+
+    #[test]
+    fn opened_pictures_lead_to_data_and_the_sample_straight_to_train() {
+        for (sample, screen) in [(false, Screen::Data), (true, Screen::Train)] {
+            let mut state = with_job(JobKind::OpenData);
+            state.sample_wanted = sample;
+            assert_eq!(state.absorb(done(JobOutput::Data(preflight()))), [FollowUp::RefreshRuns]);
+            assert!(state.screen == screen && state.jobs.is_empty() && !state.sample_wanted);
+        }
+    }
+
+    #[test]
+    fn a_finished_training_ends_on_the_matrix_unless_the_user_is_elsewhere() {
+        for (at, ends) in [(Screen::Train, Screen::Evaluate), (Screen::Data, Screen::Data)] {
+            let mut state = with_job(JobKind::Train { run_dir: "/project/runs/0001".into() });
+            state.preflight = Some(*preflight());
+            state.screen = at;
+            state.absorb(done(JobOutput::Trained(Box::new(outcome()))));
+            assert_eq!(state.screen, ends);
+            let shown = state.evaluation.as_ref().unwrap();
+            assert_eq!(
+                (shown.title.as_str(), shown.data_root.to_str()),
+                ("run 0001 · val", Some("/pictures"))
+            );
+            assert!(state.notices.all()[0].text.contains("0.500 accuracy · 1 of 2 · val"));
+        }
+    }
+
+    #[test]
+    fn each_step_leads_to_the_next() {
+        let mut state = AppState::default();
+        assert_eq!(state.next_step().label, "Open a folder…");
+        state.preflight = Some(*preflight());
+        state.screen = Screen::Data;
+        assert_eq!(state.next_step().action, Action::Go(Screen::Model));
+        state.screen = Screen::Model;
+        assert_eq!(state.next_step().action, Action::Train);
+        state.weights = WeightsState::Checking;
+        assert!(state.next_step().blocked.unwrap().contains("being read"));
+    }
+
+    #[test]
+    fn a_failure_is_told_once_and_stays_where_it_matters() {
+        let failed = || JobEvent::Finished(JobId(1), Outcome::Failed(Error::input("no classes")));
+        let mut state = with_job(JobKind::OpenData);
+        state.absorb(failed());
+        assert!(state.data_error.is_some() && state.notices.all().len() == 1);
+        let mut state = with_job(JobKind::CheckWeights);
+        state.absorb(failed());
+        assert!(matches!(state.weights, WeightsState::Failed(_)) && state.notices.all().is_empty());
+        state.absorb(failed());
+        assert!(state.notices.all().is_empty(), "a second end of the same job changes nothing");
+    }
+
+    #[test]
+    fn answers_find_the_picture_that_waits() {
+        let mut state = with_job(JobKind::Predict);
+        state.predictions.wait_for("a.png".into());
+        state.predictions.wait_for("b.png".into());
+        let ranked = vec![("ants".to_owned(), 0.9)];
+        state.absorb(JobEvent::Predicted(JobId(1), "b.png".into(), Ok(ranked)));
+        state.absorb(done(JobOutput::Predicted));
+        let left: Vec<_> = state.predictions.pictures.iter().map(|p| p.path.to_str().unwrap()).collect();
+        assert_eq!(left, ["b.png"], "what was never answered does not wait for ever");
+    }
+}

@@ -1,0 +1,73 @@
+//! The next sensible step, and what stands in its way.
+
+use super::{AppState, Screen, WeightsState};
+use crate::ui::Action;
+use crate::ui::actions::Pick;
+
+/// The next sensible step, for the header's main action.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NextStep {
+    /// The button's words.
+    pub label: &'static str,
+    /// What it does.
+    pub action: Action,
+    /// Why it cannot be pressed now.
+    pub blocked: Option<String>,
+}
+
+impl AppState {
+    pub(super) fn data_block(&self) -> Option<String> {
+        let Some(data) = self.dataset() else {
+            return Some("Open a folder of pictures first".to_owned());
+        };
+        if self.needs_unreadable_answer() {
+            return Some("More than a fifth of the pictures cannot be read: see Data".to_owned());
+        }
+        (data.classes.len() < 2).then(|| "Training needs at least two classes".to_owned())
+    }
+
+    pub(super) fn weights_block(&self) -> Option<String> {
+        match &self.weights {
+            WeightsState::Checking => Some("The weights are being read".to_owned()),
+            WeightsState::Failed(_) => Some("The weight file does not fit: see Model".to_owned()),
+            WeightsState::None | WeightsState::Ready(_) => None,
+        }
+    }
+
+    /// Why training cannot begin now, in one sentence.
+    pub fn train_block(&self) -> Option<String> {
+        if self.training_job().is_some() {
+            return Some("Training is running".to_owned());
+        }
+        self.data_block()
+            .or_else(|| self.weights_block())
+            .or_else(|| self.config.validate().err().map(|e| e.to_string()))
+    }
+
+    /// What a newcomer would press next.
+    pub fn next_step(&self) -> NextStep {
+        let step = |label, action| NextStep { label, action, blocked: None };
+        if self.preflight.is_none() {
+            return NextStep {
+                blocked: (!self.jobs.is_empty()).then(|| "The pictures are being looked through".to_owned()),
+                ..step("Open a folder…", Action::Pick(Pick::DataFolder))
+            };
+        }
+        if let Some(job) = self.training_job() {
+            return NextStep {
+                blocked: job.stopping.then(|| "Training ends at its next step".to_owned()),
+                ..step("Stop and keep the best", Action::StopAndKeepBest)
+            };
+        }
+        match self.screen {
+            Screen::Data | Screen::Start => step("Choose a backbone", Action::Go(Screen::Model)),
+            Screen::Evaluate | Screen::Predict if self.finished_run().is_some() => {
+                step("Export", Action::Go(Screen::Export))
+            }
+            Screen::Export if self.finished_run().is_some() => {
+                step("Classify new pictures", Action::Go(Screen::Predict))
+            }
+            _ => NextStep { blocked: self.train_block(), ..step("Train", Action::Train) },
+        }
+    }
+}

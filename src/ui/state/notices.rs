@@ -1,0 +1,97 @@
+//! Messages: shown once as a toast, kept in a list until they are taken away.
+
+/// Number of a notice.
+pub type NoticeId = u64;
+
+/// How a notice is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Good to know.
+    Info,
+    /// Something worked.
+    Good,
+    /// Worth a look.
+    Warn,
+    /// Something failed.
+    Bad,
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// Its number.
+    pub id: NoticeId,
+    /// How it is meant.
+    pub tone: Tone,
+    /// What it says.
+    pub text: String,
+    /// Window time at which it was first drawn, in seconds.
+    pub shown_s: Option<f64>,
+}
+
+/// All messages, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct Notices {
+    next: NoticeId,
+    list: Vec<Notice>,
+    /// Whether the list is open.
+    pub open: bool,
+}
+
+/// How many are kept.
+const KEPT: usize = 100;
+/// How long a toast stays, in seconds.
+const TOAST_S: f64 = 6.0;
+/// How long a failure's toast stays, in seconds.
+const TOAST_BAD_S: f64 = 12.0;
+
+impl Notices {
+    /// Adds a message.
+    pub fn push(&mut self, tone: Tone, text: impl Into<String>) {
+        self.next += 1;
+        self.list.push(Notice { id: self.next, tone, text: text.into(), shown_s: None });
+        if self.list.len() > KEPT {
+            self.list.remove(0);
+        }
+    }
+
+    /// All that are kept, oldest first.
+    pub fn all(&self) -> &[Notice] {
+        &self.list
+    }
+
+    /// Takes one away.
+    pub fn dismiss(&mut self, id: NoticeId) {
+        self.list.retain(|n| n.id != id);
+    }
+
+    /// Takes all away.
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.open = false;
+    }
+
+    /// Starts the clock of messages that have not been drawn yet.
+    pub fn mark_shown(&mut self, now_s: f64) {
+        for n in self.list.iter_mut().filter(|n| n.shown_s.is_none()) {
+            n.shown_s = Some(now_s);
+        }
+    }
+
+    /// Those still on show as toasts.
+    pub fn toasts(&self, now_s: f64) -> impl Iterator<Item = &Notice> {
+        self.list.iter().filter(move |n| n.left_s(now_s) > 0.0)
+    }
+
+    /// Seconds until the next toast goes.
+    pub fn next_change_s(&self, now_s: f64) -> Option<f64> {
+        self.toasts(now_s).map(|n| n.left_s(now_s)).reduce(f64::min)
+    }
+}
+
+impl Notice {
+    fn left_s(&self, now_s: f64) -> f64 {
+        let stay = if self.tone == Tone::Bad { TOAST_BAD_S } else { TOAST_S };
+        self.shown_s.map_or(stay, |s| stay - (now_s - s))
+    }
+}

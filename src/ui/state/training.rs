@@ -1,0 +1,92 @@
+//! What is known of the training that runs, or ran last.
+
+use crate::config::TrainConfig;
+use crate::engine::{CacheProgress, EpochRecord, StepProgress, Summary, TrainEvent};
+use crate::error::Error;
+use std::path::PathBuf;
+
+/// How a training ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TrainingEnd {
+    /// With a model.
+    Finished(Summary),
+    /// On request; its checkpoint is kept.
+    Cancelled,
+    /// With an error.
+    Failed(Error),
+}
+
+/// A training, live.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveTraining {
+    /// The run's folder.
+    pub run_dir: PathBuf,
+    /// Its settings.
+    pub config: TrainConfig,
+    /// Epochs so far.
+    pub epochs: Vec<EpochRecord>,
+    /// Inside the present epoch.
+    pub step: Option<StepProgress>,
+    /// While the frozen part is computed.
+    pub cache: Option<CacheProgress>,
+    /// While the pictures are looked through: `(done, total)`.
+    pub preflight: Option<(usize, usize)>,
+    /// Plain sentences about what happens, oldest first.
+    pub notes: Vec<String>,
+    /// How it ended, once it has.
+    pub end: Option<TrainingEnd>,
+}
+
+impl LiveTraining {
+    /// A training about to begin; `epochs` are those before the checkpoint it goes on from.
+    pub fn new(run_dir: PathBuf, config: TrainConfig, epochs: Vec<EpochRecord>) -> Self {
+        Self {
+            run_dir,
+            config,
+            epochs,
+            step: None,
+            cache: None,
+            preflight: None,
+            notes: Vec::new(),
+            end: None,
+        }
+    }
+
+    /// Takes in an event.
+    pub fn absorb(&mut self, event: TrainEvent) {
+        match event {
+            TrainEvent::Preflight(done, total) => self.preflight = Some((done, total)),
+            TrainEvent::Note(text) => self.notes.push(text),
+            TrainEvent::Loaded(report) => self.notes.push(report.summary()),
+            TrainEvent::Cache(progress) => {
+                self.preflight = None;
+                self.cache = Some(progress);
+            }
+            TrainEvent::Step(progress) => {
+                self.preflight = None;
+                self.cache = None;
+                self.step = Some(progress);
+            }
+            TrainEvent::Epoch(record) => {
+                self.epochs.retain(|e| e.epoch < record.epoch);
+                self.epochs.push(record);
+            }
+        }
+    }
+
+    /// The best epoch so far.
+    pub fn best(&self) -> Option<&EpochRecord> {
+        self.epochs.iter().rev().find(|e| e.best)
+    }
+}
+
+/// `(done, total)` of the whole job, or of its preparation.
+pub(super) fn overall_progress(event: &TrainEvent) -> Option<(usize, usize)> {
+    match event {
+        TrainEvent::Preflight(done, total) => Some((*done, *total)),
+        TrainEvent::Cache(c) => Some((c.done, c.total)),
+        TrainEvent::Step(s) => Some(((s.epoch.saturating_sub(1)) * s.steps + s.step, s.epochs * s.steps)),
+        TrainEvent::Epoch(e) => Some((e.epoch, e.epochs)),
+        TrainEvent::Note(_) | TrainEvent::Loaded(_) => None,
+    }
+}

@@ -1,0 +1,325 @@
+//! Design tokens: spacing, radii, type and colours. The only place where raw colours are written.
+
+use crate::session::ThemeChoice;
+use egui::epaint::Shadow;
+use egui::style::WidgetVisuals;
+use egui::{
+    Color32, Context, CornerRadius, FontFamily, FontId, Margin, Stroke, Style, TextStyle, Theme, Visuals,
+};
+
+/// Distances in points.
+pub mod space {
+    /// Between an icon and its word.
+    pub const XS: f32 = 4.0;
+    /// Between parts of one thing.
+    pub const S: f32 = 8.0;
+    /// Between things.
+    pub const M: f32 = 12.0;
+    /// Inside cards.
+    pub const L: f32 = 16.0;
+    /// Around a screen's content.
+    pub const XL: f32 = 24.0;
+    /// Between groups of cards.
+    pub const XXL: f32 = 32.0;
+}
+
+/// Corner radius of buttons, fields and thumbnails, in points.
+pub const RADIUS: u8 = 6;
+/// Corner radius of cards, in points.
+pub const RADIUS_CARD: u8 = 10;
+
+/// Heights of type in points.
+pub mod type_size {
+    /// Captions and table heads.
+    pub const CAPTION: f32 = 12.0;
+    /// Everything else.
+    pub const BODY: f32 = 13.5;
+    /// Heads of sections.
+    pub const SECTION: f32 = 16.0;
+    /// A screen's title.
+    pub const TITLE: f32 = 22.0;
+}
+
+/// Sizes of the window's frame in points.
+pub mod frame {
+    /// Width of the left rail.
+    pub const RAIL: f32 = 72.0;
+    /// Height of the header.
+    pub const HEADER: f32 = 48.0;
+    /// Height of the status bar.
+    pub const STATUS: f32 = 28.0;
+    /// Width of the inspector to begin with.
+    pub const INSPECTOR: f32 = 300.0;
+}
+
+/// Style of a section's head.
+pub fn section_style() -> TextStyle {
+    TextStyle::Name("section".into())
+}
+
+/// egui's word for the user's choice.
+pub fn preference(choice: ThemeChoice) -> egui::ThemePreference {
+    match choice {
+        ThemeChoice::System => egui::ThemePreference::System,
+        ThemeChoice::Light => egui::ThemePreference::Light,
+        ThemeChoice::Dark => egui::ThemePreference::Dark,
+    }
+}
+
+/// The colours of one theme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Palette {
+    /// Behind everything.
+    pub background: Color32,
+    /// Rail, header, inspector, cards.
+    pub surface: Color32,
+    /// Controls and what lies on a card.
+    pub raised: Color32,
+    /// Lines.
+    pub stroke: Color32,
+    /// Text.
+    pub text: Color32,
+    /// Secondary text, at least 4.5 : 1 on `surface`.
+    pub muted: Color32,
+    /// The one accent: the main action, the selection.
+    pub accent: Color32,
+    /// Text on `accent`.
+    pub on_accent: Color32,
+    /// Selected, hovered: the accent, faint, on `surface`.
+    pub accent_faint: Color32,
+    /// Success.
+    pub good: Color32,
+    /// Worth a look.
+    pub warn: Color32,
+    /// Failure.
+    pub bad: Color32,
+    /// Soft shadow of cards in the light theme; nothing in the dark.
+    pub shadow: Color32,
+}
+
+const DARK: Palette = Palette {
+    background: Color32::from_rgb(0x11, 0x13, 0x18),
+    surface: Color32::from_rgb(0x18, 0x1B, 0x22),
+    raised: Color32::from_rgb(0x20, 0x24, 0x2D),
+    stroke: Color32::from_rgb(0x2B, 0x30, 0x3B),
+    text: Color32::from_rgb(0xE6, 0xE9, 0xEF),
+    muted: Color32::from_rgb(0x9A, 0xA3, 0xB2),
+    accent: Color32::from_rgb(0x4C, 0x9A, 0xFF),
+    on_accent: Color32::from_rgb(0x08, 0x14, 0x26),
+    accent_faint: Color32::from_rgb(0x1C, 0x2D, 0x47),
+    good: Color32::from_rgb(0x3F, 0xB6, 0x8B),
+    warn: Color32::from_rgb(0xE0, 0xA9, 0x3B),
+    bad: Color32::from_rgb(0xE5, 0x63, 0x6B),
+    shadow: Color32::TRANSPARENT,
+};
+
+const LIGHT: Palette = Palette {
+    background: Color32::from_rgb(0xF6, 0xF7, 0xF9),
+    surface: Color32::from_rgb(0xFF, 0xFF, 0xFF),
+    raised: Color32::from_rgb(0xF1, 0xF3, 0xF6),
+    stroke: Color32::from_rgb(0xDE, 0xE2, 0xE9),
+    text: Color32::from_rgb(0x1B, 0x1F, 0x27),
+    muted: Color32::from_rgb(0x5C, 0x66, 0x75),
+    accent: Color32::from_rgb(0x1F, 0x6F, 0xEB),
+    on_accent: Color32::from_rgb(0xFF, 0xFF, 0xFF),
+    accent_faint: Color32::from_rgb(0xE3, 0xED, 0xFD),
+    good: Color32::from_rgb(0x17, 0x78, 0x56),
+    warn: Color32::from_rgb(0x8F, 0x60, 0x00),
+    bad: Color32::from_rgb(0xC4, 0x34, 0x3D),
+    shadow: Color32::from_rgba_premultiplied(0, 0, 0, 18),
+};
+
+impl Palette {
+    /// The colours of the theme that `ui` is drawn in.
+    pub fn of(ui: &egui::Ui) -> Self {
+        Self::for_mode(ui.visuals().dark_mode)
+    }
+
+    /// The dark colours, or the light ones.
+    pub fn for_mode(dark: bool) -> Self {
+        if dark { DARK } else { LIGHT }
+    }
+
+    /// A blend of two colours; `t` in `[0, 1]`.
+    pub fn mix(from: Color32, to: Color32, t: f32) -> Color32 {
+        from.lerp_to_gamma(to, t.clamp(0.0, 1.0))
+    }
+
+    /// Text that can be read on `fill`.
+    pub fn text_on(fill: Color32) -> Color32 {
+        if contrast(DARK.on_accent, fill) > contrast(Color32::WHITE, fill) {
+            DARK.on_accent
+        } else {
+            Color32::WHITE
+        }
+    }
+}
+
+/// Contrast ratio of two colours, from 1 to 21 (WCAG 2.2).
+fn contrast(a: Color32, b: Color32) -> f32 {
+    let (a, b) = (luminance(a), luminance(b));
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
+}
+
+/// Relative luminance of a colour, in `[0, 1]` (WCAG 2.2).
+fn luminance(c: Color32) -> f32 {
+    let linear = |v: u8| egui::ecolor::linear_f32_from_gamma_u8(v);
+    0.2126 * linear(c.r()) + 0.7152 * linear(c.g()) + 0.0722 * linear(c.b())
+}
+
+/// Okabe and Ito's colours (2008), black and yellow replaced by tones that stay visible on both themes.
+const OKABE_ITO: [Color32; 8] = [
+    Color32::from_rgb(0x56, 0xB4, 0xE9),
+    Color32::from_rgb(0xE6, 0x9F, 0x00),
+    Color32::from_rgb(0x00, 0x9E, 0x73),
+    Color32::from_rgb(0xCC, 0x79, 0xA7),
+    Color32::from_rgb(0xD5, 0x5E, 0x00),
+    Color32::from_rgb(0x3B, 0x86, 0xCB),
+    Color32::from_rgb(0xC9, 0xB8, 0x2A),
+    Color32::from_rgb(0x8A, 0x8F, 0x98),
+];
+
+/// The colour of class number `class`: Okabe and Ito's first, then hues of even lightness a golden angle apart.
+pub fn class_colour(class: usize) -> Color32 {
+    match OKABE_ITO.get(class) {
+        Some(colour) => *colour,
+        None => {
+            let hue = ((class - OKABE_ITO.len()) as f32 * 0.618_034 + 0.07).fract();
+            even_hue(hue)
+        }
+    }
+}
+
+/// A colour of OKLCH lightness 0.70 and chroma 0.12 (Ottosson 2020); `hue` in `[0, 1)`.
+fn even_hue(hue: f32) -> Color32 {
+    let (lightness, chroma) = (0.70_f32, 0.12_f32);
+    let (b, a) = (hue * std::f32::consts::TAU).sin_cos();
+    let (a, b) = (a * chroma, b * chroma);
+    let l = (lightness + 0.396_337_78 * a + 0.215_803_76 * b).powi(3);
+    let m = (lightness - 0.105_561_346 * a - 0.063_854_17 * b).powi(3);
+    let s = (lightness - 0.089_484_18 * a - 1.291_485_5 * b).powi(3);
+    let rgb = [
+        4.076_741_7 * l - 3.307_711_6 * m + 0.230_969_94 * s,
+        -1.268_438 * l + 2.609_757_4 * m - 0.341_319_38 * s,
+        -0.004_196_086 * l - 0.703_418_6 * m + 1.707_614_7 * s,
+    ];
+    let [r, g, b] = rgb.map(|v| egui::ecolor::gamma_u8_from_linear_f32(v.clamp(0.0, 1.0)));
+    Color32::from_rgb(r, g, b)
+}
+
+/// Installs type, spacing and both themes' colours.
+pub fn install(ctx: &Context) {
+    for theme in [Theme::Dark, Theme::Light] {
+        ctx.style_mut_of(theme, |style| {
+            type_and_spacing(style);
+            style.visuals = visuals(theme == Theme::Dark);
+        });
+    }
+}
+
+fn type_and_spacing(style: &mut Style) {
+    let text = |size| FontId::new(size, FontFamily::Proportional);
+    style.text_styles = [
+        (TextStyle::Small, text(type_size::CAPTION)),
+        (TextStyle::Body, text(type_size::BODY)),
+        (TextStyle::Button, text(type_size::BODY)),
+        (section_style(), text(type_size::SECTION)),
+        (TextStyle::Heading, text(type_size::TITLE)),
+        (TextStyle::Monospace, FontId::new(type_size::CAPTION, FontFamily::Monospace)),
+    ]
+    .into();
+    let s = &mut style.spacing;
+    s.item_spacing = egui::vec2(space::S, space::S);
+    s.button_padding = egui::vec2(space::M, 6.0);
+    s.interact_size = egui::vec2(40.0, 28.0);
+    s.menu_margin = Margin::same(space::S as i8);
+    s.window_margin = Margin::same(space::L as i8);
+    s.tooltip_width = 320.0;
+    s.combo_width = 120.0;
+    s.icon_width = 16.0;
+    s.icon_width_inner = 9.0;
+    s.scroll = egui::style::ScrollStyle::thin();
+    style.interaction.tooltip_delay = 0.35;
+    style.interaction.selectable_labels = false;
+    style.animation_time = 0.12;
+}
+
+fn visuals(dark: bool) -> Visuals {
+    let p = Palette::for_mode(dark);
+    let mut v = if dark { Visuals::dark() } else { Visuals::light() };
+    v.panel_fill = p.background;
+    v.window_fill = p.surface;
+    v.window_stroke = Stroke::new(1.0, p.stroke);
+    v.window_corner_radius = CornerRadius::same(RADIUS_CARD);
+    v.menu_corner_radius = CornerRadius::same(RADIUS);
+    v.extreme_bg_color = if dark { p.background } else { p.surface };
+    v.text_edit_bg_color = Some(if dark { p.background } else { p.surface });
+    v.faint_bg_color = p.raised;
+    v.code_bg_color = p.raised;
+    v.hyperlink_color = p.accent;
+    v.warn_fg_color = p.warn;
+    v.error_fg_color = p.bad;
+    v.weak_text_color = Some(p.muted);
+    v.selection.bg_fill = Palette::mix(p.surface, p.accent, 0.35);
+    v.selection.stroke = Stroke::new(1.0, p.accent);
+    v.slider_trailing_fill = true;
+    v.indent_has_left_vline = false;
+    let popup = Shadow {
+        offset: [0, 6],
+        blur: 20,
+        spread: 0,
+        color: Color32::from_black_alpha(if dark { 110 } else { 40 }),
+    };
+    v.window_shadow = popup;
+    v.popup_shadow = popup;
+    let widget = |fill: Color32, stroke: Color32, text: Color32| WidgetVisuals {
+        bg_fill: fill,
+        weak_bg_fill: fill,
+        bg_stroke: Stroke::new(1.0, stroke),
+        corner_radius: CornerRadius::same(RADIUS),
+        fg_stroke: Stroke::new(1.0, text),
+        expansion: 0.0,
+    };
+    let hover = Palette::mix(p.raised, p.text, 0.08);
+    v.widgets.noninteractive = widget(p.surface, p.stroke, p.text);
+    v.widgets.inactive = widget(p.raised, p.stroke, p.text);
+    v.widgets.hovered = widget(hover, Palette::mix(p.stroke, p.text, 0.25), p.text);
+    v.widgets.active = widget(Palette::mix(p.raised, p.accent, 0.3), p.accent, p.text);
+    v.widgets.open = widget(hover, p.stroke, p.text);
+    v
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_can_be_read_in_both_themes() {
+        for p in [DARK, LIGHT] {
+            for fill in [p.background, p.surface, p.raised] {
+                assert!(contrast(p.text, fill) >= 7.0);
+                for ink in [p.muted, p.good, p.warn, p.bad] {
+                    assert!(contrast(ink, fill) >= 4.5, "{ink:?} on {fill:?}: {}", contrast(ink, fill));
+                }
+            }
+            assert!(contrast(p.on_accent, p.accent) >= 4.5);
+        }
+    }
+
+    #[test]
+    fn a_hundred_classes_have_different_colours_that_show_on_both_themes() {
+        let colours: Vec<Color32> = (0..100).map(class_colour).collect();
+        for (i, a) in colours.iter().enumerate() {
+            assert!(!colours[..i].contains(a), "class {i}");
+            assert!(contrast(*a, DARK.surface) >= 3.0 && contrast(*a, LIGHT.surface) >= 1.5, "class {i}");
+        }
+    }
+
+    #[test]
+    fn text_on_any_ground_can_be_read() {
+        for i in 0..=255 {
+            let grey = Color32::from_gray(i);
+            assert!(contrast(Palette::text_on(grey), grey) >= 4.0, "{i}");
+        }
+    }
+}

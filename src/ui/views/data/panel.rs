@@ -1,0 +1,227 @@
+//! The Data screen's inspector: the selected picture, the classes with their counts, what was found, what was left out.
+
+use super::{ViewContext, split_colour};
+use crate::data::{Dataset, Finding, Preflight, Severity, SkipReason, Split};
+use crate::ui::Action;
+use crate::ui::icons::{self, Icon};
+use crate::ui::state::split_name;
+use crate::ui::theme::{Palette, space};
+use crate::ui::thumbnails::{LARGE_PX, Thumb};
+use crate::ui::widgets::basic::focus_ring;
+use crate::ui::widgets::{caption, class_dot, icon_button, link_button, section};
+use egui::{Align, CollapsingHeader, Label, Layout, RichText, Role, Sense, Ui, WidgetInfo, vec2};
+
+/// Files named under a finding; the rest is counted.
+const FILES_SHOWN: usize = 60;
+
+pub(super) fn show(ui: &mut Ui, preflight: &Preflight, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    let data = &preflight.dataset;
+    if let Some(index) = cx.data.selected {
+        selected(ui, data, index, cx, actions);
+    }
+    section(ui, "Classes");
+    classes(ui, data, cx);
+    if !preflight.findings.is_empty() {
+        ui.add_space(space::S);
+        section(ui, "Worth a look");
+        for (i, finding) in preflight.findings.iter().enumerate() {
+            show_finding(ui, data, i, finding, cx);
+        }
+    }
+    if !data.skipped.is_empty() {
+        ui.add_space(space::S);
+        section(ui, "Left out");
+        skipped(ui, data);
+    }
+}
+
+fn selected(ui: &mut Ui, data: &Dataset, index: usize, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    let Some(sample) = data.samples.get(index) else { return };
+    let path = data.path(index);
+    ui.horizontal(|ui| {
+        section(ui, "Picture");
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if icon_button(ui, Icon::X, "Close picture").clicked() {
+                cx.data.selected = None;
+            }
+        });
+    });
+    let width = ui.available_width();
+    match cx.thumbnails.get_sized(ui.ctx(), &path, LARGE_PX) {
+        Thumb::Ready(texture) => {
+            let image = egui::Image::new(&texture).max_width(width).max_height(260.0).corner_radius(6);
+            ui.add(image.alt_text(&sample.rel));
+        }
+        Thumb::Loading => {
+            ui.allocate_space(vec2(width, 200.0));
+        }
+        Thumb::Failed(reason) => {
+            caption(ui, format!("It cannot be shown: {reason}"));
+        }
+    }
+    ui.horizontal(|ui| {
+        class_dot(ui, sample.class);
+        ui.label(data.classes.get(sample.class).map_or("", String::as_str));
+        caption(ui, split_name(sample.split));
+    });
+    ui.add(Label::new(RichText::new(&sample.rel).small()).wrap().selectable(true));
+    if link_button(ui, "Show in folder").clicked() {
+        actions.push(Action::Reveal(path.parent().map(std::path::Path::to_path_buf).unwrap_or(path)));
+    }
+    ui.add_space(space::M);
+}
+
+fn classes(ui: &mut Ui, data: &Dataset, cx: &mut ViewContext) {
+    let splits: Vec<(Split, Vec<usize>)> = [Split::Train, Split::Val, Split::Test]
+        .into_iter()
+        .map(|s| (s, data.class_counts(s)))
+        .filter(|(_, counts)| counts.iter().any(|n| *n > 0))
+        .collect();
+    legend(ui, &splits);
+    let total = |class: usize| splits.iter().map(|(_, counts)| counts[class]).sum::<usize>();
+    let most = (0..data.classes.len()).map(total).max().unwrap_or(1).max(1);
+    ui.spacing_mut().item_spacing.y = 2.0;
+    for (class, name) in data.classes.iter().enumerate() {
+        let counts: Vec<(Split, usize)> = splits.iter().map(|(s, c)| (*s, c[class])).collect();
+        let chosen = cx.data.filter.class == Some(class);
+        if class_row(ui, class, name, &counts, most, chosen) {
+            cx.data.filter.class = if chosen { None } else { Some(class) };
+        }
+    }
+    ui.spacing_mut().item_spacing.y = space::S;
+}
+
+fn legend(ui: &mut Ui, splits: &[(Split, Vec<usize>)]) {
+    let p = Palette::of(ui);
+    ui.horizontal(|ui| {
+        for (split, counts) in splits {
+            let (rect, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
+            ui.painter().rect_filled(rect, 2.0, split_colour(&p, *split));
+            caption(ui, format!("{} {}", counts.iter().sum::<usize>(), split_name(*split)));
+        }
+    });
+}
+
+/// A class's name with its count over a bar in the splits' colours. True when clicked.
+fn class_row(
+    ui: &mut Ui,
+    class: usize,
+    name: &str,
+    counts: &[(Split, usize)],
+    most: usize,
+    chosen: bool,
+) -> bool {
+    let p = Palette::of(ui);
+    let total: usize = counts.iter().map(|(_, n)| n).sum();
+    let words: Vec<String> = counts.iter().map(|(s, n)| format!("{n} {}", split_name(*s))).collect();
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 34.0), Sense::click());
+    response.widget_info(|| {
+        WidgetInfo::selected(Role::Button, true, chosen, format!("Class {name}: {}", words.join(", ")))
+    });
+    if !ui.is_rect_visible(rect) {
+        return response.clicked();
+    }
+    let outer = rect.expand2(vec2(6.0, 0.0));
+    if chosen {
+        ui.painter().rect_filled(outer, 6.0, p.accent_faint);
+    } else if response.hovered() || response.has_focus() {
+        ui.painter().rect_filled(outer, 6.0, p.raised);
+    }
+    let text_row = egui::Rect::from_min_size(rect.min, vec2(rect.width(), 22.0));
+    let mut line =
+        ui.new_child(egui::UiBuilder::new().max_rect(text_row).layout(Layout::left_to_right(Align::Center)));
+    class_dot(&mut line, class);
+    line.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        ui.label(RichText::new(total.to_string()).small().color(p.muted));
+        ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+            ui.add(Label::new(name).truncate().selectable(false));
+        });
+    });
+    let mut left = rect.left() + 18.0;
+    let room = rect.width() - 18.0;
+    for (split, n) in counts {
+        let w = room * *n as f32 / most as f32;
+        let bar = egui::Rect::from_min_size(egui::pos2(left, rect.top() + 24.0), vec2(w, 4.0));
+        ui.painter().rect_filled(bar, 2.0, split_colour(&p, *split));
+        left += w + 1.0;
+    }
+    focus_ring(ui, &response);
+    response.on_hover_text(format!("{}. Click to show only this class.", words.join(", "))).clicked()
+}
+
+fn show_finding(ui: &mut Ui, data: &Dataset, index: usize, finding: &Finding, cx: &mut ViewContext) {
+    let p = Palette::of(ui);
+    let (icon, ink) = match finding.severity {
+        Severity::Error => (Icon::CircleAlert, p.bad),
+        Severity::Warning => (Icon::TriangleAlert, p.warn),
+        Severity::Info => (Icon::Info, p.muted),
+    };
+    ui.horizontal_top(|ui| {
+        ui.label(icons::coloured(icon, icons::SIZE, ink));
+        ui.vertical(|ui| {
+            ui.add(Label::new(&finding.title).wrap());
+            if finding.files.is_empty() {
+                return;
+            }
+            let shown = cx.data.filter.finding == Some(index);
+            let on_screen = data.samples.iter().any(|s| finding.files.contains(&s.rel));
+            if on_screen
+                && link_button(ui, if shown { "Show all pictures" } else { "Show these pictures" }).clicked()
+            {
+                cx.data.filter =
+                    super::Filter { finding: (!shown).then_some(index), ..super::Filter::default() };
+            }
+            let head = if finding.files.len() == 1 {
+                "1 file".to_owned()
+            } else {
+                format!("{} files", finding.files.len())
+            };
+            CollapsingHeader::new(RichText::new(head).small()).id_salt(("finding", index)).show(ui, |ui| {
+                file_list(ui, finding.files.iter().map(|f| (f.as_str(), None)), finding.files.len());
+            });
+        });
+    });
+}
+
+fn file_list<'a>(ui: &mut Ui, files: impl Iterator<Item = (&'a str, Option<&'a str>)>, total: usize) {
+    for (file, why) in files.take(FILES_SHOWN) {
+        ui.add(Label::new(RichText::new(file).small()).wrap().selectable(true));
+        if let Some(why) = why {
+            caption(ui, why);
+        }
+    }
+    if total > FILES_SHOWN {
+        caption(ui, format!("and {} more", total - FILES_SHOWN));
+    }
+}
+
+/// Files left out, under their reasons.
+fn skipped(ui: &mut Ui, data: &Dataset) {
+    type Is = fn(&SkipReason) -> bool;
+    let groups: [(&str, Is); 6] = [
+        ("cannot be decoded", |r| matches!(r, SkipReason::Undecodable(_))),
+        ("cannot be opened", |r| matches!(r, SkipReason::Unreadable(_))),
+        ("broken links", |r| matches!(r, SkipReason::BrokenLink)),
+        ("outside the class folders", |r| matches!(r, SkipReason::Misplaced)),
+        ("not pictures", |r| matches!(r, SkipReason::NotAnImage)),
+        ("hidden", |r| matches!(r, SkipReason::Hidden)),
+    ];
+    for (words, is) in groups {
+        let files: Vec<_> = data.skipped.iter().filter(|s| is(&s.reason)).collect();
+        if files.is_empty() {
+            continue;
+        }
+        let head = format!("{} {words}", files.len());
+        CollapsingHeader::new(head).id_salt(("skipped", words)).show(ui, |ui| {
+            let list = files.iter().map(|s| (s.rel.as_str(), detail(&s.reason)));
+            file_list(ui, list, files.len());
+        });
+    }
+}
+
+fn detail(reason: &SkipReason) -> Option<&str> {
+    match reason {
+        SkipReason::Unreadable(why) | SkipReason::Undecodable(why) => Some(why),
+        _ => None,
+    }
+}

@@ -1,0 +1,116 @@
+//! Precision, recall, F1 and number of pictures of each class.
+
+use super::class_rows::{self, Column, SortBy};
+use crate::engine::Evaluation;
+use crate::engine::metrics::ClassMetrics;
+use crate::ui::Action;
+use crate::ui::state::Selection;
+use crate::ui::theme::{Palette, space, type_size};
+use crate::ui::widgets::{caption, class_dot, section};
+use egui::{Align, Button, Layout, Response, RichText, Role, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
+use egui_extras::{Column as Width, TableBuilder, TableRow};
+
+const ROW: f32 = 26.0;
+
+/// Draws the table; a click on a heading orders it, a click on a class shows its pictures.
+pub(super) fn show(
+    ui: &mut Ui,
+    evaluation: &Evaluation,
+    (sort, selection): (&mut SortBy, Option<Selection>),
+    actions: &mut Vec<Action>,
+) {
+    section(ui, "Classes");
+    caption(ui, "Select a class to see its pictures, a heading to order the table");
+    ui.add_space(space::XS);
+    let rows = class_rows::rows(evaluation, *sort);
+    ui.spacing_mut().item_spacing = vec2(space::XS, 0.0);
+    TableBuilder::new(ui)
+        .id_salt("classes")
+        .auto_shrink([false, true])
+        .vscroll(false)
+        .cell_layout(Layout::left_to_right(Align::Center))
+        .column(Width::remainder().at_least(64.0).clip(true))
+        .column(Width::exact(48.0))
+        .column(Width::exact(38.0))
+        .column(Width::exact(36.0))
+        .column(Width::exact(44.0))
+        .header(22.0, |mut header| {
+            for column in Column::ALL {
+                header.col(|ui| {
+                    if heading(ui, column, *sort).clicked() {
+                        *sort = sort.clicked(column);
+                    }
+                });
+            }
+        })
+        .body(|body| {
+            body.rows(ROW, rows.len(), |mut row| {
+                if let Some((class, metrics)) = rows.get(row.index()) {
+                    let name = evaluation.classes.get(*class).map_or("?", String::as_str);
+                    let selected = selection == Some(Selection::Class(*class));
+                    if cells(&mut row, (*class, name), metrics, selected) {
+                        let wanted = (!selected).then_some(Selection::Class(*class));
+                        actions.push(Action::Select(wanted));
+                    }
+                }
+            });
+        });
+}
+
+fn heading(ui: &mut Ui, column: Column, sort: SortBy) -> Response {
+    let p = Palette::of(ui);
+    let sorted = sort.column == column;
+    let text = RichText::new(column.title()).size(type_size::CAPTION - 1.0);
+    let text = text.color(if sorted { p.text } else { p.muted });
+    let layout = match column {
+        Column::Class => Layout::left_to_right(Align::Center),
+        _ => Layout::right_to_left(Align::Center),
+    };
+    ui.with_layout(layout, |ui| {
+        ui.spacing_mut().button_padding.x = 0.0;
+        let response = ui.add(Button::new(text).frame(false));
+        response.widget_info(|| {
+            WidgetInfo::labeled(Role::Button, true, format!("Sort by {}", column.title().to_lowercase()))
+        });
+        if sorted {
+            arrow(ui, response.rect, sort.descending, p.accent);
+        }
+        response.on_hover_text(column.meaning())
+    })
+    .inner
+}
+
+/// A line under the heading with a tip that points the way the numbers grow.
+fn arrow(ui: &Ui, rect: egui::Rect, descending: bool, colour: egui::Color32) {
+    let y = rect.bottom() + 1.0;
+    ui.painter().hline(rect.x_range(), y, Stroke::new(1.0, colour));
+    let (x, tip) = (rect.center().x, if descending { 4.0 } else { -4.0 });
+    let points = vec![pos2(x - 4.0, y), pos2(x + 4.0, y), pos2(x, y + tip)];
+    ui.painter().add(Shape::convex_polygon(points, colour, Stroke::NONE));
+}
+
+fn cells(
+    row: &mut TableRow<'_, '_>,
+    (class, name): (usize, &str),
+    metrics: &ClassMetrics,
+    selected: bool,
+) -> bool {
+    let mut clicked = false;
+    row.col(|ui| {
+        class_dot(ui, class);
+        ui.spacing_mut().button_padding.x = 2.0;
+        let label = RichText::new(name).size(type_size::CAPTION);
+        clicked = ui.add(Button::selectable(selected, label).truncate()).on_hover_text(name).clicked();
+    });
+    for number in [metrics.precision, metrics.recall, metrics.f1] {
+        row.col(|ui| number_cell(ui, format!("{number:.3}")));
+    }
+    row.col(|ui| number_cell(ui, metrics.support.to_string()));
+    clicked
+}
+
+fn number_cell(ui: &mut Ui, text: String) {
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        ui.label(RichText::new(text).size(type_size::CAPTION));
+    });
+}

@@ -1,0 +1,91 @@
+//! What a bundle holds, and where it goes.
+
+use crate::backbones::spec::BackboneSpec;
+use crate::session::RunInfo;
+use crate::ui::AppState;
+use std::path::{Path, PathBuf};
+
+/// One file of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BundleFile {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What it is, in one sentence.
+    pub(super) what: &'static str,
+    /// Its size in words.
+    pub(super) size: String,
+}
+
+/// The files of a bundle of `classes` classes on a backbone.
+pub(super) fn files(spec: Option<&BackboneSpec>, classes: usize) -> Vec<BundleFile> {
+    let size = spec.map_or_else(String::new, |s| format!("about {}", megabytes(4 * parameters(s, classes))));
+    vec![
+        BundleFile { name: "model.safetensors", what: "The weights, backbone and head together", size },
+        BundleFile {
+            name: "config.json",
+            what: "Architecture, class names and how pictures are prepared, in timm's form",
+            size: "a few kB".to_owned(),
+        },
+        BundleFile {
+            name: "README.md",
+            what: "A model card: what it was trained on, how well it does, how to use it",
+            size: "a few kB".to_owned(),
+        },
+    ]
+}
+
+/// Parameters with a linear head of `classes` outputs in place of the published one.
+fn parameters(spec: &BackboneSpec, classes: usize) -> usize {
+    let published = if spec.sources.is_empty() { 0 } else { 1000 * (spec.feature_width + 1) };
+    spec.param_count.saturating_sub(published) + classes * (spec.feature_width + 1)
+}
+
+fn megabytes(bytes: usize) -> String {
+    let mb = bytes as f64 / 1e6;
+    if mb < 10.0 { format!("{mb:.1} MB") } else { format!("{mb:.0} MB") }
+}
+
+/// Class names of a run, where they are known.
+pub(super) fn classes<'a>(state: &'a AppState, run: &RunInfo) -> &'a [String] {
+    let judged = state.evaluation.as_ref().filter(|e| e.run_dir.as_ref() == Some(&run.dir));
+    match (judged, state.dataset()) {
+        (Some(e), _) => &e.evaluation.classes,
+        (None, Some(d)) => &d.classes,
+        (None, None) => &[],
+    }
+}
+
+/// A folder for the bundle: in the project, named after the run.
+pub(super) fn suggested(state: &AppState, run: &RunInfo) -> PathBuf {
+    let name = format!("{}-run-{}", run.config.backbone.name, run.id);
+    state.project.as_ref().map_or_else(|| PathBuf::from(&name), |p| p.dir.join("exports").join(&name))
+}
+
+/// Python that opens the bundle in timm.
+pub(super) fn snippet(folder: &Path) -> String {
+    let path = folder.display().to_string().replace('\\', "/").replace('"', "\\\"");
+    format!("import timm\nmodel = timm.create_model(\"local-dir:{path}\", pretrained=True)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short() {
+        assert_eq!(megabytes(8_900_000), "8.9 MB");
+        assert_eq!(megabytes(102_000_000), "102 MB");
+    }
+
+    #[test]
+    fn the_snippet_survives_other_systems_paths() {
+        let text = snippet(Path::new(r"C:\models\ants"));
+        assert!(text.contains("\"local-dir:C:/models/ants\""), "{text}");
+    }
+
+    #[test]
+    fn a_bundle_has_three_files() {
+        let names: Vec<&str> = files(None, 2).iter().map(|f| f.name).collect();
+        assert_eq!(names, ["model.safetensors", "config.json", "README.md"]);
+    }
+}

@@ -1,0 +1,142 @@
+//! The chosen backbone's weights: where they come from, which file, and what became of it.
+
+use super::super::ViewContext;
+use crate::backbones::{BackboneSpec, LoadReport};
+use crate::ui::actions::Pick;
+use crate::ui::icons::{self, Icon};
+use crate::ui::state::{Screen, WeightsState, file_name};
+use crate::ui::theme::Palette;
+use crate::ui::widgets::setting::PathChoice;
+use crate::ui::widgets::{caption, link_button, secondary_button};
+use crate::ui::{Action, AppState};
+use egui::{CollapsingHeader, Color32, Label, RichText, Ui};
+
+/// Names of tensors shown in a list; the rest is counted.
+const NAMES_SHOWN: usize = 40;
+
+pub(super) fn show(
+    ui: &mut Ui,
+    state: &AppState,
+    spec: &BackboneSpec,
+    cx: &mut ViewContext,
+    actions: &mut Vec<Action>,
+) {
+    if spec.sources.is_empty() {
+        return;
+    }
+    match (&state.weights, &state.config.backbone.weights) {
+        (WeightsState::None, _) | (_, None) => choose(ui, state, spec, cx, actions),
+        (WeightsState::Checking, Some(file)) => {
+            ui.horizontal(|ui| {
+                ui.spinner();
+                ui.label(format!("Reading {}", file_name(file)));
+            });
+        }
+        (WeightsState::Ready(report), Some(file)) => {
+            let p = Palette::of(ui);
+            line(ui, Icon::CircleCheck, p.good, &file_name(file)).on_hover_text(file.display().to_string());
+            ui.add(Label::new(report.summary()).wrap());
+            details(ui, report);
+            after(ui, state, actions);
+        }
+        (WeightsState::Failed(error), Some(_)) => {
+            let p = Palette::of(ui);
+            line(ui, Icon::CircleAlert, p.bad, &error.to_string());
+            choose(ui, state, spec, cx, actions);
+            if link_button(ui, "Go on without pretrained weights").clicked() {
+                actions.push(Action::ForgetWeights);
+            }
+        }
+    }
+}
+
+fn line(ui: &mut Ui, icon: Icon, ink: Color32, text: &str) -> egui::Response {
+    ui.horizontal_top(|ui| {
+        ui.label(icons::coloured(icon, icons::SIZE, ink));
+        ui.add(Label::new(text).wrap().selectable(true))
+    })
+    .inner
+}
+
+fn choose(
+    ui: &mut Ui,
+    state: &AppState,
+    spec: &BackboneSpec,
+    cx: &mut ViewContext,
+    actions: &mut Vec<Action>,
+) {
+    if let Some(source) = spec.sources.first() {
+        let text = format!(
+            "Pretrained weights make the difference. They are published as {} (licence: {}). Download the file once, then choose \
+             it here.",
+            source.place, source.licence
+        );
+        ui.add(Label::new(RichText::new(text).color(Palette::of(ui).muted)).wrap());
+    }
+    for file in state.known_weights.get(spec.name).into_iter().flatten() {
+        ui.horizontal(|ui| {
+            let label = format!("Use {}", file_name(file));
+            if secondary_button(ui, label).on_hover_text(file.display().to_string()).clicked() {
+                actions.push(Action::UseWeights(file.clone()));
+            }
+            caption(ui, "found on this computer");
+        });
+    }
+    match cx.model.path.show(
+        ui,
+        "Path of a weight file",
+        "A .safetensors or .pth file: type its path, or drop it here",
+    ) {
+        Some(PathChoice::Typed(path)) => actions.push(Action::UseWeights(path)),
+        Some(PathChoice::Browse) => actions.push(Action::Pick(Pick::Weights)),
+        None => {}
+    }
+}
+
+fn after(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
+    ui.horizontal(|ui| {
+        if link_button(ui, "Choose another file…").clicked() {
+            actions.push(Action::Pick(Pick::Weights));
+        }
+        if link_button(ui, "Without weights").on_hover_text("Start from random weights instead").clicked() {
+            actions.push(Action::ForgetWeights);
+        }
+        if let Some(model) = state.imagenet_model() {
+            let why = "These weights can already name ImageNet's 1000 things. Drop pictures and see, without any training.";
+            if link_button(ui, "Use as is: classify with ImageNet's 1000 classes").on_hover_text(why).clicked() {
+                actions.push(Action::SetPredictModel(model));
+                actions.push(Action::Go(Screen::Predict));
+            }
+        }
+    });
+}
+
+/// The load report's lists, each in a fold.
+fn details(ui: &mut Ui, report: &LoadReport) {
+    let lists: [(&str, &str, &[String]); 4] = [
+        (
+            "missing",
+            "The network has these and the file does not; they start from random values",
+            &report.missing,
+        ),
+        ("not used", "The file has these and the network does not", &report.unexpected),
+        ("reshaped", "These fitted after a change of shape", &report.reshaped),
+        ("of the published head", "Left out on purpose: your classes get a new head", &report.dropped_head),
+    ];
+    for (words, why, names) in lists {
+        if names.is_empty() {
+            continue;
+        }
+        let noun = if names.len() == 1 { "tensor" } else { "tensors" };
+        let head = RichText::new(format!("{} {noun} {words}", names.len())).small();
+        CollapsingHeader::new(head).id_salt(words).show(ui, |ui| {
+            caption(ui, why);
+            for name in names.iter().take(NAMES_SHOWN) {
+                ui.add(Label::new(RichText::new(name).monospace()).selectable(true));
+            }
+            if names.len() > NAMES_SHOWN {
+                caption(ui, format!("and {} more", names.len() - NAMES_SHOWN));
+            }
+        });
+    }
+}

@@ -1,0 +1,237 @@
+//! The Predict screen: new pictures, each with its most probable classes.
+
+pub mod list;
+mod model_choice;
+mod rows;
+
+use super::ViewContext;
+use crate::engine::Ranked;
+use crate::ui::actions::Pick;
+use crate::ui::icons::Icon;
+use crate::ui::state::{JobKind, PredictedPicture, file_name};
+use crate::ui::theme::{self, Palette, class_colour, space};
+use crate::ui::widgets::picture_grid::large_picture;
+use crate::ui::widgets::probability_bars::{self, Bar};
+use crate::ui::widgets::setting::{PathChoice, PathField};
+use crate::ui::widgets::{caption, empty_state, link_button, primary_button, secondary_button, section};
+use crate::ui::{Action, AppState, Screen};
+use egui::{Align, ComboBox, Label, Layout, RichText, TextEdit, Ui, WidgetInfo, vec2};
+use std::path::PathBuf;
+
+/// What the view remembers between frames.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// A path that is typed.
+    pub path: PathField,
+    /// Part of a path or class.
+    pub filter: String,
+    /// Order of the list.
+    pub order: list::Order,
+    /// The picture whose probabilities are all on show.
+    pub selected: Option<PathBuf>,
+}
+
+/// Draws the screen's subject.
+pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    let pictures = &state.predictions.pictures;
+    if state.predict_model().is_none() {
+        return no_model(ui, state, actions);
+    }
+    if pictures.is_empty() {
+        return empty(ui, state, cx, actions);
+    }
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(format!("{} pictures", pictures.len())).heading());
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if secondary_button(ui, "Clear").on_hover_text("Empties this list; the pictures stay").clicked() {
+                cx.predict.selected = None;
+                actions.push(Action::ClearPredictions);
+            }
+            let save = secondary_button(ui, "Save all as CSV…");
+            if save.on_hover_text("A table with the five most probable classes of each picture").clicked() {
+                actions.push(Action::Pick(Pick::PredictionsCsv));
+            }
+            if secondary_button(ui, "Add a folder…").clicked() {
+                actions.push(Action::Pick(Pick::PictureFolder));
+            }
+            if primary_button(ui, "Add pictures…").clicked() {
+                actions.push(Action::Pick(Pick::Pictures));
+            }
+        });
+    });
+    let mut words = list::tally(pictures).words();
+    if state.job_of(&JobKind::Predict).is_some() {
+        words.push_str(" · classifying");
+    }
+    caption(ui, words);
+    ui.add_space(space::S);
+    toolbar(ui, cx);
+    ui.add_space(space::S);
+    let listed = list::listed(pictures, &cx.predict.filter, cx.predict.order);
+    if listed.is_empty() {
+        caption(ui, "No picture matches the filter");
+        return;
+    }
+    rows::show(ui, state, &listed, cx);
+}
+
+/// Draws the settings and details beside it.
+pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    section(ui, "What classifies");
+    model_choice::show(ui, state, actions);
+    if state.predict_model().is_some() && !state.predictions.pictures.is_empty() {
+        ui.add_space(space::S);
+        section(ui, "Add by path");
+        path_field(ui, cx, actions);
+    }
+    let pictures = &state.predictions.pictures;
+    let chosen = cx.predict.selected.as_ref().and_then(|path| pictures.iter().find(|p| p.path == *path));
+    ui.add_space(space::S);
+    match chosen {
+        Some(picture) => details(ui, state, picture, cx),
+        None if !pictures.is_empty() => overview(ui, state, pictures, cx),
+        None => {}
+    }
+}
+
+fn no_model(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
+    let body = "Train a model first, open a saved one, or choose complete weights under Model to see ImageNet's classes";
+    empty_state(ui, Icon::ScanSearch, "Nothing to classify with yet", body, |ui| {
+        ui.horizontal(|ui| {
+            // Two buttons, about as wide together as the text above.
+            ui.add_space(((ui.available_width() - 260.0) / 2.0).max(0.0));
+            if primary_button(ui, "Open a saved model…").clicked() {
+                actions.push(Action::Pick(Pick::Model));
+            }
+            let (word, screen) = if state.preflight.is_some() {
+                ("Go to Train", Screen::Train)
+            } else {
+                ("Go to Start", Screen::Start)
+            };
+            if secondary_button(ui, word).clicked() {
+                actions.push(Action::Go(screen));
+            }
+        });
+    });
+}
+
+fn empty(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    let body = format!(
+        "Pictures or whole folders, as many as you like. {} says what they show",
+        model_choice::words(state, state.predict_model().as_ref())
+    );
+    empty_state(ui, Icon::ImagePlus, "Drop pictures here", &body, |ui| {
+        if primary_button(ui, "Add pictures…").clicked() {
+            actions.push(Action::Pick(Pick::Pictures));
+        }
+        ui.add_space(space::S);
+        ui.allocate_ui_with_layout(vec2(460.0, 32.0), Layout::top_down(Align::Min), |ui| {
+            path_field(ui, cx, actions)
+        });
+    });
+}
+
+fn path_field(ui: &mut Ui, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    match cx.predict.path.show(ui, "Path of a picture or folder", "Path of a picture or folder") {
+        Some(PathChoice::Typed(path)) => {
+            cx.predict.path.text.clear();
+            actions.push(Action::Predict(vec![path]));
+        }
+        Some(PathChoice::Browse) => actions.push(Action::Pick(Pick::PictureFolder)),
+        None => {}
+    }
+}
+
+fn toolbar(ui: &mut Ui, cx: &mut ViewContext) {
+    let muted = Palette::of(ui).muted;
+    ui.horizontal(|ui| {
+        let field = ui.add(
+            TextEdit::singleline(&mut cx.predict.filter)
+                .hint_text(RichText::new("Filter by name or class").color(muted))
+                .desired_width(240.0)
+                .margin(vec2(space::S, 6.0)),
+        );
+        field.widget_info(|| WidgetInfo::labeled(egui::Role::TextInput, true, "Filter by name or class"));
+        let word = list::Order::ALL.iter().find(|o| o.0 == cx.predict.order).map_or("", |o| o.1);
+        ComboBox::new("order of predictions", "")
+            .width(150.0)
+            .selected_text(word)
+            .show_ui(ui, |ui| {
+                for (order, word) in list::Order::ALL {
+                    ui.selectable_value(&mut cx.predict.order, order, word);
+                }
+            })
+            .response
+            .accessible_name("Order of the list");
+    });
+}
+
+fn details(ui: &mut Ui, state: &AppState, picture: &PredictedPicture, cx: &mut ViewContext) {
+    ui.horizontal(|ui| {
+        section(ui, "Picture");
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if link_button(ui, "Show all").on_hover_text("Back to what was found in all pictures").clicked() {
+                cx.predict.selected = None;
+            }
+        });
+    });
+    let side = ui.available_width();
+    let name = format!("Enlarged picture {}", file_name(&picture.path));
+    large_picture(ui, &mut cx.thumbnails, &picture.path, vec2(side, side * 0.8), &name);
+    ui.add(Label::new(RichText::new(picture.path.display().to_string()).small()).truncate());
+    ui.add_space(space::S);
+    match &picture.result {
+        Some(Ok(ranked)) => probability_bars::show(ui, &bars(state, ranked, 50), side),
+        Some(Err(error)) => {
+            ui.add(Label::new(RichText::new(error.to_string()).color(Palette::of(ui).bad)).wrap());
+        }
+        None => {
+            caption(ui, "Waiting for its turn");
+        }
+    }
+}
+
+fn overview(ui: &mut Ui, state: &AppState, pictures: &[PredictedPicture], cx: &mut ViewContext) {
+    section(ui, "What was found");
+    caption(ui, "Select a class to see only its pictures, a picture to see all its probabilities");
+    ui.add_space(space::XS);
+    let found = list::found_classes(pictures);
+    let most = found.first().map_or(1, |f| f.1) as f32;
+    for (label, count) in found.iter().take(30) {
+        ui.horizontal(|ui| {
+            let selected = cx.predict.filter == *label;
+            ui.scope(|ui| {
+                ui.set_width(120.0);
+                let button = egui::Button::selectable(selected, label.as_str()).truncate();
+                if ui.add(button).clicked() {
+                    cx.predict.filter = if selected { String::new() } else { label.clone() };
+                }
+            });
+            let width = (ui.available_width() - 44.0).max(20.0);
+            crate::ui::widgets::bar(ui, *count as f32 / most, vec2(width, 7.0), colour(state, label, 0));
+            ui.label(RichText::new(count.to_string()).size(theme::type_size::CAPTION));
+        });
+    }
+}
+
+/// The first `n` classes as bars.
+fn bars(state: &AppState, ranked: &Ranked, n: usize) -> Vec<Bar> {
+    ranked
+        .iter()
+        .take(n)
+        .enumerate()
+        .map(|(rank, (name, probability))| Bar {
+            name: name.clone(),
+            probability: *probability,
+            colour: colour(state, name, rank),
+        })
+        .collect()
+}
+
+/// The class's colour where it is one of the open pictures' or of the evaluation; of foreign classes, by their rank.
+fn colour(state: &AppState, label: &str, rank: usize) -> egui::Color32 {
+    let open = state.dataset().map(|d| &d.classes);
+    let judged = state.evaluation.as_ref().map(|e| &e.evaluation.classes);
+    let known = open.into_iter().chain(judged).find_map(|classes| classes.iter().position(|c| c == label));
+    class_colour(known.unwrap_or(rank))
+}

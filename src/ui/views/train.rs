@@ -1,0 +1,118 @@
+//! The Train screen: live curves, what is going on, and the project's runs.
+
+mod runs;
+mod search;
+mod settings;
+mod status;
+pub mod words;
+
+use super::ViewContext;
+use crate::engine::EpochRecord;
+use crate::session::RunInfo;
+use crate::ui::theme::{Palette, space};
+use crate::ui::widgets::{caption, curves, link_button};
+use crate::ui::{Action, AppState};
+use egui::{Id, RichText, Ui};
+use std::path::PathBuf;
+
+/// What the view remembers between frames.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// The run whose curves are on show in place of the live ones.
+    pub shown_run: Option<PathBuf>,
+    /// What is searched for among the settings.
+    pub search: String,
+}
+
+/// Height of the runs' part, in points.
+const RUNS: f32 = 150.0;
+
+/// Draws the screen's subject.
+pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    let memory = &mut cx.train;
+    status::show(ui, state, memory, actions);
+    ui.add_space(space::M);
+    let runs_height = if state.runs.is_empty() { 0.0 } else { RUNS.min(ui.available_height() * 0.3) };
+    let shown = Shown::of(state, memory);
+    shown.show(ui, memory, (ui.available_height() - runs_height - space::M).max(160.0));
+    if !state.runs.is_empty() {
+        ui.add_space(space::M);
+        runs::show(ui, state, memory, actions);
+    }
+}
+
+/// Draws the settings and details beside it.
+pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    settings::show(ui, state, &mut cx.train.search, actions);
+}
+
+/// Whose curves are drawn.
+struct Shown<'a> {
+    epochs: &'a [EpochRecord],
+    run: Option<&'a RunInfo>,
+    fitted_at_once: bool,
+}
+
+impl<'a> Shown<'a> {
+    fn of(state: &'a AppState, memory: &Memory) -> Self {
+        let chosen = memory.shown_run.as_ref().and_then(|dir| state.runs.iter().find(|r| r.dir == *dir));
+        let newest = state.runs.first();
+        match (chosen, &state.training) {
+            (Some(run), _) => Self::run(run),
+            (None, Some(live)) => Self {
+                epochs: &live.epochs,
+                run: None,
+                fitted_at_once: live.config.train.solver == crate::config::Solver::Logistic,
+            },
+            (None, None) => newest.map_or(Self { epochs: &[], run: None, fitted_at_once: false }, Self::run),
+        }
+    }
+
+    fn run(run: &'a RunInfo) -> Self {
+        let fitted_at_once = run.config.train.solver == crate::config::Solver::Logistic;
+        Self { epochs: &run.epochs, run: Some(run), fitted_at_once }
+    }
+
+    fn show(&self, ui: &mut Ui, memory: &mut Memory, height: f32) {
+        let mut height = height;
+        if let Some(run) = self.run {
+            ui.horizontal(|ui| {
+                caption(ui, format!("Curves of run {}", run.id));
+                if memory.shown_run.is_some() && link_button(ui, "Show the latest").clicked() {
+                    memory.shown_run = None;
+                }
+            });
+            height -= 26.0;
+        }
+        if self.epochs.is_empty() {
+            self.nothing(ui, height);
+            return;
+        }
+        let link = Id::unique("epoch under the pointer");
+        let wide = ui.available_width() > 1200.0;
+        if wide {
+            ui.columns_const(|[left, right]: &mut [Ui; 2]| {
+                curves::show(left, self.epochs, curves::Quantity::Loss, link, height);
+                curves::show(right, self.epochs, curves::Quantity::Quality, link, height);
+            });
+        } else {
+            let half = (height - space::S) / 2.0;
+            curves::show(ui, self.epochs, curves::Quantity::Loss, link, half);
+            curves::show(ui, self.epochs, curves::Quantity::Quality, link, half);
+        }
+    }
+
+    fn nothing(&self, ui: &mut Ui, height: f32) {
+        let p = Palette::of(ui);
+        let text = if self.fitted_at_once {
+            "This head is fitted at once, without epochs, so there are no curves"
+        } else {
+            "Loss and accuracy appear here with the first epoch"
+        };
+        let (rect, response) =
+            ui.allocate_exact_size(egui::vec2(ui.available_width(), height), egui::Sense::hover());
+        ui.painter().rect_filled(rect, crate::ui::theme::RADIUS_CARD, p.surface);
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, text));
+        ui.put(rect.shrink(space::L), egui::Label::new(RichText::new(text).color(p.muted)));
+    }
+}

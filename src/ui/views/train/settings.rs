@@ -1,0 +1,47 @@
+//! The settings of training: what most people change first, the rest under Advanced, and a search over all of it.
+
+mod augment;
+mod form;
+mod optimizer;
+
+use super::search::Search;
+use crate::ui::theme::{Palette, space};
+use crate::ui::widgets::caption;
+use crate::ui::{Action, AppState};
+use egui::{RichText, TextEdit, Ui, WidgetInfo};
+use form::Form;
+
+/// Draws the settings; a change becomes one action that carries the whole new configuration.
+pub(super) fn show(ui: &mut Ui, state: &AppState, search: &mut String, actions: &mut Vec<Action>) {
+    field(ui, search);
+    let mut draft = state.config.clone();
+    if state.training_job().is_some() {
+        caption(ui, "Changes apply to the next run, not to the one that is running");
+    }
+    let mut form = Form::new(&mut draft, Search(search.as_str()));
+    optimizer::main(ui, &mut form);
+    augment::main(ui, &mut form);
+    form.advanced(ui, |ui, form| {
+        optimizer::advanced(ui, form);
+        augment::advanced(ui, form);
+    });
+    if form.found_nothing() {
+        ui.add_space(space::S);
+        caption(ui, format!("No setting matches \u{201c}{}\u{201d}", search.trim()));
+    }
+    if draft != state.config {
+        actions.push(Action::SetConfig(Box::new(draft)));
+    }
+}
+
+fn field(ui: &mut Ui, search: &mut String) {
+    let muted = Palette::of(ui).muted;
+    let field = ui.add(
+        TextEdit::singleline(search)
+            .hint_text(RichText::new("Find a setting").color(muted))
+            .desired_width(f32::INFINITY)
+            .margin(egui::vec2(space::S, 6.0)),
+    );
+    field.widget_info(|| WidgetInfo::labeled(egui::Role::TextInput, true, "Find a setting"));
+    ui.add_space(space::XS);
+}

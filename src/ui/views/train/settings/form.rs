@@ -1,0 +1,184 @@
+//! Rows of a form over the draft configuration: numbers, choices and switches, each with its reason and a way back.
+
+use crate::config::{ResolvedTrain, TrainConfig};
+use crate::ui::theme::{Palette, space};
+use crate::ui::views::train::search::Search;
+use crate::ui::widgets::{section, setting_reset};
+use egui::emath::Numeric;
+use egui::{Checkbox, CollapsingHeader, ComboBox, DragValue, Response, RichText, Ui};
+use std::ops::RangeInclusive;
+
+/// Name, key and reason of a setting. The key is what a configuration file and the command line call it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About {
+    /// For people.
+    pub name: &'static str,
+    /// For files.
+    pub key: &'static str,
+    /// What it does, and why the default is what it is.
+    pub why: &'static str,
+}
+
+/// Shorthand for [`About`].
+pub(super) const fn about(name: &'static str, key: &'static str, why: &'static str) -> About {
+    About { name, key, why }
+}
+
+/// Range and step of a number.
+#[derive(Debug, Clone)]
+pub(super) struct Scale<T> {
+    range: RangeInclusive<T>,
+    speed: f64,
+    decimals: usize,
+}
+
+/// A number from `range` that moves by `speed` a point of dragging.
+pub(super) fn scale<T>(range: RangeInclusive<T>, speed: f64, decimals: usize) -> Scale<T> {
+    Scale { range, speed, decimals }
+}
+
+/// The form: a draft, the defaults, and what is searched for.
+pub(super) struct Form<'a> {
+    pub draft: &'a mut TrainConfig,
+    pub defaults: TrainConfig,
+    search: Search<'a>,
+    shown: usize,
+}
+
+impl<'a> Form<'a> {
+    pub(super) fn new(draft: &'a mut TrainConfig, search: Search<'a>) -> Self {
+        Self { draft, defaults: TrainConfig::default(), search, shown: 0 }
+    }
+
+    /// What is left open, as it will be.
+    pub(super) fn resolved(&self) -> ResolvedTrain {
+        self.draft.train.resolve(self.draft.backbone.weights.is_some())
+    }
+
+    /// The head of a group; not among search results.
+    pub(super) fn head(&self, ui: &mut Ui, title: &str) {
+        if !self.search.is_active() {
+            ui.add_space(space::S);
+            section(ui, title);
+        }
+    }
+
+    /// What is folded away; while something is searched for, all of it is looked through.
+    pub(super) fn advanced(&mut self, ui: &mut Ui, contents: impl FnOnce(&mut Ui, &mut Self)) {
+        if self.search.is_active() {
+            contents(ui, self);
+            return;
+        }
+        ui.add_space(space::S);
+        let head = RichText::new("Advanced").text_style(crate::ui::theme::section_style());
+        CollapsingHeader::new(head).id_salt("advanced settings").show_unindented(ui, |ui| contents(ui, self));
+    }
+
+    /// Whether a search left nothing.
+    pub(super) fn found_nothing(&self) -> bool {
+        self.search.is_active() && self.shown == 0
+    }
+
+    fn wanted(&mut self, what: About) -> bool {
+        let found = self.search.finds(&[what.name, what.key, what.why]);
+        self.shown += usize::from(found);
+        found
+    }
+
+    fn row<T: PartialEq + Clone>(
+        &mut self,
+        ui: &mut Ui,
+        what: About,
+        get: impl Fn(&mut TrainConfig) -> &mut T,
+        control: impl FnOnce(&mut Ui, &mut T) -> Response,
+    ) {
+        if self.wanted(what) {
+            let why = format!("{}\n\nIn files: {}", what.why, what.key);
+            let default = get(&mut self.defaults).clone();
+            setting_reset(ui, (what.name, &why), get(self.draft), &default, control);
+        }
+    }
+
+    /// A number.
+    pub(super) fn number<T: Numeric>(
+        &mut self,
+        ui: &mut Ui,
+        what: About,
+        scale: Scale<T>,
+        get: impl Fn(&mut TrainConfig) -> &mut T,
+    ) {
+        self.row(ui, what, get, |ui, value| ui.add(drag(value, scale)));
+    }
+
+    /// A number that is left to the program until it is set; `auto` is what it would be.
+    pub(super) fn auto<T: Numeric>(
+        &mut self,
+        ui: &mut Ui,
+        what: About,
+        (scale, auto): (Scale<T>, T),
+        get: impl Fn(&mut TrainConfig) -> &mut Option<T>,
+    ) {
+        self.row(ui, what, get, |ui, value| {
+            let mut number = value.unwrap_or(auto);
+            let mut field = drag(&mut number, scale);
+            if value.is_none() {
+                field = field.prefix("auto: ");
+            }
+            let response = ui.add(field);
+            if response.changed() {
+                *value = Some(number);
+            }
+            response
+        });
+    }
+
+    /// A switch.
+    pub(super) fn switch(&mut self, ui: &mut Ui, what: About, get: impl Fn(&mut TrainConfig) -> &mut bool) {
+        self.row(ui, what, get, |ui, on| ui.add(Checkbox::without_text(on)));
+    }
+
+    /// One of several, each with its word.
+    pub(super) fn choice<T: PartialEq + Copy>(
+        &mut self,
+        ui: &mut Ui,
+        what: About,
+        options: &[(T, &str)],
+        get: impl Fn(&mut TrainConfig) -> &mut T,
+    ) {
+        self.row(ui, what, get, |ui, value| {
+            let word = options.iter().find(|o| o.0 == *value).map_or("", |o| o.1);
+            ComboBox::from_id_salt(what.key)
+                .width(112.0)
+                .selected_text(word)
+                .show_ui(ui, |ui| {
+                    for (option, word) in options {
+                        ui.selectable_value(value, *option, *word);
+                    }
+                })
+                .response
+        });
+    }
+
+    /// The lower and upper end of a range.
+    pub(super) fn pair(
+        &mut self,
+        ui: &mut Ui,
+        what: About,
+        range: RangeInclusive<f64>,
+        get: impl Fn(&mut TrainConfig) -> &mut [f64; 2],
+    ) {
+        self.row(ui, what, get, |ui, [low, high]| {
+            let p = Palette::of(ui);
+            let (from, to) = (*range.start(), *range.end());
+            let upper = ui.add(drag(high, scale(*low..=to, 0.005, 2)));
+            ui.label(RichText::new("to").color(p.muted));
+            let lower = ui.add(drag(low, scale(from..=*high, 0.005, 2)));
+            upper.labelled_by(lower.id);
+            lower
+        });
+    }
+}
+
+fn drag<T: Numeric>(value: &mut T, scale: Scale<T>) -> DragValue<'_> {
+    DragValue::new(value).range(scale.range).speed(scale.speed).min_decimals(0).max_decimals(scale.decimals)
+}

@@ -1,0 +1,126 @@
+//! Where training stands, how far it is, and what can be done about it.
+
+use super::Memory;
+use super::words::{self, Running, Standing};
+use crate::ui::actions::Pick;
+use crate::ui::theme::{Palette, space};
+use crate::ui::widgets::{bar, primary_button, secondary_button};
+use crate::ui::{Action, AppState, Screen};
+use egui::{Align, Layout, Response, RichText, Role, Ui, WidgetInfo};
+
+/// Draws title, sentence, buttons and progress.
+pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: &mut Vec<Action>) {
+    let standing = words::standing(state);
+    let p = Palette::of(ui);
+    ui.horizontal_top(|ui| {
+        let buttons = 340.0;
+        let width = (ui.available_width() - buttons).max(200.0);
+        ui.allocate_ui_with_layout(egui::vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
+            ui.set_width(width);
+            ui.spacing_mut().item_spacing.y = 3.0;
+            let ink = if matches!(standing, Standing::Failed(_)) { p.bad } else { p.text };
+            ui.label(RichText::new(standing.title()).heading().color(ink));
+            ui.label(RichText::new(standing.detail(state)).color(p.muted));
+        });
+        let room = egui::vec2(ui.available_width(), 32.0);
+        ui.allocate_ui_with_layout(room, Layout::right_to_left(Align::Center), |ui| {
+            buttons_of(ui, state, &standing, memory, actions);
+        });
+    });
+    if let Some(progress) = standing.progress() {
+        ui.add_space(space::S);
+        let response = bar(ui, progress, egui::vec2(ui.available_width(), 6.0), p.accent);
+        response.widget_info(|| {
+            let mut info = WidgetInfo::labeled(Role::ProgressIndicator, true, "Progress of training");
+            info.value = Some(f64::from(progress * 100.0));
+            info
+        });
+    }
+    if let (Standing::Running(_), Some(note)) =
+        (&standing, state.training.as_ref().and_then(|t| t.notes.last()))
+    {
+        ui.add_space(space::XS);
+        ui.label(RichText::new(note).small().color(p.muted));
+    }
+}
+
+fn buttons_of(
+    ui: &mut Ui,
+    state: &AppState,
+    standing: &Standing<'_>,
+    memory: &mut Memory,
+    actions: &mut Vec<Action>,
+) {
+    let mut push = |response: Response, action: Action| {
+        if response.clicked() {
+            actions.push(action);
+        }
+    };
+    match standing {
+        Standing::NoPictures => push(primary_button(ui, "Open a folder…"), Action::Pick(Pick::DataFolder)),
+        Standing::Running(r) => running(ui, r, actions),
+        Standing::Interrupted(run) => {
+            push(primary_button(ui, "Continue"), Action::ContinueRun(run.dir.clone()));
+            train(ui, state, "Train anew", memory, actions);
+        }
+        Standing::Finished(_) => {
+            push(primary_button(ui, "Evaluate"), Action::Go(Screen::Evaluate));
+            train(ui, state, "Train again", memory, actions);
+        }
+        Standing::Cancelled => {
+            if let Some(run) = state.interrupted_run() {
+                push(primary_button(ui, "Continue"), Action::ContinueRun(run.dir.clone()));
+            }
+            train(ui, state, "Train again", memory, actions);
+        }
+        Standing::Failed(_) => train(ui, state, "Try again", memory, actions),
+        Standing::Ready | Standing::Blocked(_) => train(ui, state, "Train", memory, actions),
+    }
+}
+
+fn train(ui: &mut Ui, state: &AppState, label: &str, memory: &mut Memory, actions: &mut Vec<Action>) {
+    let block = state.train_block();
+    let main = matches!(label, "Train" | "Try again");
+    let button = ui.add_enabled_ui(block.is_none(), |ui| {
+        if main { primary_button(ui, label) } else { secondary_button(ui, label) }
+    });
+    let response = button.inner;
+    if response.clicked() {
+        memory.shown_run = None;
+        actions.push(Action::Train);
+    }
+    if let Some(why) = block {
+        response.on_disabled_hover_text(why);
+    }
+}
+
+fn running(ui: &mut Ui, r: &Running, actions: &mut Vec<Action>) {
+    ui.add_enabled_ui(!r.stopping, |ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let cancel = secondary_button(ui, "Cancel").on_hover_text(
+                "Ends training now. The last checkpoint stays, and the run can be continued from it",
+            );
+            let stop = secondary_button(ui, "Stop and keep the best").on_hover_text(
+                "Ends training after the present step and saves the best epoch so far as the model",
+            );
+            let (label, why, action) = if r.paused {
+                ("Resume", "Goes on where it was held", Action::Resume)
+            } else {
+                (
+                    "Pause",
+                    "Holds training at its next step and leaves the processor to other programs",
+                    Action::Pause,
+                )
+            };
+            for (response, action) in [
+                (cancel, Action::CancelJob),
+                (stop, Action::StopAndKeepBest),
+                (secondary_button(ui, label).on_hover_text(why), action),
+            ] {
+                if response.clicked() {
+                    actions.push(action);
+                }
+            }
+        });
+    });
+}

@@ -1,0 +1,269 @@
+//! Where training stands, as a state and in words.
+
+use crate::backbones;
+use crate::config::{TrainConfig, TrainMode};
+use crate::data::Split;
+use crate::engine::{CacheProgress, EpochRecord, StepProgress, Summary};
+use crate::error::Error;
+use crate::session::RunInfo;
+use crate::ui::AppState;
+use crate::ui::shell::clock;
+use crate::ui::state::{LiveTraining, TrainingEnd};
+
+/// Where training stands.
+#[derive(Debug, Clone)]
+pub enum Standing<'a> {
+    /// No pictures are open.
+    NoPictures,
+    /// It could begin.
+    Ready,
+    /// It cannot begin; why.
+    Blocked(String),
+    /// The newest run was cut off.
+    Interrupted(&'a RunInfo),
+    /// It runs, or waits for its turn.
+    Running(Running),
+    /// It ended with a model.
+    Finished(&'a Summary),
+    /// It was cancelled.
+    Cancelled,
+    /// It failed.
+    Failed(&'a Error),
+}
+
+/// A running training.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Running {
+    /// What it is at.
+    pub at: At,
+    /// Held by the user.
+    pub paused: bool,
+    /// Asked to end.
+    pub stopping: bool,
+}
+
+/// What a running training is at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum At {
+    /// Another job is first.
+    Waiting,
+    /// Weights are read and everything is made ready.
+    Starting,
+    /// Pictures are looked through: `(done, total)`.
+    Pictures(usize, usize),
+    /// The frozen part is computed.
+    Cache(CacheProgress),
+    /// Epochs.
+    Step(StepProgress),
+}
+
+/// Reads it off the state.
+pub fn standing(state: &AppState) -> Standing<'_> {
+    if let (Some(job), live) = (state.training_job(), &state.training) {
+        let at = match live {
+            _ if job.started_s.is_none() => At::Waiting,
+            Some(LiveTraining { cache: Some(c), .. }) => At::Cache(*c),
+            Some(LiveTraining { step: Some(s), .. }) => At::Step(*s),
+            Some(LiveTraining { preflight: Some((done, total)), .. }) => At::Pictures(*done, *total),
+            _ => At::Starting,
+        };
+        return Standing::Running(Running { at, paused: job.paused, stopping: job.stopping });
+    }
+    match state.training.as_ref().and_then(|t| t.end.as_ref()) {
+        Some(TrainingEnd::Finished(summary)) => return Standing::Finished(summary),
+        Some(TrainingEnd::Failed(error)) => return Standing::Failed(error),
+        Some(TrainingEnd::Cancelled) => return Standing::Cancelled,
+        None => {}
+    }
+    match (state.interrupted_run(), state.train_block()) {
+        (Some(run), _) => Standing::Interrupted(run),
+        _ if state.preflight.is_none() => Standing::NoPictures,
+        (None, Some(why)) => Standing::Blocked(why),
+        (None, None) => Standing::Ready,
+    }
+}
+
+impl Standing<'_> {
+    /// One line on where things stand.
+    pub fn title(&self) -> String {
+        match self {
+            Self::NoPictures => "No pictures yet".to_owned(),
+            Self::Ready => "Ready to train".to_owned(),
+            Self::Blocked(_) => "Not ready to train".to_owned(),
+            Self::Interrupted(run) => format!("Run {} was interrupted", run.id),
+            Self::Running(r) if r.stopping => "Ending at the next step".to_owned(),
+            Self::Running(r) if r.paused => "Paused".to_owned(),
+            Self::Running(Running { at, .. }) => match at {
+                At::Waiting => "Waiting for its turn".to_owned(),
+                At::Starting => "Getting ready".to_owned(),
+                At::Pictures(..) => "Looking through the pictures".to_owned(),
+                At::Cache(_) => "Computing the frozen part once".to_owned(),
+                At::Step(s) => format!("Epoch {} of {}", s.epoch, s.epochs),
+            },
+            Self::Finished(_) => "Training is finished".to_owned(),
+            Self::Cancelled => "Training was cancelled".to_owned(),
+            Self::Failed(_) => "Training failed".to_owned(),
+        }
+    }
+
+    /// One or two sentences under the title.
+    pub fn detail(&self, state: &AppState) -> String {
+        match self {
+            Self::NoPictures => {
+                "Open a folder of pictures, or try the sample, to have something to learn from".to_owned()
+            }
+            Self::Ready => plan(state),
+            Self::Blocked(why) => why.clone(),
+            Self::Interrupted(run) => format!(
+                "{} of {} epochs are on disk. Continuing gives the same result as if nothing had happened",
+                run.epochs.len(),
+                planned(&run.config, &run.epochs),
+            ),
+            Self::Running(r) => running(r),
+            Self::Finished(s) => finished(state, s),
+            Self::Cancelled => {
+                "What was saved before stays: the run can be continued from its last checkpoint".to_owned()
+            }
+            Self::Failed(error) => sentence(&error.to_string()),
+        }
+    }
+
+    /// Progress of what is going on, in `[0, 1]`, where there is some.
+    pub fn progress(&self) -> Option<f32> {
+        let frac = |done: usize, total: usize| (total > 0).then(|| done as f32 / total as f32);
+        match self {
+            Self::Running(Running { at, .. }) => match at {
+                At::Pictures(done, total) => frac(*done, *total),
+                At::Cache(c) => frac(c.done, c.total),
+                At::Step(s) => frac(s.epoch.saturating_sub(1) * s.steps + s.step, s.epochs * s.steps),
+                At::Waiting | At::Starting => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+fn running(r: &Running) -> String {
+    match r.at {
+        At::Waiting => "It begins when the present job has ended".to_owned(),
+        At::Starting => "Reading the weights and setting up the network".to_owned(),
+        At::Pictures(done, total) => format!("{done} of {total} pictures"),
+        At::Cache(c) => cache(&c),
+        At::Step(s) => format!(
+            "Step {} of {} · loss {:.3} · {:.0} pictures a second · {} left",
+            s.step,
+            s.steps,
+            s.loss,
+            s.images_per_s,
+            clock(s.eta_s)
+        ),
+    }
+}
+
+/// "640 of 1373 views, 95 a second, 0:08 left".
+pub fn cache(c: &CacheProgress) -> String {
+    let left = c.total.saturating_sub(c.done) as f64 / c.views_per_s;
+    let rest = if left.is_finite() {
+        format!(", {:.0} a second, {} left", c.views_per_s, clock(left))
+    } else {
+        String::new()
+    };
+    format!("{} of {} views{rest}", c.done, c.total)
+}
+
+/// What is about to happen: "244 pictures, 2 classes, MobileNetV2, only the head learns".
+pub fn plan(state: &AppState) -> String {
+    let Some(data) = state.dataset() else { return String::new() };
+    let pictures = data.class_counts(Split::Train).iter().sum::<usize>();
+    format!(
+        "{} to learn from, {}, {}, {}",
+        count(pictures, "picture", "pictures"),
+        count(data.classes.len(), "class", "classes"),
+        backbone_title(&state.config.backbone.name),
+        what_learns(&state.config),
+    )
+}
+
+/// Name for people of a registered backbone; its own name where it is not registered.
+pub fn backbone_title(name: &str) -> String {
+    backbones::spec::find(name).map_or_else(|_| name.to_owned(), |s| s.title.to_owned())
+}
+
+/// What learns, in words.
+pub fn what_learns(config: &TrainConfig) -> String {
+    let r = config.train.resolve(config.backbone.weights.is_some());
+    match r.mode {
+        TrainMode::Auto | TrainMode::Frozen => "only the head learns".to_owned(),
+        TrainMode::LastStages => {
+            format!("the head and the last {} learn", count(config.train.last_stages, "stage", "stages"))
+        }
+        TrainMode::Full => "everything learns, the head first".to_owned(),
+        TrainMode::Scratch => "everything learns, from random weights".to_owned(),
+    }
+}
+
+/// "0.948 · 145 of 153 · val · best of 25 epochs: 17 · 0:42".
+fn finished(state: &AppState, s: &Summary) -> String {
+    let total = val_pictures(state);
+    let epochs = if s.best_epoch == 0 {
+        "fitted at once".to_owned()
+    } else {
+        format!("best epoch {} of {}", s.best_epoch, s.epochs_run)
+    };
+    format!("Accuracy {} · {epochs} · {} in all", score(s.val.accuracy, total), clock(s.wall_s))
+}
+
+/// Validation pictures of the open folder.
+pub fn val_pictures(state: &AppState) -> usize {
+    state.dataset().map_or(0, |d| d.class_counts(Split::Val).iter().sum())
+}
+
+/// A share with what it is of: "0.948 · 145 of 153 · val"; without the counts where they are not known.
+pub fn score(accuracy: f64, total: usize) -> String {
+    if total == 0 {
+        return format!("{accuracy:.3} · val");
+    }
+    format!("{accuracy:.3} · {:.0} of {total} · val", accuracy * total as f64)
+}
+
+/// Epochs that a run is to have.
+pub fn planned(config: &TrainConfig, epochs: &[EpochRecord]) -> usize {
+    epochs.last().map_or_else(|| config.train.resolve(config.backbone.weights.is_some()).epochs, |e| e.epochs)
+}
+
+/// The text with a capital first letter.
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// "1 class", "2 classes".
+pub fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_frozen_part_is_told_in_words() {
+        let c = CacheProgress { done: 640, total: 1373, views_per_s: 95.0 };
+        assert_eq!(cache(&c), "640 of 1373 views, 95 a second, 0:08 left");
+        let c = CacheProgress { done: 0, total: 10, views_per_s: 0.0 };
+        assert_eq!(cache(&c), "0 of 10 views");
+    }
+
+    #[test]
+    fn a_score_says_what_it_is_of() {
+        assert_eq!(score(145.0 / 153.0, 153), "0.948 · 145 of 153 · val");
+        assert_eq!(score(0.5, 0), "0.500 · val");
+    }
+
+    #[test]
+    fn without_anything_open_there_are_no_pictures() {
+        let state = AppState::default();
+        assert!(matches!(standing(&state), Standing::NoPictures));
+        assert!(standing(&state).progress().is_none());
+    }
+}

@@ -1,0 +1,155 @@
+//! Buttons, cards, heads, numbers.
+
+use crate::ui::icons::{self, Icon};
+use crate::ui::theme::{self, Palette, RADIUS_CARD, space};
+use egui::{
+    Align, Button, Color32, Frame, Layout, Margin, Response, RichText, Role, Sense, Stroke, Ui, Vec2,
+    WidgetInfo, WidgetText, vec2,
+};
+
+/// The one button of a screen that leads on: filled with the accent.
+pub fn primary_button(ui: &mut Ui, label: impl Into<String>) -> Response {
+    let p = Palette::of(ui);
+    let enabled = ui.is_enabled();
+    let fill = if enabled { p.accent } else { p.raised };
+    let ink = if enabled { p.on_accent } else { p.muted };
+    ui.add(
+        Button::new(RichText::new(label).color(ink).strong())
+            .fill(fill)
+            .stroke(Stroke::NONE)
+            .min_size(vec2(0.0, 30.0)),
+    )
+}
+
+/// A button beside the main one.
+pub fn secondary_button(ui: &mut Ui, label: impl Into<WidgetText>) -> Response {
+    ui.add(Button::new(label.into()).min_size(vec2(0.0, 28.0)))
+}
+
+/// A small button for the status bar.
+pub fn button_small(ui: &mut Ui, label: &str) -> Response {
+    ui.add(Button::new(RichText::new(label).small()).small().min_size(vec2(0.0, 18.0)))
+}
+
+/// A button without a frame, in the accent's colour.
+pub fn link_button(ui: &mut Ui, label: impl Into<String>) -> Response {
+    let accent = Palette::of(ui).accent;
+    ui.add(Button::new(RichText::new(label).color(accent)).frame(false))
+}
+
+/// A square button with an icon; `name` is its accessible name and tooltip.
+pub fn icon_button(ui: &mut Ui, icon: Icon, name: &str) -> Response {
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(28.0), Sense::click());
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, ui.is_enabled(), name));
+    if ui.is_rect_visible(rect) {
+        let p = Palette::of(ui);
+        let lit = response.hovered() || response.has_focus();
+        if lit {
+            ui.painter().rect_filled(rect, theme::RADIUS, p.raised);
+        }
+        paint_icon(ui, rect.center(), icon, icons::SIZE, if lit { p.text } else { p.muted });
+        focus_ring(ui, &response);
+    }
+    response.on_hover_text(name)
+}
+
+/// Draws an icon centred at a point.
+pub fn paint_icon(ui: &Ui, at: egui::Pos2, icon: Icon, size: f32, colour: Color32) {
+    ui.painter().text(at, egui::Align2::CENTER_CENTER, icon.unicode(), icons::font(size), colour);
+}
+
+/// A ring around what has the keyboard's focus.
+pub fn focus_ring(ui: &Ui, response: &Response) {
+    if response.has_focus() {
+        let stroke = Stroke::new(1.5, Palette::of(ui).accent);
+        ui.painter().rect_stroke(response.rect.expand(1.0), theme::RADIUS, stroke, egui::StrokeKind::Outside);
+    }
+}
+
+/// A card: a surface with room inside.
+pub fn card<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
+    let p = Palette::of(ui);
+    Frame::new()
+        .fill(p.surface)
+        .stroke(Stroke::new(1.0, p.stroke))
+        .corner_radius(RADIUS_CARD)
+        .shadow(egui::Shadow { offset: [0, 2], blur: 8, spread: 0, color: p.shadow })
+        .inner_margin(Margin::same(space::L as i8))
+        .show(ui, contents)
+        .inner
+}
+
+/// The head of a section.
+pub fn section(ui: &mut Ui, title: &str) {
+    ui.add_space(space::XS);
+    ui.label(RichText::new(title).text_style(theme::section_style()));
+}
+
+/// Small, muted text.
+pub fn caption(ui: &mut Ui, text: impl Into<String>) -> Response {
+    let muted = Palette::of(ui).muted;
+    ui.label(RichText::new(text).small().color(muted))
+}
+
+/// A number with what it is of: the number large, the rest as a caption under it.
+pub fn stat(ui: &mut Ui, number: &str, of: &str) {
+    ui.vertical(|ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        ui.label(RichText::new(number).text_style(theme::section_style()).strong());
+        caption(ui, of);
+    });
+}
+
+/// A word on a tinted ground.
+pub fn badge(ui: &mut Ui, text: &str, colour: Color32) -> Response {
+    let ground = Palette::mix(Palette::of(ui).surface, colour, 0.16);
+    Frame::new()
+        .fill(ground)
+        .corner_radius(theme::RADIUS)
+        .inner_margin(Margin::symmetric(6, 2))
+        .show(ui, |ui| ui.label(RichText::new(text).small().color(colour)))
+        .response
+}
+
+/// The dot in a class's colour that stands before its name.
+pub fn class_dot(ui: &mut Ui, class: usize) {
+    let (rect, _) = ui.allocate_exact_size(Vec2::splat(10.0), Sense::hover());
+    ui.painter().circle_filled(rect.center(), 4.5, theme::class_colour(class));
+}
+
+/// A horizontal bar of `width` points filled to `frac`, in `[0, 1]`.
+pub fn bar(ui: &mut Ui, frac: f32, size: Vec2, colour: Color32) -> Response {
+    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    let radius = (size.y / 2.0).min(3.0);
+    ui.painter().rect_filled(rect, radius, Palette::of(ui).raised);
+    let mut filled = rect;
+    filled.set_width(rect.width() * frac.clamp(0.0, 1.0));
+    if filled.width() > 0.5 {
+        ui.painter().rect_filled(filled, radius, colour);
+    }
+    response
+}
+
+/// What stands where there is nothing yet: an icon, a sentence, what to do; `more` adds buttons under it.
+pub fn empty_state<R>(
+    ui: &mut Ui,
+    icon: Icon,
+    title: &str,
+    body: &str,
+    more: impl FnOnce(&mut Ui) -> R,
+) -> R {
+    let p = Palette::of(ui);
+    ui.add_space((ui.available_height() * 0.28).max(space::XL));
+    ui.with_layout(Layout::top_down(Align::Center), |ui| {
+        ui.label(icons::coloured(icon, 40.0, p.muted));
+        ui.add_space(space::XS);
+        ui.label(RichText::new(title).text_style(theme::section_style()));
+        ui.scope(|ui| {
+            ui.set_max_width(460.0);
+            ui.label(RichText::new(body).color(p.muted));
+        });
+        ui.add_space(space::S);
+        more(ui)
+    })
+    .inner
+}

@@ -1,0 +1,242 @@
+//! Learning curves: loss and quality over the epochs, with the best epoch marked.
+
+mod series;
+
+pub use series::{CurveData, Quantity, Series, best, describe, nearest, prepare};
+
+use crate::engine::EpochRecord;
+use crate::ui::theme::{Palette, space, type_size};
+use egui::{
+    Align, Color32, FontId, Id, Layout, Response, RichText, Role, Sense, Stroke, Ui, WidgetInfo, vec2,
+};
+use egui_plot::{
+    AxisHints, GridInput, GridMark, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, Points, Text,
+    VLine,
+};
+
+/// Draws one plot with its heading, `height` points high. Both plots of a screen share `link`, so that hovering one marks the
+/// epoch in both.
+pub fn show(ui: &mut Ui, epochs: &[EpochRecord], quantity: Quantity, link: Id, height: f32) -> Response {
+    let p = Palette::of(ui);
+    let colours = colours(&p, quantity);
+    ui.vertical(|ui| {
+        ui.spacing_mut().item_spacing.y = space::XS;
+        heading(ui, epochs, quantity, colours);
+        let head = 24.0 + space::XS;
+        plot(ui, epochs, quantity, (link, colours), (height - head).max(64.0))
+    })
+    .inner
+}
+
+fn colours(p: &Palette, quantity: Quantity) -> [Color32; 2] {
+    match quantity {
+        Quantity::Loss => [p.accent, p.muted],
+        Quantity::Quality => [p.accent, p.good],
+    }
+}
+
+/// Title, and the legend with the last values.
+fn heading(ui: &mut Ui, epochs: &[EpochRecord], quantity: Quantity, colours: [Color32; 2]) {
+    let p = Palette::of(ui);
+    let data = prepare(epochs, quantity);
+    ui.horizontal(|ui| {
+        ui.set_height(24.0);
+        ui.label(RichText::new(quantity.title()).strong()).on_hover_text(quantity.meaning());
+        ui.add_space(space::S);
+        for (series, colour) in data.series.iter().zip(colours) {
+            key(ui, series.dashed, colour);
+            let value = series.points.last().map_or(String::new(), |point| format!(" {:.3}", point[1]));
+            ui.label(RichText::new(format!("{}{value}", series.name)).small().color(p.muted));
+            ui.add_space(space::XS);
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.label(RichText::new("by epoch").small().color(p.muted));
+        });
+    });
+}
+
+/// A short piece of the line.
+fn key(ui: &mut Ui, dashed: bool, colour: Color32) {
+    let (rect, _) = ui.allocate_exact_size(vec2(18.0, 10.0), Sense::hover());
+    let stroke = Stroke::new(2.0, colour);
+    let (x, y) = (rect.left(), rect.center().y);
+    let pieces: &[(f32, f32)] =
+        if dashed { &[(0.0, 5.0), (7.0, 12.0), (14.0, 18.0)] } else { &[(0.0, 18.0)] };
+    for (from, to) in pieces {
+        ui.painter().hline(x + from..=x + to, y, stroke);
+    }
+}
+
+fn plot(
+    ui: &mut Ui,
+    epochs: &[EpochRecord],
+    quantity: Quantity,
+    (link, colours): (Id, [Color32; 2]),
+    height: f32,
+) -> Response {
+    let p = Palette::of(ui);
+    let data = prepare(epochs, quantity);
+    let hovered: Option<usize> = ui.data(|d| d.get_temp(link));
+    let shown = Plot::new(quantity.title())
+        .height(height)
+        .allow_zoom(false)
+        .allow_drag(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .allow_double_click_reset(false)
+        .allow_axis_zoom_drag(false)
+        .sense(Sense::hover())
+        .show_background(false)
+        .show_crosshair(false)
+        .grid_color(p.stroke)
+        .x_grid_spacer(whole_epochs)
+        .custom_x_axes(vec![ticks(AxisHints::new_x(), &p).formatter(|mark, _| format!("{:.0}", mark.value))])
+        .custom_y_axes(vec![
+            ticks(AxisHints::new_y(), &p).formatter(|mark, _| trimmed(mark.value)).min_thickness(34.0),
+        ])
+        .label_formatter(|_| None)
+        .show(ui, |plot| {
+            plot.set_plot_bounds_x(data.x[0]..=data.x[1]);
+            plot.set_plot_bounds_y(data.y[0]..=data.y[1]);
+            marks(plot, &p, &data, hovered);
+            for (i, (series, colour)) in data.series.iter().zip(colours).enumerate().rev() {
+                let style = if series.dashed { LineStyle::dashed_dense() } else { LineStyle::Solid };
+                let points = PlotPoints::new(series.points.clone());
+                let width = if i == 0 { 2.2 } else { 1.6 };
+                plot.line(
+                    Line::new(series.name, points).color(colour).style(style).width(width).allow_hover(false),
+                );
+                if let [only] = series.points.as_slice() {
+                    plot.points(dots(series.name, *only, colour, 3.0));
+                }
+            }
+            if let Some(best) = data.best {
+                plot.points(dots("best epoch", best, colours[0], 5.0));
+            }
+        });
+    let response = shown.response;
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, describe(epochs, quantity)));
+    let under = response.hover_pos().map(|at| shown.transform.value_from_position(at).x);
+    let epoch = under.and_then(|x| nearest(epochs, x));
+    remember(ui, link, &response, epoch);
+    if let Some(epoch) = epoch {
+        let text = words(epoch);
+        response.clone().on_hover_ui_at_pointer(|ui| {
+            ui.label(text);
+        });
+    }
+    response
+}
+
+/// Numbers along an axis step back behind the lines.
+fn ticks<'a>(axis: AxisHints<'a>, p: &Palette) -> AxisHints<'a> {
+    axis.tick_label_color(p.muted).tick_label_font(FontId::proportional(type_size::CAPTION))
+}
+
+/// Tells the other plot which epoch is under the pointer; the plot that set it also takes it back.
+fn remember(ui: &Ui, link: Id, response: &Response, epoch: Option<&EpochRecord>) {
+    let owner = link.with("owner");
+    ui.data_mut(|d| match epoch {
+        Some(e) => {
+            d.insert_temp(link, e.epoch);
+            d.insert_temp(owner, response.id);
+        }
+        None if d.get_temp::<Id>(owner) == Some(response.id) => {
+            d.remove::<usize>(link);
+            d.remove::<Id>(owner);
+        }
+        None => {}
+    });
+}
+
+fn marks(plot: &mut egui_plot::PlotUi<'_>, p: &Palette, data: &CurveData, hovered: Option<usize>) {
+    let top = data.y[1];
+    let note = |text: String| RichText::new(text).size(type_size::CAPTION);
+    for (x, phase) in &data.phases {
+        plot.vline(VLine::new("phase", *x).color(p.stroke).width(1.0).allow_hover(false));
+        let at = PlotPoint::new(*x, top);
+        let text = note(format!(" {phase} learns")).color(p.muted);
+        plot.text(Text::new("phase", at, text).anchor(egui::Align2::LEFT_TOP).allow_hover(false));
+    }
+    if let Some(best) = data.best {
+        let line =
+            VLine::new("best epoch", best[0]).color(p.muted).width(1.0).style(LineStyle::dotted_dense());
+        plot.vline(line.allow_hover(false));
+        let right = best[0] > (data.x[0] + data.x[1]) / 2.0;
+        let anchor = if right { egui::Align2::RIGHT_BOTTOM } else { egui::Align2::LEFT_BOTTOM };
+        let text = note(format!(" best: epoch {:.0} ", best[0])).color(p.text);
+        let at = PlotPoint::new(best[0], data.y[0]);
+        plot.text(Text::new("best epoch", at, text).anchor(anchor).allow_hover(false));
+    }
+    if let Some(epoch) = hovered {
+        plot.vline(VLine::new("pointer", epoch as f64).color(p.text).width(1.0).allow_hover(false));
+    }
+}
+
+fn dots(name: &str, at: [f64; 2], colour: Color32, radius: f32) -> Points<'static> {
+    let points = PlotPoints::new(vec![at]);
+    Points::new(name, points)
+        .color(colour)
+        .radius(radius)
+        .shape(MarkerShape::Circle)
+        .filled(true)
+        .allow_hover(false)
+}
+
+/// Marks at whole epochs, at most about ten.
+fn whole_epochs(input: GridInput) -> Vec<GridMark> {
+    let (from, to) = input.bounds;
+    let step = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0]
+        .into_iter()
+        .find(|s| (to - from) / s <= 12.0)
+        .unwrap_or(10_000.0);
+    let first = (from / step).ceil() as i64;
+    let last = (to / step).floor() as i64;
+    (first..=last).map(|i| GridMark { value: i as f64 * step, step_size: step }).collect()
+}
+
+/// Two decimals at most, none where they say nothing.
+fn trimmed(value: f64) -> String {
+    let text = format!("{value:.2}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text.is_empty() || text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+/// All numbers of an epoch.
+fn words(e: &EpochRecord) -> String {
+    format!(
+        "Epoch {} of {}{}: {} learns\nLoss: validation {:.3}, training {:.3}\nValidation accuracy {:.3}, macro F1 {:.3}\n\
+         Training accuracy {:.3}\nLearning rate {:.2e} · {:.0} pictures a second",
+        e.epoch,
+        e.epochs,
+        if e.best { ", the best so far" } else { "" },
+        e.phase,
+        e.val_loss,
+        e.train_loss,
+        e.val_accuracy,
+        e.val_macro_f1,
+        e.train_accuracy,
+        e.learning_rate,
+        e.images_per_s,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_are_marked_at_whole_numbers() {
+        let marks = |to: f64| whole_epochs(GridInput { bounds: (0.7, to), base_step_size: 0.1 });
+        assert_eq!(marks(5.3).iter().map(|m| m.value).collect::<Vec<_>>(), [1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert!(marks(25.3).len() <= 13 && marks(100_000.0).len() <= 13);
+    }
+
+    #[test]
+    fn axis_numbers_are_short() {
+        assert_eq!(
+            (trimmed(0.5), trimmed(1.0), trimmed(0.0), trimmed(0.25)),
+            ("0.5".into(), "1".into(), "0".into(), "0.25".into())
+        );
+    }
+}

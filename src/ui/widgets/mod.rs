@@ -1,0 +1,16 @@
+//! Parts that several screens are made of.
+
+pub mod basic;
+pub mod confusion_matrix;
+pub mod curves;
+pub mod picture;
+pub mod picture_grid;
+pub mod probability_bars;
+pub mod setting;
+
+pub use basic::{
+    badge, bar, caption, card, class_dot, empty_state, icon_button, link_button, paint_icon, primary_button,
+    secondary_button, section, stat,
+};
+pub use picture::{picture, picture_button};
+pub use setting::{PathField, setting, setting_reset};

@@ -1,0 +1,137 @@
+//! Rows of settings: a name with its explanation, a control, and a way back to the default.
+
+use super::basic::icon_button;
+use crate::ui::icons::Icon;
+use crate::ui::theme::{Palette, space};
+use egui::{Align, Button, Label, Layout, Response, RichText, TextEdit, Ui};
+use std::path::PathBuf;
+
+/// A setting: its name (hovering explains it), the control to the right. The control's widget gets the setting's name as
+/// its accessible name.
+pub fn setting(ui: &mut Ui, name: &str, why: &str, control: impl FnOnce(&mut Ui) -> Response) -> Response {
+    let size = egui::vec2(ui.available_width(), 28.0);
+    let row = Layout::right_to_left(Align::Center);
+    ui.allocate_ui_with_layout(size, row, |ui| {
+        let response = control(ui);
+        let text = |ui: &mut Ui| ui.add(Label::new(name).truncate());
+        let label = ui.with_layout(Layout::left_to_right(Align::Center), text).inner;
+        let response = response.labelled_by(label.id);
+        if why.is_empty() {
+            return response;
+        }
+        label.on_hover_text(why);
+        response.on_hover_text(why)
+    })
+    .inner
+}
+
+/// A setting that can be set back: where `value` is not `default`, a small arrow does it.
+pub fn setting_reset<T: PartialEq + Clone>(
+    ui: &mut Ui,
+    (name, why): (&str, &str),
+    value: &mut T,
+    default: &T,
+    control: impl FnOnce(&mut Ui, &mut T) -> Response,
+) {
+    setting(ui, name, why, |ui| {
+        let response = control(ui, value);
+        if *value != *default
+            && icon_button(ui, Icon::RotateCcw, &format!("Reset {}", name.to_lowercase())).clicked()
+        {
+            *value = default.clone();
+        }
+        response
+    });
+}
+
+/// A field for typing a path, with a button that opens the native dialog. Keeps its text in the caller's memory.
+#[derive(Debug, Default, Clone)]
+pub struct PathField {
+    /// What is typed.
+    pub text: String,
+}
+
+const OPEN_WIDTH: f32 = 62.0;
+const BROWSE_WIDTH: f32 = 90.0;
+
+fn sized_button(ui: &mut Ui, label: &str, width: f32) -> Response {
+    ui.add_sized([width, 28.0], Button::new(label))
+}
+
+/// What was done with a [`PathField`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathChoice {
+    /// A path was typed and confirmed.
+    Typed(PathBuf),
+    /// The dialog is wanted.
+    Browse,
+}
+
+impl PathField {
+    /// Draws it with a button that opens the dialog. `name` is its accessible name, `hint` what stands in the empty field.
+    pub fn show(&mut self, ui: &mut Ui, name: &str, hint: &str) -> Option<PathChoice> {
+        self.draw(ui, name, hint, true)
+    }
+
+    /// Draws it without that button, where one stands nearby.
+    pub fn show_plain(&mut self, ui: &mut Ui, name: &str, hint: &str) -> Option<PathChoice> {
+        self.draw(ui, name, hint, false)
+    }
+
+    fn draw(&mut self, ui: &mut Ui, name: &str, hint: &str, browse: bool) -> Option<PathChoice> {
+        let mut choice = None;
+        ui.horizontal(|ui| {
+            let go = !self.text.trim().is_empty();
+            let room =
+                |there: bool, width: f32| if there { width + ui.spacing().item_spacing.x } else { 0.0 };
+            let width = ui.available_width() - room(go, OPEN_WIDTH) - room(browse, BROWSE_WIDTH);
+            let field = self.field(ui, name, hint, width);
+            let entered = field.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
+            if go && (sized_button(ui, "Open", OPEN_WIDTH).clicked() || entered) {
+                choice = Some(PathChoice::Typed(PathBuf::from(self.text.trim())));
+            }
+            if browse && sized_button(ui, "Browse…", BROWSE_WIDTH).clicked() {
+                choice = Some(PathChoice::Browse);
+            }
+        });
+        choice
+    }
+
+    fn field(&mut self, ui: &mut Ui, name: &str, hint: &str, width: f32) -> Response {
+        let muted = Palette::of(ui).muted;
+        let field = ui.add(
+            TextEdit::singleline(&mut self.text)
+                .hint_text(RichText::new(hint).color(muted))
+                .desired_width(width.max(60.0))
+                .margin(egui::vec2(space::S, 6.0)),
+        );
+        field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, name));
+        field
+    }
+}
+
+/// A combo box of named choices, each with its explanation.
+pub fn choice<T: PartialEq + Copy>(
+    ui: &mut Ui,
+    salt: &str,
+    value: &mut T,
+    options: &[(T, &str, &str)],
+) -> Response {
+    let shown = options.iter().find(|(v, ..)| v == value).map_or("", |(_, word, _)| word);
+    egui::ComboBox::from_id_salt(salt)
+        .selected_text(shown)
+        .show_ui(ui, |ui| {
+            for (option, word, why) in options {
+                let row = ui.selectable_value(value, *option, *word);
+                if !why.is_empty() {
+                    row.on_hover_text(*why);
+                }
+            }
+        })
+        .response
+}
+
+/// A fold that is closed to begin with: `title`, and under it the contents.
+pub fn fold<R>(ui: &mut Ui, title: &str, contents: impl FnOnce(&mut Ui) -> R) -> Option<R> {
+    egui::CollapsingHeader::new(RichText::new(title)).id_salt(title).show(ui, contents).body_returned
+}

@@ -1,0 +1,160 @@
+//! The Evaluate screen, drawn from hand-made states and worked by accessible names.
+#![cfg(feature = "gui")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
+mod ui_states;
+
+use egui::Key;
+use egui_kittest::kittest::Queryable;
+use headstart::ui::state::Selection;
+use headstart::ui::{Action, AppState, Screen};
+use ui_states::{judged, settle, window};
+
+const SIZE: [f32; 2] = [1280.0, 800.0];
+
+#[test]
+fn without_an_evaluation_it_says_how_to_get_one() {
+    let mut h = window(AppState { screen: Screen::Evaluate, ..AppState::default() }, SIZE, true);
+    h.get_by_label("Nothing to judge yet");
+    h.get_by_label("Go to Train").click();
+    h.run();
+    assert_eq!(h.state().actions, [Action::Go(Screen::Train)]);
+}
+
+#[test]
+fn numbers_come_with_what_they_are_of() {
+    let state = judged(2, 76, None);
+    let e = &state.evaluation.as_ref().unwrap().evaluation;
+    let (right, all) = (e.confusion.correct(), e.confusion.total());
+    let h = window(state, SIZE, true);
+    h.get_by_label(&format!("accuracy · {right} of {all} · run 0003 · val"));
+    h.get_by_label(&format!("{} mistakes", all - right));
+}
+
+#[test]
+fn a_click_on_a_cell_shows_its_pictures() {
+    let state = judged(2, 76, None);
+    let n = state.evaluation.as_ref().unwrap().evaluation.confusion.count(0, 1);
+    let mut h = window(state, SIZE, true);
+    h.get_by_label(&format!("true ants, predicted bees: {n} pictures")).click();
+    h.run();
+    assert_eq!(h.state().actions, [Action::Select(Some(Selection::Cell { truth: 0, predicted: 1 }))]);
+    h.get_by_label(&format!("{n} pictures of ants taken for bees"));
+    h.get_by_label("Show all mistakes").click();
+    h.run();
+    assert_eq!(h.state().state.selection, None);
+}
+
+#[test]
+fn arrow_keys_move_the_selected_cell() {
+    let mut state = judged(10, 20, None);
+    state.selection = Some(Selection::Cell { truth: 3, predicted: 4 });
+    let mut h = window(state, SIZE, true);
+    h.get_by_label_contains("Confusion matrix of 10 classes").focus();
+    h.run();
+    for key in [Key::ArrowDown, Key::ArrowRight, Key::ArrowRight, Key::ArrowUp, Key::ArrowLeft] {
+        h.key_press(key);
+        h.run();
+    }
+    assert_eq!(h.state().state.selection, Some(Selection::Cell { truth: 3, predicted: 5 }));
+}
+
+#[test]
+fn a_hundred_classes_are_named_where_there_are_pictures_and_can_be_clicked() {
+    let state = judged(100, 8, None);
+    let confusion = state.evaluation.as_ref().unwrap().evaluation.confusion.clone();
+    let classes = ui_states::class_names(100);
+    let (t, p) = (0..100)
+        .flat_map(|t| (0..100).map(move |p| (t, p)))
+        .find(|&(t, p)| t > 40 && t != p && confusion.count(t, p) > 0)
+        .unwrap();
+    let mut h = window(state, SIZE, true);
+    let name = format!("true {}, predicted {}:", classes[t], classes[p]);
+    h.get_by_label_contains(&name).click_accesskit();
+    h.run();
+    assert_eq!(h.state().state.selection, Some(Selection::Cell { truth: t, predicted: p }));
+}
+
+#[test]
+fn a_hundred_classes_zoom_in_and_out() {
+    let mut h = window(judged(100, 8, None), SIZE, true);
+    let width = |h: &egui_kittest::Harness<'_, ui_states::World>| {
+        h.get_by_label_contains("Confusion matrix of 100 classes").rect().width()
+    };
+    let whole = width(&h);
+    for _ in 0..4 {
+        h.get_by_label("Zoom in").click();
+        h.run();
+    }
+    assert!(h.state().cx.evaluate.zoom != Default::default());
+    h.get_by_label("Show the whole matrix").click();
+    h.run();
+    assert!((width(&h) - whole).abs() < 0.5);
+}
+
+#[test]
+fn the_table_orders_by_a_heading_and_a_class_shows_its_pictures() {
+    let mut h = window(judged(10, 20, None), SIZE, true);
+    h.get_by_label("Sort by recall").click();
+    h.run();
+    let lowest = {
+        let state = &h.state().state;
+        let e = &state.evaluation.as_ref().unwrap().evaluation;
+        let recall: Vec<f64> = e.confusion.per_class().iter().map(|m| m.recall).collect();
+        let low = (0..10).min_by(|a, b| recall[*a].total_cmp(&recall[*b])).unwrap();
+        e.classes[low].clone()
+    };
+    let top = |h: &egui_kittest::Harness<'_, ui_states::World>, name: &str| {
+        h.get_by_role_and_label(egui::Role::Button, name).rect().top()
+    };
+    for other in ui_states::class_names(10) {
+        assert!(top(&h, &lowest) <= top(&h, &other), "{lowest} {other}");
+    }
+    h.get_by_role_and_label(egui::Role::Button, &lowest).click();
+    h.run();
+    assert!(matches!(h.state().state.selection, Some(Selection::Class(_))));
+}
+
+#[test]
+fn a_picture_is_enlarged_with_all_probabilities_and_escape_closes_it() {
+    let mut h = window(judged(2, 76, None), SIZE, true);
+    h.get_all_by_label_contains("true ants, predicted bees, ").next().unwrap().click();
+    h.run();
+    h.get_by_label_contains("Enlarged picture val/");
+    h.get_by_label_contains("ants: probability ");
+    h.get_by_label_contains("bees: probability ");
+    h.key_press(Key::Escape);
+    h.run();
+    assert!(h.query_by_label_contains("Enlarged picture").is_none());
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn snapshots() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut results = egui_kittest::SnapshotResults::new();
+    for (classes, per_class) in [(2, 76), (10, 30), (100, 12)] {
+        let root = dir.path().join(classes.to_string());
+        for (dark, word) in [(true, "dark"), (false, "light")] {
+            let mut h = window(judged(classes, per_class, Some(&root)), SIZE, dark);
+            settle(&mut h);
+            results.add(h.try_snapshot(format!("evaluate_{classes}_{word}")));
+        }
+    }
+    let root = dir.path().join("10");
+    let mut state = judged(10, 30, Some(&root));
+    state.selection = Some(Selection::Cell { truth: 3, predicted: 4 });
+    let mut h = window(state, [1920.0, 1080.0], true);
+    settle(&mut h);
+    results.add(h.try_snapshot("evaluate_10_cell_wide_dark"));
+    let root = dir.path().join("2");
+    let mut h = window(judged(2, 76, Some(&root)), SIZE, false);
+    h.get_all_by_label_contains("true ants, predicted bees, ").next().unwrap().click();
+    settle(&mut h);
+    results.add(h.try_snapshot("evaluate_enlarged_light"));
+}

@@ -1,0 +1,200 @@
+//! The Predict and Export screens, drawn from hand-made states and worked by accessible names.
+#![cfg(feature = "gui")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
+mod ui_states;
+
+use egui_kittest::kittest::Queryable;
+use headstart::error::Error;
+use headstart::session::jobs::ModelRef;
+use headstart::ui::actions::Pick;
+use headstart::ui::state::{PredictedPicture, TrainingEnd};
+use headstart::ui::{Action, AppState, Screen};
+use std::path::{Path, PathBuf};
+use ui_states::{class_names, draw_picture, ended, settle, summary, window};
+
+const SIZE: [f32; 2] = [1280.0, 800.0];
+
+fn trained(screen: Screen) -> AppState {
+    AppState { screen, ..ended(TrainingEnd::Finished(summary())) }
+}
+
+/// `n` classified pictures of two classes, one that cannot be read, one that waits. Draws them into `root`, where one is given.
+fn predictions(n: usize, root: Option<&Path>) -> AppState {
+    let mut state = trained(Screen::Predict);
+    let folder = root.map_or_else(|| PathBuf::from("/new pictures/garden"), Path::to_path_buf);
+    let classes = class_names(2);
+    for i in 0..n {
+        let path = folder.join(format!("IMG_{i:04}.png"));
+        if root.is_some() {
+            draw_picture(&path, i % 2, i);
+        }
+        let p = 0.55 + 0.44 * ((i * 37 % 100) as f32 / 100.0);
+        let ranked = vec![(classes[i % 2].clone(), p), (classes[1 - i % 2].clone(), 1.0 - p)];
+        state.predictions.pictures.push(PredictedPicture { path, result: Some(Ok(ranked)) });
+    }
+    let broken = Error::input("the file ends too early to be a JPEG").with_path(folder.join("broken.jpg"));
+    let broken = PredictedPicture { path: folder.join("broken.jpg"), result: Some(Err(broken)) };
+    state.predictions.pictures.insert(n.min(3), broken);
+    state.predictions.pictures.push(PredictedPicture { path: folder.join("later.png"), result: None });
+    state
+}
+
+/// Pictures as ImageNet sees them: five of a thousand classes.
+fn imagenet(root: &Path) -> AppState {
+    let mut state = trained(Screen::Predict);
+    state.predictions.model = Some(ModelRef::Imagenet {
+        backbone: "mobilenet_v2".to_owned(),
+        weights: "/weights/mobilenet_v2.safetensors".into(),
+    });
+    for i in 0..6 {
+        let path = root.join(format!("holiday_{i}.png"));
+        draw_picture(&path, i + 2, i);
+        let ranked = [
+            ("daisy", 0.61),
+            ("bee", 0.14),
+            ("vase, a rather long class name", 0.08),
+            ("pot", 0.05),
+            ("ant", 0.03),
+        ];
+        let ranked = ranked.map(|(l, p)| (l.to_owned(), p)).to_vec();
+        state.predictions.pictures.push(PredictedPicture { path, result: Some(Ok(ranked)) });
+    }
+    state
+}
+
+#[test]
+fn without_a_model_it_says_how_to_get_one() {
+    let mut h = window(AppState { screen: Screen::Predict, ..AppState::default() }, SIZE, true);
+    h.get_by_label("Nothing to classify with yet");
+    h.get_all_by_label("Open a saved model…").next().unwrap().click();
+    h.run();
+    assert_eq!(h.state().actions, [Action::Pick(Pick::Model)]);
+}
+
+#[test]
+fn an_empty_list_asks_for_pictures_and_says_what_classifies() {
+    let mut h = window(trained(Screen::Predict), SIZE, true);
+    h.get_by_label("Drop pictures here");
+    h.get_by_label_contains("Run 0003, ");
+    h.get_by_label("Add pictures…").click();
+    h.run();
+    assert_eq!(h.state().actions, [Action::Pick(Pick::Pictures)]);
+}
+
+#[test]
+fn a_typed_path_is_classified() {
+    let mut h = window(trained(Screen::Predict), SIZE, true);
+    h.get_by_label("Path of a picture or folder").click();
+    h.run();
+    h.get_by_label("Path of a picture or folder").type_text("/new pictures/garden");
+    h.run();
+    h.get_by_label("Open").click();
+    h.run();
+    assert_eq!(h.state().actions, [Action::Predict(vec!["/new pictures/garden".into()])]);
+}
+
+#[test]
+fn results_say_class_probability_and_reason() {
+    let h = window(predictions(3, None), SIZE, true);
+    h.get_by_label("3 classified · 1 waiting · 1 could not be read");
+    h.get_by_label("IMG_0000.png: ants, probability 0.550");
+    h.get_by_label_contains("broken.jpg: could not be read, the file ends too early");
+    h.get_by_label("later.png: waiting");
+}
+
+#[test]
+fn the_filter_and_the_order_work_on_thousands() {
+    let mut h = window(predictions(4000, None), SIZE, true);
+    h.get_by_label("4000 classified · 1 waiting · 1 could not be read");
+    // Only what is on the screen has widgets.
+    assert!(h.query_all_by_label_contains("probability ").count() < 60);
+    h.get_by_label("Filter by name or class").click();
+    h.run();
+    h.get_by_label("Filter by name or class").type_text("IMG_3999");
+    h.run();
+    h.get_by_label_contains("IMG_3999.png: bees, probability");
+    assert!(h.query_by_label_contains("IMG_0000.png: ").is_none());
+}
+
+#[test]
+fn a_picture_shows_all_its_probabilities_and_the_list_can_be_saved_and_cleared() {
+    let mut h = window(predictions(3, None), SIZE, true);
+    h.get_by_label("IMG_0001.png: bees, probability 0.713").click();
+    h.run();
+    h.get_by_label("Enlarged picture IMG_0001.png");
+    h.get_by_label("Save all as CSV…").click();
+    h.run();
+    h.get_by_label("Clear").click();
+    h.run();
+    assert_eq!(h.state().actions, [Action::Pick(Pick::PredictionsCsv), Action::ClearPredictions]);
+    h.get_by_label("Drop pictures here");
+}
+
+#[test]
+fn without_a_run_there_is_nothing_to_export() {
+    let h = window(AppState { screen: Screen::Export, ..AppState::default() }, SIZE, true);
+    h.get_by_label("No model yet");
+}
+
+#[test]
+fn export_says_what_will_be_there_and_writes_to_a_new_folder() {
+    let mut h = window(trained(Screen::Export), SIZE, true);
+    for file in ["model.safetensors", "config.json", "README.md", "ants", "bees"] {
+        h.get_by_label(file);
+    }
+    h.get_by_label("Export the model").click();
+    h.run();
+    let run_dir = PathBuf::from("/projects/Ants and bees/runs/0003");
+    let out = PathBuf::from("/projects/Ants and bees/exports/mobilenet_v2-run-0003");
+    assert_eq!(h.state().actions, [Action::Export { run_dir, out }]);
+}
+
+#[test]
+fn a_failure_says_why_and_a_result_how_to_go_on() {
+    let mut state = trained(Screen::Export);
+    state.export_error = Some(Error::input("the folder is not empty").with_hint("Choose a new folder"));
+    let h = window(state.clone(), SIZE, true);
+    h.get_by_label("The model could not be saved");
+    h.get_by_label("The folder is not empty. Choose a new folder.");
+    state.export_error = None;
+    state.exported = Some("/models/ants".into());
+    let mut h = window(state, SIZE, true);
+    h.get_by_label("The model is saved");
+    h.get_by_label("Copy").click();
+    h.run();
+    let Some(Action::Copy(text)) = h.state().actions.first() else { panic!("{:?}", h.state().actions) };
+    assert!(text.contains("timm.create_model(\"local-dir:/models/ants\""), "{text}");
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn snapshots() {
+    // The screens show paths, so the place has to be the same in every run.
+    let dir = std::env::temp_dir().join("headstart snapshot pictures");
+    let mut results = egui_kittest::SnapshotResults::new();
+    let exported = || AppState { exported: Some("/models/ants and bees".into()), ..trained(Screen::Export) };
+    let states = [
+        ("predict_empty", trained(Screen::Predict)),
+        ("predict_results", predictions(40, Some(&dir.join("garden")))),
+        ("predict_imagenet", imagenet(&dir.join("holiday"))),
+        ("export", trained(Screen::Export)),
+        ("export_done", exported()),
+    ];
+    for (name, state) in states {
+        for (dark, word) in [(true, "dark"), (false, "light")] {
+            let mut h = window(state.clone(), SIZE, dark);
+            settle(&mut h);
+            results.add(h.try_snapshot(format!("{name}_{word}")));
+        }
+    }
+    let mut h = window(predictions(40, Some(&dir.join("garden"))), [1920.0, 1080.0], true);
+    h.get_by_label_contains("IMG_0002.png: ").click();
+    settle(&mut h);
+    results.add(h.try_snapshot("predict_selected_wide_dark"));
+}

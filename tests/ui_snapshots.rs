@@ -1,0 +1,96 @@
+//! Pictures of whole screens, drawn by Mesa's software renderer and compared with those in `tests/snapshots`.
+//!
+//! `cargo test --test ui_snapshots -- --ignored`; with `UPDATE_SNAPSHOTS=true` the pictures are renewed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![cfg(feature = "gui")]
+
+mod ui_fixture;
+
+use egui::Theme;
+use egui_kittest::Harness;
+use headstart::backbones::LoadReport;
+use headstart::ui::state::WeightsState;
+use headstart::ui::{AppState, Screen};
+use std::time::{Duration, Instant};
+use ui_fixture::{build, open};
+
+/// Draws `state` and compares it, once all of its thumbnails are there.
+fn snapshot(name: &str, state: AppState, theme: Theme) {
+    let mut harness = build(Harness::builder().wgpu(), state, theme);
+    let patience = Instant::now() + Duration::from_secs(20);
+    harness.run_steps(4);
+    while harness.state().cx.thumbnails.waiting() > 0 {
+        assert!(Instant::now() < patience, "the pictures did not come");
+        std::thread::sleep(Duration::from_millis(10));
+        harness.run_steps(1);
+    }
+    harness.run_steps(8);
+    harness.snapshot(name);
+}
+
+fn start() -> AppState {
+    let mut state = AppState { cores: 4, ..AppState::default() };
+    state.settings.recent_projects =
+        vec!["/home/ada/Headstart/leaves".into(), "/home/ada/Headstart/ants".into()];
+    state
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn start_dark() {
+    snapshot("start_dark", start(), Theme::Dark);
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn start_light() {
+    snapshot("start_light", start(), Theme::Light);
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn data_dark() {
+    let (_dir, state) = open(Screen::Data);
+    snapshot("data_dark", state, Theme::Dark);
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn data_light() {
+    let (_dir, state) = open(Screen::Data);
+    snapshot("data_light", state, Theme::Light);
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn data_empty() {
+    let state = AppState { screen: Screen::Data, cores: 4, ..AppState::default() };
+    snapshot("data_empty", state, Theme::Light);
+}
+
+fn model() -> (tempfile::TempDir, AppState) {
+    let (dir, mut state) = open(Screen::Model);
+    state.config.backbone.name = "mobilenet_v2".to_owned();
+    state.config.backbone.weights = Some("/home/ada/weights/mobilenet_v2.safetensors".into());
+    state.weights = WeightsState::Ready(LoadReport {
+        path: "/home/ada/weights/mobilenet_v2.safetensors".into(),
+        loaded: 312,
+        dropped_head: vec!["classifier.1.weight".to_owned(), "classifier.1.bias".to_owned()],
+        ..LoadReport::default()
+    });
+    (dir, state)
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn model_dark() {
+    let (_dir, state) = model();
+    snapshot("model_dark", state, Theme::Dark);
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn model_light() {
+    let (_dir, state) = model();
+    snapshot("model_light", state, Theme::Light);
+}

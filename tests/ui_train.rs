@@ -1,0 +1,186 @@
+//! The Train screen, drawn from hand-made states and worked by accessible names.
+#![cfg(feature = "gui")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
+mod ui_states;
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+use headstart::engine::{CacheProgress, StepProgress};
+use headstart::error::Error;
+use headstart::session::RunState;
+use headstart::ui::state::TrainingEnd;
+use headstart::ui::{Action, AppState, Screen};
+use ui_states::{World, ended, epochs, run, settle, summary, training, window, with_pictures};
+
+const SIZE: [f32; 2] = [1280.0, 800.0];
+
+fn cache() -> AppState {
+    training(|live, _| live.cache = Some(CacheProgress { done: 640, total: 1373, views_per_s: 95.0 }))
+}
+
+fn running() -> AppState {
+    training(|live, _| {
+        live.epochs = epochs(7, 25);
+        let (images_per_s, eta_s) = (640.0, 42.0);
+        live.step =
+            Some(StepProgress { epoch: 8, epochs: 25, step: 6, steps: 16, loss: 0.241, images_per_s, eta_s });
+        live.notes.push("The frozen part is computed once for 1373 views".to_owned());
+    })
+}
+
+/// Presses a button of the screen, not one of the window's frame around it.
+fn press(h: &Harness<'_, World>, label: &str) {
+    let here = |n: &egui_kittest::Node<'_>| n.rect().top() > 60.0 && n.rect().bottom() < 760.0;
+    h.get_all_by_role_and_label(egui::Role::Button, label).find(here).unwrap().click();
+}
+
+fn failed() -> AppState {
+    let error = Error::input("the loss is not a number in epoch 3, step 12")
+        .with_hint("Lower train.learning_rate, for example to 0.001");
+    ended(TrainingEnd::Failed(error))
+}
+
+#[test]
+fn ready_says_what_will_happen_and_trains() {
+    let mut h = window(with_pictures(), SIZE, true);
+    h.get_by_label("Ready to train");
+    h.get_by_label_contains("244 pictures to learn from, 2 classes");
+    h.get_by_label_contains("only the head learns");
+    press(&h, "Train");
+    h.run();
+    assert_eq!(h.state().actions, [Action::Train]);
+}
+
+#[test]
+fn nothing_open_leads_to_a_folder() {
+    let mut h = window(AppState { screen: Screen::Train, ..AppState::default() }, SIZE, true);
+    h.get_by_label("No pictures yet");
+    h.run();
+}
+
+#[test]
+fn the_frozen_part_is_told_in_words_with_time_left() {
+    let h = window(cache(), SIZE, true);
+    assert!(h.get_all_by_label("Computing the frozen part once").next().is_some());
+    h.get_by_label_contains("640 of 1373 views, 95 a second, 0:08 left");
+}
+
+#[test]
+fn running_shows_progress_and_can_be_held_ended_and_cancelled() {
+    let mut h = window(running(), SIZE, true);
+    h.get_by_label("Epoch 8 of 25");
+    h.get_by_label_contains("Step 6 of 16 · loss 0.241 · 640 pictures a second · 0:42 left");
+    h.get_by_label_contains("Loss: 7 of 25 epochs, validation");
+    h.get_by_label_contains("Quality on validation pictures: 7 of 25 epochs");
+    for label in ["Pause", "Stop and keep the best", "Cancel"] {
+        press(&h, label);
+        h.run_steps(4);
+    }
+    assert_eq!(h.state().actions, [Action::Pause, Action::StopAndKeepBest, Action::CancelJob]);
+}
+
+#[test]
+fn paused_can_go_on() {
+    let mut state = running();
+    state.jobs[0].paused = true;
+    let mut h = window(state, SIZE, true);
+    assert!(h.get_all_by_label("Paused").next().is_some());
+    press(&h, "Resume");
+    h.run_steps(4);
+    assert_eq!(h.state().actions, [Action::Resume]);
+}
+
+#[test]
+fn finished_says_its_number_with_the_count_and_leads_on() {
+    let mut h = window(ended(TrainingEnd::Finished(summary())), SIZE, true);
+    h.get_by_label("Training is finished");
+    h.get_by_label("Accuracy 0.948 · 145 of 153 · val · best epoch 17 of 25 · 0:38 in all");
+    press(&h, "Evaluate");
+    h.run();
+    assert!(h.state().actions.contains(&Action::Go(Screen::Evaluate)), "{:?}", h.state().actions);
+}
+
+#[test]
+fn failed_says_why_and_what_to_do() {
+    let h = window(failed(), SIZE, true);
+    h.get_by_label("Training failed");
+    h.get_by_label_contains("The loss is not a number in epoch 3, step 12. Lower train.learning_rate");
+    h.get_by_role_and_label(egui::Role::Button, "Try again");
+}
+
+#[test]
+fn an_interrupted_run_can_be_continued() {
+    let mut state = with_pictures();
+    state.runs = vec![run("0001", RunState::Interrupted)];
+    let dir = state.runs[0].dir.clone();
+    let mut h = window(state, SIZE, true);
+    h.get_by_label("Run 0001 was interrupted");
+    h.get_by_label_contains("9 of 25 epochs are on disk");
+    press(&h, "Continue");
+    h.run();
+    assert_eq!(h.state().actions, [Action::ContinueRun(dir)]);
+}
+
+#[test]
+fn a_run_of_the_list_shows_its_curves() {
+    let mut h = window(running(), SIZE, true);
+    h.get_by_label("Run 0001").click();
+    h.run_steps(4);
+    h.get_by_label("Curves of run 0001");
+    h.get_by_label_contains("Loss: 9 of 25 epochs");
+    h.get_by_label("Show the latest").click();
+    h.run_steps(4);
+    h.get_by_label_contains("Loss: 7 of 25 epochs");
+}
+
+#[test]
+fn a_setting_changes_and_goes_back() {
+    let mut h = window(with_pictures(), SIZE, true);
+    assert!(h.query_by_label("Reset vary training pictures").is_none());
+    h.get_by_role_and_label(egui::Role::CheckBox, "Vary training pictures").click();
+    h.run();
+    assert!(!h.state().state.config.augment.enabled);
+    h.get_by_label("Reset vary training pictures").click();
+    h.run();
+    assert!(h.state().state.config.augment.enabled);
+}
+
+#[test]
+fn search_finds_what_is_folded_away() {
+    let mut h = window(with_pictures(), SIZE, true);
+    assert!(h.query_by_label("Label smoothing").is_none());
+    h.get_by_label("Find a setting").click();
+    h.run();
+    h.get_by_label("Find a setting").type_text("smooth");
+    h.run();
+    assert!(h.query_all_by_label("Label smoothing").next().is_some());
+    assert!(h.query_by_label("Vary training pictures").is_none());
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn snapshots() {
+    let mut results = egui_kittest::SnapshotResults::new();
+    for (name, make) in [
+        ("ready", with_pictures as fn() -> AppState),
+        ("cache", cache),
+        ("running", running),
+        ("failed", failed),
+        ("finished", || ended(TrainingEnd::Finished(summary()))),
+    ] {
+        for (dark, word) in [(true, "dark"), (false, "light")] {
+            let mut h = window(make(), SIZE, dark);
+            settle(&mut h);
+            results.add(h.try_snapshot(format!("train_{name}_{word}")));
+        }
+    }
+    let mut h = window(running(), [1920.0, 1080.0], true);
+    settle(&mut h);
+    results.add(h.try_snapshot("train_running_wide_dark"));
+}

@@ -1,0 +1,278 @@
+//! The screens, found by accessible label: what is on them and what pressing it asks for.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![cfg(feature = "gui")]
+
+mod ui_fixture;
+
+use egui::Theme;
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use headstart::backbones::LoadReport;
+use headstart::config::{HeadKind, TrainMode};
+use headstart::error::Error;
+use headstart::session::JobId;
+use headstart::session::jobs::ModelRef;
+use headstart::ui::actions::Pick;
+use headstart::ui::state::{JobKind, RunningJob, Tone, WeightsState};
+use headstart::ui::{Action, AppState, Screen};
+use ui_fixture::{Desk, build, open};
+
+fn window(state: AppState, theme: Theme) -> Harness<'static, Desk> {
+    build(Harness::builder(), state, theme)
+}
+
+fn clicked(harness: &mut Harness<'_, Desk>, label: &str) -> Vec<Action> {
+    harness.get_by_label(label).click();
+    harness.run();
+    std::mem::take(&mut harness.state_mut().actions)
+}
+
+fn job(kind: JobKind, progress: Option<(usize, usize)>) -> RunningJob {
+    RunningJob { id: JobId(1), kind, started_s: Some(0.0), progress, paused: false, stopping: false }
+}
+
+#[test]
+fn the_start_screen_offers_three_ways_in() {
+    let mut h = window(AppState::default(), Theme::Dark);
+    h.run();
+    assert_eq!(clicked(&mut h, "Open a folder…"), [Action::Pick(Pick::DataFolder)]);
+    assert_eq!(clicked(&mut h, "Open a project…"), [Action::Pick(Pick::Project)]);
+    assert_eq!(clicked(&mut h, "Try the sample"), [Action::TrySample]);
+}
+
+#[test]
+fn a_path_can_be_typed_where_there_is_no_dialog() {
+    let mut h = window(AppState::default(), Theme::Dark);
+    h.run();
+    h.get_by_label("Path of a folder or project").focus();
+    h.get_by_label("Path of a folder or project").type_text("/home/ada/leaves");
+    h.run();
+    assert_eq!(clicked(&mut h, "Open"), [Action::OpenPaths(vec!["/home/ada/leaves".into()])]);
+}
+
+#[test]
+fn recent_projects_open_with_one_click() {
+    let mut state = AppState::default();
+    state.settings.recent_projects = vec!["/home/ada/Headstart/ants".into()];
+    let mut h = window(state, Theme::Light);
+    h.run();
+    let want = Action::OpenProject("/home/ada/Headstart/ants".into());
+    assert_eq!(clicked(&mut h, "Open the project ants"), [want]);
+}
+
+#[test]
+fn the_rail_leads_to_all_six_places_by_mouse_and_by_keyboard() {
+    let mut h = window(AppState::default(), Theme::Dark);
+    h.run();
+    for screen in Screen::RAIL {
+        assert_eq!(clicked(&mut h, screen.name()), [Action::Go(screen)]);
+    }
+    h.get_by_label("Train").focus();
+    h.run();
+    h.key_press(egui::Key::Enter);
+    h.run();
+    assert_eq!(h.state().actions, [Action::Go(Screen::Train)]);
+}
+
+#[test]
+fn everything_on_the_start_screen_can_be_reached_by_tab() {
+    let mut h = window(AppState::default(), Theme::Dark);
+    h.run();
+    let wanted = [
+        "Open a folder…",
+        "Open a project…",
+        "Try the sample",
+        "Path of a folder or project",
+        "Data",
+        "Export",
+    ];
+    let mut seen = Vec::new();
+    for _ in 0..30 {
+        h.key_press(egui::Key::Tab);
+        h.run();
+        seen.extend(wanted.iter().filter(|l| h.get_by_label(l).accesskit_node().is_focused()));
+    }
+    for label in wanted {
+        assert!(seen.contains(&&label), "{label} was never focused");
+    }
+}
+
+#[test]
+fn the_data_screen_shows_classes_findings_and_what_was_left_out() {
+    let (_dir, state) = open(Screen::Data);
+    let mut h = window(state, Theme::Dark);
+    h.run_steps(4);
+    h.get_by_label("24 pictures · 3 classes · 18 train, 6 val");
+    h.get_by_label("Class ash: 6 train, 2 val");
+    h.get_by_label("1 picture cannot be decoded and is left out");
+    h.get_by_label("1 cannot be decoded");
+    h.get_by_label("1 not pictures");
+    h.get_by_label("birch/0.png · train");
+}
+
+#[test]
+fn a_class_or_a_finding_filters_the_pictures() {
+    let (_dir, state) = open(Screen::Data);
+    let mut h = window(state, Theme::Dark);
+    h.run_steps(4);
+    h.get_by_label("Class birch: 6 train, 2 val").click();
+    h.run_steps(4);
+    assert!(h.query_by_label("ash/0.png · train").is_none());
+    h.get_by_label("birch/7.png · val");
+    h.get_by_label("Class birch: 6 train, 2 val").click();
+    h.run_steps(4);
+    h.get_by_label("Show these pictures").click();
+    h.run_steps(4);
+    h.get_by_label("birch/1.png · train");
+    assert!(h.query_by_label("birch/2.png · train").is_none());
+}
+
+#[test]
+fn a_picture_opens_beside_the_others() {
+    let (dir, state) = open(Screen::Data);
+    let mut h = window(state, Theme::Dark);
+    h.run_steps(4);
+    h.get_by_label("ash/3.png · train").click();
+    h.run_steps(4);
+    h.get_by_label("Show in folder").click();
+    h.run_steps(2);
+    assert_eq!(h.state().actions, [Action::Reveal(dir.path().join("ash"))]);
+}
+
+#[test]
+fn too_many_unreadable_pictures_are_a_question() {
+    let (_dir, mut state) = open(Screen::Data);
+    state.preflight.as_mut().unwrap().undecodable_frac = 0.31;
+    let mut h = window(state, Theme::Dark);
+    h.run_steps(4);
+    h.get_by_label("31 of 100 pictures cannot be read. Training would go on without them.");
+    h.get_by_label("Go on without them").click();
+    h.run_steps(2);
+    assert_eq!(h.state().actions, [Action::AllowUnreadable]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_says_why_and_offers_another() {
+    let mut state = AppState { screen: Screen::Data, ..AppState::default() };
+    state.data_error =
+        Some(Error::input("no class has pictures").with_path("/x").with_hint("Choose another folder"));
+    let mut h = window(state, Theme::Dark);
+    h.run();
+    h.get_by_label("no class has pictures: /x. Choose another folder.");
+    assert!(h.query_all_by_label("Open a folder…").count() >= 1);
+}
+
+#[test]
+fn choosing_a_backbone_and_its_weights() {
+    let (_dir, mut state) = open(Screen::Model);
+    let mut h = window(state.clone(), Theme::Dark);
+    h.run();
+    h.get_by_role_and_label(egui::Role::RadioButton, "MobileNetV2").click();
+    h.run();
+    assert_eq!(h.state().actions, [Action::ChooseBackbone("mobilenet_v2")]);
+
+    state.config.backbone.name = "mobilenet_v2".to_owned();
+    state.known_weights.insert("mobilenet_v2", vec!["/w/mobilenet_v2.safetensors".into()]);
+    let mut h = window(state, Theme::Dark);
+    h.run();
+    let want = Action::UseWeights("/w/mobilenet_v2.safetensors".into());
+    assert_eq!(clicked(&mut h, "Use mobilenet_v2.safetensors"), [want]);
+}
+
+fn with_weights(weights: WeightsState) -> (tempfile::TempDir, AppState) {
+    let (dir, mut state) = open(Screen::Model);
+    state.config.backbone.name = "mobilenet_v2".to_owned();
+    state.config.backbone.weights = Some("/w/mobilenet_v2.safetensors".into());
+    state.weights = weights;
+    (dir, state)
+}
+
+fn complete() -> LoadReport {
+    LoadReport {
+        path: "/w/mobilenet_v2.safetensors".into(),
+        loaded: 312,
+        dropped_head: vec!["classifier.1.weight".to_owned(), "classifier.1.bias".to_owned()],
+        ..LoadReport::default()
+    }
+}
+
+#[test]
+fn complete_weights_can_be_used_as_they_are() {
+    let (_dir, state) = with_weights(WeightsState::Ready(complete()));
+    let mut h = window(state, Theme::Dark);
+    h.run();
+    h.get_by_label("2 tensors of the published head");
+    let model = ModelRef::Imagenet {
+        backbone: "mobilenet_v2".to_owned(),
+        weights: "/w/mobilenet_v2.safetensors".into(),
+    };
+    let want = [Action::SetPredictModel(model), Action::Go(Screen::Predict)];
+    assert_eq!(clicked(&mut h, "Use as is: classify with ImageNet's 1000 classes"), want);
+}
+
+#[test]
+fn weights_that_do_not_fit_block_training_and_say_why() {
+    let (_dir, state) = with_weights(WeightsState::Failed(Error::input("the weights are resnet18's")));
+    assert!(state.next_step().blocked.is_some());
+    let mut h = window(state, Theme::Dark);
+    h.run();
+    h.get_by_label("the weights are resnet18's");
+    assert_eq!(clicked(&mut h, "Go on without pretrained weights"), [Action::ForgetWeights]);
+}
+
+#[test]
+fn settings_of_the_head_reach_the_draft_and_can_be_reset() {
+    let (_dir, mut state) = with_weights(WeightsState::Ready(complete()));
+    state.config.head.kind = HeadKind::Hidden;
+    state.config.train.mode = TrainMode::LastStages;
+    let mut h = window(state, Theme::Dark);
+    h.run();
+    let Some(Action::SetConfig(config)) = clicked(&mut h, "Reset kind").pop() else {
+        panic!("nothing was set")
+    };
+    assert_eq!(config.head.kind, HeadKind::Linear);
+    let Some(Action::SetConfig(config)) = clicked(&mut h, "Reset training").pop() else {
+        panic!("nothing was set")
+    };
+    assert_eq!(config.train.mode, TrainMode::Auto);
+}
+
+#[test]
+fn the_status_bar_shows_the_job_and_cancels_it() {
+    let mut state = AppState { now_s: 10.0, cores: 2, ..AppState::default() };
+    state.jobs = vec![job(JobKind::OpenData, Some((100, 400)))];
+    let mut h = window(state, Theme::Dark);
+    h.run_steps(3);
+    h.get_by_label("CPU · 2 threads");
+    h.get_by_label("100 of 400 · 0:30 left");
+    h.get_by_label("Cancel").click();
+    h.run_steps(2);
+    assert_eq!(h.state().actions, [Action::CancelJob]);
+}
+
+#[test]
+fn a_notice_shows_as_a_toast_and_can_be_dismissed() {
+    let mut state = AppState::default();
+    state.notices.push(Tone::Bad, "could not write: /full. Free some disk space.");
+    let id = state.notices.all()[0].id;
+    let mut h = window(state, Theme::Dark);
+    h.run();
+    h.get_by_label("could not write: /full. Free some disk space.");
+    assert_eq!(clicked(&mut h, "Dismiss"), [Action::Dismiss(id)]);
+    assert_eq!(clicked(&mut h, "1 notice"), [Action::ToggleNotices]);
+}
+
+#[test]
+fn closing_while_training_is_asked_once() {
+    let (_dir, mut state) = open(Screen::Data);
+    state.jobs = vec![job(JobKind::Train { run_dir: "/r".into() }, None)];
+    state.close_asked = true;
+    let mut h = window(state, Theme::Dark);
+    h.run_steps(4);
+    h.get_by_label("Keep training").click();
+    h.run_steps(2);
+    assert_eq!(std::mem::take(&mut h.state_mut().actions), [Action::KeepOpen]);
+    h.get_by_label("Close").click();
+    h.run_steps(2);
+    assert_eq!(h.state().actions, [Action::CloseAnyway]);
+}
