@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use headstart::config::{DeviceChoice, HeadKind, HeadOutput, Metric, Solver, TrainConfig, TrainMode};
-use headstart::data::{Dataset, Layout, Sample, Split};
+use headstart::data::{Checks, Dataset, Layout, Sample, Split};
 use headstart::engine::{Classifier, Control, TrainEvent, TrainJob, TrainOutcome, evaluate, train};
 use headstart::{Error, ErrorKind};
 use image::{Rgb, RgbImage};
@@ -37,6 +37,7 @@ fn fixture(per_class: usize, val_per_class: usize) -> Fixture {
         classes: classes.map(str::to_owned).to_vec(),
         samples,
         skipped: Vec::new(),
+        checks: Checks::default(),
     };
     Fixture { dir, dataset }
 }
@@ -258,6 +259,23 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     assert_ne!(numbers(&f.run("a")), numbers(&f.run("c")));
     let model = |run: &str| std::fs::read(f.run(run).join("model/model.safetensors")).unwrap();
     assert!(model("a") == model("b"));
+}
+
+#[test]
+fn what_fits_into_memory_does_not_change_the_result() {
+    let f = fixture(8, 4);
+    for mode in [TrainMode::Full, TrainMode::LastStages] {
+        let mut c = config(mode, 3);
+        c.train.head_epochs = Some(1);
+        let run = |cache_mib: usize| format!("{mode:?}-{cache_mib}");
+        for cache_mib in [0, 2048] {
+            c.data.cache_mib = cache_mib;
+            quiet(&f.job(&run(cache_mib), &c)).unwrap();
+        }
+        assert_eq!(numbers(&f.run(&run(0))), numbers(&f.run(&run(2048))));
+        let predictions = |cache_mib| std::fs::read(f.run(&run(cache_mib)).join("predictions.csv")).unwrap();
+        assert!(predictions(0) == predictions(2048));
+    }
 }
 
 /// Trains with an interruption at the `at`-th event that `which` chooses, resumes, and compares with an uninterrupted run.

@@ -18,6 +18,9 @@ use std::path::PathBuf;
 /// Version of the configuration's schema that this program writes.
 pub const CONFIG_VERSION: u32 = 1;
 
+/// More memory than any machine that this runs on has.
+const MAX_CACHE_MIB: usize = 1 << 20;
+
 /// A whole training job: the five tables of a configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -64,6 +67,9 @@ pub struct DataConfig {
     pub max_megapixels: f64,
     /// Go on although more than a fifth of the pictures cannot be decoded.
     pub allow_many_unreadable: bool,
+    /// Memory in MiB for decoded pictures and for what the frozen part computed; what does not fit is decoded again, or kept on
+    /// disk. Does not change the result.
+    pub cache_mib: usize,
 }
 
 impl Default for DataConfig {
@@ -74,6 +80,7 @@ impl Default for DataConfig {
             split_seed: 0,
             max_megapixels: 200.0,
             allow_many_unreadable: false,
+            cache_mib: 2048,
         }
     }
 }
@@ -449,6 +456,7 @@ impl TrainConfig {
             "above 0 and below 1",
         )?;
         check(positive(d.max_megapixels), "data.max_megapixels", d.max_megapixels, "above 0")?;
+        check(d.cache_mib <= MAX_CACHE_MIB, "data.cache_mib", d.cache_mib, "at most 1048576 (a tebibyte)")?;
         let h = &self.head;
         check(below_one(h.dropout), "head.dropout", h.dropout, "at least 0 and below 1")?;
         check(

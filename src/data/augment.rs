@@ -53,6 +53,13 @@ pub fn train_view(
     Ok(out)
 }
 
+/// Shorter side in pixels at which a picture is large enough that no random crop of it has to be enlarged to `crop_px`.
+pub fn sufficient_side(crop_px: usize, config: &AugmentConfig) -> usize {
+    let [low, high] = config.crop_ratio;
+    let narrowest = high.max(1.0 / low).max(1.0);
+    (crop_px as f64 * (narrowest / config.crop_scale[0]).sqrt()).ceil() as usize
+}
+
 /// A rectangle of whole pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region {
@@ -201,5 +208,25 @@ pub fn erase(view: &mut [f32], side: usize, r: Region) {
         if let Some(part) = row.get_mut(r.left * 3..(r.left + r.width) * 3) {
             part.fill(0.0);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_crop_of_a_sufficient_picture_is_enlarged_and_of_a_smaller_one_some_are() {
+        let config = AugmentConfig::default();
+        let side = sufficient_side(224, &config) as u32;
+        let smallest = |size: (u32, u32)| {
+            let mut rng = Rng::for_key(1, &[]);
+            let one = |_| random_region(size, config.crop_scale, config.crop_ratio, &mut rng).unwrap();
+            (0..5000).map(one).map(|r| r.width.min(r.height)).min().unwrap()
+        };
+        for size in [(side, side), (side, 2 * side), (3 * side, side)] {
+            assert!(smallest(size) >= 224, "{size:?}: {}", smallest(size));
+        }
+        assert!(smallest((side * 9 / 10, side * 9 / 10)) < 224);
     }
 }

@@ -1,6 +1,7 @@
 //! Pictures: what is in a folder, what is wrong with it, decoding, preparing and augmenting.
 
 pub mod augment;
+mod checks;
 pub mod color;
 pub mod decode;
 pub mod preflight;
@@ -10,6 +11,7 @@ pub mod split;
 pub mod transform;
 mod walk;
 
+pub use checks::Checks;
 pub use preflight::{Finding, Preflight, Severity, preflight};
 pub use scan::{Dataset, Layout, Sample, SkipReason, Skipped, scan};
 pub use split::{SavedSplits, Split};

@@ -2,6 +2,7 @@
 
 mod findings;
 
+use super::checks::{Check, Stamp};
 use super::decode::{decode_bytes, is_animated, read_picture};
 use super::scan::natural;
 use super::{Dataset, Layout, Progress, SkipReason, Skipped, Split};
@@ -48,7 +49,7 @@ pub struct Preflight {
 /// Share of undecodable pictures above which training asks first.
 const MANY_UNDECODABLE: f64 = 0.2;
 
-/// Decodes every picture once, all cores busy.
+/// Decodes every picture that was not looked at before ([`Dataset::checks`]) or has changed since, all cores busy.
 ///
 /// # Errors
 /// If no class is left with pictures, or `progress` stops it. More than a fifth undecodable is not an error here: the
@@ -59,11 +60,13 @@ pub fn preflight(dataset: Dataset, config: &DataConfig, progress: Progress<'_>) 
     let looks: Vec<Look> = (0..total)
         .into_par_iter()
         .map(|i| {
-            let look = Look::at(&dataset.path(i), config.max_megapixels);
+            let look = Look::at(&dataset, i, config.max_megapixels);
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, total)?;
             Ok(look)
         })
         .collect::<Result<_>>()?;
+    let checks = dataset.samples.iter().zip(&looks);
+    let checks = checks.filter_map(|(s, look)| Some((s.rel.clone(), look.check.clone()?))).collect();
     let bad = looks.iter().filter(|l| l.content.is_err()).count();
     let mut findings = findings::undecodable(&dataset, &looks);
     let undecodable_frac = bad as f64 / total.max(1) as f64;
@@ -74,7 +77,7 @@ pub fn preflight(dataset: Dataset, config: &DataConfig, progress: Progress<'_>) 
     findings.extend(findings::duplicates(&dataset, &looks));
     findings.extend(findings::animated(&dataset, &looks));
     findings.extend(findings::left_out(&dataset.skipped));
-    let dataset = without_undecodable(dataset, looks)?;
+    let dataset = Dataset { checks, ..without_undecodable(dataset, looks)? };
     findings.extend(findings::classes(&dataset));
     findings.sort_by_key(|f| std::cmp::Reverse(f.severity));
     Ok(Preflight { dataset, findings, undecodable_frac })
@@ -86,16 +89,32 @@ pub(super) struct Look {
     pub(super) content: Result<[u8; 32], String>,
     /// It has more than one frame.
     pub(super) animated: bool,
+    /// What can be remembered of it.
+    check: Option<Check>,
 }
 
 impl Look {
-    fn at(path: &Path, max_megapixels: f64) -> Self {
-        let decoded = read_picture(path, max_megapixels)
-            .and_then(|bytes| decode_bytes(&bytes, max_megapixels).map(|_| bytes));
-        match decoded {
-            Ok(bytes) => Self { content: Ok(Sha256::digest(&bytes).into()), animated: is_animated(&bytes) },
-            Err(e) => Self { content: Err(e.what().to_owned()), animated: false },
+    fn at(dataset: &Dataset, index: usize, max_megapixels: f64) -> Self {
+        let path = dataset.path(index);
+        // Before reading: a change while reading then shows.
+        let stamp = std::fs::metadata(&path).ok().as_ref().and_then(Stamp::of);
+        let rel = &dataset.samples[index].rel;
+        if let Some(known) = stamp.and_then(|stamp| dataset.checks.get(rel, stamp, max_megapixels)) {
+            return Self { content: Ok(known.sha256), animated: known.animated, check: Some(known.clone()) };
         }
+        Self::decoding(&path, stamp, max_megapixels).unwrap_or_else(|e| Self {
+            content: Err(e.what().to_owned()),
+            animated: false,
+            check: None,
+        })
+    }
+
+    fn decoding(path: &Path, stamp: Option<Stamp>, max_megapixels: f64) -> Result<Self> {
+        let bytes = read_picture(path, max_megapixels)?;
+        let size = decode_bytes(&bytes, max_megapixels)?.dimensions();
+        let (sha256, animated) = (Sha256::digest(&bytes).into(), is_animated(&bytes));
+        let check = stamp.map(|stamp| Check::new(stamp, sha256, animated, size));
+        Ok(Self { content: Ok(sha256), animated, check })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Finding the pictures and classes in a folder, without decoding anything.
 
 use super::Progress;
+use super::checks::Checks;
 use super::split::{SavedSplits, Split, split_class};
 use super::walk::{Found, Plan, Walk};
 use crate::config::DataConfig;
@@ -68,6 +69,8 @@ pub struct Dataset {
     pub samples: Vec<Sample>,
     /// Files left out.
     pub skipped: Vec<Skipped>,
+    /// What earlier looks at the files showed, so that [`preflight`](super::preflight()) need not decode them again.
+    pub checks: Checks,
 }
 
 impl Dataset {
@@ -176,7 +179,7 @@ fn finish(
             split_samples(&mut samples, class, name, config, saved);
         }
     }
-    let dataset = Dataset { root, layout, classes, samples, skipped };
+    let dataset = Dataset { root, layout, classes, samples, skipped, checks: Checks::default() };
     dataset.check_classes()?;
     Ok(dataset)
 }

@@ -74,6 +74,22 @@ pub fn resized_dims((w, h): (u32, u32), size: usize) -> Result<(usize, usize)> {
     Ok(if w <= h { (size, longer(h, w)) } else { (longer(w, h), size) })
 }
 
+/// How many times larger than needed a picture must be before it is worth reducing.
+const WORTH_REDUCING: f64 = 1.25;
+
+/// A copy whose shorter side is `side`, antialiased; none where the picture is hardly larger than that.
+///
+/// # Errors
+/// If the picture is empty.
+pub fn reduced(image: &RgbImage, side: usize) -> Result<Option<RgbImage>> {
+    let (w, h) = image.dimensions();
+    if f64::from(w.min(h)) < side as f64 * WORTH_REDUCING {
+        return Ok(None);
+    }
+    let (w, h) = resized_dims((w, h), side)?;
+    resize(image, Source::whole(image), (w as u32, h as u32), Interpolation::Bilinear).map(Some)
+}
+
 /// One axis of a centre crop.
 struct Axis {
     /// First kept pixel.
@@ -157,4 +173,17 @@ pub fn resize(
     RESIZER.with_borrow_mut(|r| r.resize(&source, &mut target, &options)).map_err(|e| failed(&e))?;
     RgbImage::from_raw(width, height, target.into_vec())
         .ok_or_else(|| Error::internal("a resized picture has the wrong length"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_much_larger_pictures_are_reduced() {
+        let of = |w, h| reduced(&RgbImage::new(w, h), 100).unwrap().map(|i| i.dimensions());
+        assert_eq!(of(124, 300), None);
+        assert_eq!(of(125, 300), Some((100, 240)));
+        assert_eq!(of(800, 400), Some((200, 100)));
+    }
 }

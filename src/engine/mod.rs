@@ -9,6 +9,7 @@ mod keys;
 mod lbfgs;
 mod logistic;
 pub mod metrics;
+mod picture_cache;
 pub mod predict;
 pub mod train;
 mod views;

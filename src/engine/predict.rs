@@ -66,6 +66,7 @@ impl Classifier {
             augment: AugmentConfig { enabled: false, ..AugmentConfig::default() },
             max_megapixels: DataConfig::default().max_megapixels,
             seed: 0,
+            kept: None,
         };
         Self { network, classes, output, maker }
     }

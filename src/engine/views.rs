@@ -1,10 +1,11 @@
 //! Pictures to network inputs: decoded once, seen in one or more views, all cores busy, ahead of the network.
 
 use super::keys;
+use super::picture_cache::{Kept, PictureCache};
 use crate::config::{AugmentConfig, Preprocess};
-use crate::data::augment::train_view;
+use crate::data::augment::{sufficient_side, train_view};
 use crate::data::decode::decode_file;
-use crate::data::transform::eval_view;
+use crate::data::transform::{eval_picture, normalize, reduced};
 use crate::error::{Error, Result};
 use crate::nn::rng::Rng;
 use candle_core::{Device, Tensor};
@@ -12,6 +13,7 @@ use image::RgbImage;
 use rayon::prelude::*;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Views in one batch of a forward pass without gradients. Larger ones gain no speed on a processor and cost memory.
 pub(crate) const EVAL_BATCH: usize = 16;
@@ -25,6 +27,17 @@ pub(crate) enum View {
     Cached(usize),
     /// A random view of one epoch.
     Fresh(usize),
+}
+
+impl View {
+    /// What is worth keeping for the next time: cached views are only made once.
+    fn kept(self) -> Option<Kept> {
+        match self {
+            Self::Eval => Some(Kept::Square),
+            Self::Cached(_) => None,
+            Self::Fresh(_) => Some(Kept::Source),
+        }
+    }
 }
 
 /// A picture and the views wanted of it.
@@ -49,6 +62,8 @@ pub(crate) struct ViewMaker {
     pub(crate) max_megapixels: f64,
     /// Seed of the random views.
     pub(crate) seed: u64,
+    /// Where pictures are kept that are asked for again.
+    pub(crate) kept: Option<Arc<PictureCache>>,
 }
 
 impl ViewMaker {
@@ -59,23 +74,57 @@ impl ViewMaker {
 
     /// All views of one picture, one behind the other.
     pub(crate) fn make(&self, request: &Request) -> Result<Vec<f32>> {
-        let image = decode_file(&request.path, self.max_megapixels)?;
-        let views: Vec<Vec<f32>> = request
-            .views
-            .par_iter()
-            .map(|&v| self.view(&image, request.picture, v))
-            .collect::<Result<_>>()?;
+        let wanted: Vec<View> = request.views.iter().map(|&v| self.drawn(v)).collect();
+        let ready: Vec<_> = wanted.iter().map(|v| self.recall(request.picture, *v)).collect();
+        let image = match ready.iter().all(Option::is_some) {
+            true => None,
+            false => Some(Arc::new(decode_file(&request.path, self.max_megapixels)?)),
+        };
+        let one = |(&view, ready): (&View, Option<Arc<RgbImage>>)| match (ready, &image) {
+            (Some(prepared), _) => self.view(&prepared, request.picture, view),
+            (None, Some(image)) => {
+                let prepared = self.prepare(image, request.picture, view)?;
+                self.view(&prepared, request.picture, view)
+            }
+            (None, None) => Err(Error::internal("a picture was neither kept nor decoded")),
+        };
+        let views: Vec<Vec<f32>> = wanted.par_iter().zip(ready).map(one).collect::<Result<_>>()?;
         Ok(views.concat())
     }
 
-    fn view(&self, image: &RgbImage, picture: usize, view: View) -> Result<Vec<f32>> {
+    /// What is shown for a view: without augmentation, all are the evaluation view.
+    fn drawn(&self, view: View) -> View {
+        if self.augment.enabled { view } else { View::Eval }
+    }
+
+    fn recall(&self, picture: usize, view: View) -> Option<Arc<RgbImage>> {
+        self.kept.as_ref()?.get(picture, view.kept()?)
+    }
+
+    /// What the view is made from: kept, if it will be asked for again.
+    fn prepare(&self, image: &Arc<RgbImage>, picture: usize, view: View) -> Result<Arc<RgbImage>> {
+        let prepared = match view {
+            View::Eval => Arc::new(eval_picture(image, &self.preprocess)?),
+            View::Cached(_) => Arc::clone(image),
+            View::Fresh(_) => {
+                let side = sufficient_side(self.preprocess.crop_px, &self.augment);
+                reduced(image, side)?.map_or_else(|| Arc::clone(image), Arc::new)
+            }
+        };
+        if let (Some(cache), Some(kept)) = (&self.kept, view.kept()) {
+            cache.put(picture, kept, &prepared);
+        }
+        Ok(prepared)
+    }
+
+    fn view(&self, prepared: &RgbImage, picture: usize, view: View) -> Result<Vec<f32>> {
         let (purpose, draw) = match view {
-            View::Cached(v) if self.augment.enabled => (keys::CACHED_VIEW, v),
-            View::Fresh(epoch) if self.augment.enabled => (keys::FRESH_VIEW, epoch),
-            _ => return eval_view(image, &self.preprocess),
+            View::Eval => return Ok(normalize(prepared, &self.preprocess)),
+            View::Cached(v) => (keys::CACHED_VIEW, v),
+            View::Fresh(epoch) => (keys::FRESH_VIEW, epoch),
         };
         let mut rng = Rng::for_key(self.seed, &[purpose, picture as u64, draw as u64]);
-        train_view(image, &self.preprocess, &self.augment, &mut rng)
+        train_view(prepared, &self.preprocess, &self.augment, &mut rng)
     }
 
     /// All views of several pictures in order, on all cores.

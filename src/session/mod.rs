@@ -1,5 +1,6 @@
 //! Projects and runs on disk, and the worker that runs one job at a time.
 
+mod checks;
 mod evaluations;
 mod events;
 pub mod home;

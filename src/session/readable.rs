@@ -26,7 +26,7 @@ pub fn check_readable(preflight: &Preflight, config: &DataConfig) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Dataset, Layout};
+    use crate::data::{Checks, Dataset, Layout};
 
     #[test]
     fn more_than_a_fifth_is_a_question_until_it_is_answered() {
@@ -36,6 +36,7 @@ mod tests {
             classes: Vec::new(),
             samples: Vec::new(),
             skipped: Vec::new(),
+            checks: Checks::default(),
         };
         let mut found = Preflight { dataset, findings: Vec::new(), undecodable_frac: 0.2 };
         let mut config = DataConfig::default();

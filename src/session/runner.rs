@@ -4,7 +4,7 @@ use super::events::Events;
 use super::jobs::{JobEvent, JobOutput, JobRequest, ModelRef};
 use super::journal::{self, Entry};
 use super::readable::check_readable;
-use super::{pictures, places, project, splits};
+use super::{checks, pictures, places, project, splits};
 use crate::backbones::{Network, find, weights};
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
 use crate::data::{self, Dataset, Layout, Preflight, Split};
@@ -120,11 +120,16 @@ fn open_data(root: &Path, config: &DataConfig, project: Option<&Path>, job: &Job
     }
     let saved = project.map(|dir| splits::load(dir, config)).transpose()?.flatten();
     let progress = |done, total| job.progress(done, total);
-    let dataset = data::scan(root, config, saved.as_ref(), &progress)?;
+    let mut dataset = data::scan(root, config, saved.as_ref(), &progress)?;
+    dataset.checks = project.map(checks::load).unwrap_or_default();
+    let known = dataset.checks.clone();
     let preflight = data::preflight(dataset, config, &progress)?;
     if let Some(dir) = project {
         splits::save(dir, config, &preflight.dataset)?;
         let d = &preflight.dataset;
+        if d.checks != known {
+            checks::save(dir, d.checks.clone())?;
+        }
         let entry = Entry::OpenedData {
             pictures: d.samples.len(),
             classes: d.classes.len(),

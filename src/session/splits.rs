@@ -59,7 +59,7 @@ fn read(dir: &Path) -> Result<Option<SplitsFile>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Layout, Sample, Split};
+    use crate::data::{Checks, Layout, Sample, Split};
 
     fn dataset(pictures: &[(&str, Split)]) -> Dataset {
         let sample = |&(rel, split): &(&str, Split)| Sample { rel: rel.to_owned(), class: 0, split };
@@ -69,6 +69,7 @@ mod tests {
             classes: vec!["ant".to_owned()],
             samples: pictures.iter().map(sample).collect(),
             skipped: Vec::new(),
+            checks: Checks::default(),
         }
     }
 

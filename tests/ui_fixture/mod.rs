@@ -2,7 +2,9 @@
 
 use egui::Theme;
 use egui_kittest::{Harness, HarnessBuilder};
-use headstart::data::{Dataset, Finding, Layout, Preflight, Sample, Severity, SkipReason, Skipped, Split};
+use headstart::data::{
+    Checks, Dataset, Finding, Layout, Preflight, Sample, Severity, SkipReason, Skipped, Split,
+};
 use headstart::session::Project;
 use headstart::ui::{Action, AppState, Screen, ViewContext, fonts, shell, theme};
 use std::path::Path;
@@ -58,6 +60,7 @@ fn pictures() -> (TempDir, Preflight) {
             skipped("ash/broken.jpg", SkipReason::Undecodable("the file ends too early".to_owned())),
             skipped("notes.txt", SkipReason::NotAnImage),
         ],
+        checks: Checks::default(),
     };
     let findings = vec![
         Finding {

@@ -4,7 +4,7 @@
 
 use egui_kittest::Harness;
 use headstart::config::TrainConfig;
-use headstart::data::{Dataset, Layout, Preflight, Sample, Split};
+use headstart::data::{Checks, Dataset, Layout, Preflight, Sample, Split};
 use headstart::engine::metrics::ConfusionMatrix;
 use headstart::engine::train::{SplitScore, Summary};
 use headstart::engine::{EpochRecord, Evaluation, Prediction};
@@ -199,6 +199,7 @@ pub(crate) fn with_pictures() -> AppState {
         classes: class_names(2),
         samples: samples.collect(),
         skipped: Vec::new(),
+        checks: Checks::default(),
     };
     AppState {
         screen: Screen::Train,

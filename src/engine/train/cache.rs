@@ -2,6 +2,7 @@
 
 use super::table::Table;
 use crate::backbones::Network;
+use crate::engine::picture_cache::Budget;
 use crate::engine::views::{EVAL_BATCH, Request, View, ViewMaker, pipelined};
 use crate::engine::{CacheProgress, TrainEvent};
 use crate::error::Result;
@@ -11,8 +12,6 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Memory for everything that is computed once; the rest goes to disk.
-const BUDGET_BYTES: u64 = 2 << 30;
 /// Pictures that are decoded together.
 const PICTURES: usize = 16;
 
@@ -27,6 +26,15 @@ pub(crate) struct Wanted {
     pub(crate) features: bool,
     /// Activation maps at this boundary.
     pub(crate) maps: Option<usize>,
+}
+
+/// Where rows may be kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room<'a> {
+    /// Memory.
+    pub(crate) budget: &'a Budget,
+    /// Folder of the temporary file for what does not fit.
+    pub(crate) dir: &'a Path,
 }
 
 /// Which pictures there are.
@@ -109,7 +117,7 @@ impl FrozenCache {
         maker: &ViewMaker,
         pictures: Pictures<'_>,
         wanted: Wanted,
-        dir: &Path,
+        room: Room<'_>,
         job: &Reporter<'_>,
     ) -> Result<Self> {
         let mut cache =
@@ -117,7 +125,7 @@ impl FrozenCache {
         let work = cache.requests(pictures);
         let total: usize = work.iter().map(|w| w.request.views.len()).sum();
         let chunks: Vec<&[Work]> = work.chunks(PICTURES).collect();
-        let mut fill = Fill { cache: &mut cache, network, maker, dir, total, budget: BUDGET_BYTES };
+        let mut fill = Fill { cache: &mut cache, network, maker, total, room };
         let started = Instant::now();
         let mut done = 0;
         pipelined(
@@ -178,9 +186,8 @@ struct Fill<'a> {
     cache: &'a mut FrozenCache,
     network: &'a Network,
     maker: &'a ViewMaker,
-    dir: &'a Path,
     total: usize,
-    budget: u64,
+    room: Room<'a>,
 }
 
 impl Fill<'_> {
@@ -191,29 +198,22 @@ impl Fill<'_> {
         if let Some(boundary) = self.cache.wanted.maps {
             x = self.network.forward_stages(&f, &x, 0, boundary)?;
             at = boundary;
-            store(&mut self.cache.maps, rows, &x, self.total, &mut self.budget, self.dir)?;
+            store(&mut self.cache.maps, rows, &x, self.total, self.room)?;
         }
         if self.cache.wanted.features {
             x = self.network.forward_stages(&f, &x, at, self.network.stage_count())?;
             let pooled = self.network.pool(&x)?;
-            store(&mut self.cache.features, rows, &pooled, self.total, &mut self.budget, self.dir)?;
+            store(&mut self.cache.features, rows, &pooled, self.total, self.room)?;
         }
         Ok(())
     }
 }
 
-fn store(
-    table: &mut Option<Table>,
-    rows: &[usize],
-    x: &Tensor,
-    count: usize,
-    budget: &mut u64,
-    dir: &Path,
-) -> Result<()> {
+fn store(table: &mut Option<Table>, rows: &[usize], x: &Tensor, count: usize, room: Room<'_>) -> Result<()> {
     let values = x.flatten_all()?.to_vec1::<f32>()?;
     let table = match table {
         Some(t) => t,
-        None => table.insert(Table::new(&x.dims()[1..], count, budget, dir)?),
+        None => table.insert(Table::new(&x.dims()[1..], count, room.budget, room.dir)?),
     };
     table.put(rows, &values)
 }

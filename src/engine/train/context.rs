@@ -1,15 +1,18 @@
 //! What a training job works on: checked pictures, resolved settings, the network with its source weights.
 
-use super::cache::{Pictures, Reporter};
+use super::cache::{Pictures, Reporter, Room};
+use super::plan::{Input, Phase, plan};
 use super::{TrainJob, checkpoint, files};
 use crate::backbones::weights::{load_into, read_state_dict};
 use crate::backbones::{Network, find};
 use crate::config::{HeadOutput, ResolvedTrain, TrainConfig};
 use crate::data::{Dataset, Split, preflight};
+use crate::engine::picture_cache::{Budget, PictureCache};
 use crate::engine::views::ViewMaker;
 use crate::engine::{Control, TrainEvent, device};
 use crate::error::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// More undecodable pictures than this share need the user's word.
@@ -33,6 +36,10 @@ pub(crate) struct Context<'a> {
     pub(crate) val: Vec<(usize, PathBuf)>,
     /// How views are made.
     pub(crate) maker: ViewMaker,
+    /// Memory for what need not be made twice.
+    budget: Budget,
+    /// What learns, and when.
+    pub(crate) phases: Vec<Phase>,
     /// The run's folder.
     pub(crate) run_dir: PathBuf,
     /// Weight of each class in the loss, mean 1 over the pictures.
@@ -75,6 +82,9 @@ impl<'a> Context<'a> {
         };
         let numbered = |split| dataset.indices(split).into_iter().map(|i| (i, dataset.path(i))).collect();
         let (train, val) = (numbered(Split::Train), numbered(Split::Val));
+        let phases = plan(&resolved, config.train.last_stages, network.stage_names());
+        let budget = Budget::mib(config.data.cache_mib);
+        let again = phases.iter().any(|p| p.input == Input::Pictures);
         let context = Self {
             class_weights: config
                 .train
@@ -85,7 +95,10 @@ impl<'a> Context<'a> {
                 augment: config.augment.clone(),
                 max_megapixels: config.data.max_megapixels,
                 seed,
+                kept: again.then(|| Arc::new(PictureCache::new(budget.clone()))),
             },
+            budget,
+            phases,
             run_dir: job.run_dir.clone(),
             config,
             resolved,
@@ -103,6 +116,11 @@ impl<'a> Context<'a> {
     /// Both parts of the pictures.
     pub(crate) fn pictures(&self) -> Pictures<'_> {
         Pictures { train: &self.train, val: &self.val }
+    }
+
+    /// Where what the frozen part computes is kept.
+    pub(crate) fn room(&self) -> Room<'_> {
+        Room { budget: &self.budget, dir: &self.run_dir }
     }
 
     /// Class of a picture by its number in the data set.

@@ -78,20 +78,14 @@ impl Epoch<'_> {
             }
             Ok(ControlFlow::Continue(()))
         };
-        match self.phase.input {
-            Input::Pictures => pipelined(
-                &batches,
-                |batch| self.views(batch),
-                |step, values| take(step, self.ctx.maker.tensor(values, self.network.store.device())?),
-            )?,
-            Input::Features | Input::Maps => {
-                for (step, batch) in batches.iter().enumerate() {
-                    if take(step, self.cached(batch)?)?.is_break() {
-                        break;
-                    }
-                }
-            }
-        }
+        pipelined(
+            &batches,
+            |batch| match self.phase.input {
+                Input::Pictures => self.views(batch),
+                Input::Features | Input::Maps => self.cached(batch),
+            },
+            |step, x| take(step, x),
+        )?;
         Ok(sums)
     }
 
@@ -109,7 +103,7 @@ impl Epoch<'_> {
         batches
     }
 
-    fn views(&self, batch: &[usize]) -> Result<Vec<f32>> {
+    fn views(&self, batch: &[usize]) -> Result<Tensor> {
         let requests: Vec<Request> = batch
             .iter()
             .map(|&i| {
@@ -117,7 +111,7 @@ impl Epoch<'_> {
                 Request { path: path.clone(), picture: *picture, views: vec![View::Fresh(self.epoch)] }
             })
             .collect();
-        self.ctx.maker.make_all(&requests)
+        self.ctx.maker.tensor(self.ctx.maker.make_all(&requests)?, self.network.store.device())
     }
 
     fn cached(&self, batch: &[usize]) -> Result<Tensor> {

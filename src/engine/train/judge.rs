@@ -3,22 +3,15 @@
 use super::cache::FrozenCache;
 use super::context::Context;
 use super::plan::{Input, Phase};
-use super::table::Table;
 use crate::backbones::Network;
 use crate::engine::evaluate::{Evaluation, evaluation};
 use crate::engine::forward;
 use crate::engine::views::{EVAL_BATCH, Request, View, pipelined};
 use crate::error::Result;
 use crate::nn::layers::Forward;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use std::ops::ControlFlow;
-
-/// Validation views are kept in memory up to this size, so that each picture is decoded only once in a job.
-const VIEWS_BUDGET_BYTES: u64 = 1 << 30;
-
-/// Validation views that were made once, if they fit into memory.
-#[derive(Debug, Default)]
-pub(crate) struct ValViews(Option<Table>);
+use std::path::PathBuf;
 
 /// Class probabilities of every validation picture, in order. The network must be frozen, so that no graph is kept.
 ///
@@ -29,7 +22,6 @@ pub(crate) fn validation_probabilities(
     network: &Network,
     phase: &Phase,
     cache: Option<&FrozenCache>,
-    kept: &mut ValViews,
 ) -> Result<Vec<Vec<f32>>> {
     let mut all = Vec::with_capacity(ctx.val.len());
     let cached = match (phase.input, cache) {
@@ -38,7 +30,7 @@ pub(crate) fn validation_probabilities(
         _ => None,
     };
     let Some((cache, table)) = cached else {
-        from_pictures(ctx, kept, |x| {
+        from_pictures(ctx, |x| {
             all.extend(outputs(ctx, network, &x, Input::Pictures, 0)?);
             Ok(())
         })?;
@@ -73,51 +65,22 @@ fn outputs(
     forward::probabilities(&logits, ctx.output())
 }
 
-fn from_pictures(
-    ctx: &Context<'_>,
-    kept: &mut ValViews,
-    mut judge: impl FnMut(Tensor) -> Result<()> + Send,
-) -> Result<()> {
-    let device = candle_core::Device::Cpu;
-    let places: Vec<usize> = (0..ctx.val.len()).collect();
-    let batches: Vec<&[usize]> = places.chunks(EVAL_BATCH).collect();
-    if let Some(table) = &kept.0 {
-        for rows in batches {
-            ctx.control.checkpoint()?;
-            judge(table.gather(rows, &device)?)?;
-        }
-        return Ok(());
-    }
-    let side = ctx.maker.preprocess.crop_px;
-    let bytes = (ctx.maker.len() * size_of::<f32>() * ctx.val.len()) as u64;
-    let mut table = match bytes <= VIEWS_BUDGET_BYTES {
-        true => Some(Table::new(&[side, side, 3], ctx.val.len(), &mut bytes.clone(), &ctx.run_dir)?),
-        false => None,
+fn from_pictures(ctx: &Context<'_>, mut judge: impl FnMut(Tensor) -> Result<()> + Send) -> Result<()> {
+    let batches: Vec<_> = ctx.val.chunks(EVAL_BATCH).collect();
+    let request = |(picture, path): &(usize, PathBuf)| Request {
+        path: path.clone(),
+        picture: *picture,
+        views: vec![View::Eval],
     };
     pipelined(
         &batches,
-        |rows| {
-            let requests: Vec<Request> = rows
-                .iter()
-                .map(|&i| Request {
-                    path: ctx.val[i].1.clone(),
-                    picture: ctx.val[i].0,
-                    views: vec![View::Eval],
-                })
-                .collect();
-            ctx.maker.make_all(&requests)
-        },
-        |i, values| {
+        |batch| ctx.maker.make_all(&batch.iter().map(request).collect::<Vec<_>>()),
+        |_, values| {
             ctx.control.checkpoint()?;
-            if let Some(t) = &mut table {
-                t.put(batches[i], &values)?;
-            }
-            judge(ctx.maker.tensor(values, &device)?)?;
+            judge(ctx.maker.tensor(values, &Device::Cpu)?)?;
             Ok(ControlFlow::Continue(()))
         },
-    )?;
-    kept.0 = table;
-    Ok(())
+    )
 }
 
 /// Validation probabilities with their truths, counted and averaged.

@@ -3,7 +3,7 @@
 use super::cache::{FrozenCache, Wanted};
 use super::context::Context;
 use super::files::MetricsFile;
-use super::judge::{ValViews, validation_probabilities, validation_result};
+use super::judge::{validation_probabilities, validation_result};
 use super::plan::{Input, Phase};
 use super::trainer::Trained;
 use crate::backbones::Network;
@@ -31,7 +31,7 @@ pub(crate) fn solve(ctx: &Context<'_>, network: Network) -> Result<Trained> {
     let wanted = Wanted { views: 0, train_eval: true, features: true, maps: None };
     ctx.note(FrozenCache::note(wanted, ctx.pictures(), false));
     let cache = ctx.with_reporter(|reporter| {
-        FrozenCache::compute(&network, &ctx.maker, ctx.pictures(), wanted, &ctx.run_dir, reporter)
+        FrozenCache::compute(&network, &ctx.maker, ctx.pictures(), wanted, ctx.room(), reporter)
     })?;
     let table = cache.features().ok_or_else(|| Error::internal("the frozen part was not computed"))?;
     let rows: Vec<usize> = (0..ctx.train.len()).map(|i| cache.train_eval_row(i)).collect();
@@ -70,7 +70,7 @@ pub(crate) fn solve(ctx: &Context<'_>, network: Network) -> Result<Trained> {
         learning_rate: 0.0,
         input: Input::Features,
     };
-    let val = validation_probabilities(ctx, &network, &phase, Some(&cache), &mut ValViews::default())?;
+    let val = validation_probabilities(ctx, &network, &phase, Some(&cache))?;
     let evaluation = validation_result(ctx, &val);
     let logits = network
         .forward_head(&Forward::eval(&network.store), &table.gather(&rows, network.store.device())?)?;

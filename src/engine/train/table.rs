@@ -1,5 +1,6 @@
 //! Rows of equal size that are computed once: in memory, or in a file of the run's folder past a budget.
 
+use crate::engine::picture_cache::Budget;
 use crate::error::{Error, Result};
 use candle_core::{Device, Shape, Tensor};
 use std::fs::File;
@@ -23,15 +24,14 @@ enum Rows {
 }
 
 impl Table {
-    /// Room for `count` rows of `shape`, taken from `budget_bytes` where it suffices and from a temporary file in `dir` where not.
+    /// Room for `count` rows of `shape`, taken from `budget` where it suffices and from a temporary file in `dir` where not.
     ///
     /// # Errors
     /// If the file cannot be made.
-    pub(crate) fn new(shape: &[usize], count: usize, budget_bytes: &mut u64, dir: &Path) -> Result<Self> {
+    pub(crate) fn new(shape: &[usize], count: usize, budget: &Budget, dir: &Path) -> Result<Self> {
         let width: usize = shape.iter().product();
         let bytes = (width * count * size_of::<f32>()) as u64;
-        let rows = if bytes <= *budget_bytes {
-            *budget_bytes -= bytes;
+        let rows = if budget.take(bytes) {
             Rows::Memory(vec![0.0; width * count])
         } else {
             let file =
@@ -113,22 +113,18 @@ mod tests {
     fn memory_and_file_give_the_same_rows_and_nothing_is_left() {
         let dir = tempfile::tempdir().unwrap();
         let values: Vec<f32> = (0..24).map(|v| v as f32).collect();
-        let read = |budget: u64| {
-            let mut budget = budget;
-            let mut t = Table::new(&[2, 3], 4, &mut budget, dir.path()).unwrap();
+        let read = |budget: &Budget| {
+            let mut t = Table::new(&[2, 3], 4, budget, dir.path()).unwrap();
             t.put(&[3, 0], &values[..12]).unwrap();
             t.put(&[1, 2], &values[12..]).unwrap();
             let got = t.gather(&[0, 3, 2], &Device::Cpu).unwrap();
-            (
-                t.is_spilled(),
-                got.dims().to_vec(),
-                got.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
-                budget,
-            )
+            (t.is_spilled(), got.dims().to_vec(), got.flatten_all().unwrap().to_vec1::<f32>().unwrap())
         };
-        let (memory, file) = (read(96), read(95));
+        let budget = Budget::mib(1);
+        let memory = read(&budget);
+        assert!(!budget.take((1 << 20) - 95) && budget.take((1 << 20) - 96), "4 rows of 24 bytes are taken");
+        let file = read(&budget);
         assert!(!memory.0 && file.0);
-        assert_eq!((memory.3, file.3), (0, 95));
         assert_eq!((&memory.1, &memory.2), (&file.1, &file.2));
         assert_eq!(memory.1, [3, 2, 3]);
         assert_eq!(memory.2[..6], values[6..12]);

@@ -5,8 +5,8 @@ use super::checkpoint::{Checkpoint, Named, Progress, Throttle, fingerprint};
 use super::context::Context;
 use super::epoch::{Epoch, Sums};
 use super::files::{MetricsFile, parse_records};
-use super::judge::{ValViews, validation_probabilities, validation_result};
-use super::plan::{Input, Phase, plan};
+use super::judge::{validation_probabilities, validation_result};
+use super::plan::{Input, Phase};
 use super::updates::{Updates, learns};
 use crate::backbones::Network;
 use crate::config::Metric;
@@ -23,7 +23,6 @@ pub(crate) struct Trainer<'a> {
     network: Network,
     phases: Vec<Phase>,
     cache: Option<FrozenCache>,
-    views: ValViews,
     metrics: MetricsFile,
     progress: Progress,
     records: Vec<EpochRecord>,
@@ -60,7 +59,6 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// If the checkpoint is damaged or belongs to other settings, pictures or weights.
     pub(crate) fn new(ctx: &'a Context<'a>, mut network: Network, resume: bool) -> Result<Self> {
-        let phases = plan(&ctx.resolved, ctx.config.train.last_stages, network.stage_names());
         let source = if ctx.config.train.l2_sp > 0.0 && !ctx.weights_sha256.is_empty() {
             network.freeze_below(0);
             named(&network, |id, p| p.trainable && network.stage_of(id).is_some())?
@@ -90,9 +88,8 @@ impl<'a> Trainer<'a> {
             elapsed_before_s: progress.elapsed_s,
             ctx,
             network,
-            phases,
+            phases: ctx.phases.clone(),
             cache: None,
-            views: ValViews::default(),
             progress,
             records,
             best,
@@ -124,7 +121,7 @@ impl<'a> Trainer<'a> {
             None => {
                 let last = self.phases.last().ok_or_else(|| Error::internal("there is nothing to train"))?;
                 let cache = self.cache.as_ref();
-                validation_probabilities(self.ctx, &self.network, last, cache, &mut self.views)?
+                validation_probabilities(self.ctx, &self.network, last, cache)?
             }
         };
         let (seen, seconds) = self.progress.trained;
@@ -154,14 +151,7 @@ impl<'a> Trainer<'a> {
         let started = Instant::now();
         let cache = self.ctx.with_reporter(|reporter| {
             let pictures = self.ctx.pictures();
-            FrozenCache::compute(
-                &self.network,
-                &self.ctx.maker,
-                pictures,
-                wanted,
-                &self.ctx.run_dir,
-                reporter,
-            )
+            FrozenCache::compute(&self.network, &self.ctx.maker, pictures, wanted, self.ctx.room(), reporter)
         })?;
         let views = self.ctx.train.len() * wanted.views + self.ctx.val.len();
         self.forward_s = Some(started.elapsed().as_secs_f64() / views.max(1) as f64);
@@ -224,7 +214,7 @@ impl<'a> Trainer<'a> {
         }
         self.network.store.set_trainable(|_, _| false);
         let cache = self.cache.as_ref();
-        let judged = validation_probabilities(self.ctx, &self.network, phase, cache, &mut self.views);
+        let judged = validation_probabilities(self.ctx, &self.network, phase, cache);
         self.network.freeze_below(phase.first_stage);
         let probabilities = judged?;
         let evaluation = validation_result(self.ctx, &probabilities);
@@ -353,7 +343,7 @@ fn restore(network: &Network, values: &Named) -> Result<()> {
 /// A checkpoint may only be continued with what it was begun with.
 fn same_job(now: &Progress, then: &Progress) -> Result<()> {
     let essential = |text: &str| -> Vec<String> {
-        let free = ["threads", "device", "path", "allow_many_unreadable", "weights"];
+        let free = ["threads", "device", "path", "allow_many_unreadable", "cache_mib", "weights"];
         let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
         text.lines().filter(|l| !free.contains(&key(l).as_str())).map(str::to_owned).collect()
     };

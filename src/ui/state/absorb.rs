@@ -171,7 +171,7 @@ impl AppState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Dataset, Layout, Preflight, Sample, Split};
+    use crate::data::{Checks, Dataset, Layout, Preflight, Sample, Split};
     use crate::engine::train::SplitScore;
     use crate::engine::{ConfusionMatrix, Prediction, Summary};
     use crate::ui::Action;
@@ -185,6 +185,7 @@ mod tests {
             classes: vec!["c0".into(), "c1".into()],
             samples: (0..4).map(sample).collect(),
             skipped: Vec::new(),
+            checks: Checks::default(),
         };
         Box::new(Preflight { dataset, findings: Vec::new(), undecodable_frac: 0.0 })
     }
