@@ -1,7 +1,14 @@
 //! Opens the window.
 
 use headstart::ui::App;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What the window needs of Debian.
+const PACKAGES: &str = "On Debian, `apt install libxkbcommon-x11-0 libx11-xcb1 libxcursor1 libxi6 libvulkan1 \
+                        mesa-vulkan-drivers` installs what the window needs";
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
@@ -11,7 +18,7 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     if !has_display() {
-        return fail("there is no display");
+        return fail("cannot be opened", "there is no display");
     }
     let options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
@@ -21,10 +28,26 @@ fn main() -> ExitCode {
             .with_min_inner_size([960.0, 620.0]),
         ..eframe::NativeOptions::default()
     };
-    match eframe::run_native("headstart", options, Box::new(|cc| Ok(Box::new(App::new(cc))))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&reason(&error)),
+    let opened = AtomicBool::new(false);
+    let run = || {
+        let create = |cc: &eframe::CreationContext<'_>| {
+            opened.store(true, Ordering::Relaxed);
+            Ok(Box::new(App::new(cc)) as Box<dyn eframe::App>)
+        };
+        eframe::run_native("headstart", options, Box::new(create))
+    };
+    // A library that is missing makes the crates that open the window panic.
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => fail("cannot be opened", &reason(&error)),
+        Err(panic) if opened.load(Ordering::Relaxed) => fail("stopped", &message(panic.as_ref())),
+        Err(panic) => fail("cannot be opened", &with_packages(&message(panic.as_ref()))),
     }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("for an unknown reason").trim_end_matches('.').to_owned()
 }
 
 /// On X11 and Wayland a display is named by the environment; elsewhere there always is one.
@@ -35,18 +58,22 @@ fn has_display() -> bool {
 
 fn reason(error: &eframe::Error) -> String {
     let text = error.to_string();
-    let missing_driver = matches!(error, eframe::Error::Wgpu(_));
-    match missing_driver && cfg!(target_os = "linux") {
-        true => format!(
-            "{text}. On Debian, `apt install libvulkan1 mesa-vulkan-drivers` gives it a graphics driver"
-        ),
-        false => text,
+    // Before the operating system's words stands where in its sources the crate met them.
+    let said =
+        text.rsplit_once(".rs:").and_then(|(_, rest)| rest.split_once(": ")).map_or(&*text, |(_, rest)| rest);
+    with_packages(said.trim_end_matches('.'))
+}
+
+fn with_packages(what: &str) -> String {
+    match cfg!(target_os = "linux") {
+        true => format!("{what}. {PACKAGES}"),
+        false => what.to_owned(),
     }
 }
 
 #[expect(clippy::print_stderr, reason = "there is no window to say it in")]
-fn fail(why: &str) -> ExitCode {
-    eprintln!("headstart: the window cannot be opened: {why}.");
+fn fail(what: &str, why: &str) -> ExitCode {
+    eprintln!("headstart: the window {what}: {why}.");
     eprintln!("The same jobs run without a window: see `headstart-cli --help`.");
     ExitCode::FAILURE
 }
