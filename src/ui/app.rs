@@ -3,6 +3,7 @@
 use super::actions::Action;
 use super::dialogs::{Dialogs, Picked};
 use super::disk::{Disk, DiskAnswer, DiskRequest};
+use super::frames::FrameTimes;
 use super::state::{AppState, FollowUp, JobKind, RunningJob, Tone, drop_hint, plan_drop};
 use super::views::ViewContext;
 use super::{fonts, shell, theme};
@@ -32,6 +33,8 @@ pub struct App {
     pub(super) save_due_s: Option<f64>,
     /// The user has said to close although a job is running.
     pub(super) closing: bool,
+    /// Of the training job that runs.
+    frames: FrameTimes,
 }
 
 impl App {
@@ -57,6 +60,7 @@ impl App {
             dialogs: Dialogs::default(),
             save_due_s: None,
             closing: false,
+            frames: FrameTimes::default(),
         }
     }
 
@@ -147,6 +151,17 @@ impl App {
         }
     }
 
+    /// Counts the last frame if a network was trained meanwhile; once it is trained, the log gets the histogram.
+    fn count_frame(&mut self, frame: &eframe::Frame) {
+        let trains = self.state.training_job().is_some_and(|job| job.started_s.is_some());
+        if trains && let Some(seconds) = frame.info().cpu_usage {
+            self.frames.add(seconds);
+        }
+        if !trains && let Some(summary) = std::mem::take(&mut self.frames).summary() {
+            tracing::info!("{summary}");
+        }
+    }
+
     fn dropped(&mut self, ctx: &Context) {
         let (hovering, dropped): (bool, Vec<PathBuf>) = ctx.input(|i| {
             let dropped = i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect();
@@ -212,8 +227,9 @@ fn shortcuts(ctx: &Context, actions: &mut Vec<Action>) {
 }
 
 impl eframe::App for App {
-    fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
+    fn logic(&mut self, ctx: &Context, frame: &mut eframe::Frame) {
         self.state.now_s = ctx.input(|i| i.time);
+        self.count_frame(frame);
         self.drain(ctx);
         match self.dialogs.answer() {
             Some(Picked::Paths(pick, paths)) => self.picked(ctx, pick, paths),

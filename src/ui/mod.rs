@@ -10,6 +10,7 @@ mod apply;
 mod dialogs;
 mod disk;
 pub mod fonts;
+mod frames;
 pub mod icons;
 pub mod shell;
 pub mod state;
