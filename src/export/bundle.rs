@@ -118,7 +118,6 @@ fn replace_folder(dir: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<
     let temporary = |e: std::io::Error| Error::io("create a folder", parent, &e);
     std::fs::create_dir_all(parent).map_err(temporary)?;
     let fresh = tempfile::Builder::new().prefix(".tmp-model-").tempdir_in(parent).map_err(temporary)?;
-    make_readable(fresh.path())?;
     fill(fresh.path())?;
     let io = |e: std::io::Error| Error::io("replace", dir, &e);
     let old = tempfile::Builder::new().prefix(".tmp-old-").tempdir_in(parent).map_err(temporary)?;
@@ -126,19 +125,6 @@ fn replace_folder(dir: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<
         std::fs::rename(dir, old.path().join("model")).map_err(io)?;
     }
     std::fs::rename(fresh.keep(), dir).map_err(io)
-}
-
-/// Temporary folders are private to the user; a model is not.
-#[cfg(unix)]
-fn make_readable(dir: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755))
-        .map_err(|e| Error::io("set the permissions of", dir, &e))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_dir: &Path) -> Result<()> {
-    Ok(())
 }
 
 /// The bundle's folder for a run or a bundle.
@@ -239,4 +225,24 @@ pub fn export_bundle(run_or_bundle: &Path, out: &Path) -> Result<()> {
         }
         Ok(())
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_model_can_be_shared_like_any_other_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let (model, plain) = (dir.path().join("model"), dir.path().join("plain"));
+        std::fs::create_dir(&plain).unwrap();
+        std::fs::write(plain.join(CONFIG), b"{}").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        for _ in ["new", "replaced"] {
+            replace_folder(&model, |fresh| atomic::write(&fresh.join(CONFIG), b"{}")).unwrap();
+            assert_eq!(mode(&model), mode(&plain), "{:o}", mode(&model));
+            assert_eq!(mode(&model.join(CONFIG)), mode(&plain.join(CONFIG)));
+        }
+    }
 }
