@@ -1,6 +1,8 @@
 //! Looking at every picture once before training: what cannot be decoded is reported and left out.
 
 mod findings;
+#[cfg(test)]
+mod tests;
 
 use super::checks::{Check, Stamp};
 use super::decode::{decode_bytes, is_animated, read_picture};

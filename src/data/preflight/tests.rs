@@ -1,0 +1,280 @@
+//! Each kind of finding, from a folder that has it and nothing else.
+
+use super::*;
+use crate::data::scan;
+use image::{ImageFormat, Rgb, RgbImage};
+use std::io::Cursor;
+
+/// A picture unlike that of any other `seed`.
+fn png(seed: u32) -> Vec<u8> {
+    let image = RgbImage::from_fn(3, 2, |x, y| {
+        Rgb([(seed % 256) as u8, (seed / 256) as u8, (40 * x + 90 * y) as u8])
+    });
+    let mut out = Cursor::new(Vec::new());
+    image.write_to(&mut out, ImageFormat::Png).unwrap();
+    out.into_inner()
+}
+
+fn gif(frames: u8) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut encoder = image::codecs::gif::GifEncoder::new(&mut out);
+    for n in 0..frames {
+        let frame = image::RgbaImage::from_pixel(2, 2, image::Rgba([80 * n, 90, 10, 255]));
+        encoder.encode_frame(image::Frame::new(frame)).unwrap();
+    }
+    drop(encoder);
+    out
+}
+
+struct Folder {
+    dir: tempfile::TempDir,
+    next: u32,
+}
+
+impl Folder {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), next: 0 }
+    }
+
+    fn put(&mut self, rel: &str, content: &[u8]) {
+        let path = self.dir.path().join(rel);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    /// `count` pictures, all different, in `folder`.
+    fn fill(&mut self, folder: &str, count: u32) {
+        for _ in 0..count {
+            self.next += 1;
+            self.put(&format!("{folder}/{:04}.png", self.next), &png(self.next));
+        }
+    }
+
+    /// As many pictures as a class needs so that there is nothing to say about it, in `train` and `val`.
+    fn classes(names: &[&str]) -> Self {
+        let mut f = Self::new();
+        for name in names {
+            f.fill(&format!("train/{name}"), 6);
+            f.fill(&format!("val/{name}"), 2);
+        }
+        f
+    }
+
+    fn look(&self) -> Preflight {
+        let config = DataConfig::default();
+        let found = scan(self.dir.path(), &config, None, &|_, _| Ok(())).unwrap();
+        preflight(found, &config, &|_, _| Ok(())).unwrap()
+    }
+
+    /// The only finding.
+    fn finding(&self) -> Finding {
+        let mut findings = self.look().findings;
+        assert_eq!(findings.len(), 1, "{findings:#?}");
+        findings.remove(0)
+    }
+}
+
+fn finding(severity: Severity, title: &str, files: &[&str]) -> Finding {
+    Finding { severity, title: title.to_owned(), files: files.iter().map(|&f| f.to_owned()).collect() }
+}
+
+#[test]
+fn a_sound_folder_has_no_findings() {
+    let looked = Folder::classes(&["a", "b"]).look();
+    assert_eq!((looked.findings, looked.undecodable_frac), (Vec::new(), 0.0));
+}
+
+#[test]
+fn what_cannot_be_decoded_is_grouped_by_its_reason() {
+    let mut f = Folder::classes(&["a", "b"]);
+    for rel in ["train/a/x.jpg", "val/b/y.jpg"] {
+        f.put(rel, b"");
+    }
+    f.put("train/a/z.png", b"no picture at all, only text");
+    let looked = f.look();
+    assert_eq!(
+        looked.findings,
+        [
+            finding(
+                Severity::Warning,
+                "2 pictures cannot be used: is empty (0 bytes)",
+                &["train/a/x.jpg", "val/b/y.jpg"]
+            ),
+            finding(
+                Severity::Warning,
+                "1 picture cannot be used: is not a picture: its content is of no known format",
+                &["train/a/z.png"]
+            ),
+        ]
+    );
+    assert!((looked.undecodable_frac - 3.0 / 19.0).abs() < 1e-12);
+}
+
+#[test]
+fn more_than_a_fifth_that_cannot_be_decoded_stops_training() {
+    let mut f = Folder::classes(&["a", "b"]);
+    for n in 0..4 {
+        f.put(&format!("train/a/{n}.jpg"), b"");
+    }
+    // 4 of 20 are a fifth exactly.
+    assert!(f.look().findings.iter().all(|f| f.severity != Severity::Error));
+    f.put("train/b/5.jpg", b"");
+    let first = f.look().findings.remove(0);
+    let title = "5 of 21 pictures cannot be decoded: is this the right folder?";
+    assert_eq!(first, finding(Severity::Error, title, &[]));
+}
+
+#[test]
+fn copies_are_worst_between_classes_and_between_splits() {
+    let copies = |places: &[&str]| {
+        let mut f = Folder::classes(&["a", "b"]);
+        places.iter().for_each(|place| f.put(place, &png(9999)));
+        f.finding()
+    };
+    let leak = copies(&["train/a/x.png", "val/a/y.png"]);
+    assert_eq!((leak.severity, leak.files.len()), (Severity::Warning, 2));
+    assert!(leak.title.starts_with("1 picture is in training and in validation or test too"), "{leak:?}");
+    let test = copies(&["train/a/x.png", "test/a/y.png"]);
+    assert_eq!(test.title, leak.title);
+    let conflict = copies(&["train/b/y.png", "train/a/x.png", "val/a/x.png"]);
+    assert_eq!(conflict.severity, Severity::Warning);
+    assert!(conflict.title.starts_with("1 picture is in more than one class"), "{conflict:?}");
+    assert_eq!(conflict.files, ["train/a/x.png", "train/b/y.png", "val/a/x.png"]);
+    let repeat = copies(&["train/a/x10.png", "train/a/x9.png"]);
+    let title = "1 picture is there more than once (exact copies)";
+    assert_eq!(repeat, finding(Severity::Info, title, &["train/a/x9.png", "train/a/x10.png"]));
+}
+
+#[test]
+fn several_copied_pictures_are_counted_once_each() {
+    let mut f = Folder::classes(&["a", "b"]);
+    for n in 0..3 {
+        f.put(&format!("train/a/x{n}.png"), &png(9999));
+        f.put(&format!("train/b/y{n}.png"), &png(8888));
+    }
+    let found = f.finding();
+    assert_eq!(found.title, "2 pictures are there more than once (exact copies)");
+    assert_eq!(found.files.len(), 6);
+}
+
+#[test]
+fn animations_are_pictures_of_several_frames() {
+    let mut f = Folder::classes(&["a", "b"]);
+    f.put("train/a/still.gif", &gif(1));
+    f.put("train/a/moving.gif", &gif(2));
+    let title = "1 picture is animated: only the first frame is used";
+    assert_eq!(f.finding(), finding(Severity::Info, title, &["train/a/moving.gif"]));
+}
+
+#[test]
+fn what_the_scan_left_out_is_grouped_by_why() {
+    let mut f = Folder::classes(&["a", "b"]);
+    f.put("train/a/notes.txt", b"text");
+    f.put("train/a/.hidden.png", &png(9999));
+    f.put("train/b/Thumbs.db", b"x");
+    f.put("loose.png", &png(8888));
+    std::fs::create_dir(f.dir.path().join("val/c")).unwrap();
+    let mut wanted = vec![
+        finding(Severity::Warning, "1 item is left out: it holds no pictures", &["val/c"]),
+        finding(Severity::Warning, "1 file is left out: no class folder holds it", &["loose.png"]),
+        finding(Severity::Info, "1 file is left out: not a picture", &["train/a/notes.txt"]),
+        finding(
+            Severity::Info,
+            "2 files are left out: hidden, or the system's own",
+            &["train/a/.hidden.png", "train/b/Thumbs.db"],
+        ),
+    ];
+    #[cfg(unix)]
+    {
+        let nowhere = f.dir.path().join("nowhere.png");
+        std::os::unix::fs::symlink(nowhere, f.dir.path().join("train/a/link.png")).unwrap();
+        let title = "1 link is broken, or leads back to a folder above it";
+        wanted.insert(1, finding(Severity::Warning, title, &["train/a/link.png"]));
+    }
+    assert_eq!(f.look().findings, wanted);
+}
+
+#[test]
+fn one_class_leaves_nothing_to_tell_apart() {
+    let title = "there is only one class (a): nothing to tell apart";
+    assert_eq!(Folder::classes(&["a"]).finding(), finding(Severity::Error, title, &[]));
+}
+
+#[test]
+fn a_class_without_validation_pictures_is_named() {
+    let mut f = Folder::classes(&["a", "b"]);
+    f.fill("train/c", 6);
+    let title = "no validation pictures of c: its score is not known";
+    assert_eq!(f.finding(), finding(Severity::Warning, title, &[]));
+}
+
+#[test]
+fn without_any_validation_pictures_training_stops() {
+    let mut f = Folder::new();
+    f.fill("train/a", 6);
+    f.fill("train/b", 6);
+    for class in ["a", "b"] {
+        std::fs::create_dir_all(f.dir.path().join("val").join(class)).unwrap();
+    }
+    let first = f.look().findings.remove(0);
+    let title = "there are no validation pictures: nothing says how good the model is";
+    assert_eq!(first, finding(Severity::Error, title, &[]));
+}
+
+#[test]
+fn a_class_of_one_picture_can_be_learned_but_not_judged() {
+    let mut f = Folder::new();
+    f.fill("a", 8);
+    f.fill("b", 1);
+    let titles: Vec<String> = f.look().findings.into_iter().map(|f| f.title).collect();
+    assert_eq!(
+        titles,
+        [
+            "no validation pictures of b: its score is not known",
+            "only one picture of b: it can be learned but not judged"
+        ]
+    );
+}
+
+#[test]
+fn small_classes_are_named_as_far_as_anyone_reads() {
+    let mut f = Folder::classes(&["z"]);
+    for class in ["a", "b", "c", "d", "e", "f"] {
+        f.fill(&format!("train/{class}"), 4);
+        f.fill(&format!("val/{class}"), 2);
+    }
+    let title = "fewer than 5 training pictures of a, b, c, d and 2 more: add more if you can";
+    assert_eq!(f.finding(), finding(Severity::Warning, title, &[]));
+}
+
+#[test]
+fn a_class_ten_times_another_is_still_no_finding_and_more_is() {
+    let mut f = Folder::classes(&["a", "b"]);
+    f.fill("train/b", 54);
+    assert_eq!(f.look().findings, []);
+    f.fill("train/b", 1);
+    let title =
+        "b has 61 training pictures and a has 6: consider balancing the classes (train.balance_classes)";
+    assert_eq!(f.finding(), finding(Severity::Warning, title, &[]));
+}
+
+#[test]
+fn classes_without_a_decodable_picture_disappear() {
+    let mut f = Folder::classes(&["a", "b", "c"]);
+    for part in ["train", "val"] {
+        for file in std::fs::read_dir(f.dir.path().join(part).join("b")).unwrap() {
+            std::fs::write(file.unwrap().path(), b"").unwrap();
+        }
+    }
+    let looked = f.look();
+    assert_eq!(looked.dataset.classes, ["a", "c"]);
+    assert_eq!(looked.dataset.class_counts(Split::Train), [6, 6]);
+    for s in &looked.dataset.samples {
+        assert!(s.rel.contains(&format!("/{}/", looked.dataset.classes[s.class])), "{s:?}");
+    }
+    f.fill("val/b", 1);
+    let config = DataConfig::default();
+    let found = scan(f.dir.path(), &config, None, &|_, _| Ok(())).unwrap();
+    let e = preflight(found, &config, &|_, _| Ok(())).unwrap_err().to_string();
+    assert!(e.contains("\"b\" is present only in validation (1 pictures)"), "{e}");
+}
