@@ -42,6 +42,43 @@ pub(super) fn stages(width_percent: usize) -> Vec<StageDesc> {
     stages
 }
 
+/// Layers that timm names differently: timm's name, torchvision's. Reference: timm 1.0, `_efficientnet_builder.py`.
+pub(super) fn timm_layers() -> Vec<(String, String)> {
+    let ends = [
+        ("conv_stem", "features.0.0"),
+        ("bn1", "features.0.1"),
+        ("conv_head", "features.18.0"),
+        ("bn2", "features.18.1"),
+        ("classifier", "classifier.1"),
+    ];
+    let mut layers: Vec<(String, String)> =
+        ends.map(|(timm, torchvision)| (timm.to_owned(), torchvision.to_owned())).to_vec();
+    let mut feature = 0;
+    for (group, (expansion, _, repeats, _)) in GROUPS.into_iter().enumerate() {
+        // Without an expansion the block begins with its depthwise convolution.
+        let parts: &[(&str, &str)] = if expansion == 1 {
+            &[("conv_dw", "0.0"), ("bn1", "0.1"), ("conv_pw", "1"), ("bn2", "2")]
+        } else {
+            &[
+                ("conv_pw", "0.0"),
+                ("bn1", "0.1"),
+                ("conv_dw", "1.0"),
+                ("bn2", "1.1"),
+                ("conv_pwl", "2"),
+                ("bn3", "3"),
+            ]
+        };
+        for block in 0..repeats {
+            feature += 1;
+            let named = |(timm, place): &(&str, &str)| {
+                (format!("blocks.{group}.{block}.{timm}"), format!("features.{feature}.conv.{place}"))
+            };
+            layers.extend(parts.iter().map(named));
+        }
+    }
+    layers
+}
+
 fn inverted_residual(
     prefix: &str,
     (cin, cout): (usize, usize),

@@ -47,3 +47,10 @@ fn classifier(channels: usize) -> StageDesc {
         channels: HIDDEN_WIDTH,
     }
 }
+
+/// Layers that timm names differently: timm's name, torchvision's. Reference: timm 1.0, `vgg.py`.
+pub(super) fn timm_layers() -> Vec<(String, String)> {
+    [("pre_logits.fc1", "classifier.0"), ("pre_logits.fc2", "classifier.3"), ("head.fc", "classifier.6")]
+        .map(|(timm, torchvision)| (timm.to_owned(), torchvision.to_owned()))
+        .to_vec()
+}

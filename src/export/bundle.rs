@@ -68,7 +68,7 @@ pub fn write_bundle(dir: &Path, network: &Network, bundle: &Bundle, card: &Card)
         "num_classes": num_classes,
         "num_features": network.feature_width(),
         "label_names": bundle.classes,
-        "pretrained_cfg": timm::pretrained_cfg(network.spec, &bundle.preprocess, num_classes),
+        "pretrained_cfg": timm::pretrained_cfg(network, &bundle.preprocess, num_classes),
         "headstart": own,
     });
     let model = Model {

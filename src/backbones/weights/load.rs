@@ -1,6 +1,6 @@
 //! Putting a state dict into a network: all of it fits, or nothing is changed.
 
-use super::names::to_torchvision;
+use super::names::TimmNames;
 use super::{LoadReport, StateDict};
 use crate::backbones::block::ParamDesc;
 use crate::backbones::{BackboneSpec, Network, registry};
@@ -41,8 +41,9 @@ struct Plan {
 
 fn plan(network: &Network, weights: &StateDict) -> Result<Plan> {
     let spec = network.spec;
+    let names = TimmNames::of(spec);
     let file: Renamed<'_> =
-        weights.tensors.iter().map(|(name, t)| (to_torchvision(spec, name), (name.as_str(), t))).collect();
+        weights.tensors.iter().map(|(name, t)| (names.to_torchvision(name), (name.as_str(), t))).collect();
     let mut plan = Plan { matches: Vec::new(), report: LoadReport::default() };
     let (mut problems, mut wanting) = (Vec::new(), Vec::new());
     let mut head = Vec::new();
@@ -179,10 +180,11 @@ fn best_guess(weights: &StateDict) -> Option<&'static BackboneSpec> {
 fn agreement(spec: &BackboneSpec, weights: &StateDict) -> f64 {
     let wanted: BTreeMap<String, ParamDesc> =
         spec.backbone_params().into_iter().map(|p| (p.name.clone(), p)).collect();
+    let names = TimmNames::of(spec);
     let mut fitting = 0;
     let mut others = 0;
     for (name, tensor) in &weights.tensors {
-        let name = to_torchvision(spec, name);
+        let name = names.to_torchvision(name);
         match wanted.get(&name) {
             Some(p) if p.disk_shape.iter().product::<usize>() == tensor.elem_count() => fitting += 1,
             None if belongs_to_head(spec, &name) => {}

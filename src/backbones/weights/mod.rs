@@ -8,6 +8,7 @@ mod safetensors;
 mod scalar;
 
 pub use load::load_into;
+pub(crate) use names::TimmNames;
 
 use crate::error::{Error, ErrorKind, Result};
 use candle_core::Tensor;

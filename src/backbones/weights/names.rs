@@ -1,6 +1,7 @@
 //! Names in weight files: wrappers' prefixes, other libraries' names.
 
-use super::super::spec::{Arch, BackboneSpec};
+use crate::backbones::spec::{Arch, BackboneSpec};
+use crate::backbones::{mobilenet_v2, vgg};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 
@@ -23,86 +24,91 @@ pub(super) fn strip_wrappers(mut tensors: BTreeMap<String, Tensor>) -> BTreeMap<
     }
 }
 
-/// torchvision's name for a tensor that may carry timm's.
-pub(super) fn to_torchvision(spec: &BackboneSpec, name: &str) -> String {
-    let mapped = match spec.arch {
-        Arch::Vgg { .. } => vgg_from_timm(name),
-        Arch::MobileNetV2 { .. } => mobilenet_v2_from_timm(name),
-        // timm kept torchvision's names for its resnets, and has no squeezenet.
-        Arch::ResNet { .. } | Arch::SqueezeNet | Arch::SmallCnn => None,
-    };
-    mapped.unwrap_or_else(|| name.to_owned())
+/// timm's and torchvision's names of a backbone's parameters, both ways.
+#[derive(Debug)]
+pub(crate) struct TimmNames {
+    /// timm's name of a layer, torchvision's; layers that both name alike are left out.
+    layers: Vec<(String, String)>,
 }
 
-fn vgg_from_timm(name: &str) -> Option<String> {
-    let (layer, leaf) = name.rsplit_once('.')?;
-    let index = match layer {
-        "pre_logits.fc1" => 0,
-        "pre_logits.fc2" => 3,
-        "head.fc" => 6,
-        _ => return None,
-    };
-    Some(format!("classifier.{index}.{leaf}"))
-}
-
-/// Blocks of MobileNetV2's seven groups that come before each group.
-const MOBILENET_V2_BLOCKS_BEFORE: [usize; 7] = [0, 1, 3, 6, 10, 13, 16];
-
-fn mobilenet_v2_from_timm(name: &str) -> Option<String> {
-    let (layer, leaf) = name.rsplit_once('.')?;
-    match layer {
-        "conv_stem" => return Some(format!("features.0.0.{leaf}")),
-        "bn1" => return Some(format!("features.0.1.{leaf}")),
-        "conv_head" => return Some(format!("features.18.0.{leaf}")),
-        "bn2" => return Some(format!("features.18.1.{leaf}")),
-        "classifier" => return Some(format!("classifier.1.{leaf}")),
-        _ => {}
+impl TimmNames {
+    pub(crate) fn of(spec: &BackboneSpec) -> Self {
+        let layers = match spec.arch {
+            Arch::Vgg { .. } => vgg::timm_layers(),
+            Arch::MobileNetV2 { .. } => mobilenet_v2::timm_layers(),
+            // timm kept torchvision's names for its resnets, and has neither of the others.
+            Arch::ResNet { .. } | Arch::SqueezeNet | Arch::SmallCnn => Vec::new(),
+        };
+        Self { layers }
     }
-    let mut parts = layer.strip_prefix("blocks.")?.split('.');
-    let group: usize = parts.next()?.parse().ok()?;
-    let block: usize = parts.next()?.parse().ok()?;
-    let part = parts.next()?;
-    if parts.next().is_some() {
-        return None;
+
+    /// torchvision's name for a tensor that may carry timm's.
+    pub(crate) fn to_torchvision(&self, name: &str) -> String {
+        self.renamed(name, |(timm, torchvision)| (timm, torchvision))
     }
-    let feature = MOBILENET_V2_BLOCKS_BEFORE.get(group)?.checked_add(block)?.checked_add(1)?;
-    // The first group has no expansion, so its parts sit one place earlier.
-    let place = match (group, part) {
-        (0, "conv_dw") => "0.0",
-        (0, "bn1") => "0.1",
-        (0, "conv_pw") => "1",
-        (0, "bn2") => "2",
-        (0, _) => return None,
-        (_, "conv_pw") => "0.0",
-        (_, "bn1") => "0.1",
-        (_, "conv_dw") => "1.0",
-        (_, "bn2") => "1.1",
-        (_, "conv_pwl") => "2",
-        (_, "bn3") => "3",
-        _ => return None,
-    };
-    Some(format!("features.{feature}.conv.{place}.{leaf}"))
+
+    /// timm's name for a tensor that carries torchvision's.
+    pub(crate) fn to_timm(&self, name: &str) -> String {
+        self.renamed(name, |(timm, torchvision)| (torchvision, timm))
+    }
+
+    fn renamed(&self, name: &str, from_to: fn(&(String, String)) -> (&String, &String)) -> String {
+        let (layer, leaf) = name.rsplit_once('.').unwrap_or((name, ""));
+        match self.layers.iter().map(from_to).find(|(from, _)| *from == layer) {
+            Some((_, to)) => format!("{to}.{leaf}"),
+            None => name.to_owned(),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backbones::{find, registry};
     use candle_core::Device;
+    use std::collections::BTreeSet;
 
     #[test]
-    fn timm_names_of_mobilenet_v2_are_torchvisions() {
-        for (timm, torchvision) in [
-            ("conv_stem.weight", "features.0.0.weight"),
-            ("blocks.0.0.conv_pw.weight", "features.1.conv.1.weight"),
-            ("blocks.1.0.bn3.running_var", "features.2.conv.3.running_var"),
-            ("blocks.6.0.conv_dw.weight", "features.17.conv.1.0.weight"),
-            ("bn2.bias", "features.18.1.bias"),
-            ("classifier.weight", "classifier.1.weight"),
-        ] {
-            assert_eq!(mobilenet_v2_from_timm(timm).unwrap(), torchvision);
+    fn names_are_those_of_timm_and_torchvision() {
+        let golden = include_str!("../../../tests/fixtures/backbones_golden.json");
+        let golden: serde_json::Value = serde_json::from_str(golden).unwrap();
+        for (backbone, pairs) in golden["timm_names"].as_object().unwrap() {
+            let names = TimmNames::of(find(backbone).unwrap());
+            for pair in pairs.as_array().unwrap() {
+                let (timm, torchvision) = (pair[0].as_str().unwrap(), pair[1].as_str().unwrap());
+                assert_eq!(names.to_torchvision(timm), torchvision, "{backbone}");
+                assert_eq!(names.to_timm(torchvision), timm, "{backbone}");
+            }
         }
-        for other in ["blocks.9.0.bn1.bias", "blocks.0.0.bn3.bias", "blocks.1", "features.0.0.weight"] {
-            assert_eq!(mobilenet_v2_from_timm(other), None);
+    }
+
+    #[test]
+    fn every_parameter_goes_to_timm_and_back() {
+        for spec in registry() {
+            let names = TimmNames::of(spec);
+            let head = ["weight", "bias"].map(|leaf| format!("{}.{leaf}", spec.head_name()));
+            let ours: Vec<String> = spec.backbone_params().into_iter().map(|p| p.name).chain(head).collect();
+            let theirs: BTreeSet<String> = ours.iter().map(|name| names.to_timm(name)).collect();
+            assert_eq!(theirs.len(), ours.len(), "{}: two parameters got one name", spec.name);
+            for name in &ours {
+                assert_eq!(names.to_torchvision(&names.to_timm(name)), *name, "{}", spec.name);
+                // A file with torchvision's own names is read as it is.
+                assert_eq!(names.to_torchvision(name), *name, "{}", spec.name);
+            }
+            for (timm, torchvision) in &names.layers {
+                let used = ours.iter().any(|name| name.starts_with(&format!("{torchvision}.")));
+                assert!(used, "{}: there is no layer {torchvision} for {timm}", spec.name);
+            }
+        }
+    }
+
+    #[test]
+    fn strange_names_are_left_as_they_are() {
+        let names = TimmNames::of(find("mobilenet_v2").unwrap());
+        for other in
+            ["blocks.9.0.bn1.bias", "blocks.0.0.bn3.bias", "blocks.1.2.bn1.bias", "blocks.1", "x", ""]
+        {
+            assert_eq!((names.to_torchvision(other), names.to_timm(other)), (other.into(), other.into()));
         }
     }
 
