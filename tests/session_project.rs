@@ -121,7 +121,7 @@ fn runs_are_listed_newest_first_with_how_far_they_came() {
     write(runs[0].join("config.toml"), &settings);
     write(runs[0].join("metrics.jsonl"), &metrics(2));
     write(runs[0].join("summary.json"), &serde_json::to_string(&summary()).unwrap());
-    write(runs[0].join("model/model.safetensors"), "");
+    write(runs[0].join("model/model.safetensors"), "weights");
     // Killed while writing the third epoch's line.
     write(runs[1].join("config.toml"), &settings);
     write(runs[1].join("metrics.jsonl"), &(metrics(2) + &metrics(1)[..40]));
@@ -136,6 +136,7 @@ fn runs_are_listed_newest_first_with_how_far_they_came() {
         [("0003", RunState::Empty, 0), ("0002", RunState::Interrupted, 2), ("0001", RunState::Finished, 2)]
     );
     assert_eq!(found[2].summary, Some(summary()));
+    assert_eq!(found.iter().map(|r| r.model_bytes).collect::<Vec<_>>(), [None, None, Some(7)]);
     assert_eq!(found[1].epochs[1], epoch(2));
 }
 

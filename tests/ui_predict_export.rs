@@ -145,7 +145,7 @@ fn without_a_run_there_is_nothing_to_export() {
 #[test]
 fn export_says_what_will_be_there_and_writes_to_a_new_folder() {
     let mut h = window(trained(Screen::Export), SIZE, true);
-    for file in ["model.safetensors", "config.json", "README.md", "ants", "bees"] {
+    for file in ["model.safetensors", "9.1 MB", "config.json", "README.md", "ants", "bees"] {
         h.get_by_label(file);
     }
     h.get_by_label("Export the model").click();

@@ -32,6 +32,8 @@ pub struct RunInfo {
     pub epochs: Vec<EpochRecord>,
     /// The end's numbers, if it ended.
     pub summary: Option<Summary>,
+    /// Size of its model's weights, if it ended.
+    pub model_bytes: Option<u64>,
 }
 
 /// Reads what is on disk of a run. A half-written last line of `metrics.jsonl` is what a killed process leaves behind, and
@@ -45,15 +47,18 @@ pub fn read_run(dir: &Path, fallback: &TrainConfig) -> Result<RunInfo> {
     let config = if config_file.exists() { TrainConfig::load(&config_file)? } else { fallback.clone() };
     let summary = read_summary(dir)?;
     let epochs = read_epochs(dir)?;
-    let state = if summary.is_some() && dir.join("model/model.safetensors").is_file() {
+    let weights = std::fs::metadata(dir.join("model/model.safetensors")).ok().filter(|m| m.is_file());
+    let state = if summary.is_some() && weights.is_some() {
         RunState::Finished
     } else if has_files(&dir.join("checkpoint")) {
         RunState::Interrupted
     } else {
         RunState::Empty
     };
-    let summary = summary.filter(|_| state == RunState::Finished);
-    Ok(RunInfo { id, dir: dir.to_path_buf(), state, config, epochs, summary })
+    let finished = state == RunState::Finished;
+    let summary = summary.filter(|_| finished);
+    let model_bytes = weights.map(|m| m.len()).filter(|_| finished);
+    Ok(RunInfo { id, dir: dir.to_path_buf(), state, config, epochs, summary, model_bytes })
 }
 
 fn has_files(dir: &Path) -> bool {

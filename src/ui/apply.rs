@@ -201,13 +201,13 @@ impl App {
         if self.state.evaluation.is_none()
             && let Some(run) = self.state.finished_run()
         {
-            self.disk.ask(DiskRequest::Evaluation(run.clone()));
+            self.disk.ask(DiskRequest::Evaluation(Box::new(run.clone())));
         }
     }
 
     fn show_run(&mut self, dir: &std::path::Path) {
         if let Some(run) = self.state.runs.iter().find(|r| r.dir == dir && r.state == RunState::Finished) {
-            self.disk.ask(DiskRequest::Evaluation(run.clone()));
+            self.disk.ask(DiskRequest::Evaluation(Box::new(run.clone())));
             self.state.screen = Screen::Evaluate;
         }
     }

@@ -26,7 +26,7 @@ pub(super) enum DiskRequest {
     /// All runs.
     Runs(Project),
     /// A run's evaluation.
-    Evaluation(RunInfo),
+    Evaluation(Box<RunInfo>),
     /// What lies at these paths.
     Look(Vec<PathBuf>),
     /// Where the sample pictures are, or should be drawn.
@@ -114,7 +114,7 @@ fn serve(request: DiskRequest) -> Result<DiskAnswer> {
         DiskRequest::NewRun(project) => project.new_run_dir().map(DiskAnswer::RunReady),
         DiskRequest::Runs(project) => project.runs().map(|(runs, bad)| DiskAnswer::Runs(runs, bad)),
         DiskRequest::Evaluation(run) => {
-            load_evaluation(&run.dir).map(|e| DiskAnswer::Evaluation(Box::new((run, e))))
+            load_evaluation(&run.dir).map(|e| DiskAnswer::Evaluation(Box::new((*run, e))))
         }
         DiskRequest::Look(paths) => Ok(DiskAnswer::Looked(
             paths

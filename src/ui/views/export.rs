@@ -3,7 +3,6 @@
 mod words;
 
 use super::ViewContext;
-use crate::backbones;
 use crate::session::{RunInfo, RunState};
 use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
@@ -105,7 +104,6 @@ fn nothing(ui: &mut Ui, actions: &mut Vec<Action>) {
 fn contents(ui: &mut Ui, state: &AppState, run: &RunInfo) {
     let p = Palette::of(ui);
     let classes = words::classes(state, run);
-    let spec = backbones::spec::find(&run.config.backbone.name).ok();
     ui.label(RichText::new("What will be in it").text_style(theme::section_style()));
     let mut line = format!(
         "Run {} · {} · {}",
@@ -118,7 +116,7 @@ fn contents(ui: &mut Ui, state: &AppState, run: &RunInfo) {
     }
     caption(ui, line);
     ui.add_space(space::S);
-    for file in words::files(spec, classes.len()) {
+    for file in words::files(run.model_bytes) {
         ui.horizontal(|ui| {
             ui.label(icons::coloured(Icon::File, icons::SIZE, p.muted));
             let name = vec2(136.0, 20.0);

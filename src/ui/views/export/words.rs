@@ -1,6 +1,5 @@
 //! What a bundle holds, and where it goes.
 
-use crate::backbones::spec::BackboneSpec;
 use crate::session::RunInfo;
 use crate::ui::AppState;
 use std::path::{Path, PathBuf};
@@ -16,9 +15,9 @@ pub(super) struct BundleFile {
     pub(super) size: String,
 }
 
-/// The files of a bundle of `classes` classes on a backbone.
-pub(super) fn files(spec: Option<&BackboneSpec>, classes: usize) -> Vec<BundleFile> {
-    let size = spec.map_or_else(String::new, |s| format!("about {}", megabytes(4 * parameters(s, classes))));
+/// The files of a bundle whose weights take `weights` bytes, where that is known.
+pub(super) fn files(weights: Option<u64>) -> Vec<BundleFile> {
+    let size = weights.map_or_else(String::new, megabytes);
     vec![
         BundleFile { name: "model.safetensors", what: "The weights, backbone and head together", size },
         BundleFile {
@@ -34,13 +33,7 @@ pub(super) fn files(spec: Option<&BackboneSpec>, classes: usize) -> Vec<BundleFi
     ]
 }
 
-/// Parameters with a linear head of `classes` outputs in place of the published one.
-fn parameters(spec: &BackboneSpec, classes: usize) -> usize {
-    let published = if spec.sources.is_empty() { 0 } else { 1000 * (spec.feature_width + 1) };
-    spec.param_count.saturating_sub(published) + classes * (spec.feature_width + 1)
-}
-
-fn megabytes(bytes: usize) -> String {
+fn megabytes(bytes: u64) -> String {
     let mb = bytes as f64 / 1e6;
     if mb < 10.0 { format!("{mb:.1} MB") } else { format!("{mb:.0} MB") }
 }
@@ -85,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_bundle_has_three_files() {
-        let names: Vec<&str> = files(None, 2).iter().map(|f| f.name).collect();
+        let names: Vec<&str> = files(None).iter().map(|f| f.name).collect();
         assert_eq!(names, ["model.safetensors", "config.json", "README.md"]);
     }
 }
