@@ -281,7 +281,7 @@ fn what_fits_into_memory_does_not_change_the_result() {
 /// Trains with an interruption at the `at`-th event that `which` chooses, resumes, and compares with an uninterrupted run.
 fn resumed_equals_uninterrupted(c: &TrainConfig, which: fn(&TrainEvent) -> bool, at: usize) {
     let f = fixture(9, 4);
-    quiet(&f.job("whole", c)).unwrap();
+    let whole = quiet(&f.job("whole", c)).unwrap();
     let mut job = f.job("cut", c);
     let control = Control::default();
     let seen = Mutex::new(0);
@@ -302,7 +302,7 @@ fn resumed_equals_uninterrupted(c: &TrainConfig, which: fn(&TrainEvent) -> bool,
     // A resumed run is given the settings that the run's folder holds.
     job.config = TrainConfig::load(&job.run_dir.join("config.toml")).unwrap();
     let out = quiet(&job).unwrap();
-    assert_eq!(out.epochs.len(), c.train.epochs.unwrap());
+    assert_eq!(out.epochs.len(), whole.epochs.len());
     assert_eq!(numbers(&f.run("whole")), numbers(&f.run("cut")));
     for file in ["model/model.safetensors", "predictions.csv"] {
         let read = |run: &str| std::fs::read(f.run(run).join(file)).unwrap();
@@ -384,6 +384,50 @@ fn patience_ends_a_run_that_no_longer_gets_better() {
     let out = quiet(&f.job("a", &c)).unwrap();
     assert!(out.summary.epochs_run < 200, "{}", out.summary.epochs_run);
     assert_eq!(out.summary.epochs_run, out.summary.best_epoch + 3);
+}
+
+/// A head that never gets better, so that patience ends its phase after three of six epochs; then two of what follows.
+fn impatient(mode: TrainMode) -> TrainConfig {
+    let mut c = config(mode, 8);
+    c.train.head_epochs = Some(6);
+    c.train.head_learning_rate = Some(1e-30);
+    c.train.weight_decay = 0.0;
+    c.train.patience = 2;
+    c
+}
+
+#[test]
+fn a_phase_that_patience_ends_leaves_no_gap_in_the_epochs() {
+    let f = fixture(6, 3);
+    let mut c = impatient(TrainMode::Full);
+    // Else the head's loss is of other views in every epoch; the validation pictures are always the same.
+    c.augment.enabled = false;
+    let job = f.job("a", &c);
+    let steps = Mutex::new(Vec::new());
+    let out = train(&job, &Control::default(), &|e| {
+        if let TrainEvent::Step(s) = e {
+            steps.lock().unwrap().push((s.epoch, s.epochs));
+        }
+    })
+    .unwrap();
+    let told: Vec<_> = out.epochs.iter().map(|e| (e.epoch, e.epochs, e.phase.as_str())).collect();
+    assert_eq!(
+        told,
+        [(1, 8, "head"), (2, 8, "head"), (3, 8, "head"), (4, 5, "everything"), (5, 5, "everything")]
+    );
+    assert_eq!(out.summary.epochs_run, 5);
+    assert!(out.epochs[out.summary.best_epoch - 1].best);
+    let mut steps = steps.into_inner().unwrap();
+    steps.dedup();
+    assert_eq!(steps, [(1, 8), (2, 8), (3, 8), (4, 5), (5, 5)]);
+}
+
+#[test]
+fn a_run_with_a_phase_that_patience_ended_resumes_like_any_other() {
+    // At the end of the shortened phase, and behind it.
+    for at in [3, 4] {
+        resumed_equals_uninterrupted(&impatient(TrainMode::LastStages), is_epoch, at);
+    }
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub(crate) struct Progress {
     pub(crate) version: u32,
     /// Epochs done.
     pub(crate) epoch: usize,
+    /// Epochs by which patience shortened each phase; phases at the end may be left out.
+    #[serde(default)]
+    pub(crate) shortened: Vec<usize>,
     /// The resolved settings as TOML.
     pub(crate) config: String,
     /// Fingerprint of the pictures and their split.
@@ -54,6 +57,7 @@ impl Progress {
         Self {
             version: VERSION,
             epoch: 0,
+            shortened: Vec::new(),
             config,
             pictures,
             weights,
@@ -218,6 +222,29 @@ pub(crate) fn dir(run_dir: &Path) -> PathBuf {
     run_dir.join(names::CHECKPOINT)
 }
 
+/// A checkpoint may only be continued with what it was begun with.
+///
+/// # Errors
+/// If settings that change the result, the pictures or the source weights differ; names the first that does.
+pub(crate) fn same_job(now: &Progress, then: &Progress) -> Result<()> {
+    let essential = |text: &str| -> Vec<String> {
+        let free = ["threads", "device", "path", "allow_many_unreadable", "cache_mib", "weights"];
+        let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
+        text.lines().filter(|l| !free.contains(&key(l).as_str())).map(str::to_owned).collect()
+    };
+    let (a, b) = (essential(&now.config), essential(&then.config));
+    let differing = a.iter().find(|l| !b.contains(l)).or_else(|| b.iter().find(|l| !a.contains(l)));
+    let what = match differing {
+        Some(line) => format!("the run was begun with other settings: {}", line.trim()),
+        None if now.pictures != then.pictures => {
+            "the run was begun with other pictures or another split".to_owned()
+        }
+        None if now.weights != then.weights => "the run was begun with other source weights".to_owned(),
+        None => return Ok(()),
+    };
+    Err(Error::input(what).with_hint("Go on with what the run was begun with, or start a new run"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,5 +307,15 @@ mod tests {
         let e = sample().save(dir.path()).unwrap_err();
         assert!(e.kind() == crate::ErrorKind::Io && e.to_string().contains("checkpoint"), "{e}");
         assert!(kept.join("state.safetensors").exists());
+    }
+
+    #[test]
+    fn a_checkpoint_is_refused_for_another_job_and_says_why() {
+        let p = |config: &str, pictures: &str| Progress::new(config.into(), pictures.into(), String::new());
+        let a = p("[train]\nepochs = 3\nthreads = 2", "x");
+        same_job(&a, &p("[train]\nepochs = 3\nthreads = 4", "x")).unwrap();
+        let e = same_job(&a, &p("[train]\nepochs = 4", "x")).unwrap_err().to_string();
+        assert!(e.contains("epochs = 3"), "{e}");
+        assert!(same_job(&a, &p("[train]\nepochs = 3", "y")).unwrap_err().to_string().contains("pictures"));
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct Epoch<'a> {
     pub(crate) cache: Option<&'a FrozenCache>,
     /// From 0.
     pub(crate) epoch: usize,
+    /// Epochs of all phases, as far as known.
+    pub(crate) planned: usize,
     /// Seconds that everything after this epoch will take, as far as known.
     pub(crate) eta_after_s: f64,
 }
@@ -194,7 +196,7 @@ impl Epoch<'_> {
             self.epoch + 1,
             step + 1
         );
-        let key = if self.phase.input == Input::Features && self.ctx.resolved.epochs > self.phase.end() {
+        let key = if self.phase.input == Input::Features && self.planned > self.phase.end() {
             "train.head_learning_rate"
         } else {
             "train.learning_rate"
@@ -210,7 +212,7 @@ impl Epoch<'_> {
         let left = sums.seconds / done as f64 * (steps - done) as f64;
         (self.ctx.on_event)(TrainEvent::Step(StepProgress {
             epoch: self.epoch + 1,
-            epochs: self.ctx.resolved.epochs,
+            epochs: self.planned,
             step: done,
             steps,
             loss,

@@ -67,6 +67,15 @@ pub(crate) fn plan(r: &ResolvedTrain, last_stages: usize, stages: &[&str]) -> Ve
     [head, rest].into_iter().filter(|p| p.epochs > 0).collect()
 }
 
+/// Takes the last `by` epochs off a phase; what comes after it moves forward.
+pub(crate) fn shorten(phases: &mut [Phase], index: usize, by: usize) {
+    if let Some((phase, later)) = phases.get_mut(index..).and_then(<[Phase]>::split_first_mut) {
+        let by = by.min(phase.epochs);
+        phase.epochs -= by;
+        later.iter_mut().for_each(|p| p.first_epoch -= by);
+    }
+}
+
 fn phase_name(first_stage: usize, stages: &[&str]) -> String {
     match &stages[first_stage.min(stages.len())..] {
         _ if first_stage == 0 => "everything".to_owned(),
@@ -83,10 +92,16 @@ mod tests {
 
     const STAGES: [&str; 4] = ["stem", "a", "b", "c"];
 
-    fn phases(mode: TrainMode, last_stages: usize) -> Vec<(String, usize, usize, Input)> {
+    fn planned(mode: TrainMode, last_stages: usize) -> Vec<Phase> {
         let c = OptimConfig { mode, epochs: Some(5), head_epochs: Some(2), ..OptimConfig::default() };
-        let plan = plan(&c.resolve(true), last_stages, &STAGES);
-        plan.into_iter().map(|p| (p.name.clone(), p.first_epoch, p.end(), p.input)).collect()
+        plan(&c.resolve(true), last_stages, &STAGES)
+    }
+
+    fn phases(mode: TrainMode, last_stages: usize) -> Vec<(String, usize, usize, Input)> {
+        planned(mode, last_stages)
+            .into_iter()
+            .map(|p| (p.name.clone(), p.first_epoch, p.end(), p.input))
+            .collect()
     }
 
     #[test]
@@ -101,5 +116,18 @@ mod tests {
         assert_eq!(phases(TrainMode::Full, 1), [head(2), all.clone()]);
         assert_eq!(phases(TrainMode::LastStages, 9), [head(2), all]);
         assert_eq!(phases(TrainMode::Scratch, 1), [("everything".to_owned(), 0, 5, Input::Pictures)]);
+    }
+
+    #[test]
+    fn a_phase_that_ends_early_leaves_no_gap() {
+        let ends = |phases: &[Phase]| phases.iter().map(|p| (p.first_epoch, p.end())).collect::<Vec<_>>();
+        let mut phases = planned(TrainMode::Full, 1);
+        assert_eq!(ends(&phases), [(0, 2), (2, 5)]);
+        shorten(&mut phases, 0, 1);
+        assert_eq!(ends(&phases), [(0, 1), (1, 4)]);
+        shorten(&mut phases, 1, 2);
+        assert_eq!(ends(&phases), [(0, 1), (1, 2)]);
+        shorten(&mut phases, 2, 1);
+        assert_eq!(ends(&phases), [(0, 1), (1, 2)]);
     }
 }

@@ -1,12 +1,12 @@
 //! Phases and epochs: what has learned, what was best, and when to stop.
 
 use super::cache::{FrozenCache, Wanted};
-use super::checkpoint::{Checkpoint, Named, Progress, Throttle, fingerprint};
+use super::checkpoint::{Checkpoint, Named, Progress, Throttle, fingerprint, same_job};
 use super::context::Context;
 use super::epoch::{Epoch, Sums};
 use super::files::{MetricsFile, parse_records};
 use super::judge::{validation_probabilities, validation_result};
-use super::plan::{Input, Phase};
+use super::plan::{Input, Phase, shorten};
 use super::updates::{Updates, learns};
 use crate::backbones::Network;
 use crate::config::Metric;
@@ -22,6 +22,8 @@ pub(crate) struct Trainer<'a> {
     ctx: &'a Context<'a>,
     network: Network,
     phases: Vec<Phase>,
+    /// Views of each training picture in the frozen part.
+    cached_views: usize,
     cache: Option<FrozenCache>,
     metrics: MetricsFile,
     progress: Progress,
@@ -59,6 +61,11 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// If the checkpoint is damaged or belongs to other settings, pictures or weights.
     pub(crate) fn new(ctx: &'a Context<'a>, mut network: Network, resume: bool) -> Result<Self> {
+        let mut phases = ctx.phases.clone();
+        // By the plan as it was at the start, also where it is shorter by now: a resumed run draws among the same views.
+        let longest = phases.iter().filter(|p| p.input != Input::Pictures).map(|p| p.epochs).max();
+        let augment = &ctx.config.augment;
+        let cached_views = if augment.enabled { augment.views.min(longest.unwrap_or(1)) } else { 1 };
         let source = if ctx.config.train.l2_sp > 0.0 && !ctx.weights_sha256.is_empty() {
             network.freeze_below(0);
             named(&network, |id, p| p.trainable && network.stage_of(id).is_some())?
@@ -79,6 +86,9 @@ impl<'a> Trainer<'a> {
                 (c.progress, c.best, c.optimizer)
             }
         };
+        for (phase, by) in progress.shortened.iter().enumerate() {
+            shorten(&mut phases, phase, *by);
+        }
         if progress.epoch > 0 {
             ctx.note(format!("Going on after epoch {}", progress.epoch));
         }
@@ -88,7 +98,8 @@ impl<'a> Trainer<'a> {
             elapsed_before_s: progress.elapsed_s,
             ctx,
             network,
-            phases: ctx.phases.clone(),
+            phases,
+            cached_views,
             cache: None,
             progress,
             records,
@@ -108,9 +119,10 @@ impl<'a> Trainer<'a> {
     /// See [`train`](super::train).
     pub(crate) fn run(mut self) -> Result<Trained> {
         self.compute_frozen_part()?;
-        for phase in self.phases.clone() {
+        for index in 0..self.phases.len() {
+            let phase = self.phases[index].clone();
             if self.progress.epoch < phase.end() && !self.stopped {
-                self.run_phase(&phase)?;
+                self.run_phase(index, &phase)?;
             }
         }
         self.metrics.sync()?;
@@ -138,10 +150,12 @@ impl<'a> Trainer<'a> {
     fn compute_frozen_part(&mut self) -> Result<()> {
         let left: Vec<&Phase> = self.phases.iter().filter(|p| self.progress.epoch < p.end()).collect();
         let frozen = || left.iter().filter(|p| p.input != Input::Pictures);
-        let Some(longest) = frozen().map(|p| p.epochs).max() else { return Ok(()) };
+        if frozen().next().is_none() {
+            return Ok(());
+        }
         let augmented = self.ctx.config.augment.enabled;
         let wanted = Wanted {
-            views: if augmented { self.ctx.config.augment.views.min(longest) } else { 1 },
+            views: self.cached_views,
             train_eval: false,
             features: left.iter().any(|p| p.input == Input::Features),
             maps: frozen().find(|p| p.input == Input::Maps).map(|p| p.first_stage),
@@ -162,7 +176,7 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    fn run_phase(&mut self, phase: &Phase) -> Result<()> {
+    fn run_phase(&mut self, index: usize, phase: &Phase) -> Result<()> {
         let continued = self.progress.epoch > phase.first_epoch;
         self.network.freeze_below(phase.first_stage);
         for (name, tensor) in self.learned(phase)? {
@@ -178,12 +192,25 @@ impl<'a> Trainer<'a> {
                     "No better epoch for {} epochs: the phase `{}` ends early",
                     self.ctx.config.train.patience, phase.name
                 ));
-                self.progress.epoch = phase.end();
+                self.end_early(index);
                 break;
             }
             self.run_epoch(phase, &mut updates)?;
         }
         Ok(())
+    }
+
+    /// Ends a phase after the epochs that it has had.
+    fn end_early(&mut self, index: usize) {
+        let by = self.phases[index].end() - self.progress.epoch;
+        shorten(&mut self.phases, index, by);
+        self.progress.shortened.resize(index, 0);
+        self.progress.shortened.push(by);
+    }
+
+    /// Epochs of all phases, those that patience took off left out.
+    fn planned(&self) -> usize {
+        self.phases.last().map_or(0, Phase::end)
     }
 
     fn out_of_patience(&self, phase: &Phase) -> bool {
@@ -202,6 +229,7 @@ impl<'a> Trainer<'a> {
             phase,
             cache: self.cache.as_ref(),
             epoch,
+            planned: self.planned(),
             eta_after_s,
         };
         let sums = steps.run(updates)?;
@@ -260,7 +288,7 @@ impl<'a> Trainer<'a> {
             if self.stopped { 0.0 } else { (phase.end() - done) as f64 * epoch_s + self.eta_later(phase) };
         EpochRecord {
             epoch: done,
-            epochs: self.ctx.resolved.epochs,
+            epochs: self.planned(),
             phase: phase.name.clone(),
             train_loss: s.loss / s.seen as f64,
             train_accuracy: s.correct as f64 / s.seen as f64,
@@ -338,39 +366,4 @@ fn restore(network: &Network, values: &Named) -> Result<()> {
         network.store.set(id, tensor)?;
     }
     Ok(())
-}
-
-/// A checkpoint may only be continued with what it was begun with.
-fn same_job(now: &Progress, then: &Progress) -> Result<()> {
-    let essential = |text: &str| -> Vec<String> {
-        let free = ["threads", "device", "path", "allow_many_unreadable", "cache_mib", "weights"];
-        let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
-        text.lines().filter(|l| !free.contains(&key(l).as_str())).map(str::to_owned).collect()
-    };
-    let (a, b) = (essential(&now.config), essential(&then.config));
-    let differing = a.iter().find(|l| !b.contains(l)).or_else(|| b.iter().find(|l| !a.contains(l)));
-    let what = match differing {
-        Some(line) => format!("the run was begun with other settings: {}", line.trim()),
-        None if now.pictures != then.pictures => {
-            "the run was begun with other pictures or another split".to_owned()
-        }
-        None if now.weights != then.weights => "the run was begun with other source weights".to_owned(),
-        None => return Ok(()),
-    };
-    Err(Error::input(what).with_hint("Go on with what the run was begun with, or start a new run"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_checkpoint_is_refused_for_another_job_and_says_why() {
-        let p = |config: &str, pictures: &str| Progress::new(config.into(), pictures.into(), String::new());
-        let a = p("[train]\nepochs = 3\nthreads = 2", "x");
-        same_job(&a, &p("[train]\nepochs = 3\nthreads = 4", "x")).unwrap();
-        let e = same_job(&a, &p("[train]\nepochs = 4", "x")).unwrap_err().to_string();
-        assert!(e.contains("epochs = 3"), "{e}");
-        assert!(same_job(&a, &p("[train]\nepochs = 3", "y")).unwrap_err().to_string().contains("pictures"));
-    }
 }

@@ -88,7 +88,8 @@ pub fn prepare(epochs: &[EpochRecord], quantity: Quantity) -> CurveData {
             .collect(),
     });
     let best = best(epochs).map(|e| [e.epoch as f64, quantity.values(e)[0]]).filter(|p| p[1].is_finite());
-    let planned = epochs.iter().map(|e| e.epochs.max(e.epoch)).max().unwrap_or(1).max(2);
+    // By the last: a phase that ended early makes the plan shorter.
+    let planned = epochs.last().map_or(1, |e| e.epochs.max(e.epoch)).max(2);
     let values = || series.iter().flat_map(|s| s.points.iter().map(|p| p[1]));
     let low = values().fold(f64::INFINITY, f64::min);
     let high = values().fold(f64::NEG_INFINITY, f64::max);
