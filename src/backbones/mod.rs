@@ -2,6 +2,7 @@
 
 mod block;
 pub mod head;
+pub mod imagenet;
 mod mobilenet_v2;
 pub mod network;
 mod resnet;

@@ -3,7 +3,7 @@
 use super::block::{LinearDesc, StageDesc};
 use super::head::{self, Head};
 use super::spec::{Arch, HIDDEN_STAGE};
-use super::{BackboneSpec, squeezenet};
+use super::{BackboneSpec, imagenet, squeezenet};
 use crate::config::{HeadConfig, Pooling};
 use crate::error::{Error, Result};
 use crate::nn::init::ParamBuilder;
@@ -11,9 +11,6 @@ use crate::nn::layers::{Forward, Layer};
 use crate::nn::ops::Activation;
 use crate::nn::params::{ParamId, ParamStore};
 use candle_core::{Device, Tensor};
-
-/// Classes of the published heads: ImageNet's.
-const IMAGENET_CLASSES: usize = 1000;
 
 /// A network that can be run stage by stage. Activations are `[N, H, W, C]`.
 ///
@@ -97,13 +94,13 @@ impl Network {
         let (mut feature_width, mut head) = (spec.feature_width, Vec::new());
         let last_is_head = spec.arch == Arch::SqueezeNet;
         if last_is_head {
-            stages.push(("classifier", squeezenet::published_head(feature_width, IMAGENET_CLASSES)));
-            feature_width = IMAGENET_CLASSES;
+            stages.push(("classifier", squeezenet::published_head(feature_width, imagenet::CLASSES)));
+            feature_width = imagenet::CLASSES;
         } else {
             head.push(LinearDesc {
                 name: spec.head_name().to_owned(),
                 inputs: feature_width,
-                outputs: IMAGENET_CLASSES,
+                outputs: imagenet::CLASSES,
                 act: Activation::Identity,
             });
         }

@@ -4,7 +4,7 @@ use super::device::device;
 use super::forward;
 use super::views::{EVAL_BATCH, Request, View, ViewMaker};
 use crate::backbones::weights::{load_into, read_state_dict};
-use crate::backbones::{Network, find};
+use crate::backbones::{Network, find, imagenet};
 use crate::config::{AugmentConfig, DataConfig, DeviceChoice, HeadOutput, Preprocess};
 use crate::error::{Error, Result};
 use crate::export::{find_bundle, read_bundle};
@@ -14,9 +14,6 @@ use std::path::{Path, PathBuf};
 
 /// Classes with their probabilities, highest first.
 pub type Ranked = Vec<(String, f32)>;
-
-/// ImageNet's class names, one a line, in the order of the published heads.
-const IMAGENET_CLASSES: &str = include_str!("../../assets/imagenet_classes.txt");
 
 /// A finished model, ready to classify: from a run, a bundle, or a backbone with its published 1000-class head.
 #[derive(Debug)]
@@ -28,7 +25,7 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Opens a run folder or a bundle (a folder with `model.safetensors` and `config.json`).
+    /// Opens a run folder, a bundle, or a model that timm saved (folders with `model.safetensors` and `config.json`).
     ///
     /// # Errors
     /// If the folder is neither or its files do not fit together.
@@ -56,8 +53,7 @@ impl Classifier {
                 .with_hint("Choose a complete file, or train a head of your own"));
         }
         network.store.set_trainable(|_, _| false);
-        let classes = IMAGENET_CLASSES.lines().map(str::to_owned).collect();
-        Ok(Self::new(network, classes, HeadOutput::Softmax, spec.preprocess))
+        Ok(Self::new(network, imagenet::class_names(), HeadOutput::Softmax, spec.preprocess))
     }
 
     fn new(network: Network, classes: Vec<String>, output: HeadOutput, preprocess: Preprocess) -> Self {
@@ -142,17 +138,5 @@ impl Classifier {
         let x = self.maker.tensor(values, self.network.store.device())?;
         let logits = self.network.forward(&Forward::eval(&self.network.store), &x)?;
         forward::probabilities(&logits, self.output)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn there_are_a_thousand_names() {
-        let names: Vec<&str> = IMAGENET_CLASSES.lines().collect();
-        assert_eq!(names.len(), 1000);
-        assert_eq!((names[0], names[999]), ("tench", "toilet tissue"));
     }
 }

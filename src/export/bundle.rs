@@ -8,7 +8,7 @@ use super::atomic;
 use super::card::{self, Card, Model};
 use super::timm;
 use crate::backbones::weights::{load_into, read_state_dict};
-use crate::backbones::{Network, find};
+use crate::backbones::{BackboneSpec, Network, find};
 use crate::config::{HeadConfig, Preprocess};
 use crate::error::{Error, Result};
 use candle_core::Device;
@@ -132,7 +132,8 @@ fn replace_folder(dir: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<
 /// # Errors
 /// If the folder is neither, or the run has no model yet.
 pub fn find_bundle(run_or_bundle: &Path) -> Result<PathBuf> {
-    let complete = |dir: &Path| dir.join(WEIGHTS).is_file() && dir.join(CONFIG).is_file();
+    let lacks = |dir: &Path| [WEIGHTS, CONFIG].into_iter().filter(|name| !dir.join(name).is_file()).collect();
+    let complete = |dir: &Path| Vec::is_empty(&lacks(dir));
     let inside = run_or_bundle.join(RUN_MODEL);
     if complete(run_or_bundle) {
         return Ok(run_or_bundle.to_path_buf());
@@ -141,53 +142,69 @@ pub fn find_bundle(run_or_bundle: &Path) -> Result<PathBuf> {
         return Ok(inside);
     }
     let unfinished = run_or_bundle.join("config.toml").is_file();
-    let what = if unfinished {
-        "this run has no finished model"
-    } else {
-        "this folder is neither a run nor a model"
-    };
-    let hint = if unfinished {
-        "Let the run finish, or resume it".to_owned()
-    } else {
-        format!("A model is a folder with {WEIGHTS} and {CONFIG}")
+    let (what, hint) = match lacks(run_or_bundle).as_slice() {
+        _ if unfinished => {
+            ("this run has no finished model".to_owned(), "Let the run finish, or resume it".to_owned())
+        }
+        [missing] => (
+            format!("this model has no {missing}"),
+            format!("A model is a folder with {WEIGHTS} and {CONFIG}"),
+        ),
+        _ => (
+            "this folder is neither a run nor a model".to_owned(),
+            format!("A model is a folder with {WEIGHTS} and {CONFIG}"),
+        ),
     };
     Err(Error::input(what).with_path(run_or_bundle).with_hint(hint))
 }
 
-/// Reads a bundle and builds its network, everything frozen.
+/// Reads a bundle, or a model that timm saved (`config.json` with `architecture`, `model.safetensors` with timm's names), and
+/// builds its network, everything frozen.
 ///
 /// # Errors
-/// If a file is missing or damaged, or they do not fit together.
+/// If a file is missing or damaged, they do not fit together, or timm's model is not one that can be built here.
 pub fn read_bundle(dir: &Path, device: &Device) -> Result<(Network, Bundle)> {
     let path = dir.join(CONFIG);
     let text = std::fs::read_to_string(&path).map_err(|e| Error::io("read", &path, &e))?;
-    let damaged = |why: String| Error::input(format!("the model's description {why}")).with_path(&path);
-    let value: Value = serde_json::from_str(&text).map_err(|e| damaged(format!("is damaged ({e})")))?;
-    let Some(own) = value.get("headstart") else {
-        return Err(damaged("was not written by this program".to_owned())
-            .with_hint("Use the folder's weights as the backbone of a new training"));
-    };
-    let own: Own = serde_json::from_value(own.clone()).map_err(|e| damaged(format!("is damaged ({e})")))?;
-    if own.version > VERSION {
-        return Err(damaged(format!("has version {}, and this program knows {VERSION}", own.version))
-            .with_hint("Open it with a newer Headstart"));
-    }
-    let names = value.get("label_names").cloned().unwrap_or_default();
-    let classes: Vec<String> =
-        serde_json::from_value(names).map_err(|e| damaged(format!("has no class names ({e})")))?;
-    check_preprocess(&own.preprocess).map_err(damaged)?;
-    let spec = find(&own.backbone).map_err(|e| e.with_path(&path))?;
-    let mut network = Network::new(spec, own.cut_stage.as_deref(), &own.head, classes.len(), 0, device)?;
+    let (spec, bundle) = read_description(&text).map_err(|e| e.with_path(&path))?;
+    let mut network =
+        Network::new(spec, bundle.cut_stage.as_deref(), &bundle.head, bundle.classes.len(), 0, device)?;
     let weights = read_state_dict(&dir.join(WEIGHTS))?;
     let report = load_into(&mut network, &weights)?;
-    if !report.missing.is_empty() || !report.dropped_head.is_empty() {
+    if report.loaded != network.store.iter().count() || !report.dropped_head.is_empty() {
         return Err(Error::input("the model's weights do not fit its description")
             .with_path(dir.join(WEIGHTS))
             .with_hint("The files may be of two different models"));
     }
     network.store.set_trainable(|_, _| false);
-    let bundle = Bundle { classes, head: own.head, cut_stage: own.cut_stage, preprocess: own.preprocess };
     Ok((network, bundle))
+}
+
+/// What `config.json` says.
+fn read_description(text: &str) -> Result<(&'static BackboneSpec, Bundle)> {
+    let damaged = |why: String| Error::input(format!("the model's description {why}"));
+    let value: Value = serde_json::from_str(text).map_err(|e| damaged(format!("is damaged ({e})")))?;
+    let (spec, bundle) = match value.get("headstart") {
+        None => timm::read_config(&value)?,
+        Some(own) => {
+            let own: Own =
+                serde_json::from_value(own.clone()).map_err(|e| damaged(format!("is damaged ({e})")))?;
+            if own.version > VERSION {
+                return Err(damaged(format!(
+                    "has version {}, and this program knows {VERSION}",
+                    own.version
+                ))
+                .with_hint("Open it with a newer Headstart"));
+            }
+            let names = value.get("label_names").cloned().unwrap_or_default();
+            let classes =
+                serde_json::from_value(names).map_err(|e| damaged(format!("has no class names ({e})")))?;
+            let Own { backbone, cut_stage, head, preprocess, .. } = own;
+            (find(&backbone)?, Bundle { classes, head, cut_stage, preprocess })
+        }
+    };
+    check_preprocess(&bundle.preprocess).map_err(damaged)?;
+    Ok((spec, bundle))
 }
 
 fn check_preprocess(p: &Preprocess) -> Result<(), String> {
@@ -227,13 +244,81 @@ pub fn export_bundle(run_or_bundle: &Path, out: &Path) -> Result<()> {
     })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
+    use crate::nn::layers::Forward;
+    use candle_core::Tensor;
+
+    /// A model of three classes with random weights, written to `dir`.
+    fn written(dir: &Path, backbone: &str) -> Network {
+        let spec = find(backbone).unwrap();
+        let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let head = HeadConfig::default();
+        let network = Network::new(spec, None, &head, classes.len(), 5, &Device::Cpu).unwrap();
+        let bundle = Bundle { classes, head, cut_stage: None, preprocess: spec.preprocess };
+        write_bundle(dir, &network, &bundle, &Card::default()).unwrap();
+        network
+    }
+
+    fn logits(network: &Network) -> Vec<f32> {
+        let values = (0..2 * 64 * 64 * 3).map(|i| ((i * 37) % 101) as f32 / 50.0 - 1.0).collect();
+        let x = Tensor::from_vec(values, (2, 64, 64, 3), &Device::Cpu).unwrap();
+        let y = network.forward(&Forward::eval(&network.store), &x).unwrap();
+        y.flatten_all().unwrap().to_vec1().unwrap()
+    }
 
     #[test]
+    fn a_model_that_timm_saved_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = dir.path().join("model");
+        let network = written(&model, "mobilenet_v2_050");
+        std::fs::remove_file(model.join(CARD)).unwrap();
+        std::fs::write(model.join(CONFIG), include_str!("../../tests/fixtures/export_timm_config.json"))
+            .unwrap();
+        let (back, bundle) = read_bundle(&find_bundle(&model).unwrap(), &Device::Cpu).unwrap();
+        assert_eq!(bundle.classes, ["first", "second", "third"]);
+        assert_eq!(logits(&back), logits(&network));
+        assert!(back.store.iter().all(|(_, p)| !p.trainable));
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let e = find_bundle(dir.path()).unwrap_err().to_string();
+        assert!(
+            e.contains("neither a run nor a model") && e.contains("model.safetensors and config.json"),
+            "{e}"
+        );
+        std::fs::write(dir.path().join(CONFIG), "{}").unwrap();
+        let e = find_bundle(dir.path()).unwrap_err().to_string();
+        assert!(e.contains("this model has no model.safetensors"), "{e}");
+        std::fs::rename(dir.path().join(CONFIG), dir.path().join(WEIGHTS)).unwrap();
+        let e = find_bundle(dir.path()).unwrap_err().to_string();
+        assert!(e.contains("this model has no config.json"), "{e}");
+        std::fs::write(dir.path().join(CONFIG), "{}").unwrap();
+        let e = read_bundle(&find_bundle(dir.path()).unwrap(), &Device::Cpu).unwrap_err().to_string();
+        assert!(e.contains("has no `architecture`") && e.contains("config.json"), "{e}");
+    }
+
+    #[test]
+    fn weights_without_the_head_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let model = dir.path().join("model");
+        let network = written(&model, "small_cnn");
+        read_bundle(&model, &Device::Cpu).unwrap();
+        let tensors = network.store.to_disk_layout().unwrap();
+        let rest: HashMap<String, Tensor> =
+            tensors.into_iter().filter(|(name, _)| !name.starts_with("fc.")).collect();
+        candle_core::safetensors::save(&rest, model.join(WEIGHTS)).unwrap();
+        let e = read_bundle(&model, &Device::Cpu).unwrap_err().to_string();
+        assert!(e.contains("do not fit its description"), "{e}");
+    }
+
+    #[cfg(unix)]
+    #[test]
     fn a_model_can_be_shared_like_any_other_folder() {
+        use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let (model, plain) = (dir.path().join("model"), dir.path().join("plain"));
         std::fs::create_dir(&plain).unwrap();
