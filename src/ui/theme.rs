@@ -77,6 +77,8 @@ pub struct Palette {
     pub raised: Color32,
     /// Lines.
     pub stroke: Color32,
+    /// Edges that tell something, such as how long a progress bar is: at least 3 : 1 on every ground (WCAG 2.2, 1.4.11).
+    pub edge: Color32,
     /// Text.
     pub text: Color32,
     /// Secondary text, at least 4.5 : 1 on `surface`.
@@ -102,6 +104,7 @@ const DARK: Palette = Palette {
     surface: Color32::from_rgb(0x18, 0x1B, 0x22),
     raised: Color32::from_rgb(0x20, 0x24, 0x2D),
     stroke: Color32::from_rgb(0x2B, 0x30, 0x3B),
+    edge: Color32::from_rgb(0x6F, 0x78, 0x86),
     text: Color32::from_rgb(0xE6, 0xE9, 0xEF),
     muted: Color32::from_rgb(0x9A, 0xA3, 0xB2),
     accent: Color32::from_rgb(0x4C, 0x9A, 0xFF),
@@ -118,6 +121,7 @@ const LIGHT: Palette = Palette {
     surface: Color32::from_rgb(0xFF, 0xFF, 0xFF),
     raised: Color32::from_rgb(0xF1, 0xF3, 0xF6),
     stroke: Color32::from_rgb(0xDE, 0xE2, 0xE9),
+    edge: Color32::from_rgb(0x7D, 0x86, 0x94),
     text: Color32::from_rgb(0x1B, 0x1F, 0x27),
     muted: Color32::from_rgb(0x5C, 0x66, 0x75),
     accent: Color32::from_rgb(0x1F, 0x6F, 0xEB),
@@ -303,6 +307,17 @@ mod tests {
                 }
             }
             assert!(contrast(p.on_accent, p.accent) >= 4.5);
+        }
+    }
+
+    #[test]
+    fn progress_can_be_seen_in_both_themes() {
+        for p in [DARK, LIGHT] {
+            for ground in [p.background, p.surface, p.raised] {
+                assert!(contrast(p.edge, ground) >= 3.0, "{}", contrast(p.edge, ground));
+            }
+            // The filled part against the rest of the bar.
+            assert!(contrast(p.accent, p.raised) >= 3.0);
         }
     }
 

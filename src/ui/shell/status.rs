@@ -3,7 +3,7 @@
 use crate::ui::Action;
 use crate::ui::state::{AppState, JobKind, RunningJob};
 use crate::ui::theme::{Palette, space};
-use crate::ui::widgets::{bar, basic::button_small};
+use crate::ui::widgets::{basic::button_small, progress_bar};
 use egui::{Align, Layout, RichText, Ui, vec2};
 
 /// Time left is shown once a job has run this long, in seconds.
@@ -39,7 +39,7 @@ fn job_part(ui: &mut Ui, state: &AppState, job: &RunningJob, actions: &mut Vec<A
     let p = Palette::of(ui);
     ui.label(RichText::new(words(state, job)).small());
     if let Some(frac) = fraction(job) {
-        bar(ui, frac, vec2(140.0, 6.0), p.accent);
+        progress_bar(ui, frac, vec2(140.0, 6.0));
     } else {
         ui.add(egui::Spinner::new().size(12.0).color(p.muted));
     }

@@ -10,7 +10,9 @@ use crate::ui::icons::{self, Icon};
 use crate::ui::state::{JobKind, split_name};
 use crate::ui::theme::{self, Palette, space};
 use crate::ui::widgets::setting::PathChoice;
-use crate::ui::widgets::{PathField, bar, caption, card, empty_state, primary_button, secondary_button};
+use crate::ui::widgets::{
+    PathField, caption, card, empty_state, primary_button, progress_bar, secondary_button,
+};
 use crate::ui::{Action, AppState};
 use egui::{Align, Layout, RichText, Ui, vec2};
 
@@ -71,8 +73,7 @@ fn nothing_yet(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mu
         let (done, total) = job.progress.unwrap_or((0, 0));
         let body = if total == 0 { "Finding the pictures".to_owned() } else { format!("{done} of {total}") };
         empty_state(ui, Icon::Images, job.kind.words(), &body, |ui| {
-            let accent = Palette::of(ui).accent;
-            bar(ui, done as f32 / total.max(1) as f32, vec2(320.0, 6.0), accent);
+            progress_bar(ui, done as f32 / total.max(1) as f32, vec2(320.0, 6.0));
         });
         return;
     }

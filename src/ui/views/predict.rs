@@ -13,9 +13,11 @@ use crate::ui::theme::{self, Palette, class_colour, space};
 use crate::ui::widgets::picture_grid::large_picture;
 use crate::ui::widgets::probability_bars::{self, Bar};
 use crate::ui::widgets::setting::{PathChoice, PathField};
-use crate::ui::widgets::{caption, empty_state, link_button, primary_button, secondary_button, section};
+use crate::ui::widgets::{
+    caption, empty_state, link_button, paint_bar, primary_button, secondary_button, section,
+};
 use crate::ui::{Action, AppState, Screen};
-use egui::{Align, ComboBox, Label, Layout, RichText, TextEdit, Ui, WidgetInfo, vec2};
+use egui::{Align, ComboBox, Label, Layout, RichText, Sense, TextEdit, Ui, WidgetInfo, vec2};
 use std::path::PathBuf;
 
 /// What the view remembers between frames.
@@ -208,7 +210,8 @@ fn overview(ui: &mut Ui, state: &AppState, pictures: &[PredictedPicture], cx: &m
                 }
             });
             let width = (ui.available_width() - 44.0).max(20.0);
-            crate::ui::widgets::bar(ui, *count as f32 / most, vec2(width, 7.0), colour(state, label, 0));
+            let (bar, _) = ui.allocate_exact_size(vec2(width, 7.0), Sense::hover());
+            paint_bar(ui, bar, *count as f32 / most, colour(state, label, 0));
             ui.label(RichText::new(count.to_string()).size(theme::type_size::CAPTION));
         });
     }

@@ -7,7 +7,7 @@ use crate::ui::state::{JobKind, file_name};
 use crate::ui::theme::{self, Palette, space, type_size};
 use crate::ui::widgets::basic::focus_ring;
 use crate::ui::widgets::setting::PathChoice;
-use crate::ui::widgets::{PathField, bar, caption, paint_icon};
+use crate::ui::widgets::{PathField, caption, paint_icon, progress_bar};
 use crate::ui::{Action, AppState};
 use egui::{
     Align, Align2, Color32, FontId, Layout, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui,
@@ -115,8 +115,7 @@ fn progress(ui: &mut Ui, state: &AppState) {
     };
     let (done, total) = job.progress.unwrap_or((0, 0));
     let frac = if total == 0 { 0.0 } else { done as f32 / total as f32 };
-    let accent = Palette::of(ui).accent;
-    bar(ui, frac, vec2(WIDTH, 6.0), accent);
+    progress_bar(ui, frac, vec2(WIDTH, 6.0));
     let numbers = if total == 0 { String::new() } else { format!(" · {done} of {total}") };
     caption(ui, format!("{}{numbers}", job.kind.words()));
 }

@@ -3,7 +3,7 @@
 use crate::ui::icons::{self, Icon};
 use crate::ui::theme::{self, Palette, RADIUS_CARD, space};
 use egui::{
-    Align, Button, Color32, Frame, Layout, Margin, Response, RichText, Role, Sense, Stroke, Ui, Vec2,
+    Align, Button, Color32, Frame, Layout, Margin, Rect, Response, RichText, Role, Sense, Stroke, Ui, Vec2,
     WidgetInfo, WidgetText, vec2,
 };
 
@@ -117,17 +117,32 @@ pub fn class_dot(ui: &mut Ui, class: usize) {
     ui.painter().circle_filled(rect.center(), 4.5, theme::class_colour(class));
 }
 
-/// A horizontal bar of `width` points filled to `frac`, in `[0, 1]`.
-pub fn bar(ui: &mut Ui, frac: f32, size: Vec2, colour: Color32) -> Response {
+/// How far something has come, in `[0, 1]`: a bar whose whole length can be seen.
+pub fn progress_bar(ui: &mut Ui, frac: f32, size: Vec2) -> Response {
+    let p = Palette::of(ui);
     let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
-    let radius = (size.y / 2.0).min(3.0);
-    ui.painter().rect_filled(rect, radius, Palette::of(ui).raised);
-    let mut filled = rect;
-    filled.set_width(rect.width() * frac.clamp(0.0, 1.0));
-    if filled.width() > 0.5 {
-        ui.painter().rect_filled(filled, radius, colour);
-    }
+    let edge = Stroke::new(1.0, p.edge);
+    ui.painter().rect(rect, bar_radius(rect), p.raised, edge, egui::StrokeKind::Inside);
+    fill_bar(ui, rect, frac, p.accent);
     response
+}
+
+/// Draws a bar filled to `frac`, in `[0, 1]`, for a number that stands beside it.
+pub fn paint_bar(ui: &Ui, rect: Rect, frac: f32, colour: Color32) {
+    ui.painter().rect_filled(rect, bar_radius(rect), Palette::of(ui).raised);
+    fill_bar(ui, rect, frac, colour);
+}
+
+fn fill_bar(ui: &Ui, mut rect: Rect, frac: f32, colour: Color32) {
+    let radius = bar_radius(rect);
+    rect.set_width(rect.width() * frac.clamp(0.0, 1.0));
+    if rect.width() > 0.5 {
+        ui.painter().rect_filled(rect, radius, colour);
+    }
+}
+
+fn bar_radius(rect: Rect) -> f32 {
+    (rect.height() / 2.0).min(3.0)
 }
 
 /// What stands where there is nothing yet: an icon, a sentence, what to do; `more` adds buttons under it.

@@ -1,5 +1,6 @@
 //! Classes with their probabilities as bars.
 
+use super::basic::paint_bar;
 use crate::ui::theme::{Palette, space, type_size};
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Align2, Color32, FontId, Rect, Role, Sense, Ui, Vec2, WidgetInfo, pos2, vec2};
@@ -50,12 +51,7 @@ fn draw(ui: &Ui, p: &Palette, bar: &Bar, rect: Rect) {
         pos2(rect.left() + name_width, rect.center().y - 3.5),
         Vec2::new((rect.width() - name_width - NUMBER).max(0.0), 7.0),
     );
-    ui.painter().rect_filled(track, 3.0, p.raised);
-    let mut filled = track;
-    filled.set_width(track.width() * bar.probability.clamp(0.0, 1.0));
-    if filled.width() > 0.5 {
-        ui.painter().rect_filled(filled, 3.0, bar.colour);
-    }
+    paint_bar(ui, track, bar.probability, bar.colour);
     let number = format!("{:.3}", bar.probability);
     ui.painter().text(rect.right_center(), Align2::RIGHT_CENTER, number, font, p.text);
 }

@@ -4,7 +4,7 @@ use super::Memory;
 use super::words::{self, Running, Standing};
 use crate::ui::actions::Pick;
 use crate::ui::theme::{Palette, space};
-use crate::ui::widgets::{bar, primary_button, secondary_button};
+use crate::ui::widgets::{primary_button, progress_bar, secondary_button};
 use crate::ui::{Action, AppState, Screen};
 use egui::{Align, Layout, Response, RichText, Role, Ui, WidgetInfo};
 
@@ -29,7 +29,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
     });
     if let Some(progress) = standing.progress() {
         ui.add_space(space::S);
-        let response = bar(ui, progress, egui::vec2(ui.available_width(), 6.0), p.accent);
+        let response = progress_bar(ui, progress, egui::vec2(ui.available_width(), 6.0));
         response.widget_info(|| {
             let mut info = WidgetInfo::labeled(Role::ProgressIndicator, true, "Progress of training");
             info.value = Some(f64::from(progress * 100.0));
