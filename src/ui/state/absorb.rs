@@ -274,6 +274,12 @@ mod tests {
         state.preflight = Some(*preflight());
         state.screen = Screen::Data;
         assert_eq!(state.next_step().action, Action::Go(Screen::Model));
+        // Where a network is chosen already, as for the sample, nobody is sent to choose one.
+        state.config = crate::config::TrainConfig::for_sample();
+        assert_eq!(state.next_step().action, Action::Train);
+        state.config = crate::config::TrainConfig::default();
+        state.config.backbone.name = "resnet18".to_owned();
+        assert_eq!(state.next_step().action, Action::Train);
         state.screen = Screen::Model;
         assert_eq!(state.next_step().action, Action::Train);
         state.weights = WeightsState::Checking;

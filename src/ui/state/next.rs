@@ -1,6 +1,7 @@
 //! The next sensible step, and what stands in its way.
 
 use super::{AppState, Screen, WeightsState};
+use crate::config::{BackboneConfig, TrainMode};
 use crate::ui::Action;
 use crate::ui::actions::Pick;
 
@@ -44,6 +45,14 @@ impl AppState {
             .or_else(|| self.config.validate().err().map(|e| e.to_string()))
     }
 
+    /// Whether somebody chose a network or how it learns, or trained with what there was.
+    fn backbone_is_chosen(&self) -> bool {
+        let settings = &self.config;
+        let untouched =
+            settings.backbone == BackboneConfig::default() && settings.train.mode == TrainMode::Auto;
+        !untouched || !self.runs.is_empty()
+    }
+
     /// What a newcomer would press next.
     pub fn next_step(&self) -> NextStep {
         let step = |label, action| NextStep { label, action, blocked: None };
@@ -60,7 +69,9 @@ impl AppState {
             };
         }
         match self.screen {
-            Screen::Data | Screen::Start => step("Choose a backbone", Action::Go(Screen::Model)),
+            Screen::Data | Screen::Start if !self.backbone_is_chosen() => {
+                step("Choose a backbone", Action::Go(Screen::Model))
+            }
             Screen::Evaluate | Screen::Predict if self.finished_run().is_some() => {
                 step("Export", Action::Go(Screen::Export))
             }
