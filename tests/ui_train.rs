@@ -11,6 +11,7 @@ mod ui_states;
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
+use headstart::config::TrainMode;
 use headstart::engine::{CacheProgress, StepProgress};
 use headstart::error::Error;
 use headstart::session::RunState;
@@ -151,6 +152,34 @@ fn a_setting_changes_and_goes_back() {
     assert!(h.state().state.config.augment.enabled);
 }
 
+/// Settings that are not their defaults: each has a way back beside it.
+fn changed() -> AppState {
+    let mut state = with_pictures();
+    state.config.train.mode = TrainMode::LastStages;
+    state.config.augment.crop_scale = [0.25, 0.75];
+    state.config.augment.hflip = 0.25;
+    state
+}
+
+#[test]
+fn names_of_settings_are_whole_also_beside_a_way_back() {
+    let name = |h: &Harness<'_, World>, text: &str| h.get_by_role_and_label(egui::Role::Label, text).rect();
+    let names = ["What learns", "Random cut, share", "Mirror left and right", "Vary training pictures"];
+    let plain = window(with_pictures(), SIZE, true);
+    let mut h = window(changed(), SIZE, true);
+    h.run();
+    for text in names {
+        let (whole, now) = (name(&plain, text), name(&h, text));
+        assert!((whole.width() - now.width()).abs() < 0.5, "{text}: {whole:?} {now:?}");
+        for reset in h.query_all_by_label_contains("Reset ") {
+            assert!(!now.intersects(reset.rect()), "{text} lies under {:?}", reset.rect());
+        }
+    }
+    // Where both have room, the control stays beside the name.
+    let control = h.get_by_label("Reset mirror left and right").rect();
+    assert!((control.center().y - name(&h, "Mirror left and right").center().y).abs() < 2.0);
+}
+
 #[test]
 fn search_finds_what_is_folded_away() {
     let mut h = window(with_pictures(), SIZE, true);
@@ -169,6 +198,7 @@ fn snapshots() {
     let mut results = egui_kittest::SnapshotResults::new();
     for (name, make) in [
         ("ready", with_pictures as fn() -> AppState),
+        ("changed", changed),
         ("cache", cache),
         ("running", running),
         ("failed", failed),

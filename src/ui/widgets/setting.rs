@@ -3,26 +3,47 @@
 use super::basic::icon_button;
 use crate::ui::icons::Icon;
 use crate::ui::theme::{Palette, space};
-use egui::{Align, Button, Label, Layout, Response, RichText, TextEdit, Ui};
+use egui::{
+    Align, Button, Label, Layout, Response, RichText, TextEdit, TextStyle, TextWrapMode, Ui, WidgetText, vec2,
+};
 use std::path::PathBuf;
 
-/// A setting: its name (hovering explains it), the control to the right. The control's widget gets the setting's name as
-/// its accessible name.
+/// Height of a row, in points.
+const ROW: f32 = 28.0;
+
+/// A setting: its name (hovering explains it), the control to the right, or below where both do not fit beside each other.
+/// The control's widget gets the setting's name as its accessible name.
 pub fn setting(ui: &mut Ui, name: &str, why: &str, control: impl FnOnce(&mut Ui) -> Response) -> Response {
-    let size = egui::vec2(ui.available_width(), 28.0);
-    let row = Layout::right_to_left(Align::Center);
-    ui.allocate_ui_with_layout(size, row, |ui| {
-        let response = control(ui);
-        let text = |ui: &mut Ui| ui.add(Label::new(name).truncate());
-        let label = ui.with_layout(Layout::left_to_right(Align::Center), text).inner;
-        let response = response.labelled_by(label.id);
-        if why.is_empty() {
-            return response;
-        }
-        label.on_hover_text(why);
-        response.on_hover_text(why)
-    })
-    .inner
+    let text =
+        WidgetText::from(name).into_galley(ui, Some(TextWrapMode::Extend), f32::INFINITY, TextStyle::Body);
+    let room = ui.available_width() - text.size().x - ui.spacing().item_spacing.x;
+    // How wide a control is shows only once it is drawn: decided by the pass before.
+    let id = ui.scope_id().with(("width of the control", name));
+    let known = ui.data(|d| d.get_temp::<f32>(id)).unwrap_or(0.0);
+    let mut width = 0.0;
+    let name_above = (known > room).then(|| ui.add(Label::new(text.clone())));
+    let size = vec2(ui.available_width(), ROW);
+    let (response, label) = ui
+        .allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {
+            let before = ui.available_width();
+            let response = control(ui);
+            width = before - ui.available_width();
+            let beside = |ui: &mut Ui| ui.add(Label::new(text));
+            let label = name_above
+                .unwrap_or_else(|| ui.with_layout(Layout::left_to_right(Align::Center), beside).inner);
+            (response, label)
+        })
+        .inner;
+    ui.data_mut(|d| d.insert_temp(id, width));
+    if (width > room) != (known > room) {
+        ui.ctx().request_discard("a setting's control has another width");
+    }
+    let response = response.labelled_by(label.id);
+    if why.is_empty() {
+        return response;
+    }
+    label.on_hover_text(why);
+    response.on_hover_text(why)
 }
 
 /// A setting that can be set back: where `value` is not `default`, a small arrow does it.
