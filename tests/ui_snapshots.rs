@@ -9,7 +9,7 @@ mod ui_fixture;
 use egui::Theme;
 use egui_kittest::Harness;
 use headstart::backbones::LoadReport;
-use headstart::ui::state::WeightsState;
+use headstart::ui::state::{Tone, WeightsState};
 use headstart::ui::{AppState, Screen};
 use std::time::{Duration, Instant};
 use ui_fixture::{build, open};
@@ -66,6 +66,17 @@ fn data_light() {
 fn data_empty() {
     let state = AppState { screen: Screen::Data, cores: 4, ..AppState::default() };
     snapshot("data_empty", state, Theme::Light);
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn toasts_light() {
+    let (_dir, mut state) = open(Screen::Data);
+    state.notices.push(Tone::Good, "Training is finished: 0.948 accuracy · 145 of 153 · val");
+    let why = "Saving the model failed: could not write (No space left on device (os error 28)): /media/ada/archive/models/\
+               leaves/model.safetensors. Free some disk space, then try again; what was saved before is intact.";
+    state.notices.push(Tone::Bad, why);
+    snapshot("toasts_light", state, Theme::Light);
 }
 
 fn model() -> (tempfile::TempDir, AppState) {

@@ -263,6 +263,27 @@ fn a_notice_shows_as_a_toast_and_can_be_dismissed() {
 }
 
 #[test]
+fn toasts_cover_nothing() {
+    let (_dir, mut state) = open(Screen::Data);
+    state.notices.push(Tone::Good, "Training is finished");
+    state.notices.push(Tone::Bad, "the folder could not be read. ".repeat(12).trim().to_owned());
+    let mut h = window(state, Theme::Light);
+    h.run();
+    let short = h.get_by_label("Training is finished").rect();
+    let long = h.get_by_label_contains("the folder could not be read").rect();
+    assert!(short.bottom() <= long.top() && long.height() > 1.5 * short.height(), "{short:?} {long:?}");
+    let status = h.get_by_label("CPU · 4 threads").rect();
+    assert!(long.bottom() <= status.top() && long.right() < 1280.0);
+    // Nothing floats over the panels, and panels share the window without lying on each other.
+    for x in (0..1280).step_by(20) {
+        for y in (0..800).step_by(20) {
+            let layer = h.ctx.layer_id_at(egui::pos2(x as f32, y as f32));
+            assert!(layer.is_none_or(|l| l.order == egui::Order::Background), "{x} {y}: {layer:?}");
+        }
+    }
+}
+
+#[test]
 fn closing_while_training_is_asked_once() {
     let (_dir, mut state) = open(Screen::Data);
     state.jobs = vec![job(JobKind::Train { run_dir: "/r".into() }, None)];

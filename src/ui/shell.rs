@@ -3,6 +3,7 @@
 pub mod overlays;
 mod rail;
 mod status;
+mod toasts;
 
 pub use status::clock;
 
@@ -28,6 +29,7 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
             ui.painter().hline(ui.max_rect().expand(space::M).x_range(), ui.max_rect().top(), line);
             status::show(ui, state, actions);
         });
+    toasts::show(ui, state, actions);
     Panel::left("rail")
         .exact_size(theme::frame::RAIL)
         .resizable(false)

@@ -1,8 +1,9 @@
-//! What lies over the screen: toasts, the list of notices, the question before closing, the place to drop things.
+//! What lies over the screen: the list of notices, the question before closing, the place to drop things.
 
+use super::toasts;
 use crate::ui::actions::Action;
 use crate::ui::icons::{self, Icon};
-use crate::ui::state::{AppState, Notice, Tone};
+use crate::ui::state::AppState;
 use crate::ui::theme::{self, Palette, RADIUS_CARD, space};
 use crate::ui::widgets::{icon_button, link_button, primary_button, secondary_button};
 use egui::{
@@ -10,78 +11,24 @@ use egui::{
     StrokeKind, Ui, vec2,
 };
 
-/// How many toasts are on show at most.
-const TOASTS: usize = 3;
 const WIDTH: f32 = 380.0;
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     if state.notices.open {
         panel(ui, state, actions);
-    } else {
-        toasts(ui, state, actions);
     }
     if state.close_asked && state.training_job().is_some() {
         close_question(ui, actions);
     }
 }
 
-fn floating(ui: &Ui, id: &str, contents: impl FnOnce(&mut Ui)) {
-    Area::new(Id::unique(id))
-        .order(Order::Foreground)
-        .anchor(Align2::RIGHT_BOTTOM, vec2(-space::L, -theme::frame::STATUS - space::M))
-        .show(ui.ctx(), |ui| {
-            ui.set_width(WIDTH);
-            contents(ui);
-        });
-}
-
-fn toasts(ui: &Ui, state: &AppState, actions: &mut Vec<Action>) {
-    let on_show: Vec<&Notice> = state.notices.toasts(state.now_s).collect();
-    if on_show.is_empty() {
-        return;
-    }
-    floating(ui, "toasts", |ui| {
-        for notice in on_show.iter().rev().take(TOASTS).rev() {
-            notice_card(ui, notice, actions);
-        }
-    });
-}
-
-fn notice_card(ui: &mut Ui, notice: &Notice, actions: &mut Vec<Action>) {
-    let p = Palette::of(ui);
-    Frame::new()
-        .fill(p.surface)
-        .stroke(Stroke::new(1.0, p.stroke))
-        .corner_radius(RADIUS_CARD)
-        .shadow(ui.visuals().popup_shadow)
-        .inner_margin(Margin::same(space::M as i8))
-        .show(ui, |ui| notice_row(ui, notice, actions));
-}
-
-fn notice_row(ui: &mut Ui, notice: &Notice, actions: &mut Vec<Action>) {
-    let p = Palette::of(ui);
-    let (icon, ink) = match notice.tone {
-        Tone::Info => (Icon::Info, p.accent),
-        Tone::Good => (Icon::CircleCheck, p.good),
-        Tone::Warn => (Icon::TriangleAlert, p.warn),
-        Tone::Bad => (Icon::CircleAlert, p.bad),
-    };
-    ui.horizontal_top(|ui| {
-        ui.label(icons::coloured(icon, icons::SIZE, ink));
-        ui.with_layout(Layout::right_to_left(Align::TOP), |ui| {
-            if icon_button(ui, Icon::X, "Dismiss").clicked() {
-                actions.push(Action::Dismiss(notice.id));
-            }
-            ui.with_layout(Layout::top_down(Align::LEFT), |ui| {
-                ui.add(egui::Label::new(&notice.text).wrap().selectable(true));
-            });
-        });
-    });
-}
-
 fn panel(ui: &Ui, state: &AppState, actions: &mut Vec<Action>) {
     let p = Palette::of(ui);
-    floating(ui, "notices", |ui| {
+    let area = Area::new(Id::unique("notices"))
+        .order(Order::Foreground)
+        .anchor(Align2::RIGHT_BOTTOM, vec2(-space::L, -theme::frame::STATUS - space::M));
+    area.show(ui.ctx(), |ui| {
+        ui.set_width(WIDTH);
         Frame::new()
             .fill(p.surface)
             .stroke(Stroke::new(1.0, p.stroke))
@@ -102,7 +49,7 @@ fn panel(ui: &Ui, state: &AppState, actions: &mut Vec<Action>) {
                 });
                 ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
                     for notice in state.notices.all().iter().rev() {
-                        notice_row(ui, notice, actions);
+                        toasts::row(ui, notice, actions);
                     }
                 });
             });
