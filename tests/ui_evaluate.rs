@@ -1,11 +1,6 @@
 //! The Evaluate screen, drawn from hand-made states and worked by accessible names.
 #![cfg(feature = "gui")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed expectation is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod ui_states;
 
@@ -13,9 +8,7 @@ use egui::Key;
 use egui_kittest::kittest::Queryable;
 use headstart::ui::state::Selection;
 use headstart::ui::{Action, AppState, Screen};
-use ui_states::{judged, settle, window};
-
-const SIZE: [f32; 2] = [1280.0, 800.0];
+use ui_states::{SIZE, judged, settle, window};
 
 #[test]
 fn without_an_evaluation_it_says_how_to_get_one() {

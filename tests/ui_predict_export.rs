@@ -1,11 +1,6 @@
 //! The Predict and Export screens, drawn from hand-made states and worked by accessible names.
 #![cfg(feature = "gui")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed expectation is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod ui_states;
 
@@ -16,9 +11,7 @@ use headstart::ui::actions::Pick;
 use headstart::ui::state::{PredictedPicture, TrainingEnd};
 use headstart::ui::{Action, AppState, Screen};
 use std::path::{Path, PathBuf};
-use ui_states::{class_names, draw_picture, ended, settle, summary, window};
-
-const SIZE: [f32; 2] = [1280.0, 800.0];
+use ui_states::{SIZE, class_names, draw_picture, ended, settle, summary, window};
 
 fn trained(screen: Screen) -> AppState {
     AppState { screen, ..ended(TrainingEnd::Finished(summary())) }

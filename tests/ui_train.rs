@@ -1,11 +1,6 @@
 //! The Train screen, drawn from hand-made states and worked by accessible names.
 #![cfg(feature = "gui")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a failed expectation is a failed test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod ui_states;
 
@@ -17,9 +12,7 @@ use headstart::error::Error;
 use headstart::session::RunState;
 use headstart::ui::state::TrainingEnd;
 use headstart::ui::{Action, AppState, Screen};
-use ui_states::{World, ended, epochs, run, settle, summary, training, window, with_pictures};
-
-const SIZE: [f32; 2] = [1280.0, 800.0];
+use ui_states::{SIZE, World, ended, epochs, run, settle, summary, training, window, with_pictures};
 
 fn cache() -> AppState {
     training(|live, _| live.cache = Some(CacheProgress { done: 640, total: 1373, views_per_s: 95.0 }))

@@ -236,32 +236,44 @@ impl Rows {
 mod tests {
     use super::*;
 
-    /// Three overlapping clouds in five dimensions.
-    fn clouds(n: usize) -> (Vec<f32>, Vec<usize>) {
-        let mut rng = Rng::for_key(3, &[]);
-        let mut x = Vec::new();
-        let labels: Vec<usize> = (0..n).map(|i| i % 3).collect();
-        for &l in &labels {
-            for d in 0..5 {
-                x.push((rng.normal() + if d == l { 1.5 } else { 0.0 } + 10.0) as f32);
+    /// Three overlapping clouds in five dimensions, one row a picture.
+    struct Clouds {
+        features: Vec<f32>,
+        labels: Vec<usize>,
+        pictures: Vec<usize>,
+    }
+
+    impl Clouds {
+        fn new(n: usize) -> Self {
+            let mut rng = Rng::for_key(3, &[]);
+            let mut features = Vec::new();
+            let labels: Vec<usize> = (0..n).map(|i| i % 3).collect();
+            for &l in &labels {
+                for d in 0..5 {
+                    features.push((rng.normal() + if d == l { 1.5 } else { 0.0 } + 10.0) as f32);
+                }
+            }
+            Self { features, labels, pictures: (0..n).collect() }
+        }
+
+        fn labelled(&self) -> Labelled<'_> {
+            Labelled {
+                features: &self.features,
+                width: 5,
+                labels: &self.labels,
+                pictures: &self.pictures,
+                classes: 3,
+                class_weights: None,
             }
         }
-        (x, labels)
     }
 
     #[test]
     fn the_fit_is_where_the_gradient_vanishes_by_finite_differences() {
-        let (x, labels) = clouds(90);
-        let pictures: Vec<usize> = (0..90).collect();
+        let clouds = Clouds::new(90);
+        let labels = &clouds.labels;
         let weights = [1.0, 2.0, 0.5];
-        let data = Labelled {
-            features: &x,
-            width: 5,
-            labels: &labels,
-            pictures: &pictures,
-            classes: 3,
-            class_weights: Some(&weights),
-        };
+        let data = Labelled { class_weights: Some(&weights), ..clouds.labelled() };
         let fit = fit(&data, 0, &|| Ok(())).unwrap();
         let rows = Rows::new(&data).unwrap();
         // Back to the centred and scaled problem, whose objective is evaluated from its definition alone.
@@ -298,17 +310,9 @@ mod tests {
 
     #[test]
     fn rows_of_one_picture_are_held_out_together() {
-        let (x, labels) = clouds(60);
         let pictures: Vec<usize> = (0..60).map(|i| i % 3 + 3 * (i / 6)).collect();
-        let data = Labelled {
-            features: &x,
-            width: 5,
-            labels: &labels,
-            pictures: &pictures,
-            classes: 3,
-            class_weights: None,
-        };
-        let folds = fold_of_each_row(&data, 1);
+        let clouds = Clouds { pictures: pictures.clone(), ..Clouds::new(60) };
+        let folds = fold_of_each_row(&clouds.labelled(), 1);
         for i in 0..60 {
             for j in 0..60 {
                 assert!(pictures[i] != pictures[j] || folds[i] == folds[j]);
@@ -320,16 +324,7 @@ mod tests {
 
     #[test]
     fn a_request_to_stop_is_obeyed() {
-        let (x, labels) = clouds(30);
-        let pictures: Vec<usize> = (0..30).collect();
-        let data = Labelled {
-            features: &x,
-            width: 5,
-            labels: &labels,
-            pictures: &pictures,
-            classes: 3,
-            class_weights: None,
-        };
-        assert!(fit(&data, 0, &|| Err(Error::cancelled())).unwrap_err().is_cancelled());
+        let clouds = Clouds::new(30);
+        assert!(fit(&clouds.labelled(), 0, &|| Err(Error::cancelled())).unwrap_err().is_cancelled());
     }
 }

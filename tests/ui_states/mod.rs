@@ -14,6 +14,9 @@ use headstart::ui::state::{JobKind, LiveTraining, RunningJob, ShownEvaluation, T
 use headstart::ui::{Action, AppState, Screen, ViewContext, fonts, shell, theme};
 use std::path::{Path, PathBuf};
 
+/// The window as it opens, in points.
+pub(crate) const SIZE: [f32; 2] = [1280.0, 800.0];
+
 /// State, what views remember, and what they asked for.
 pub(crate) struct World {
     pub(crate) state: AppState,

@@ -1,6 +1,6 @@
 //! The settings of varied training pictures: `[augment]`.
 
-use super::form::{About, Form, about, scale};
+use super::form::{About, Form, about, how_often, scale, strength};
 use egui::Ui;
 
 const ENABLED: About = about(
@@ -56,8 +56,8 @@ pub(super) fn main(ui: &mut Ui, form: &mut Form<'_>) {
     let on = form.draft.augment.enabled;
     ui.add_enabled_ui(on, |ui| {
         form.pair(ui, CROP, 0.01..=1.0, |c| &mut c.augment.crop_scale);
-        form.number(ui, HFLIP, scale(0.0..=1.0, 0.005, 2), |c| &mut c.augment.hflip);
-        form.number(ui, VFLIP, scale(0.0..=1.0, 0.005, 2), |c| &mut c.augment.vflip);
+        form.number(ui, HFLIP, how_often(), |c| &mut c.augment.hflip);
+        form.number(ui, VFLIP, how_often(), |c| &mut c.augment.vflip);
         form.number(ui, ROTATION, scale(0.0..=180.0, 0.5, 1), |c| &mut c.augment.rotation_degrees);
     });
 }
@@ -78,9 +78,9 @@ const VIEWS: About = about(
 pub(super) fn advanced(ui: &mut Ui, form: &mut Form<'_>) {
     form.number(ui, VIEWS, scale(1..=64, 0.1, 0), |c| &mut c.augment.views);
     form.pair(ui, RATIO, 0.05..=20.0, |c| &mut c.augment.crop_ratio);
-    form.number(ui, BRIGHTNESS, scale(0.0..=10.0, 0.005, 2), |c| &mut c.augment.brightness);
-    form.number(ui, CONTRAST, scale(0.0..=10.0, 0.005, 2), |c| &mut c.augment.contrast);
-    form.number(ui, SATURATION, scale(0.0..=10.0, 0.005, 2), |c| &mut c.augment.saturation);
+    form.number(ui, BRIGHTNESS, strength(), |c| &mut c.augment.brightness);
+    form.number(ui, CONTRAST, strength(), |c| &mut c.augment.contrast);
+    form.number(ui, SATURATION, strength(), |c| &mut c.augment.saturation);
     form.number(ui, HUE, scale(0.0..=0.5, 0.002, 3), |c| &mut c.augment.hue);
-    form.number(ui, ERASING, scale(0.0..=1.0, 0.005, 2), |c| &mut c.augment.erasing);
+    form.number(ui, ERASING, how_often(), |c| &mut c.augment.erasing);
 }

@@ -37,6 +37,26 @@ pub(super) fn scale<T>(range: RangeInclusive<T>, speed: f64, decimals: usize) ->
     Scale { range, speed, decimals }
 }
 
+/// How often something happens, from never to always.
+pub(super) fn how_often() -> Scale<f64> {
+    scale(0.0..=1.0, 0.005, 2)
+}
+
+/// How far a factor may move from 1.
+pub(super) fn strength() -> Scale<f64> {
+    scale(0.0..=10.0, 0.005, 2)
+}
+
+/// Step size of the weights.
+pub(super) fn rate() -> Scale<f64> {
+    scale(1e-7..=10.0, 0.0002, 6)
+}
+
+/// A number of epochs, `least` or more.
+pub(super) fn epochs(least: usize) -> Scale<usize> {
+    scale(least..=100_000, 0.2, 0)
+}
+
 /// The form: a draft, the defaults, and what is searched for.
 pub(super) struct Form<'a> {
     pub draft: &'a mut TrainConfig,

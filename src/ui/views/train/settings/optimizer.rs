@@ -1,6 +1,6 @@
 //! The settings of learning: `[train]`.
 
-use super::form::{About, Form, about, scale};
+use super::form::{About, Form, about, epochs, rate, scale};
 use crate::config::{BatchNormMode, DeviceChoice, Metric, OptimizerKind, ScheduleKind, Solver, TrainMode};
 use egui::Ui;
 
@@ -73,8 +73,8 @@ pub(super) fn main(ui: &mut Ui, form: &mut Form<'_>) {
     form.choice(ui, MODE, &modes, |c| &mut c.train.mode);
     let solvers = [(Solver::Gradient, "Step by step"), (Solver::Logistic, "At once")];
     form.choice(ui, SOLVER, &solvers, |c| &mut c.train.solver);
-    form.auto(ui, EPOCHS, (scale(1..=100_000, 0.2, 0), r.epochs), |c| &mut c.train.epochs);
-    form.auto(ui, RATE, (scale(1e-7..=10.0, 0.0002, 6), r.learning_rate), |c| &mut c.train.learning_rate);
+    form.auto(ui, EPOCHS, (epochs(1), r.epochs), |c| &mut c.train.epochs);
+    form.auto(ui, RATE, (rate(), r.learning_rate), |c| &mut c.train.learning_rate);
     form.auto(ui, BATCH, (scale(1..=4096, 0.2, 0), r.batch_size), |c| &mut c.train.batch_size);
     let optimizers =
         [(OptimizerKind::Sgd, "SGD"), (OptimizerKind::Adam, "Adam"), (OptimizerKind::AdamW, "AdamW")];
@@ -180,9 +180,8 @@ const THREADS: About =
 /// The rest.
 pub(super) fn advanced(ui: &mut Ui, form: &mut Form<'_>) {
     let r = form.resolved();
-    form.auto(ui, HEAD_EPOCHS, (scale(0..=100_000, 0.2, 0), r.head_epochs), |c| &mut c.train.head_epochs);
-    let rate = (scale(1e-7..=10.0, 0.0002, 6), r.head_learning_rate);
-    form.auto(ui, HEAD_RATE, rate, |c| &mut c.train.head_learning_rate);
+    form.auto(ui, HEAD_EPOCHS, (epochs(0), r.head_epochs), |c| &mut c.train.head_epochs);
+    form.auto(ui, HEAD_RATE, (rate(), r.head_learning_rate), |c| &mut c.train.head_learning_rate);
     form.number(ui, LAST_STAGES, scale(1..=100, 0.1, 0), |c| &mut c.train.last_stages);
     form.number(ui, STAGE_DECAY, scale(0.01..=1.0, 0.005, 3), |c| &mut c.train.stage_decay);
     form.number(ui, MOMENTUM, scale(0.0..=0.999, 0.002, 3), |c| &mut c.train.momentum);
