@@ -10,6 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const PACKAGES: &str = "On Debian, `apt install libxkbcommon-x11-0 libx11-xcb1 libxcursor1 libxi6 libvulkan1 \
                         mesa-vulkan-drivers` installs what the window needs";
 
+/// `assets/icon.svg`, drawn.
+const ICON: &[u8] = include_bytes!("../assets/icon.png");
+
+/// Name of the desktop entry: Wayland finds the window's name and icon by it.
+const APP_ID: &str = "app.headstart.Headstart";
+
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(
@@ -20,10 +26,15 @@ fn main() -> ExitCode {
     if !has_display() {
         return fail("cannot be opened", "there is no display");
     }
+    let mut viewport = egui::ViewportBuilder::default();
+    // A window opens without its icon, too.
+    if let Ok(icon) = eframe::icon_data::from_png_bytes(ICON) {
+        viewport = viewport.with_icon(icon);
+    }
     let options = eframe::NativeOptions {
-        viewport: egui::ViewportBuilder::default()
+        viewport: viewport
             .with_title("Headstart")
-            .with_app_id("headstart")
+            .with_app_id(APP_ID)
             .with_inner_size([1280.0, 800.0])
             .with_min_inner_size([960.0, 620.0]),
         ..eframe::NativeOptions::default()
@@ -76,4 +87,14 @@ fn fail(what: &str, why: &str) -> ExitCode {
     eprintln!("headstart: the window {what}: {why}.");
     eprintln!("The same jobs run without a window: see `headstart-cli --help`.");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_icon_can_be_drawn() {
+        let icon = eframe::icon_data::from_png_bytes(super::ICON).unwrap();
+        assert_eq!((icon.width, icon.height), (256, 256));
+        assert!(icon.rgba.chunks_exact(4).any(|p| p[3] == 255));
+    }
 }

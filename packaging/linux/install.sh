@@ -11,5 +11,6 @@ for program in headstart headstart-cli; do
 done
 install -D -m 644 "packaging/linux/$id.desktop" "$prefix/share/applications/$id.desktop"
 install -D -m 644 "packaging/linux/$id.metainfo.xml" "$prefix/share/metainfo/$id.metainfo.xml"
+install -D -m 644 assets/icon.png "$prefix/share/icons/hicolor/256x256/apps/$id.png"
 install -D -m 644 assets/icon.svg "$prefix/share/icons/hicolor/scalable/apps/$id.svg"
 echo "Headstart is in $prefix/bin"
