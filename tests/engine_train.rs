@@ -325,7 +325,7 @@ fn a_run_resumed_from_scratch_mode_equals_an_uninterrupted_one() {
 fn a_run_cut_off_in_the_middle_of_an_epoch_resumes_from_its_start() {
     let mut c = config(TrainMode::Full, 4);
     c.train.head_epochs = Some(1);
-    c.train.optimizer = headstart::config::OptimizerKind::AdamW;
+    c.train.optimizer = Some(headstart::config::OptimizerKind::AdamW);
     // The first step after the second epoch.
     let step_of_third = |e: &TrainEvent| matches!(e, TrainEvent::Step(s) if s.epoch == 3);
     resumed_equals_uninterrupted(&c, step_of_third, 1);
@@ -378,8 +378,8 @@ fn patience_ends_a_run_that_no_longer_gets_better() {
     c.train.learning_rate = Some(1e-9);
     c.train.patience = 3;
     c.train.keep_best_by = Metric::MacroF1;
-    c.train.schedule = headstart::config::ScheduleKind::Constant;
-    c.train.weight_decay = 0.0;
+    c.train.schedule = Some(headstart::config::ScheduleKind::Constant);
+    c.train.weight_decay = Some(0.0);
     c.augment.enabled = false;
     let out = quiet(&f.job("a", &c)).unwrap();
     assert!(out.summary.epochs_run < 200, "{}", out.summary.epochs_run);
@@ -391,7 +391,7 @@ fn impatient(mode: TrainMode) -> TrainConfig {
     let mut c = config(mode, 8);
     c.train.head_epochs = Some(6);
     c.train.head_learning_rate = Some(1e-30);
-    c.train.weight_decay = 0.0;
+    c.train.weight_decay = Some(0.0);
     c.train.patience = 2;
     c
 }

@@ -352,15 +352,18 @@ pub struct OptimConfig {
     /// How many stages learn in `last-stages` mode.
     pub last_stages: usize,
     /// The update rule.
-    pub optimizer: OptimizerKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<OptimizerKind>,
     /// SGD's momentum, in `[0, 1)`.
     pub momentum: f64,
     /// Nesterov's form of it.
     pub nesterov: bool,
     /// Pull of the weights (not of biases and norms) towards zero.
-    pub weight_decay: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
     /// How the learning rate moves.
-    pub schedule: ScheduleKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleKind>,
     /// Epochs over which the rate rises from zero at the start of each phase; may be a fraction.
     pub warmup_epochs: f64,
     /// Step schedule: epochs between drops.
@@ -401,11 +404,11 @@ impl Default for OptimConfig {
             head_learning_rate: None,
             stage_decay: 1.0,
             last_stages: 2,
-            optimizer: OptimizerKind::Sgd,
+            optimizer: None,
             momentum: 0.9,
             nesterov: false,
-            weight_decay: 1e-4,
-            schedule: ScheduleKind::Cosine,
+            weight_decay: None,
+            schedule: None,
             warmup_epochs: 0.0,
             step_epochs: 7,
             step_gamma: 0.1,
@@ -518,7 +521,7 @@ impl TrainConfig {
         )?;
         check(t.last_stages >= 1, "train.last_stages", t.last_stages, "at least 1")?;
         check(below_one(t.momentum), "train.momentum", t.momentum, "at least 0 and below 1")?;
-        check(not_negative(t.weight_decay), "train.weight_decay", t.weight_decay, "at least 0")?;
+        check(t.weight_decay.is_none_or(not_negative), "train.weight_decay", t.weight_decay, "at least 0")?;
         check(not_negative(t.warmup_epochs), "train.warmup_epochs", t.warmup_epochs, "at least 0")?;
         check(t.step_epochs >= 1, "train.step_epochs", t.step_epochs, "at least 1")?;
         check(unit(t.step_gamma), "train.step_gamma", t.step_gamma, "0 to 1")?;

@@ -1,6 +1,6 @@
 //! What suits each training mode where the user has not said.
 
-use super::{BatchNormMode, OptimConfig, TrainMode};
+use super::{BatchNormMode, OptimConfig, OptimizerKind, ScheduleKind, TrainMode};
 
 /// The values that depend on the mode.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,7 +15,29 @@ pub struct ModeDefaults {
     pub learning_rate: f64,
     /// Step size of the head while the backbone is frozen.
     pub head_learning_rate: f64,
+    /// The update rule.
+    pub optimizer: OptimizerKind,
+    /// How the learning rate moves.
+    pub schedule: ScheduleKind,
+    /// Pull of the weights towards zero.
+    pub weight_decay: f64,
 }
+
+/// A head on a frozen backbone. The other modes that begin with pretrained weights share its rule: SGD with momentum, which
+/// stays close to them.
+const FROZEN: ModeDefaults = ModeDefaults {
+    epochs: 25,
+    head_epochs: 25,
+    batch_size: 16,
+    learning_rate: 2e-3,
+    head_learning_rate: 2e-3,
+    optimizer: OptimizerKind::Sgd,
+    schedule: ScheduleKind::Cosine,
+    weight_decay: 1e-4,
+};
+
+/// From random weights, SGD takes larger steps than the Adam family.
+const SCRATCH_SGD_RATE: f64 = 0.05;
 
 impl ModeDefaults {
     /// The defaults of `mode`; [`TrainMode::Auto`] counts as frozen. The rates of the pretrained modes are those with the best
@@ -23,26 +45,19 @@ impl ModeDefaults {
     /// ants and bees: larger ones make the head overconfident and undo the pretrained weights.
     pub fn of(mode: TrainMode) -> Self {
         match mode {
-            TrainMode::Auto | TrainMode::Frozen => Self {
-                epochs: 25,
-                head_epochs: 25,
-                batch_size: 16,
-                learning_rate: 2e-3,
-                head_learning_rate: 2e-3,
-            },
-            TrainMode::LastStages | TrainMode::Full => Self {
-                epochs: 5,
-                head_epochs: 2,
-                batch_size: 16,
-                learning_rate: 2e-4,
-                head_learning_rate: 3e-3,
-            },
+            TrainMode::Auto | TrainMode::Frozen => FROZEN,
+            TrainMode::LastStages | TrainMode::Full => {
+                Self { epochs: 5, head_epochs: 2, learning_rate: 2e-4, head_learning_rate: 3e-3, ..FROZEN }
+            }
             TrainMode::Scratch => Self {
-                epochs: 120,
+                epochs: 80,
                 head_epochs: 0,
                 batch_size: 32,
-                learning_rate: 0.05,
-                head_learning_rate: 0.05,
+                learning_rate: 3e-3,
+                head_learning_rate: 3e-3,
+                optimizer: OptimizerKind::AdamW,
+                schedule: ScheduleKind::OneCycle,
+                weight_decay: 0.01,
             },
         }
     }
@@ -63,6 +78,12 @@ pub struct ResolvedTrain {
     pub learning_rate: f64,
     /// Step size of the head while the backbone is frozen.
     pub head_learning_rate: f64,
+    /// The update rule.
+    pub optimizer: OptimizerKind,
+    /// How the learning rate moves.
+    pub schedule: ScheduleKind,
+    /// Pull of the weights towards zero.
+    pub weight_decay: f64,
     /// Whether batch normalisation uses batch statistics while the backbone learns.
     pub train_batch_norm: bool,
 }
@@ -77,7 +98,11 @@ impl OptimConfig {
         };
         let d = ModeDefaults::of(mode);
         let epochs = self.epochs.unwrap_or(d.epochs);
-        let learning_rate = self.learning_rate.unwrap_or(d.learning_rate);
+        let optimizer = self.optimizer.unwrap_or(d.optimizer);
+        let learning_rate = self.learning_rate.unwrap_or(match (mode, optimizer) {
+            (TrainMode::Scratch, OptimizerKind::Sgd) => SCRATCH_SGD_RATE,
+            _ => d.learning_rate,
+        });
         let head_epochs = match mode {
             TrainMode::Frozen => epochs,
             TrainMode::Scratch => 0,
@@ -93,6 +118,9 @@ impl OptimConfig {
                 TrainMode::Frozen => learning_rate,
                 _ => self.head_learning_rate.unwrap_or(d.head_learning_rate),
             },
+            optimizer,
+            schedule: self.schedule.unwrap_or(d.schedule),
+            weight_decay: self.weight_decay.unwrap_or(d.weight_decay),
             train_batch_norm: match self.batch_norm {
                 BatchNormMode::Auto => mode == TrainMode::Scratch,
                 BatchNormMode::Frozen => false,
@@ -112,6 +140,14 @@ mod tests {
         assert_eq!(c.resolve(false).mode, TrainMode::Scratch);
         assert_eq!(c.resolve(true).mode, TrainMode::Frozen);
         assert!(c.resolve(false).train_batch_norm && !c.resolve(true).train_batch_norm);
+    }
+
+    #[test]
+    fn a_rate_suits_its_optimizer() {
+        let sgd = OptimConfig { optimizer: Some(OptimizerKind::Sgd), ..OptimConfig::default() };
+        let (adam, sgd) = (OptimConfig::default().resolve(false), sgd.resolve(false));
+        assert_eq!((adam.optimizer, sgd.optimizer), (OptimizerKind::AdamW, OptimizerKind::Sgd));
+        assert!(sgd.learning_rate > 5.0 * adam.learning_rate);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What suits the sample pictures.
 
-use super::{OptimizerKind, ScheduleKind, TrainConfig, TrainMode};
+use super::{TrainConfig, TrainMode};
 
 impl TrainConfig {
     /// Settings for the sample leaves: the small network from random weights. A leaf on the ground has no upper side and may
@@ -9,11 +9,6 @@ impl TrainConfig {
     pub fn for_sample() -> Self {
         let mut c = Self::default();
         c.train.mode = TrainMode::Scratch;
-        c.train.epochs = Some(80);
-        c.train.optimizer = OptimizerKind::AdamW;
-        c.train.schedule = ScheduleKind::OneCycle;
-        c.train.learning_rate = Some(3e-3);
-        c.train.weight_decay = 0.01;
         c.augment.crop_scale = [0.6, 1.0];
         c.augment.vflip = 0.5;
         c.augment.rotation_degrees = 45.0;

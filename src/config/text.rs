@@ -96,7 +96,7 @@ mod tests {
         c.set("train.momentum", "0").unwrap();
         c.set("train.learning_rate", "1").unwrap();
         c.set("augment.crop_scale", "[0.08, 1.0]").unwrap();
-        assert_eq!(c.train.optimizer, OptimizerKind::AdamW);
+        assert_eq!(c.train.optimizer, Some(OptimizerKind::AdamW));
         assert_eq!(
             (c.train.momentum, c.train.learning_rate, c.augment.crop_scale[0]),
             (0.0, Some(1.0), 0.08)

@@ -226,6 +226,9 @@ fn written_out(config: &TrainConfig, r: &ResolvedTrain, dataset: &Dataset) -> Tr
     c.train.batch_size = Some(r.batch_size);
     c.train.learning_rate = Some(r.learning_rate);
     c.train.head_learning_rate = Some(r.head_learning_rate);
+    c.train.optimizer = Some(r.optimizer);
+    c.train.schedule = Some(r.schedule);
+    c.train.weight_decay = Some(r.weight_decay);
     c
 }
 

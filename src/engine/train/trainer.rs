@@ -182,7 +182,8 @@ impl<'a> Trainer<'a> {
         for (name, tensor) in self.learned(phase)? {
             self.best.entry(name).or_insert(tensor);
         }
-        let mut updates = Updates::new(&self.ctx.config.train, &self.network, phase, &self.source)?;
+        let settings = (&self.ctx.config.train, &self.ctx.resolved);
+        let mut updates = Updates::new(settings, &self.network, phase, &self.source)?;
         if continued {
             updates.restore(&std::mem::take(&mut self.optimizer), &self.network.store)?;
         }

@@ -3,7 +3,7 @@
 use super::checkpoint::Named;
 use super::plan::Phase;
 use crate::backbones::Network;
-use crate::config::{OptimConfig, OptimizerKind, ScheduleKind};
+use crate::config::{OptimConfig, OptimizerKind, ResolvedTrain, ScheduleKind};
 use crate::error::Result;
 use crate::nn::optim::{Optimizer, ParamGroup, Rule};
 use crate::nn::params::{Param, ParamId, ParamKind, ParamStore};
@@ -26,7 +26,7 @@ impl Updates {
     /// # Errors
     /// If a source does not fit its parameter.
     pub(crate) fn new(
-        config: &OptimConfig,
+        (config, resolved): (&OptimConfig, &ResolvedTrain),
         network: &Network,
         phase: &Phase,
         source: &Named,
@@ -42,15 +42,15 @@ impl Updates {
             .flat_map(|(stage, ids)| {
                 let below_head = stage.map_or(0, |s| stages - s);
                 let scale = config.stage_decay.powi(below_head as i32);
-                ParamGroup::split(store, ids, scale, config.weight_decay)
+                ParamGroup::split(store, ids, scale, resolved.weight_decay)
             })
             .collect();
         let pulled: BTreeMap<ParamId, Tensor> =
             source.iter().filter_map(|(name, t)| Some((store.find(name)?, t.clone()))).collect();
-        let optimizer = Optimizer::new(store, rule(config), groups)?
+        let optimizer = Optimizer::new(store, rule(config, resolved.optimizer), groups)?
             .with_clip_norm(config.clip_norm)
             .with_l2_sp(store, config.l2_sp, &pulled)?;
-        let schedule = schedule(config);
+        let schedule = schedule(config, resolved.schedule);
         Ok(Self { optimizer, schedule, learning_rate: phase.learning_rate, epochs: phase.epochs })
     }
 
@@ -85,16 +85,16 @@ impl Updates {
     }
 }
 
-fn rule(config: &OptimConfig) -> Rule {
-    match config.optimizer {
+fn rule(config: &OptimConfig, kind: OptimizerKind) -> Rule {
+    match kind {
         OptimizerKind::Sgd => Rule::Sgd { momentum: config.momentum, nesterov: config.nesterov },
         OptimizerKind::Adam => Rule::ADAM,
         OptimizerKind::AdamW => Rule::ADAM_W,
     }
 }
 
-fn schedule(config: &OptimConfig) -> Schedule {
-    let kind = match config.schedule {
+fn schedule(config: &OptimConfig, kind: ScheduleKind) -> Schedule {
+    let kind = match kind {
         ScheduleKind::Constant => Curve::Constant,
         ScheduleKind::Step => Curve::Step,
         ScheduleKind::Cosine => Curve::Cosine,

@@ -179,6 +179,21 @@ impl<'a> Form<'a> {
         });
     }
 
+    /// One of several that is left to the program until it is set; `auto` is what it would be.
+    pub(super) fn auto_choice<T: PartialEq + Copy>(
+        &mut self,
+        ui: &mut Ui,
+        what: About,
+        (options, auto): (&[(T, &str)], T),
+        get: impl Fn(&mut TrainConfig) -> &mut Option<T>,
+    ) {
+        let word = |v: T| options.iter().find(|o| o.0 == v).map_or("", |o| o.1);
+        let automatic = format!("auto: {}", word(auto));
+        let mut all = vec![(None, automatic.as_str())];
+        all.extend(options.iter().map(|(v, word)| (Some(*v), *word)));
+        self.choice(ui, what, &all, get);
+    }
+
     /// The lower and upper end of a range.
     pub(super) fn pair(
         &mut self,

@@ -35,13 +35,14 @@ const BATCH: About = about(
 const OPTIMIZER: About = about(
     "Optimizer",
     "train.optimizer",
-    "The rule that turns errors into steps. SGD with momentum is the default because it generalises well on small sets; \
-     AdamW forgives a wrong learning rate",
+    "The rule that turns errors into steps. Automatic is SGD with momentum where there are pretrained weights, because it \
+     stays close to them, and AdamW from scratch, because it learns faster",
 );
 const SCHEDULE: About = about(
     "Rate over time",
     "train.schedule",
-    "Cosine lowers the rate smoothly to zero, which settles the weights at the end and needs no tuning",
+    "Cosine lowers the rate smoothly to zero, which settles the weights at the end. One cycle raises it first: automatic \
+     from scratch, where the first steps know nothing yet",
 );
 const BEST: About = about(
     "Keep the best by",
@@ -78,14 +79,14 @@ pub(super) fn main(ui: &mut Ui, form: &mut Form<'_>) {
     form.auto(ui, BATCH, (scale(1..=4096, 0.2, 0), r.batch_size), |c| &mut c.train.batch_size);
     let optimizers =
         [(OptimizerKind::Sgd, "SGD"), (OptimizerKind::Adam, "Adam"), (OptimizerKind::AdamW, "AdamW")];
-    form.choice(ui, OPTIMIZER, &optimizers, |c| &mut c.train.optimizer);
+    form.auto_choice(ui, OPTIMIZER, (&optimizers, r.optimizer), |c| &mut c.train.optimizer);
     let schedules = [
         (ScheduleKind::Constant, "Constant"),
         (ScheduleKind::Step, "In steps"),
         (ScheduleKind::Cosine, "Cosine"),
         (ScheduleKind::OneCycle, "One cycle"),
     ];
-    form.choice(ui, SCHEDULE, &schedules, |c| &mut c.train.schedule);
+    form.auto_choice(ui, SCHEDULE, (&schedules, r.schedule), |c| &mut c.train.schedule);
     let metrics =
         [(Metric::Accuracy, "Accuracy"), (Metric::MacroF1, "Macro F1"), (Metric::Loss, "Lowest loss")];
     form.choice(ui, BEST, &metrics, |c| &mut c.train.keep_best_by);
@@ -126,7 +127,8 @@ const NESTEROV: About = about(
 const DECAY: About = about(
     "Weight decay",
     "train.weight_decay",
-    "Pulls weights towards zero, not biases and norms. A little keeps a head on few pictures from growing wild",
+    "Pulls weights towards zero, not biases and norms. A little keeps a head on few pictures from growing wild; AdamW takes \
+     more of it than SGD",
 );
 const WARMUP: About = about(
     "Warm-up epochs",
@@ -186,7 +188,8 @@ pub(super) fn advanced(ui: &mut Ui, form: &mut Form<'_>) {
     form.number(ui, STAGE_DECAY, scale(0.01..=1.0, 0.005, 3), |c| &mut c.train.stage_decay);
     form.number(ui, MOMENTUM, scale(0.0..=0.999, 0.002, 3), |c| &mut c.train.momentum);
     form.switch(ui, NESTEROV, |c| &mut c.train.nesterov);
-    form.number(ui, DECAY, scale(0.0..=1.0, 0.0001, 6), |c| &mut c.train.weight_decay);
+    let decay = scale(0.0..=1.0, 0.0001, 6);
+    form.auto(ui, DECAY, (decay, r.weight_decay), |c| &mut c.train.weight_decay);
     form.number(ui, WARMUP, scale(0.0..=100.0, 0.05, 2), |c| &mut c.train.warmup_epochs);
     form.number(ui, STEP_EPOCHS, scale(1..=1000, 0.1, 0), |c| &mut c.train.step_epochs);
     form.number(ui, STEP_GAMMA, scale(0.0..=1.0, 0.005, 3), |c| &mut c.train.step_gamma);
