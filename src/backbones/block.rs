@@ -9,6 +9,7 @@ use crate::nn::layers::{ConvDef, ConvNormAct, Dropout, Flatten, Forward, Layer, 
 use crate::nn::ops::{Activation, PoolSpec};
 use crate::nn::params::ParamKind;
 use candle_core::{Device, Tensor};
+use std::sync::Arc;
 
 /// A parameter that a network has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,39 @@ pub(super) struct ParamDesc {
     pub(super) kind: ParamKind,
     /// Shape in a weight file (PyTorch's).
     pub(super) disk_shape: Vec<usize>,
+}
+
+impl ParamDesc {
+    pub(super) fn new(name: &str, kind: ParamKind, disk_shape: &[usize]) -> Self {
+        Self { name: name.to_owned(), kind, disk_shape: disk_shape.to_vec() }
+    }
+
+    /// Scale and shift of a layer normalisation.
+    pub(super) fn norm(name: &str, channels: usize) -> Vec<Self> {
+        ["weight", "bias"]
+            .map(|leaf| Self::new(&format!("{name}.{leaf}"), ParamKind::Norm, &[channels]))
+            .into()
+    }
+
+    /// Weight and bias of a fully connected layer.
+    pub(super) fn linear(name: &str, inputs: usize, outputs: usize) -> Vec<Self> {
+        let weight = Self::new(&format!("{name}.weight"), ParamKind::LinearWeight, &[outputs, inputs]);
+        vec![weight, Self::new(&format!("{name}.bias"), ParamKind::Bias, &[outputs])]
+    }
+}
+
+/// A piece that one family alone has: its parameters, its effect on the size of a map, and its layer.
+pub(super) trait Piece: std::fmt::Debug {
+    /// Its parameters, in the order in which [`Self::build`] registers them.
+    fn params(&self) -> Vec<ParamDesc>;
+
+    /// Side in pixels of the output for a square input of `side` pixels.
+    fn side_after(&self, side: usize) -> usize {
+        side
+    }
+
+    /// Registers the parameters with fresh values and gives the layer.
+    fn build(&self, b: &mut ParamBuilder<'_>) -> Result<Box<dyn Layer>>;
 }
 
 /// A convolution with what follows it.
@@ -127,11 +161,7 @@ pub(super) struct LinearDesc {
 
 impl LinearDesc {
     fn params(&self, out: &mut Vec<ParamDesc>) {
-        let mut add = |leaf, kind, disk_shape| {
-            out.push(ParamDesc { name: format!("{}.{leaf}", self.name), kind, disk_shape });
-        };
-        add("weight", ParamKind::LinearWeight, vec![self.outputs, self.inputs]);
-        add("bias", ParamKind::Bias, vec![self.outputs]);
+        out.extend(ParamDesc::linear(&self.name, self.inputs, self.outputs));
     }
 
     pub(super) fn build(&self, b: &mut ParamBuilder<'_>) -> Result<Linear> {
@@ -162,6 +192,7 @@ pub(super) enum BlockDesc {
         layers: Vec<LinearDesc>,
         dropout: f64,
     },
+    Own(Arc<dyn Piece>),
 }
 
 /// A stage of a backbone.
@@ -186,6 +217,7 @@ impl StageDesc {
                     [squeeze, narrow, wide].into_iter().for_each(|conv| conv.params(&mut out));
                 }
                 BlockDesc::Hidden { layers, .. } => layers.iter().for_each(|layer| layer.params(&mut out)),
+                BlockDesc::Own(piece) => out.extend(piece.params()),
             }
         }
         out
@@ -199,6 +231,7 @@ impl StageDesc {
             BlockDesc::Residual { body, .. } => body.iter().fold(side, |side, conv| conv.side_after(side)),
             BlockDesc::Fire { squeeze, .. } => squeeze.side_after(side),
             BlockDesc::Hidden { .. } => 1,
+            BlockDesc::Own(piece) => piece.side_after(side),
         })
     }
 
@@ -232,6 +265,7 @@ fn build_block(block: &BlockDesc, b: &mut ParamBuilder<'_>) -> Result<Box<dyn La
             layers: layers.iter().map(|layer| layer.build(b)).collect::<Result<_>>()?,
             dropout: Dropout { probability: *dropout },
         }),
+        BlockDesc::Own(piece) => piece.build(b)?,
     })
 }
 

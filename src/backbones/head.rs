@@ -5,7 +5,7 @@ use super::block::LinearDesc;
 use crate::config::{HeadActivation, HeadConfig, HeadKind, HeadOutput, Pooling};
 use crate::error::{Error, Result};
 use crate::nn::init::ParamBuilder;
-use crate::nn::layers::{Dropout, Forward, Layer, Linear};
+use crate::nn::layers::{Dropout, Forward, Layer, LayerNorm, Linear};
 use crate::nn::ops::{Activation, global_avg_pool, global_max_pool};
 use candle_core::Tensor;
 
@@ -74,19 +74,45 @@ impl Head {
 /// Width of the features that `pooling` makes of a map of `channels` channels and `side` x `side` positions.
 pub(super) fn pooled_width(pooling: Pooling, channels: usize, side: usize) -> usize {
     match pooling {
-        Pooling::Avg | Pooling::Max => channels,
+        Pooling::Avg | Pooling::Max | Pooling::Token => channels,
         Pooling::AvgMax => 2 * channels,
         Pooling::Flatten => channels * side * side,
     }
 }
 
-/// `[N, H, W, C]` to `[N, F]`.
-pub(super) fn pool(pooling: Pooling, x: &Tensor) -> Result<Tensor> {
-    match pooling {
-        Pooling::Avg => global_avg_pool(x),
-        Pooling::Max => global_max_pool(x),
-        Pooling::AvgMax => Ok(Tensor::cat(&[global_avg_pool(x)?, global_max_pool(x)?], 1)?),
-        Pooling::Flatten => Ok(x.permute((0, 3, 1, 2))?.contiguous()?.flatten_from(1)?),
+/// How the backbone's output becomes features.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) pooling: Pooling,
+    /// The first position is a class token, and not a part of the picture.
+    pub(super) class_token: bool,
+    /// Normalisation of every pooled vector over its channels.
+    pub(super) norm: Option<LayerNorm>,
+}
+
+impl Pool {
+    /// `[N, H, W, C]` to `[N, F]`.
+    pub(super) fn features(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        let normed = |pooled: Tensor| match &self.norm {
+            Some(norm) => norm.forward(f, &pooled),
+            None => Ok(pooled),
+        };
+        let patches = match self.class_token {
+            true => &x.narrow(2, 1, x.dim(2)?.saturating_sub(1))?.contiguous()?,
+            false => x,
+        };
+        match self.pooling {
+            Pooling::Token => normed(x.narrow(2, 0, 1)?.contiguous()?.flatten_from(1)?),
+            Pooling::Avg => normed(global_avg_pool(patches)?),
+            Pooling::Max => normed(global_max_pool(patches)?),
+            Pooling::AvgMax => {
+                let halves = [normed(global_avg_pool(patches)?)?, normed(global_max_pool(patches)?)?];
+                Ok(Tensor::cat(&halves, 1)?)
+            }
+            Pooling::Flatten => {
+                Ok(normed(patches.clone())?.permute((0, 3, 1, 2))?.contiguous()?.flatten_from(1)?)
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Pretrained networks: what is registered, how each is built, and how weights are read into them.
 
 mod block;
+pub(crate) mod convnext;
 pub mod head;
 pub mod imagenet;
 mod mobilenet_v2;
@@ -10,6 +11,7 @@ mod small_cnn;
 pub mod spec;
 mod squeezenet;
 mod vgg;
+mod vit;
 pub mod weights;
 
 pub use network::Network;

@@ -1,18 +1,19 @@
 //! A backbone, cut into stages, with a head on top.
 
 use super::block::{LinearDesc, StageDesc};
-use super::head::{self, Head};
-use super::spec::{Arch, HIDDEN_STAGE};
+use super::head::{self, Head, Pool};
+use super::spec::{Arch, FeatureNorm, HIDDEN_STAGE};
 use super::{BackboneSpec, imagenet, squeezenet};
 use crate::config::{HeadConfig, Pooling};
 use crate::error::{Error, Result};
 use crate::nn::init::ParamBuilder;
-use crate::nn::layers::{Forward, Layer};
+use crate::nn::layers::{Forward, Layer, LayerNorm};
 use crate::nn::ops::Activation;
 use crate::nn::params::{ParamId, ParamStore};
 use candle_core::{Device, Tensor};
 
-/// A network that can be run stage by stage. Activations are `[N, H, W, C]`.
+/// A network that can be run stage by stage. Activations are `[N, H, W, C]`; those of vision transformers are `[N, 1, T, C]`, a
+/// row of tokens of which the first is the class token.
 ///
 /// "Boundary" b is the point before stage b: boundary 0 is the input, boundary `stage_count()` the backbone's output.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub struct Network {
     stage_names: Vec<&'static str>,
     /// Stage of each parameter, in the store's order.
     stage_of_param: Vec<Option<usize>>,
-    pooling: Pooling,
+    pool: Pool,
     feature_width: usize,
     head: Head,
     head_is_published: bool,
@@ -37,6 +38,7 @@ struct Plan {
     /// The last stage belongs to the head, not to the backbone.
     last_is_head: bool,
     pooling: Pooling,
+    feature_norm: Option<FeatureNorm>,
     feature_width: usize,
     head: Vec<LinearDesc>,
     dropout: f64,
@@ -48,10 +50,13 @@ impl Network {
     ///
     /// Without a choice of pooling the published one is used. VGG reads its whole map through two hidden layers, its last
     /// stage; with another pooling, or cut before them, it goes without, and averages unless told otherwise. A new head on
-    /// squeezenet is linear on pooled features, where the published one convolves first and pools afterwards.
+    /// squeezenet is linear on pooled features, where the published one convolves first and pools afterwards. A normalisation
+    /// of the pooled features (ConvNeXt, vision transformers) belongs to the last stage and goes with it. Behind the first stage
+    /// of a vision transformer its class token is the same for all pictures: cut there, it averages the patches.
     ///
     /// # Errors
-    /// If `cut_stage` is not one of the backbone's stages or the head does not fit (sigmoid needs two classes).
+    /// If `cut_stage` is not one of the backbone's stages, the head does not fit (sigmoid needs two classes) or a class token
+    /// is asked of a network that has none.
     pub fn new(
         spec: &'static BackboneSpec,
         cut_stage: Option<&str>,
@@ -66,8 +71,17 @@ impl Network {
         let pooling = match (head.pooling, spec.pooling) {
             (Some(chosen), _) => chosen,
             (None, Pooling::Flatten) if !ends_in_hidden => Pooling::Avg,
+            (None, Pooling::Token) if stages.len() == 1 => Pooling::Avg,
             (None, published) => published,
         };
+        if pooling == Pooling::Token && !spec.has_class_token() {
+            return Err(Error::input(format!(
+                "head.pooling = \"token\", but {} has no class token",
+                spec.title
+            ))
+            .with_hint("Choose another pooling, or a vision transformer"));
+        }
+        let whole = stages.len() == spec.stages.len();
         let side = stages.iter().fold(spec.preprocess.crop_px, |side, (_, s)| s.side_after(side));
         let channels = stages.last().map_or(3, |(_, s)| s.channels);
         let feature_width = head::pooled_width(pooling, channels, side);
@@ -76,6 +90,7 @@ impl Network {
             stages,
             last_is_head: false,
             pooling,
+            feature_norm: spec.feature_norm().filter(|_| whole),
             feature_width,
             head: layers,
             dropout: head.dropout,
@@ -108,6 +123,7 @@ impl Network {
             stages,
             last_is_head,
             pooling: spec.pooling,
+            feature_norm: spec.feature_norm(),
             feature_width,
             head,
             dropout: 0.0,
@@ -127,6 +143,9 @@ impl Network {
             let stage = (!(plan.last_is_head && index == last)).then_some(index);
             stage_of_param.resize(b.registered(), stage);
         }
+        let norm =
+            plan.feature_norm.map(|n| LayerNorm::new(&mut b, n.name, n.channels, n.eps)).transpose()?;
+        stage_of_param.resize(b.registered(), Some(last));
         let head = Head::build(&plan.head, plan.dropout, &mut b)?;
         stage_of_param.resize(b.registered(), None);
         Ok(Self {
@@ -135,7 +154,7 @@ impl Network {
             stages,
             stage_names: plan.stages.iter().map(|(name, _)| *name).collect(),
             stage_of_param,
-            pooling: plan.pooling,
+            pool: Pool { pooling: plan.pooling, class_token: spec.has_class_token(), norm },
             feature_width: plan.feature_width,
             head,
             head_is_published: plan.head_is_published,
@@ -159,7 +178,7 @@ impl Network {
 
     /// How the backbone's output becomes features.
     pub fn pooling(&self) -> Pooling {
-        self.pooling
+        self.pool.pooling
     }
 
     /// Whether the head is the published one for ImageNet's 1000 classes.
@@ -182,12 +201,12 @@ impl Network {
         Ok(x)
     }
 
-    /// Pools the backbone's output `[N, H, W, C]` to features `[N, F]`.
+    /// Pools the backbone's output `[N, H, W, C]` to features `[N, F]`. A class token is the features by itself, or left out.
     ///
     /// # Errors
     /// If the input's shape does not fit.
-    pub fn pool(&self, x: &Tensor) -> Result<Tensor> {
-        head::pool(self.pooling, x)
+    pub fn pool(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        self.pool.features(f, x)
     }
 
     /// Features `[N, F]` to logits `[N, K]` (`[N, 1]` with a sigmoid output).
@@ -204,7 +223,7 @@ impl Network {
     /// If the input's shape does not fit.
     pub fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let x = self.forward_stages(f, x, 0, self.stage_count())?;
-        self.forward_head(f, &self.pool(&x)?)
+        self.forward_head(f, &self.pool(f, &x)?)
     }
 
     /// The stage a parameter belongs to; `None` for the head's.

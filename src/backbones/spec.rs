@@ -4,7 +4,7 @@
 //! timm's are in its `results/results-imagenet.csv`.
 
 use super::block::{ParamDesc, StageDesc};
-use super::{mobilenet_v2, resnet, small_cnn, squeezenet, vgg};
+use super::{convnext, mobilenet_v2, resnet, small_cnn, squeezenet, vgg, vit};
 use crate::config::{Interpolation, Pooling, Preprocess};
 use crate::error::{Error, Result};
 
@@ -22,7 +22,7 @@ pub struct WeightSource {
 /// Everything about a backbone that must agree.
 #[derive(Debug, Clone)]
 pub struct BackboneSpec {
-    /// torchvision's name: `mobilenet_v2`.
+    /// torchvision's name, `mobilenet_v2`; for vision transformers timm's, shortened: `vit_tiny`.
     pub name: &'static str,
     /// Name for people: `MobileNetV2`.
     pub title: &'static str,
@@ -53,6 +53,16 @@ pub(crate) enum Arch {
     MobileNetV2 { width_percent: usize },
     SqueezeNet,
     SmallCnn,
+    Vit { width: usize },
+    ConvNextTiny,
+}
+
+/// A layer normalisation of the pooled features; it belongs to the last stage.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FeatureNorm {
+    pub(super) name: &'static str,
+    pub(super) channels: usize,
+    pub(super) eps: f64,
 }
 
 /// Name of the stage of hidden layers behind VGG's convolutions.
@@ -67,6 +77,8 @@ impl BackboneSpec {
             Arch::MobileNetV2 { width_percent } => mobilenet_v2::stages(width_percent),
             Arch::SqueezeNet => squeezenet::stages(),
             Arch::SmallCnn => small_cnn::stages(),
+            Arch::Vit { width } => vit::stages(width),
+            Arch::ConvNextTiny => convnext::stages(convnext::TINY),
         }
     }
 
@@ -76,12 +88,30 @@ impl BackboneSpec {
             Arch::ResNet { .. } | Arch::SmallCnn => "fc",
             Arch::Vgg { .. } => "classifier.6",
             Arch::MobileNetV2 { .. } | Arch::SqueezeNet => "classifier.1",
+            Arch::Vit { .. } => "head",
+            Arch::ConvNextTiny => "classifier.2",
         }
+    }
+
+    /// Normalisation of the pooled features, where the network has one.
+    pub(super) fn feature_norm(&self) -> Option<FeatureNorm> {
+        let norm = |name, eps| Some(FeatureNorm { name, channels: self.feature_width, eps });
+        match self.arch {
+            Arch::Vit { .. } => norm("norm", vit::NORM_EPS),
+            Arch::ConvNextTiny => norm("classifier.0", convnext::NORM_EPS),
+            _ => None,
+        }
+    }
+
+    /// Whether the first position behind every stage is a class token, and not a part of the picture.
+    pub fn has_class_token(&self) -> bool {
+        self.pooling == Pooling::Token
     }
 
     /// Names and shapes of the backbone's parameters in the published files, the head's left out.
     pub(super) fn backbone_params(&self) -> Vec<ParamDesc> {
-        self.stage_descs().iter().flat_map(StageDesc::params).collect()
+        let norm = self.feature_norm().map(|n| ParamDesc::norm(n.name, n.channels)).unwrap_or_default();
+        self.stage_descs().iter().flat_map(StageDesc::params).chain(norm).collect()
     }
 }
 
@@ -108,10 +138,38 @@ const MOBILENET_V2_STAGES: &[&str] = &[
     "features.17",
     "features.18",
 ];
+const CONVNEXT_STAGES: &[&str] = &["stem", "stage1", "stage2", "stage3", "stage4"];
+const VIT_STAGES: &[&str] = &[
+    "patch_embed",
+    "blocks.0",
+    "blocks.1",
+    "blocks.2",
+    "blocks.3",
+    "blocks.4",
+    "blocks.5",
+    "blocks.6",
+    "blocks.7",
+    "blocks.8",
+    "blocks.9",
+    "blocks.10",
+    "blocks.11",
+];
 const SQUEEZENET_STAGES: &[&str] = &["stem", "fire2-3", "fire4-5", "fire6-7", "fire8-9"];
 
 /// What timm's own MobileNetV2 weights were trained with: as torchvision's, but resized with a cubic filter.
 const TIMM_BICUBIC: Preprocess = Preprocess { interpolation: Interpolation::Bicubic, ..Preprocess::IMAGENET };
+
+/// torchvision found a size of its own for each ConvNeXt.
+const CONVNEXT_INPUT: Preprocess = Preprocess { resize_px: 236, ..Preprocess::IMAGENET };
+
+/// timm's for its `augreg` weights: nine tenths of the picture, values in `[-1, 1]`.
+const VIT_INPUT: Preprocess = Preprocess {
+    resize_px: 248,
+    crop_px: 224,
+    interpolation: Interpolation::Bicubic,
+    mean: [0.5; 3],
+    std: [0.5; 3],
+};
 
 const SMALL_CNN_INPUT: Preprocess = Preprocess { resize_px: 72, crop_px: 64, ..Preprocess::IMAGENET };
 
@@ -124,7 +182,7 @@ macro_rules! source {
     };
 }
 
-static REGISTRY: [BackboneSpec; 11] = [
+static REGISTRY: [BackboneSpec; 15] = [
     BackboneSpec {
         name: "mobilenet_v2",
         title: "MobileNetV2",
@@ -206,7 +264,7 @@ static REGISTRY: [BackboneSpec; 11] = [
     BackboneSpec {
         name: "resnet101",
         title: "ResNet-101",
-        advice: "The most accurate of the list, and slow without a graphics card.",
+        advice: "More accurate than ResNet-50, and slow without a graphics card.",
         param_count: 44_549_160,
         preprocess: Preprocess::IMAGENET,
         feature_width: 2048,
@@ -215,6 +273,70 @@ static REGISTRY: [BackboneSpec; 11] = [
         sources: source!("timm/resnet101.tv_in1k on the Hugging Face Hub", BSD, 0.77374),
         timm_name: Some("resnet101"),
         arch: Arch::ResNet { depths: [3, 4, 23, 3], bottleneck: true },
+    },
+    BackboneSpec {
+        name: "convnext_tiny",
+        title: "ConvNeXt, tiny",
+        advice: "A modern convolutional network: much better features than ResNet-50's, in about its time.",
+        param_count: 28_589_128,
+        preprocess: CONVNEXT_INPUT,
+        feature_width: 768,
+        pooling: Pooling::Avg,
+        stages: CONVNEXT_STAGES,
+        sources: source!("torchvision's convnext_tiny-983f1562.pth on download.pytorch.org", BSD, 0.8252),
+        timm_name: Some("convnext_tiny"),
+        arch: Arch::ConvNextTiny,
+    },
+    BackboneSpec {
+        name: "vit_tiny",
+        title: "Vision transformer, tiny",
+        advice: "A transformer that is small and quick, and sees the whole picture from the first block on.",
+        param_count: 5_717_416,
+        preprocess: VIT_INPUT,
+        feature_width: 192,
+        pooling: Pooling::Token,
+        stages: VIT_STAGES,
+        sources: source!(
+            "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k on the Hugging Face Hub",
+            APACHE,
+            0.75454
+        ),
+        timm_name: Some("vit_tiny_patch16_224"),
+        arch: Arch::Vit { width: 192 },
+    },
+    BackboneSpec {
+        name: "vit_small",
+        title: "Vision transformer, small",
+        advice: "Learned from fourteen million pictures: strong features for frozen training.",
+        param_count: 22_050_664,
+        preprocess: VIT_INPUT,
+        feature_width: 384,
+        pooling: Pooling::Token,
+        stages: VIT_STAGES,
+        sources: source!(
+            "timm/vit_small_patch16_224.augreg_in21k_ft_in1k on the Hugging Face Hub",
+            APACHE,
+            0.81384
+        ),
+        timm_name: Some("vit_small_patch16_224"),
+        arch: Arch::Vit { width: 384 },
+    },
+    BackboneSpec {
+        name: "vit_base",
+        title: "Vision transformer, base",
+        advice: "The most accurate of the list, for frozen training where time allows.",
+        param_count: 86_567_656,
+        preprocess: VIT_INPUT,
+        feature_width: 768,
+        pooling: Pooling::Token,
+        stages: VIT_STAGES,
+        sources: source!(
+            "timm/vit_base_patch16_224.augreg_in21k_ft_in1k on the Hugging Face Hub",
+            APACHE,
+            0.84532
+        ),
+        timm_name: Some("vit_base_patch16_224"),
+        arch: Arch::Vit { width: 768 },
     },
     BackboneSpec {
         name: "vgg16",
@@ -311,7 +433,7 @@ mod tests {
             // The published heads are all one layer to 1000 classes.
             let head = if spec.arch == Arch::SmallCnn { 0 } else { 1000 * (spec.feature_width + 1) };
             assert_eq!(counted + head, spec.param_count, "{}", spec.name);
-            assert!(spec.sources.iter().all(|s| (0.5..0.8).contains(&s.top1_frac)));
+            assert!(spec.sources.iter().all(|s| (0.5..0.9).contains(&s.top1_frac)));
         }
     }
 
@@ -324,6 +446,8 @@ mod tests {
             ("squeezenet1_1", 64, 3),
             ("small_cnn", 64, 4),
             ("vgg16", 224, 1),
+            ("convnext_tiny", 224, 7),
+            ("vit_small", 224, 14),
         ] {
             let stages = find(name).unwrap().stage_descs();
             assert_eq!(stages.iter().fold(side, |side, s| s.side_after(side)), expected, "{name} at {side}");
@@ -335,5 +459,6 @@ mod tests {
         let e = find("resnet19").unwrap_err().to_string();
         assert!(e.contains("resnet19") && e.contains("resnet18") && e.contains("small_cnn"), "{e}");
         assert_eq!(find("mobilenetv2_100").unwrap().name, "mobilenet_v2");
+        assert_eq!(find("vit_small_patch16_224").unwrap().name, "vit_small");
     }
 }

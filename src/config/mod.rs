@@ -127,6 +127,8 @@ pub enum Pooling {
     AvgMax,
     /// All positions, channel by channel: `C * H * W`, VGG's way.
     Flatten,
+    /// The class token of a vision transformer, which only those have. The other ways leave it out.
+    Token,
 }
 
 /// Activation between the head's hidden layers.

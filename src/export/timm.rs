@@ -1,13 +1,14 @@
 //! timm's form of a model: the shapes of its parameters and its `config.json`, both ways.
 //!
-//! Reference: timm 1.0, `vgg.py`, `_hub.py`, and for the preparation of pictures `data/config.py` and
-//! `data/transforms_factory.py`.
+//! Reference: timm 1.0, `vgg.py`, `convnext.py`, `vision_transformer.py`, `_hub.py`, and for the preparation of pictures
+//! `data/config.py` and `data/transforms_factory.py`.
 
 use super::Bundle;
 use crate::backbones::weights::TimmNames;
 use crate::backbones::{BackboneSpec, Network, find, imagenet};
 use crate::config::{HeadConfig, HeadKind, HeadOutput, Interpolation, Preprocess};
 use crate::error::{Error, Result};
+use crate::nn::params::ParamKind;
 use candle_core::Tensor;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -42,6 +43,7 @@ pub(crate) fn rename(spec: &BackboneSpec, tensors: Vec<(String, Tensor)>) -> Res
                     let (out, inputs) = tensor.dims2()?;
                     tensor.reshape((out, inputs, 1, 1))?
                 }
+                timm if timm.ends_with(".gamma") => tensor.flatten_all()?,
                 _ => tensor,
             };
             Ok((name, tensor))
@@ -56,6 +58,7 @@ pub(crate) fn pretrained_cfg(network: &Network, p: &Preprocess, num_classes: usi
         let name = names.to_timm(name);
         name.rsplit_once('.').map(|(layer, _)| layer.to_owned()).unwrap_or(name)
     };
+    let first_conv = network.store.iter().map(|(_, p)| p).find(|p| p.kind == ParamKind::ConvWeight);
     json!({
         "input_size": [3, p.crop_px, p.crop_px],
         "interpolation": match p.interpolation {
@@ -67,8 +70,9 @@ pub(crate) fn pretrained_cfg(network: &Network, p: &Preprocess, num_classes: usi
         "mean": p.mean.map(decimal),
         "std": p.std.map(decimal),
         "num_classes": num_classes,
-        "pool_size": [p.crop_px.div_ceil(32), p.crop_px.div_ceil(32)],
-        "first_conv": network.store.iter().next().map(|(_, first)| layer(&first.name)),
+        "fixed_input_size": network.spec.has_class_token(),
+        "pool_size": (!network.spec.has_class_token()).then(|| [p.crop_px.div_ceil(32); 2]),
+        "first_conv": first_conv.map(|first| layer(&first.name)),
         "classifier": network.store.iter().last().map(|(_, last)| layer(&last.name)),
     })
 }

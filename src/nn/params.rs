@@ -19,6 +19,22 @@ pub enum ParamKind {
     Norm,
     /// Running mean or variance, `[C]`; never trained by gradient.
     RunningStat,
+    /// Learned token or positions, `[1, T, C]`; does not decay.
+    Embedding,
+    /// Factor of each channel of a residual branch: `[C]` inside, `[C, 1, 1]` on disk; does not decay.
+    LayerScale,
+}
+
+impl ParamKind {
+    /// The disk's shape of a parameter of shape `inside`.
+    pub fn disk_shape(self, inside: &[usize]) -> Vec<usize> {
+        match (self, inside) {
+            (Self::ConvWeight, &[kh, kw, cin, cout]) => vec![cout, cin, kh, kw],
+            (Self::LinearWeight, &[inputs, outputs]) => vec![outputs, inputs],
+            (Self::LayerScale, &[channels]) => vec![channels, 1, 1],
+            _ => inside.to_vec(),
+        }
+    }
 }
 
 /// Handle of a parameter in its [`ParamStore`].
@@ -67,7 +83,7 @@ impl ParamStore {
         if self.by_name.contains_key(&name) {
             return Err(Error::internal(format!("two parameters are called {name}")));
         }
-        check_rank(kind, &init).map_err(|e| Error::internal(format!("{name}: {}", e.what())))?;
+        check_rank(inside_rank(kind), &init).map_err(|e| Error::internal(format!("{name}: {}", e.what())))?;
         let var = Var::from_tensor(&init.detach().contiguous()?)?;
         let id = ParamId(self.params.len());
         self.by_name.insert(name.clone(), id.0);
@@ -157,7 +173,12 @@ impl ParamStore {
             let values = match p.kind {
                 ParamKind::ConvWeight => values.permute((3, 2, 0, 1))?.force_contiguous()?,
                 ParamKind::LinearWeight => values.t()?.force_contiguous()?,
-                ParamKind::Bias | ParamKind::Norm | ParamKind::RunningStat => values.copy()?,
+                ParamKind::LayerScale => {
+                    values.reshape(p.kind.disk_shape(values.dims()))?.force_contiguous()?
+                }
+                ParamKind::Bias | ParamKind::Norm | ParamKind::RunningStat | ParamKind::Embedding => {
+                    values.copy()?
+                }
             };
             Ok((p.name.clone(), values))
         };
@@ -169,11 +190,15 @@ impl ParamStore {
     /// # Errors
     /// If its rank does not fit.
     pub fn from_disk_layout(kind: ParamKind, tensor: &Tensor) -> Result<Tensor> {
-        check_rank(kind, tensor)?;
+        let disk_rank = if kind == ParamKind::LayerScale { 3 } else { inside_rank(kind) };
+        check_rank(disk_rank, tensor)?;
         Ok(match kind {
             ParamKind::ConvWeight => tensor.permute((2, 3, 1, 0))?.contiguous()?,
             ParamKind::LinearWeight => tensor.t()?.contiguous()?,
-            ParamKind::Bias | ParamKind::Norm | ParamKind::RunningStat => tensor.contiguous()?,
+            ParamKind::LayerScale => tensor.flatten_all()?.contiguous()?,
+            ParamKind::Bias | ParamKind::Norm | ParamKind::RunningStat | ParamKind::Embedding => {
+                tensor.contiguous()?
+            }
         })
     }
 
@@ -233,12 +258,16 @@ impl ParamStore {
     }
 }
 
-fn check_rank(kind: ParamKind, tensor: &Tensor) -> Result<()> {
-    let rank = match kind {
+fn inside_rank(kind: ParamKind) -> usize {
+    match kind {
         ParamKind::ConvWeight => 4,
+        ParamKind::Embedding => 3,
         ParamKind::LinearWeight => 2,
-        ParamKind::Bias | ParamKind::Norm | ParamKind::RunningStat => 1,
-    };
+        ParamKind::Bias | ParamKind::Norm | ParamKind::RunningStat | ParamKind::LayerScale => 1,
+    }
+}
+
+fn check_rank(rank: usize, tensor: &Tensor) -> Result<()> {
     if tensor.rank() == rank {
         return Ok(());
     }
@@ -260,6 +289,9 @@ mod tests {
         let w = store.add("conv.weight".into(), ParamKind::ConvWeight, weight).unwrap();
         let m = store.add("bn.running_mean".into(), ParamKind::RunningStat, iota(7)).unwrap();
         store.add("fc.weight".into(), ParamKind::LinearWeight, iota(6).reshape((2, 3)).unwrap()).unwrap();
+        store.add("scale".into(), ParamKind::LayerScale, iota(4)).unwrap();
+        let token = iota(6).reshape((1, 2, 3)).unwrap();
+        store.add("token".into(), ParamKind::Embedding, token).unwrap();
         (store, w, m)
     }
 
@@ -269,11 +301,13 @@ mod tests {
         let disk = store.to_disk_layout().unwrap();
         assert_eq!(disk[0].1.dims(), [7, 5, 2, 3]);
         assert_eq!(disk[2].1.dims(), [3, 2]);
+        assert_eq!(disk[3].1.dims(), [4, 1, 1]);
         // Output channel 6, input channel 4, row 1, column 2.
         let at = disk[0].1.get(6).unwrap().get(4).unwrap().get(1).unwrap().get(2).unwrap();
         assert_eq!(at.to_scalar::<f32>().unwrap(), (((3 + 2) * 5 + 4) * 7 + 6) as f32);
         for ((_, p), (name, t)) in store.iter().zip(&disk) {
             assert_eq!(&p.name, name);
+            assert_eq!(p.kind.disk_shape(p.var.dims()), t.dims());
             let back = ParamStore::from_disk_layout(p.kind, t).unwrap();
             assert!(back.is_contiguous());
             let difference = (back - p.var.as_tensor()).unwrap().abs().unwrap().sum_all().unwrap();
@@ -290,8 +324,8 @@ mod tests {
         assert!(!store.tensor(w).track_op());
         store.set_trainable(|_, _| true);
         assert!(store.tensor(w).track_op() && !store.tensor(m).track_op());
-        assert_eq!(store.trainable_ids().len(), 2);
-        assert_eq!(store.value_count(|_| true), 2 * 3 * 5 * 7 + 6);
+        assert_eq!(store.trainable_ids().len(), 4);
+        assert_eq!(store.value_count(|_| true), 2 * 3 * 5 * 7 + 6 + 4 + 6);
     }
 
     #[test]

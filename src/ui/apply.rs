@@ -5,7 +5,7 @@ use super::app::App;
 use super::disk::DiskRequest;
 use super::state::{JobKind, LiveTraining, Screen, Tone, WeightsState, predictions_csv};
 use super::theme;
-use crate::config::TrainConfig;
+use crate::config::{Pooling, TrainConfig};
 use crate::engine::{EpochRecord, Evaluation};
 use crate::session::jobs::{JobRequest, ModelRef};
 use crate::session::{Project, RunInfo, RunState, ThemeChoice};
@@ -165,6 +165,9 @@ impl App {
         if backbone.name != name {
             name.clone_into(&mut backbone.name);
             backbone.cut_stage = None;
+            // Not every network has a class token; those that have one read it as published.
+            let pooling = &mut self.state.config.head.pooling;
+            *pooling = pooling.filter(|p| *p != Pooling::Token);
             let found = self.state.known_weights.get(name).and_then(|files| files.first().cloned());
             self.use_weights(found);
         }

@@ -8,22 +8,27 @@ use headstart::config::HeadConfig;
 use headstart::nn::layers::Forward;
 use headstart::nn::loss::cross_entropy;
 use headstart::nn::rng::Rng;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Logits within 1e-4 of the largest, for two pictures, and the length of the whole vector likewise.
 fn agrees_with_torchvision(name: &str) {
     let spec = find(name).unwrap();
-    let mut network = match name {
+    let network = match name {
         "small_cnn" => Network::new(spec, None, &HeadConfig::default(), 1000, 0, &Device::Cpu).unwrap(),
         _ => Network::imagenet(spec, 0, &Device::Cpu).unwrap(),
     };
+    gives_logits(network, name, &golden()["forward"][name]);
+}
+
+/// Logits within 1e-4 of the largest, for every picture, and the length of the whole vector likewise.
+pub(crate) fn gives_logits(mut network: Network, name: &str, expected: &Value) {
     fill(&mut network);
     network.store.set_trainable(|_, _| false);
-    let expected = &golden()["forward"][name];
-    let x = pictures(2, expected["side"].as_u64().unwrap() as usize);
+    let batch = expected["norm"].as_array().unwrap().len();
+    let x = pictures(batch, expected["side"].as_u64().unwrap() as usize);
     let logits = network.forward(&Forward::eval(&network.store), &x).unwrap();
     let logits = logits.to_vec2::<f32>().unwrap();
-    assert_eq!((logits.len(), logits[0].len()), (2, 1000));
+    assert_eq!((logits.len(), logits[0].len()), (batch, 1000));
     for (n, row) in logits.iter().enumerate() {
         let want = numbers(&expected["logits"][n]);
         let largest = want.iter().fold(0f64, |m, v| m.max(v.abs()));
@@ -53,17 +58,22 @@ forward_tests! {
     small_cnn
 }
 
-/// Ten steps of SGD (0.005, momentum 0.9) with batch statistics, on eight pictures: each loss within 1e-3.
 fn trains_like_torch(name: &str) {
+    gives_losses(name, (8, 64), &golden()["train"][name]);
+}
+
+/// Ten steps of SGD (0.005, momentum 0.9) with batch statistics, on `(batch, side)` pictures: each loss within 1e-3.
+pub(crate) fn gives_losses(name: &str, (batch, side): (usize, usize), expected: &Value) {
     const CLASSES: usize = 10;
     let spec = find(name).unwrap();
     let mut network = Network::new(spec, None, &HeadConfig::default(), CLASSES, 0, &Device::Cpu).unwrap();
     fill(&mut network);
     network.store.set_trainable(|_, _| true);
-    let x = pictures(8, 64);
-    let targets: Vec<u32> = (0..8).map(|n| (3 * n) % CLASSES as u32).collect();
+    let x = pictures(batch, side);
+    let targets: Vec<u32> = (0..batch as u32).map(|n| (3 * n) % CLASSES as u32).collect();
     let mut velocities: BTreeMap<usize, Tensor> = BTreeMap::new();
-    let want = numbers(&golden()["train"][name]);
+    let want = numbers(expected);
+    assert_eq!(want.len(), 10);
     for (step, want) in want.iter().enumerate() {
         let f = Forward::train(&network.store, true, Rng::for_key(0, &[]));
         let loss = cross_entropy(&network.forward(&f, &x).unwrap(), &targets, None, 0.0).unwrap();

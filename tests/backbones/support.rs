@@ -2,7 +2,6 @@
 
 use candle_core::{Device, Tensor};
 use headstart::backbones::{Network, StateDict, weights};
-use headstart::nn::params::ParamKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +34,7 @@ pub(crate) fn formula_weights(network: &Network) -> StateDict {
     let store = &network.store;
     let (shift, spread) = if network.spec.name.starts_with("mobilenet") { (1.0, 0.2) } else { (0.0, 0.1) };
     let shapes: BTreeMap<String, Vec<usize>> =
-        store.iter().map(|(_, p)| (p.name.clone(), disk_shape(p.kind, p.var.dims()))).collect();
+        store.iter().map(|(_, p)| (p.name.clone(), p.kind.disk_shape(p.var.dims()))).collect();
     let mut tensors = BTreeMap::new();
     let is_shift = |name: &str| {
         name.strip_suffix("bias").is_some_and(|layer| shapes.contains_key(&format!("{layer}running_mean")))
@@ -50,6 +49,7 @@ pub(crate) fn formula_weights(network: &Network) -> StateDict {
                 let bound = (3.0 / *inputs as f64).sqrt();
                 Box::new(move |u| u * bound)
             }
+            [_, _, _] => Box::new(|u| u * 0.5),
             _ if name.ends_with("running_var") => Box::new(|u| 1.0 + 0.5 * u),
             _ if name.ends_with(".weight") => Box::new(|u| 0.6 + 0.2 * u),
             _ if is_shift(name) => Box::new(move |u| shift + spread * u),
@@ -60,14 +60,6 @@ pub(crate) fn formula_weights(network: &Network) -> StateDict {
         tensors.insert(name.clone(), Tensor::from_vec(values, shape.as_slice(), &Device::Cpu).unwrap());
     }
     StateDict { path: PathBuf::new(), tensors }
-}
-
-fn disk_shape(kind: ParamKind, inside: &[usize]) -> Vec<usize> {
-    match (kind, inside) {
-        (ParamKind::ConvWeight, &[kh, kw, cin, cout]) => vec![cout, cin, kh, kw],
-        (ParamKind::LinearWeight, &[inputs, outputs]) => vec![outputs, inputs],
-        _ => inside.to_vec(),
-    }
 }
 
 /// Loads formula weights into every parameter of the network.

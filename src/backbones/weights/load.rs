@@ -48,7 +48,7 @@ fn plan(network: &Network, weights: &StateDict) -> Result<Plan> {
     let (mut problems, mut wanting) = (Vec::new(), Vec::new());
     let mut head = Vec::new();
     for (id, param) in network.store.iter() {
-        let wanted = disk_shape(param.kind, param.var.dims());
+        let wanted = param.kind.disk_shape(param.var.dims());
         let is_head = network.stage_of(id).is_none();
         match file.get(&param.name) {
             None if is_head => head.push((&param.name, None)),
@@ -67,9 +67,10 @@ fn plan(network: &Network, weights: &StateDict) -> Result<Plan> {
                 tracing::debug!(name = param.name, shape = ?tensor.dims(), "head of another shape");
                 head.push((&param.name, None));
             }
-            // timm keeps VGG's hidden layers as convolutions over the whole map; the order of the values is the same.
+            // timm keeps VGG's hidden layers as convolutions over the whole map, and the scales of ConvNeXt's branches as
+            // vectors; the order of the values is the same.
             Some((name, tensor))
-                if param.kind == ParamKind::LinearWeight
+                if matches!(param.kind, ParamKind::LinearWeight | ParamKind::LayerScale)
                     && tensor.elem_count() == wanted.iter().product::<usize>() =>
             {
                 plan.report.reshaped.push(format!("{name} from {:?} to {wanted:?}", tensor.dims()));
@@ -127,14 +128,6 @@ fn sort_leftovers(spec: &BackboneSpec, file: &Renamed<'_>, used: &BTreeSet<&str>
 fn belongs_to_head(spec: &BackboneSpec, name: &str) -> bool {
     let layer = name.rsplit_once('.').map_or(name, |(layer, _)| layer);
     layer == spec.head_name() || layer.starts_with("head.")
-}
-
-fn disk_shape(kind: ParamKind, inside: &[usize]) -> Vec<usize> {
-    match (kind, inside) {
-        (ParamKind::ConvWeight, &[kh, kw, cin, cout]) => vec![cout, cin, kh, kw],
-        (ParamKind::LinearWeight, &[inputs, outputs]) => vec![outputs, inputs],
-        _ => inside.to_vec(),
-    }
 }
 
 fn check_finite(store: &ParamStore, id: ParamId, tensor: &Tensor) -> Result<()> {

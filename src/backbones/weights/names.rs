@@ -1,7 +1,7 @@
 //! Names in weight files: wrappers' prefixes, other libraries' names.
 
 use crate::backbones::spec::{Arch, BackboneSpec};
-use crate::backbones::{mobilenet_v2, vgg};
+use crate::backbones::{convnext, mobilenet_v2, vgg};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub(super) fn strip_wrappers(mut tensors: BTreeMap<String, Tensor>) -> BTreeMap<
 /// timm's and torchvision's names of a backbone's parameters, both ways.
 #[derive(Debug)]
 pub(crate) struct TimmNames {
-    /// timm's name of a layer, torchvision's; layers that both name alike are left out.
+    /// timm's name of a layer, or of a parameter of none, and torchvision's; those that both name alike are left out.
     layers: Vec<(String, String)>,
 }
 
@@ -36,8 +36,9 @@ impl TimmNames {
         let layers = match spec.arch {
             Arch::Vgg { .. } => vgg::timm_layers(),
             Arch::MobileNetV2 { .. } => mobilenet_v2::timm_layers(),
-            // timm kept torchvision's names for its resnets, and has neither of the others.
-            Arch::ResNet { .. } | Arch::SqueezeNet | Arch::SmallCnn => Vec::new(),
+            Arch::ConvNextTiny => convnext::timm_layers(),
+            // timm kept torchvision's names for its resnets, gave vision transformers theirs, and has neither of the others.
+            Arch::ResNet { .. } | Arch::SqueezeNet | Arch::SmallCnn | Arch::Vit { .. } => Vec::new(),
         };
         Self { layers }
     }
@@ -54,7 +55,8 @@ impl TimmNames {
 
     fn renamed(&self, name: &str, from_to: fn(&(String, String)) -> (&String, &String)) -> String {
         let (layer, leaf) = name.rsplit_once('.').unwrap_or((name, ""));
-        match self.layers.iter().map(from_to).find(|(from, _)| *from == layer) {
+        match self.layers.iter().map(from_to).find(|(from, _)| *from == layer || *from == name) {
+            Some((from, to)) if from == name => to.clone(),
             Some((_, to)) => format!("{to}.{leaf}"),
             None => name.to_owned(),
         }
@@ -96,7 +98,9 @@ mod tests {
                 assert_eq!(names.to_torchvision(name), *name, "{}", spec.name);
             }
             for (timm, torchvision) in &names.layers {
-                let used = ours.iter().any(|name| name.starts_with(&format!("{torchvision}.")));
+                let used = ours
+                    .iter()
+                    .any(|name| name == torchvision || name.starts_with(&format!("{torchvision}.")));
                 assert!(used, "{}: there is no layer {torchvision} for {timm}", spec.name);
             }
         }

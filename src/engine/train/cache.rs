@@ -202,7 +202,7 @@ impl Fill<'_> {
         }
         if self.cache.wanted.features {
             x = self.network.forward_stages(&f, &x, at, self.network.stage_count())?;
-            let pooled = self.network.pool(&x)?;
+            let pooled = self.network.pool(&f, &x)?;
             store(&mut self.cache.features, rows, &pooled, self.total, self.room)?;
         }
         Ok(())

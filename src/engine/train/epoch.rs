@@ -172,7 +172,7 @@ impl Epoch<'_> {
             Input::Features => n.forward_head(f, x),
             Input::Maps | Input::Pictures => {
                 let x = n.forward_stages(f, x, self.phase.first_stage, n.stage_count())?;
-                n.forward_head(f, &n.pool(&x)?)
+                n.forward_head(f, &n.pool(f, &x)?)
             }
         }
     }

@@ -59,7 +59,7 @@ fn outputs(
         Input::Features => network.forward_head(&f, x)?,
         Input::Maps | Input::Pictures => {
             let x = network.forward_stages(&f, x, from, network.stage_count())?;
-            network.forward_head(&f, &network.pool(&x)?)?
+            network.forward_head(&f, &network.pool(&f, &x)?)?
         }
     };
     forward::probabilities(&logits, ctx.output())

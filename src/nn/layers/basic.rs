@@ -7,7 +7,7 @@ use crate::nn::ops::{Activation, PoolSpec, dropout, linear, max_pool2d};
 use crate::nn::params::{ParamId, ParamKind};
 use candle_core::Tensor;
 
-/// Fully connected layer with bias, `[N, In]` to `[N, Out]`, and an activation fused behind it.
+/// Fully connected layer with bias, `[.., In]` to `[.., Out]`, and an activation fused behind it.
 #[derive(Debug, Clone)]
 pub struct Linear {
     /// `[In, Out]`.

@@ -2,10 +2,14 @@
 
 mod basic;
 mod conv;
+mod layer_norm;
+mod mlp;
 mod norm;
 
 pub use basic::{Dropout, Flatten, Linear, MaxPool};
 pub use conv::{ConvDef, ConvNormAct};
+pub use layer_norm::LayerNorm;
+pub use mlp::Mlp;
 pub use norm::BatchNorm;
 
 use super::params::ParamStore;

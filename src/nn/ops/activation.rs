@@ -3,7 +3,6 @@
 use super::simd;
 use super::slices::{PARCEL, slice, with_slice};
 use crate::error::Result;
-use candle_core::cpu::erf::erf_f64;
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -52,6 +51,34 @@ impl Activation {
         Ok(x.contiguous()?.apply_op1(Op(self))?)
     }
 
+    /// The activation of each value of `x`, on this thread.
+    pub(crate) fn values(self, x: &[f32], out: &mut [f32]) {
+        specialised!(self, a => simd::vectorised(
+            #[inline(always)]
+            || out.iter_mut().zip(x).for_each(|(y, &x)| *y = a.value(x))
+        ));
+    }
+
+    /// Applies the activation to each value, on this thread.
+    pub(crate) fn in_place(self, values: &mut [f32]) {
+        if self != Self::Identity {
+            specialised!(self, a => simd::vectorised(
+                #[inline(always)]
+                || values.iter_mut().for_each(|v| *v = a.value(*v))
+            ));
+        }
+    }
+
+    /// Multiplies each of `grad` by the derivative at `x`, on this thread.
+    pub(crate) fn scale_by_slope(self, x: &[f32], grad: &mut [f32]) {
+        if self != Self::Identity {
+            specialised!(self, a => simd::vectorised(
+                #[inline(always)]
+                || grad.iter_mut().zip(x).for_each(|(g, &x)| *g *= a.derivative(x))
+            ));
+        }
+    }
+
     /// The activation of one value. Not-a-number stays not-a-number.
     #[inline(always)]
     pub(crate) fn value(self, x: f32) -> f32 {
@@ -61,7 +88,7 @@ impl Activation {
             Self::Relu6 => relu6(x),
             Self::Hardswish => x * relu6(x + 3.0) * (1.0 / 6.0),
             Self::Silu => x * sigmoid(x),
-            Self::Gelu => x * normal_cdf(x),
+            Self::Gelu => x * normal_cdf(x, exp(-0.5 * x * x)),
         }
     }
 
@@ -83,7 +110,8 @@ impl Activation {
             }
             Self::Gelu => {
                 let density = std::f32::consts::FRAC_1_SQRT_2 * 0.5 * std::f32::consts::FRAC_2_SQRT_PI;
-                normal_cdf(x) + x * density * exp(-0.5 * x * x)
+                let e = exp(-0.5 * x * x);
+                normal_cdf(x, e) + x * density * e
             }
         }
     }
@@ -123,14 +151,25 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-fn normal_cdf(x: f32) -> f32 {
-    (0.5 * (1.0 + erf_f64(f64::from(x) * std::f64::consts::FRAC_1_SQRT_2))) as f32
+/// The standard normal's distribution function at `x`, given `e = exp(-x^2 / 2)`, to about 1e-7: formula 7.1.26 of Abramowitz
+/// and Stegun, "Handbook of Mathematical Functions" (1964), for the tail on the side of `x`, so that nothing cancels there.
+#[inline(always)]
+fn normal_cdf(x: f32, e: f32) -> f32 {
+    const P: f32 = 0.327_591_1 * std::f32::consts::FRAC_1_SQRT_2;
+    let t = 1.0 / (1.0 + P * x.abs());
+    let p = 0.530_702_7;
+    let p = p * t - 0.726_576;
+    let p = p * t + 0.710_706_9;
+    let p = p * t - 0.142_248_37;
+    let p = p * t + 0.127_414_8;
+    let tail = p * t * e;
+    if x < 0.0 { tail } else { 1.0 - tail }
 }
 
 /// e^x to about 1e-7 relative, in arithmetic that vectorises (Cephes' `expf`: range reduction by ln 2 in two parts, then a
 /// polynomial). Arguments are limited to the range in which the result is a normal number.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to the nearest whole number.
     let low = if x < -87.0 { -87.0 } else { x };
     let x = if low > 88.0 { 88.0 } else { low };
@@ -158,12 +197,7 @@ impl CustomOp1 for Op {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let x = slice(storage, layout, self.name())?;
         let mut y = vec![0f32; x.len()];
-        y.par_chunks_mut(PARCEL).zip(x.par_chunks(PARCEL)).for_each(|(y, x)| {
-            specialised!(self.0, a => simd::vectorised(
-                #[inline(always)]
-                || y.iter_mut().zip(x).for_each(|(y, &x)| *y = a.value(x))
-            ));
-        });
+        y.par_chunks_mut(PARCEL).zip(x.par_chunks(PARCEL)).for_each(|(y, x)| self.0.values(x, y));
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
@@ -204,6 +238,19 @@ mod tests {
         }
         assert!(exp(f32::NAN).is_nan());
         assert!(exp(-1000.0) < 1e-37 && exp(1000.0) > 1e38);
+    }
+
+    #[test]
+    fn gelu_and_its_slope_are_exact_to_rounding() {
+        for i in -9_000..=9_000 {
+            let x = f64::from(i) * 1e-3;
+            let cdf = 0.5 * (1.0 + candle_core::cpu::erf::erf_f64(x * std::f64::consts::FRAC_1_SQRT_2));
+            let slope = cdf + x * (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+            let (value, derivative) =
+                (Activation::Gelu.value(x as f32), Activation::Gelu.derivative(x as f32));
+            assert!((f64::from(value) - x * cdf).abs() < 6e-7, "{x}: {value}");
+            assert!((f64::from(derivative) - slope).abs() < 6e-7, "{x}: slope {derivative}");
+        }
     }
 
     #[test]

@@ -1,20 +1,26 @@
 //! Differentiable operations that candle lacks or has too slow, as candle `CustomOp`s over channels-last f32 tensors.
 
 pub mod activation;
+pub mod attention;
 pub mod conv;
 mod cpu;
 pub mod dropout;
 mod gemm;
+pub mod layer_norm;
 pub mod linear;
 pub mod norm;
 mod parallel;
 pub mod pool;
+pub mod residual;
 pub(crate) mod simd;
 pub(crate) mod slices;
 
 pub use activation::Activation;
+pub use attention::attention;
 pub use conv::{Conv2dSpec, conv2d};
 pub use dropout::dropout;
-pub use linear::linear;
+pub use layer_norm::layer_norm;
+pub use linear::{linear, linear_of_activated};
 pub use norm::{BatchStats, batch_norm, batch_norm_frozen};
 pub use pool::{PoolSpec, avg_pool2d, global_avg_pool, global_max_pool, max_pool2d};
+pub use residual::residual;

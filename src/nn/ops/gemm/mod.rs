@@ -5,6 +5,9 @@
 //! length of the sum: a panel of the longest sums met here still fits the second-level cache.
 
 mod kernel;
+mod panels;
+
+pub(crate) use panels::{Panels, add_transposed_panels, fill_transposed, padded_columns, product_of_panels};
 
 use kernel::{Block, Micro, Start, micro};
 use rayon::prelude::*;
@@ -33,6 +36,11 @@ impl<'a> Mat<'a> {
     pub(crate) fn rows(data: &'a [f32], rows: usize, cols: usize, row: usize) -> Self {
         assert!(rows == 0 || cols == 0 || (rows - 1) * row + cols <= data.len(), "matrix exceeds its data");
         Self { data, rows, cols, row }
+    }
+
+    /// How many rows it has.
+    pub(crate) fn row_count(&self) -> usize {
+        self.rows
     }
 
     /// `count` rows from `first` on.

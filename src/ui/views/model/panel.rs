@@ -42,12 +42,14 @@ const KINDS: [(HeadKind, &str, &str); 2] = [
         "More layers in between: can separate harder classes, and overfits sooner",
     ),
 ];
-const POOLINGS: [(Option<Pooling>, &str, &str); 5] = [
+/// The last one is for networks with a class token.
+const POOLINGS: [(Option<Pooling>, &str, &str); 6] = [
     (None, "As published", "What the network was trained with"),
     (Some(Pooling::Avg), "Average", "The mean over the picture"),
     (Some(Pooling::Max), "Maximum", "The strongest answer anywhere in the picture: good for small details"),
     (Some(Pooling::AvgMax), "Average and maximum", "Both, one behind the other"),
     (Some(Pooling::Flatten), "Flatten", "Every position by itself: many more numbers to learn"),
+    (Some(Pooling::Token), "Class token", "What the transformer itself gathered from the picture"),
 ];
 const ACTIVATIONS: [(HeadActivation, &str, &str); 4] = [
     (HeadActivation::Relu, "ReLU", ""),
@@ -67,7 +69,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions:
     what_learns(ui, &mut config, spec);
     ui.add_space(crate::ui::theme::space::M);
     section(ui, "Head");
-    head(ui, &mut config.head, &mut cx.model, state.dataset().map(|d| d.classes.len()));
+    let poolings = if spec.is_some_and(|s| s.has_class_token()) { &POOLINGS } else { &POOLINGS[..5] };
+    head(ui, &mut config.head, &mut cx.model, poolings, state.dataset().map(|d| d.classes.len()));
     if let Some(spec) = spec {
         ui.add_space(crate::ui::theme::space::M);
         fold(ui, "Advanced", |ui| cut(ui, &mut config, spec));
@@ -101,7 +104,13 @@ fn what_learns(ui: &mut Ui, config: &mut TrainConfig, spec: Option<&BackboneSpec
     }
 }
 
-fn head(ui: &mut Ui, head: &mut HeadConfig, memory: &mut Memory, classes: Option<usize>) {
+fn head(
+    ui: &mut Ui,
+    head: &mut HeadConfig,
+    memory: &mut Memory,
+    poolings: &[(Option<Pooling>, &str, &str)],
+    classes: Option<usize>,
+) {
     let default = HeadConfig::default();
     setting_reset(
         ui,
@@ -119,9 +128,7 @@ fn head(ui: &mut Ui, head: &mut HeadConfig, memory: &mut Memory, classes: Option
         });
     }
     let names = ("Pooling", "How what the network sees at each place becomes one list of features");
-    setting_reset(ui, names, &mut head.pooling, &default.pooling, |ui, v| {
-        choice(ui, "pooling", v, &POOLINGS)
-    });
+    setting_reset(ui, names, &mut head.pooling, &default.pooling, |ui, v| choice(ui, "pooling", v, poolings));
     let names =
         ("Dropout", "Share of features left out at random in training, against learning by heart; 0 is off");
     setting_reset(ui, names, &mut head.dropout, &default.dropout, |ui, v| {

@@ -1,0 +1,195 @@
+//! Multi-head self-attention as one operation.
+//!
+//! Each head of each picture is a task; a task takes some queries at a time, so that their scores against all keys stay in the
+//! cache and are never kept. The backward pass computes the scores again, from the queries and keys that the graph holds
+//! anyway: besides input and result, nothing of the size of the scores is ever in memory.
+
+mod backward;
+
+use super::activation::exp;
+use super::cpu::{check_operands, values, with_values};
+use super::gemm::{Mat, Out, Panels, padded_columns, product_of_panels};
+use super::parallel::{Shared, with_scratch};
+use super::simd;
+use crate::error::{Error, Result};
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
+use rayon::prelude::*;
+
+/// `softmax(Q · Kᵀ / sqrt(D)) · V` for each head (Vaswani et al. 2017, "Attention is all you need"). Differentiable.
+///
+/// # Shapes
+/// `qkv: [.., T, 3 * C]`: for each of T tokens its query, key and value, each of C values, which are `heads` heads of
+/// D = C / `heads` one behind the other (the order of timm's `attn.qkv`). The result is `[.., T, C]`. Tokens attend to those
+/// with the same outer indices.
+///
+/// # Errors
+/// If shapes or types do not fit.
+pub fn attention(qkv: &Tensor, heads: usize) -> Result<Tensor> {
+    check_operands(NAME, [Some(qkv)])?;
+    let op = match *qkv.dims() {
+        [ref outer @ .., tokens, width]
+            if heads > 0 && tokens > 0 && width > 0 && width.is_multiple_of(3 * heads) =>
+        {
+            Attention { pictures: outer.iter().product(), tokens, heads, depth: width / 3 / heads }
+        }
+        _ => {
+            let shape = qkv.dims();
+            return Err(Error::internal(format!(
+                "attention with {heads} heads needs [.., T, 3 * C], not {shape:?}"
+            )));
+        }
+    };
+    Ok(qkv.contiguous()?.apply_op1(op)?)
+}
+
+const NAME: &str = "attention";
+/// Queries that are worked on at a time: a multiple of the rows of every block of the matrix product.
+const QUERIES: usize = 48;
+
+#[derive(Debug, Clone, Copy)]
+struct Attention {
+    /// Sets of tokens that attend to each other.
+    pictures: usize,
+    tokens: usize,
+    heads: usize,
+    /// Values of a head.
+    depth: usize,
+}
+
+/// One head of one picture: matrices `[T, D]`.
+#[derive(Clone, Copy)]
+struct HeadInput<'a> {
+    q: Mat<'a>,
+    k: Mat<'a>,
+    v: Mat<'a>,
+}
+
+impl Attention {
+    /// Values of a token in the result.
+    fn width(&self) -> usize {
+        self.heads * self.depth
+    }
+
+    /// Factor of the scores.
+    fn scale(&self) -> f32 {
+        1.0 / (self.depth as f32).sqrt()
+    }
+
+    /// The part of the input that task `index` reads.
+    fn head<'a>(&self, qkv: &'a [f32], index: usize) -> HeadInput<'a> {
+        let (picture, head) = (index / self.heads, index % self.heads);
+        let (tokens, depth, width) = (self.tokens, self.depth, self.width());
+        let first = picture * tokens * 3 * width + head * depth;
+        let matrix = |part: usize| Mat::rows(&qkv[first + part * width..], tokens, depth, 3 * width);
+        HeadInput { q: matrix(0), k: matrix(1), v: matrix(2) }
+    }
+
+    /// Index in the result of the first value of task `index`.
+    fn result(&self, index: usize) -> usize {
+        (index / self.heads * self.tokens * self.heads + index % self.heads) * self.depth
+    }
+
+    fn forward(&self, qkv: &[f32]) -> Vec<f32> {
+        let (tokens, depth) = (self.tokens, self.depth);
+        let (score_row, row) = (padded_columns(tokens), padded_columns(depth));
+        let (keys_len, values_len) = (Panels::len(depth, tokens), Panels::len(tokens, depth));
+        let mut out = vec![0f32; self.pictures * tokens * self.width()];
+        let shared = Shared::new(&mut out);
+        (0..self.pictures * self.heads).into_par_iter().for_each(|index| {
+            let HeadInput { q, k, v } = self.head(qkv, index);
+            with_scratch(keys_len + values_len + QUERIES * (score_row + row), |scratch| {
+                let (keys, scratch) = scratch.split_at_mut(keys_len);
+                let (values, scratch) = scratch.split_at_mut(values_len);
+                let (scores, result) = scratch.split_at_mut(QUERIES * score_row);
+                let (keys, values) = (Panels::pack_transposed(k, keys), Panels::pack(v, values));
+                for first in (0..tokens).step_by(QUERIES) {
+                    let count = QUERIES.min(tokens - first);
+                    self.probabilities(q.row_range(first, count), keys, scores);
+                    let scores = Mat::rows(scores, count, tokens, score_row);
+                    product_of_panels(scores, values, Out { data: &mut *result, row });
+                    for (i, values) in result.chunks_exact(row).take(count).enumerate() {
+                        let at = self.result(index) + (first + i) * self.width();
+                        // SAFETY: each task writes its own head's values of its own picture's tokens.
+                        unsafe { shared.part(at, depth) }.copy_from_slice(&values[..depth]);
+                    }
+                }
+            });
+        });
+        out
+    }
+
+    /// Probabilities with which the queries attend to each key: rows of `scores`.
+    fn probabilities(&self, queries: Mat<'_>, keys: Panels<'_>, scores: &mut [f32]) {
+        let row = padded_columns(self.tokens);
+        let count = queries.row_count();
+        product_of_panels(queries, keys, Out { data: &mut *scores, row });
+        let scale = self.scale();
+        simd::vectorised(
+            #[inline(always)]
+            || {
+                for row in scores.chunks_exact_mut(row).take(count) {
+                    softmax(&mut row[..self.tokens], scale);
+                }
+            },
+        );
+    }
+}
+
+/// Independent maxima and sums within a row, which vectorise.
+const LANES: usize = 32;
+
+/// `values = softmax(scale * values)`; `scale` is positive. Not-a-number anywhere makes all of them so.
+#[inline(always)]
+fn softmax(values: &mut [f32], scale: f32) {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder().iter().fold(f32::NEG_INFINITY, |m, &v| if v > m { v } else { m });
+    for chunk in chunks {
+        for lane in 0..LANES {
+            lanes[lane] = if chunk[lane] > lanes[lane] { chunk[lane] } else { lanes[lane] };
+        }
+    }
+    let most = lanes.iter().fold(rest, |m, &v| if v > m { v } else { m });
+    let mut lanes = [0f32; LANES];
+    let mut chunks = values.chunks_exact_mut(LANES);
+    for chunk in &mut chunks {
+        for lane in 0..LANES {
+            chunk[lane] = exp((chunk[lane] - most) * scale);
+            lanes[lane] += chunk[lane];
+        }
+    }
+    let mut total = lanes.iter().sum::<f32>();
+    for value in chunks.into_remainder() {
+        *value = exp((*value - most) * scale);
+        total += *value;
+    }
+    let share = 1.0 / total;
+    values.iter_mut().for_each(|v| *v *= share);
+}
+
+impl CustomOp1 for Attention {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let out = self.forward(values((storage, layout))?);
+        let mut dims = layout.dims().to_vec();
+        if let Some(last) = dims.last_mut() {
+            *last = self.width();
+        }
+        Ok((CpuStorage::F32(out), Shape::from(dims)))
+    }
+
+    fn bwd(&self, qkv: &Tensor, _: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        if !qkv.track_op() {
+            return Ok(None);
+        }
+        let grad = grad.contiguous()?;
+        let values = with_values([qkv, &grad], |[qkv, grad]| self.backward(qkv, grad))?;
+        Tensor::from_vec(values, qkv.shape(), qkv.device()).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests;
