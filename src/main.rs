@@ -1,5 +1,6 @@
 //! Opens the window.
 
+use headstart::nn::ops::memory::RecyclingAllocator;
 use headstart::ui::App;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +16,9 @@ const ICON: &[u8] = include_bytes!("../assets/icon.png");
 
 /// Name of the desktop entry: Wayland finds the window's name and icon by it.
 const APP_ID: &str = "app.headstart.Headstart";
+
+#[global_allocator]
+static ALLOCATOR: RecyclingAllocator = RecyclingAllocator;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()

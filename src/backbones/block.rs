@@ -278,15 +278,18 @@ struct Residual {
 
 impl Layer for Residual {
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
-        let mut y = x.clone();
-        for conv in &self.body {
-            y = conv.forward(f, &y)?;
-        }
-        let x = match &self.shortcut {
+        let shortcut = match &self.shortcut {
             Some(conv) => conv.forward(f, x)?,
             None => x.clone(),
         };
-        self.act.apply(&(x + y)?)
+        let Some((last, inner)) = self.body.split_last() else {
+            return self.act.apply(&(x + shortcut)?);
+        };
+        let mut y = x.clone();
+        for conv in inner {
+            y = conv.forward(f, &y)?;
+        }
+        last.forward_add(f, &y, &shortcut, self.act)
     }
 }
 

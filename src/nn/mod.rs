@@ -8,3 +8,4 @@ pub mod optim;
 pub mod params;
 pub mod rng;
 pub mod schedule;
+pub mod tape;

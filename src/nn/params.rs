@@ -2,9 +2,10 @@
 
 use crate::error::{Error, Result};
 use candle_core::{Device, Tensor, Var};
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a parameter is: decides its layout on disk, whether it decays, and whether an optimizer may touch it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +67,8 @@ pub struct ParamStore {
     derived: Mutex<HashMap<ParamId, (u64, Derived)>>,
 }
 
-/// Weight and bias of a convolution with its normalisation folded in.
-type Derived = (Tensor, Tensor);
+/// Something made from parameters: folded and packed weights.
+type Derived = Arc<dyn Any + Send + Sync>;
 
 impl ParamStore {
     /// An empty store.
@@ -137,6 +138,8 @@ impl ParamStore {
     /// Freezes or unfreezes: afterwards exactly those parameters learn for which `choose` says so. Running statistics are
     /// never trainable.
     pub fn set_trainable(&mut self, mut choose: impl FnMut(ParamId, &Param) -> bool) {
+        // Values derived for what was frozen may never be asked for again.
+        self.derived.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         for i in 0..self.params.len() {
             let chosen = choose(ParamId(i), &self.params[i]);
             let param = &mut self.params[i];
@@ -234,20 +237,19 @@ impl ParamStore {
     }
 
     /// What `make` gives, kept under `id` until it is asked for with another `version`: the sum of the versions of all
-    /// parameters that `make` reads.
-    pub(crate) fn derived(
+    /// parameters that `make` reads. There is one kind of it under an `id`.
+    pub(crate) fn derived<T: Any + Send + Sync>(
         &self,
         id: ParamId,
         version: u64,
-        make: impl FnOnce() -> Result<Derived>,
-    ) -> Result<Derived> {
+        make: impl FnOnce() -> Result<T>,
+    ) -> Result<Arc<T>> {
         let lock = || self.derived.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((made_of, kept)) = lock().get(&id)
-            && *made_of == version
-        {
-            return Ok(kept.clone());
+        let kept = lock().get(&id).filter(|(made_of, _)| *made_of == version).map(|(_, kept)| kept.clone());
+        if let Some(Ok(kept)) = kept.map(Arc::downcast) {
+            return Ok(kept);
         }
-        let made = make()?;
+        let made = Arc::new(make()?);
         lock().insert(id, (version, made.clone()));
         Ok(made)
     }

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::nn::layers::Forward;
 use crate::nn::loss::{binary_cross_entropy, cross_entropy};
 use crate::nn::rng::Rng;
+use crate::nn::tape::Tape;
 use candle_core::Tensor;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -148,6 +149,7 @@ impl Epoch<'_> {
         let key = [keys::DROPOUT, self.epoch as u64, step as u64];
         let rng = Rng::for_key(self.ctx.config.train.seed, &key);
         let train_batch_norm = self.ctx.resolved.train_batch_norm && self.phase.input != Input::Features;
+        let tape = Tape::record();
         let f = Forward::train(&self.network.store, train_batch_norm, rng);
         let logits = self.logits(&f, x)?;
         let labels: Vec<u32> = batch.iter().map(|&i| self.ctx.class(self.ctx.train[i].0) as u32).collect();
@@ -158,7 +160,7 @@ impl Epoch<'_> {
         if !value.is_finite() {
             return Err(self.diverged(value, step, learning_rate));
         }
-        updates.step(&self.network.store, &loss, learning_rate)?;
+        updates.step(&self.network.store, &tape.gradients(&loss)?, learning_rate)?;
         sums.learning_rate = learning_rate;
         sums.loss += value * batch.len() as f64;
         sums.seen += batch.len();

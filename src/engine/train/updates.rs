@@ -9,6 +9,7 @@ use crate::nn::optim::{Optimizer, ParamGroup, Rule};
 use crate::nn::params::{Param, ParamId, ParamKind, ParamStore};
 use crate::nn::schedule::{Curve, Schedule};
 use candle_core::Tensor;
+use candle_core::backprop::GradStore;
 use std::collections::BTreeMap;
 
 /// The optimizer of one phase.
@@ -59,12 +60,12 @@ impl Updates {
         self.learning_rate * self.schedule.at(at, self.epochs * steps_per_epoch, steps_per_epoch)
     }
 
-    /// One step down the gradient of `loss`.
+    /// One step down the gradient of the loss.
     ///
     /// # Errors
     /// If the gradient does not fit or is not finite where it is clipped.
-    pub(crate) fn step(&mut self, store: &ParamStore, loss: &Tensor, learning_rate: f64) -> Result<()> {
-        self.optimizer.step(store, &loss.backward()?, learning_rate)?;
+    pub(crate) fn step(&mut self, store: &ParamStore, grads: &GradStore, learning_rate: f64) -> Result<()> {
+        self.optimizer.step(store, grads, learning_rate)?;
         Ok(())
     }
 

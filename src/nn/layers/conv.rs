@@ -3,9 +3,10 @@
 use super::{BatchNorm, Forward, Layer};
 use crate::error::Result;
 use crate::nn::init::{Init, ParamBuilder};
-use crate::nn::ops::{Activation, Conv2dSpec, conv2d};
+use crate::nn::ops::{Activation, Conv2dSpec, PackedConv, add, conv2d};
 use crate::nn::params::{ParamId, ParamKind};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
+use std::sync::Arc;
 
 /// What a [`ConvNormAct`] is to be. Begins as a plain convolution without bias, normalisation or activation, stride 1, "same"
 /// padding, weights drawn as torchvision's ResNet does.
@@ -136,34 +137,66 @@ impl ConvNormAct {
         [self.weight].into_iter().chain(self.bias).chain(norm)
     }
 
-    /// Weight and bias with the normalisation folded in; the store keeps them until a part changes.
-    fn folded(&self, f: &Forward<'_>, norm: &BatchNorm) -> Result<(Tensor, Tensor)> {
+    /// The convolution with the normalisation folded in; the store keeps it until a part changes.
+    fn folded(&self, f: &Forward<'_>) -> Result<Arc<PackedConv>> {
         let changes = self.parts().map(|id| f.store.version(id)).sum();
         f.store.derived(self.weight, changes, || {
             let value = |id| f.store.get(id).var.as_detached_tensor();
-            let scale = (value(norm.gamma) / (value(norm.var) + norm.eps)?.sqrt()?)?;
-            let mean = match self.bias {
-                Some(bias) => (value(norm.mean) - value(bias))?,
-                None => value(norm.mean),
+            let (mut weight, bias) = (value(self.weight), self.bias.map(value));
+            let bias = match (&self.norm, bias) {
+                (Some(norm), bias) => {
+                    let scale = (value(norm.gamma) / (value(norm.var) + norm.eps)?.sqrt()?)?;
+                    let mean = match bias {
+                        Some(bias) => (value(norm.mean) - bias)?,
+                        None => value(norm.mean),
+                    };
+                    weight = weight.broadcast_mul(&scale)?;
+                    (value(norm.beta) - (mean * scale)?)?
+                }
+                (None, Some(bias)) => bias,
+                (None, None) => Tensor::zeros(weight.dim(3)?, DType::F32, weight.device())?,
             };
-            let weight = value(self.weight).broadcast_mul(&scale)?;
-            Ok((weight, (value(norm.beta) - (mean * scale)?)?))
+            Ok(PackedConv::new(&weight, &bias, self.spec))
         })
+    }
+
+    /// `act(layer(x) + addend)`, as at the end of a residual block; one operation for a layer without activation of its own.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn forward_add(
+        &self,
+        f: &Forward<'_>,
+        x: &Tensor,
+        addend: &Tensor,
+        act: Activation,
+    ) -> Result<Tensor> {
+        if self.act != Activation::Identity {
+            return add(&self.forward(f, x)?, addend, act);
+        }
+        self.fused(f, x, Some(addend), act)
+    }
+
+    fn fused(&self, f: &Forward<'_>, x: &Tensor, addend: Option<&Tensor>, act: Activation) -> Result<Tensor> {
+        if !self.parts().any(|id| f.store.get(id).trainable) {
+            return self.folded(f)?.forward(x, addend, act);
+        }
+        let (weight, bias) = (f.store.tensor(self.weight), self.bias.map(|id| f.store.tensor(id)));
+        match (&self.norm, addend) {
+            (Some(norm), _) => {
+                let y = conv2d(x, &weight, bias.as_ref(), self.spec, Activation::Identity)?;
+                norm.forward_add(f, &y, addend, act)
+            }
+            (None, Some(addend)) => {
+                add(&conv2d(x, &weight, bias.as_ref(), self.spec, Activation::Identity)?, addend, act)
+            }
+            (None, None) => conv2d(x, &weight, bias.as_ref(), self.spec, act),
+        }
     }
 }
 
 impl Layer for ConvNormAct {
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
-        let bias = self.bias.map(|id| f.store.tensor(id));
-        let weight = f.store.tensor(self.weight);
-        let Some(norm) = &self.norm else {
-            return conv2d(x, &weight, bias.as_ref(), self.spec, self.act);
-        };
-        if !self.parts().any(|id| f.store.get(id).trainable) {
-            let (weight, bias) = self.folded(f, norm)?;
-            return conv2d(x, &weight, Some(&bias), self.spec, self.act);
-        }
-        let y = conv2d(x, &weight, bias.as_ref(), self.spec, Activation::Identity)?;
-        norm.forward_with(f, &y, self.act)
+        self.fused(f, x, None, self.act)
     }
 }

@@ -3,7 +3,7 @@
 use super::{Forward, Layer};
 use crate::error::Result;
 use crate::nn::init::{Init, ParamBuilder};
-use crate::nn::ops::{Activation, BatchStats, batch_norm, batch_norm_frozen};
+use crate::nn::ops::{Activation, BatchStats, batch_norm_add, batch_norm_frozen_add};
 use crate::nn::params::{ParamId, ParamKind};
 use candle_core::Tensor;
 
@@ -53,19 +53,25 @@ impl BatchNorm {
         f.store.get(self.gamma).trainable || f.store.get(self.beta).trainable
     }
 
-    /// Normalises and applies `act`, in one operation.
+    /// `act(normalised + addend)`, in one operation.
     ///
     /// # Errors
-    /// If the input's shape does not fit.
-    pub fn forward_with(&self, f: &Forward<'_>, x: &Tensor, act: Activation) -> Result<Tensor> {
-        let (gamma, beta) = (f.store.tensor(self.gamma), f.store.tensor(self.beta));
+    /// If the shapes do not fit.
+    pub fn forward_add(
+        &self,
+        f: &Forward<'_>,
+        x: &Tensor,
+        addend: Option<&Tensor>,
+        act: Activation,
+    ) -> Result<Tensor> {
+        let affine = (&f.store.tensor(self.gamma), &f.store.tensor(self.beta));
         if self.uses_batch(f) {
-            let (y, stats) = batch_norm(x, &gamma, &beta, self.eps, act)?;
+            let (y, stats) = batch_norm_add(x, affine, self.eps, addend, act)?;
             self.update(f, &stats)?;
             return Ok(y);
         }
         let running = (&f.store.tensor(self.mean), &f.store.tensor(self.var));
-        batch_norm_frozen(x, &gamma, &beta, running, self.eps, act)
+        batch_norm_frozen_add(x, affine, running, self.eps, addend, act)
     }
 
     /// `running = (1 - momentum) * running + momentum * new`, the variance unbiased, as PyTorch's.
@@ -85,6 +91,6 @@ impl BatchNorm {
 
 impl Layer for BatchNorm {
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
-        self.forward_with(f, x, Activation::Identity)
+        self.forward_add(f, x, None, Activation::Identity)
     }
 }

@@ -23,7 +23,29 @@ pub enum Activation {
     Gelu,
 }
 
-/// Evaluates `$body` with `$a` known to the compiler, so that the choice of activation stays outside the loop in `$body`.
+/// An activation as a type. A loop that is compiled for several instruction sets sees what it is given by reference, where the
+/// compiler knows types but no values: with an [`Activation`] it would choose anew for each element.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fixed<const ACT: u8>;
+
+impl<const ACT: u8> Fixed<ACT> {
+    const ACT: Activation = Activation::ALL[ACT as usize];
+
+    /// As [`Activation::value`].
+    #[inline(always)]
+    pub(crate) fn value(self, x: f32) -> f32 {
+        Self::ACT.value(x)
+    }
+
+    /// As [`Activation::derivative`].
+    #[inline(always)]
+    pub(crate) fn derivative(self, x: f32) -> f32 {
+        Self::ACT.derivative(x)
+    }
+}
+
+/// Evaluates `$body` with `$a` known to the compiler as a [`Fixed`], so that the choice of activation stays outside the loop in
+/// `$body`.
 macro_rules! specialised {
     ($act:expr, $a:ident => $body:expr) => {
         $crate::nn::ops::activation::specialised!(@ $act, $a, $body, Identity, Relu, Relu6, Hardswish, Silu, Gelu)
@@ -31,7 +53,7 @@ macro_rules! specialised {
     (@ $act:expr, $a:ident, $body:expr, $($name:ident),*) => {
         match $act {
             $($crate::nn::ops::Activation::$name => {
-                let $a = $crate::nn::ops::Activation::$name;
+                let $a = $crate::nn::ops::activation::Fixed::<{ $crate::nn::ops::Activation::$name as u8 }>;
                 $body
             })*
         }
@@ -40,6 +62,9 @@ macro_rules! specialised {
 pub(crate) use specialised;
 
 impl Activation {
+    /// All, in the order of their numbers.
+    const ALL: [Self; 6] = [Self::Identity, Self::Relu, Self::Relu6, Self::Hardswish, Self::Silu, Self::Gelu];
+
     /// Applies the activation; differentiable, any shape.
     ///
     /// # Errors
@@ -57,16 +82,6 @@ impl Activation {
             #[inline(always)]
             || out.iter_mut().zip(x).for_each(|(y, &x)| *y = a.value(x))
         ));
-    }
-
-    /// Applies the activation to each value, on this thread.
-    pub(crate) fn in_place(self, values: &mut [f32]) {
-        if self != Self::Identity {
-            specialised!(self, a => simd::vectorised(
-                #[inline(always)]
-                || values.iter_mut().for_each(|v| *v = a.value(*v))
-            ));
-        }
     }
 
     /// Multiplies each of `grad` by the derivative at `x`, on this thread.
@@ -116,16 +131,10 @@ impl Activation {
         }
     }
 
-    /// Whether the derivative can be told from the output alone, so that the input need not be kept or computed again.
+    /// Whether the derivative at the output is that at the input, so that the input need not be kept or computed again.
     #[inline(always)]
     pub(crate) fn known_from_output(self) -> bool {
         matches!(self, Self::Identity | Self::Relu | Self::Relu6)
-    }
-
-    /// The derivative where the output is `y`; only where [`Self::known_from_output`].
-    #[inline(always)]
-    pub(crate) fn derivative_from_output(self, y: f32) -> f32 {
-        self.derivative(y)
     }
 }
 
@@ -251,6 +260,11 @@ mod tests {
             assert!((f64::from(value) - x * cdf).abs() < 6e-7, "{x}: {value}");
             assert!((f64::from(derivative) - slope).abs() < 6e-7, "{x}: slope {derivative}");
         }
+    }
+
+    #[test]
+    fn activations_are_listed_by_their_numbers() {
+        assert!(Activation::ALL.iter().enumerate().all(|(i, &a)| a as usize == i));
     }
 
     #[test]

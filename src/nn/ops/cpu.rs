@@ -1,6 +1,7 @@
 //! What the operations share on the processor: access to values, clamps as fused activations, sums.
 
 use super::Activation;
+use super::graph::{Grad, Saved};
 use super::parallel::{add_parts, task_size};
 use super::simd;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,6 +30,22 @@ pub(crate) fn with_values<R, const N: usize>(
         *slice = values((storage, layout))?;
     }
     Ok(body(slices))
+}
+
+/// Calls `body` with the values of contiguous f32 tensors on the processor, however many.
+pub(crate) fn with_all_values<R>(
+    tensors: &[&Tensor],
+    body: impl FnOnce(&[&[f32]]) -> R,
+) -> candle_core::Result<R> {
+    let guards: Vec<_> = tensors.iter().map(|t| t.storage_and_layout()).collect();
+    let mut slices = Vec::with_capacity(tensors.len());
+    for (storage, layout) in &guards {
+        let Storage::Cpu(storage) = &**storage else {
+            candle_core::bail!("operand of shape {:?} is not on the processor", layout.shape());
+        };
+        slices.push(values((storage, layout))?);
+    }
+    Ok(body(&slices))
 }
 
 /// Checks that operands are f32 and on the processor, for which these operations are written.
@@ -74,52 +91,47 @@ impl Clamp {
         }
     }
 
-    /// The gradient before the clamp, contiguous: zero where the result lies on a bound.
-    pub(crate) fn gradient(self, result: &Tensor, grad: &Tensor) -> candle_core::Result<Tensor> {
-        let grad = grad.contiguous()?;
+    /// The gradient before the clamp: zero where the result lies on a bound. Written over `grad` where that is allowed.
+    pub(crate) fn gradient(self, saved: &Saved, grad: Grad) -> candle_core::Result<Grad> {
         if self == Self::None {
             return Ok(grad);
         }
         let (low, high) = self.range();
-        let masked = with_values([result, &grad], |[result, grad]| {
-            let mut out = vec![0.0f32; grad.len()];
-            let chunks = out.par_chunks_mut(CHUNK).zip(result.par_chunks(CHUNK)).zip(grad.par_chunks(CHUNK));
-            chunks.for_each(|((out, result), grad)| {
+        let masked = with_values([saved.result()?], |[result]| {
+            grad.rewrite(CHUNK, |i, grad| {
+                let result = &result[i * CHUNK..i * CHUNK + grad.len()];
                 simd::vectorised(
                     #[inline(always)]
                     || {
-                        for ((out, &r), &g) in out.iter_mut().zip(result).zip(grad) {
-                            *out = if r <= low || r >= high { 0.0 } else { g };
+                        // Copies: what is captured might be what the loop writes, for all that the compiler knows.
+                        let (low, high) = (low, high);
+                        for (g, &r) in grad.iter_mut().zip(result) {
+                            *g = if r <= low || r >= high { 0.0 } else { *g };
                         }
                     },
                 );
-            });
-            out
-        })?;
-        Tensor::from_vec(masked, grad.shape(), grad.device())
+            })
+        })??;
+        Ok(Grad::Owned(masked))
     }
 }
 
 /// Values of a task in elementwise work.
 pub(crate) const CHUNK: usize = 16 * 1024;
 
-/// Sums of the last axis' columns over all other axes: the gradient of a bias.
-pub(crate) fn column_sums(grad: &Tensor) -> candle_core::Result<Tensor> {
-    let columns = grad.dims().last().copied().unwrap_or(1).max(1);
-    let sums = with_values([grad], |[grad]| {
-        let per_task = task_size(grad.len() / columns, 32, 1, usize::MAX / 2) * columns;
-        let mut sums = vec![0.0f32; grad.len().div_ceil(per_task).max(1) * columns];
-        sums.par_chunks_mut(columns).zip(grad.par_chunks(per_task)).for_each(|(sum, grad)| {
-            simd::vectorised(
-                #[inline(always)]
-                || {
-                    for row in grad.chunks_exact(columns) {
-                        sum.iter_mut().zip(row).for_each(|(s, g)| *s += g);
-                    }
-                },
-            );
-        });
-        add_parts(sums, columns)
-    })?;
-    Tensor::from_vec(sums, columns, grad.device())
+/// Sums of the columns of rows of `columns` values: the gradient of a bias.
+pub(crate) fn column_sums(grad: &[f32], columns: usize) -> Vec<f32> {
+    let per_task = task_size(grad.len() / columns, 32, 1, usize::MAX / 2) * columns;
+    let mut sums = vec![0.0f32; grad.len().div_ceil(per_task).max(1) * columns];
+    sums.par_chunks_mut(columns).zip(grad.par_chunks(per_task)).for_each(|(sum, grad)| {
+        simd::vectorised(
+            #[inline(always)]
+            || {
+                for row in grad.chunks_exact(columns) {
+                    sum.iter_mut().zip(row).for_each(|(s, g)| *s += g);
+                }
+            },
+        );
+    });
+    add_parts(sums, columns)
 }

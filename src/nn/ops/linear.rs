@@ -1,9 +1,10 @@
 //! Fully connected layer over the last axis.
 
 use super::Activation;
-use super::cpu::{Clamp, check_operands, column_sums, values, with_values};
+use super::conv::{self, Conv2dSpec, Geometry};
+use super::cpu::{check_operands, column_sums, values, with_values};
 use super::gemm::{
-    Epilogue, Mat, Out, Packed, Panels, add_transposed_panels, fill_transposed, padded_columns, product,
+    Epilogue, LentPanels, Mat, Out, Packed, add_transposed_panels, fill_transposed, padded_columns, product,
     row_unit,
 };
 use super::parallel::{Shared, add_parts, task_size, with_scratch};
@@ -20,12 +21,12 @@ use std::ops::Range;
 /// # Errors
 /// If shapes or types do not fit.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, act: Activation) -> Result<Tensor> {
-    let (clamp, rest) = Clamp::of(act);
-    // The gradient of an activation that is no clamp needs its input: then it is an operation of its own.
-    let learns = x.track_op() || weight.track_op() || bias.is_some_and(Tensor::track_op);
-    let (after, rest) = if learns { (Activation::Identity, rest) } else { (rest, Activation::Identity) };
-    let y = apply(x, weight, bias, |dense| Dense { clamp, after, ..dense })?;
-    rest.apply(&y)
+    let dense = Dense::new(x.dims(), weight.dims(), bias.map(Tensor::dims))?;
+    // The same product as a convolution of one pixel.
+    let spec = Conv2dSpec { stride: 1, padding: 0, dilation: 1, groups: 1 };
+    let (pixels, kernel) = ([dense.rows, 1, 1, dense.inputs], [1, 1, dense.inputs, dense.outputs]);
+    let geometry = Geometry::new(&pixels, &kernel, bias.map(Tensor::dims), spec)?;
+    conv::apply(geometry, dense.result_shape(x.dims()), x, weight, bias, act)
 }
 
 /// `act(x) · weight + bias`, differentiable in all three. `act(x)` is computed a few rows at a time, forwards and backwards:
@@ -42,16 +43,7 @@ pub fn linear_of_activated(
     weight: &Tensor,
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
-    apply(x, weight, bias, |dense| Dense { before: act, ..dense })
-}
-
-fn apply(
-    x: &Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    finish: impl FnOnce(Dense) -> Dense,
-) -> Result<Tensor> {
-    let dense = finish(Dense::new(x.dims(), weight.dims(), bias.map(Tensor::dims))?);
+    let dense = Dense { before: act, ..Dense::new(x.dims(), weight.dims(), bias.map(Tensor::dims))? };
     check_operands(NAME, [Some(x), Some(weight), bias])?;
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     Ok(match bias {
@@ -74,27 +66,23 @@ const GRADIENT_STEPS: usize = 128;
 /// Fewest rows for which the sum of a weight gradient is split.
 const GRADIENT_PART: usize = 512;
 
-/// `after(clamp(before(x) · weight + bias))`.
+/// `before(x) · weight + bias`.
 #[derive(Debug, Clone, Copy)]
 struct Dense {
     rows: usize,
     inputs: usize,
     outputs: usize,
     before: Activation,
-    clamp: Clamp,
-    /// Only where nothing is tracked.
-    after: Activation,
 }
 
 impl Dense {
     fn new(x: &[usize], weight: &[usize], bias: Option<&[usize]>) -> Result<Self> {
-        let identity = Activation::Identity;
         match (x, weight) {
             (&[ref outer @ .., inputs], &[weight_inputs, outputs])
                 if inputs == weight_inputs && inputs * outputs > 0 && bias.is_none_or(|b| b == [outputs]) =>
             {
                 let rows = outer.iter().product();
-                Ok(Self { rows, inputs, outputs, before: identity, clamp: Clamp::None, after: identity })
+                Ok(Self { rows, inputs, outputs, before: Activation::Identity })
             }
             _ => {
                 let what = format!(
@@ -113,21 +101,20 @@ impl Dense {
     fn forward(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let packed = Packed::new(Mat::rows(weight, inputs, outputs, outputs));
-        let epilogue = Epilogue::new(bias, self.clamp.range());
+        let epilogue = Epilogue::new(bias, (f32::NEG_INFINITY, f32::INFINITY));
         let mut out = vec![0.0f32; self.rows * outputs];
         let tasks = out.par_chunks_mut(self.tile() * outputs).zip(x.par_chunks(self.tile() * inputs));
         tasks.for_each(|(out, x)| {
             let rows = x.len() / inputs;
-            let place = Out { data: &mut *out, row: outputs };
-            if self.before == Activation::Identity {
-                product(Mat::rows(x, rows, inputs, inputs), &packed, &epilogue, place);
-            } else {
-                with_scratch(x.len(), |activated| {
-                    self.before.values(x, activated);
-                    product(Mat::rows(activated, rows, inputs, inputs), &packed, &epilogue, place);
-                });
-            }
-            self.after.in_place(out);
+            with_scratch(x.len(), |activated| {
+                self.before.values(x, activated);
+                product(
+                    Mat::rows(activated, rows, inputs, inputs),
+                    &packed,
+                    &epilogue,
+                    Out::rows(out, outputs),
+                );
+            });
         });
         out
     }
@@ -142,7 +129,7 @@ impl Dense {
         let tasks = out.par_chunks_mut(self.tile() * inputs).zip(x.par_chunks(self.tile() * inputs));
         tasks.zip(grad.par_chunks(self.tile() * outputs)).for_each(|((out, x), grad)| {
             let a = Mat::rows(grad, grad.len() / outputs, outputs, outputs);
-            product(a, &packed, &Epilogue::none(), Out { data: &mut *out, row: inputs });
+            product(a, &packed, &Epilogue::none(), Out::rows(&mut *out, inputs));
             self.before.scale_by_slope(x, out);
         });
         out
@@ -182,7 +169,7 @@ impl Dense {
     ) {
         let width = padded_columns(outs.len());
         let (sum_len, left_len) = (ins.len() * width, GRADIENT_STEPS * ins.len());
-        with_scratch(sum_len + left_len + Panels::len(GRADIENT_STEPS, outs.len()), |scratch| {
+        with_scratch(sum_len + left_len + LentPanels::len(GRADIENT_STEPS, outs.len()), |scratch| {
             let (sum, scratch) = scratch.split_at_mut(sum_len);
             let (left, right) = scratch.split_at_mut(left_len);
             sum.fill(0.0);
@@ -192,11 +179,11 @@ impl Dense {
                     let from = (first + step) * self.inputs;
                     self.before.values(&x[from + ins.start..from + ins.end], left);
                 }
-                let right = &mut right[..Panels::len(steps, outs.len())];
+                let right = &mut right[..LentPanels::len(steps, outs.len())];
                 let grad = Mat::rows(grad, self.rows, self.outputs, self.outputs);
-                let panels = Panels::pack(grad.row_range(first, steps).col_range(outs.clone()), right);
+                let panels = LentPanels::pack(grad.row_range(first, steps).col_range(outs.clone()), right);
                 let left = Mat::rows(left, steps, ins.len(), ins.len());
-                add_transposed_panels(left, panels, 0..steps, Out { data: &mut *sum, row: width });
+                add_transposed_panels(left, panels, 0..steps, Out::rows(&mut *sum, width));
             }
             sum.chunks_exact(width).enumerate().for_each(|(row, sum)| store(row, &sum[..outs.len()]));
         });
@@ -210,11 +197,15 @@ impl Dense {
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let bias = bias.map(values).transpose()?;
         let out = self.forward(values(x)?, values(weight)?, bias);
-        let mut dims = x.1.dims().to_vec();
+        Ok((CpuStorage::F32(out), self.result_shape(x.1.dims())))
+    }
+
+    fn result_shape(&self, x: &[usize]) -> Shape {
+        let mut dims = x.to_vec();
         if let Some(last) = dims.last_mut() {
             *last = self.outputs;
         }
-        Ok((CpuStorage::F32(out), Shape::from(dims)))
+        Shape::from(dims)
     }
 
     /// Gradients of input and weights, where they are tracked; `grad` is the product's.
@@ -253,10 +244,10 @@ impl CustomOp2 for Dense {
         &self,
         x: &Tensor,
         weight: &Tensor,
-        res: &Tensor,
+        _res: &Tensor,
         grad: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        self.gradients(x, weight, &self.clamp.gradient(res, grad)?)
+        self.gradients(x, weight, &grad.contiguous()?)
     }
 }
 
@@ -282,11 +273,15 @@ impl CustomOp3 for Dense {
         x: &Tensor,
         weight: &Tensor,
         bias: &Tensor,
-        res: &Tensor,
+        _res: &Tensor,
         grad: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let grad = self.clamp.gradient(res, grad)?;
-        let bias = if bias.track_op() { Some(column_sums(&grad)?) } else { None };
+        let grad = grad.contiguous()?;
+        let of_bias = || with_values([&grad], |[grad]| column_sums(grad, self.outputs));
+        let bias = match bias.track_op() {
+            true => Some(Tensor::from_vec(of_bias()?, self.outputs, bias.device())?),
+            false => None,
+        };
         let (x, weight) = self.gradients(x, weight, &grad)?;
         Ok((x, weight, bias))
     }

@@ -1,13 +1,16 @@
 //! Differentiable operations that candle lacks or has too slow, as candle `CustomOp`s over channels-last f32 tensors.
 
 pub mod activation;
+mod add;
 pub mod attention;
 pub mod conv;
 mod cpu;
 pub mod dropout;
 mod gemm;
+pub(crate) mod graph;
 pub mod layer_norm;
 pub mod linear;
+pub mod memory;
 pub mod norm;
 mod parallel;
 pub mod pool;
@@ -16,11 +19,12 @@ pub(crate) mod simd;
 pub(crate) mod slices;
 
 pub use activation::Activation;
+pub use add::add;
 pub use attention::attention;
-pub use conv::{Conv2dSpec, conv2d};
+pub use conv::{Conv2dSpec, PackedConv, conv2d};
 pub use dropout::dropout;
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_of_activated};
-pub use norm::{BatchStats, batch_norm, batch_norm_frozen};
+pub use norm::{BatchStats, batch_norm, batch_norm_add, batch_norm_frozen, batch_norm_frozen_add};
 pub use pool::{PoolSpec, avg_pool2d, global_avg_pool, global_max_pool, max_pool2d};
 pub use residual::residual;

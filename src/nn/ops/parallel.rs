@@ -2,7 +2,7 @@
 //! that results do not depend on it.
 
 use rayon::prelude::*;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::marker::PhantomData;
 
 /// A slice of which parallel tasks write separate parts that do not lie in one piece each.
@@ -23,6 +23,16 @@ impl<'a> Shared<'a> {
         Self { ptr: data.as_mut_ptr(), len: data.len(), borrow: PhantomData }
     }
 
+    /// The first value; for tasks whose parts are too scattered for [`Self::part`].
+    pub(crate) fn as_ptr(&self) -> *mut f32 {
+        self.ptr
+    }
+
+    /// Number of values.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// `len` values from `at` on; bounds are checked.
     ///
     /// # Safety
@@ -35,18 +45,23 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// Calls `body` with `len` values of scratch memory that the thread keeps for the next call; their contents are arbitrary.
+/// Values in a cache line.
+const LINE: usize = 16;
+
+/// Calls `body` with `len` values of scratch memory that the thread keeps for the next call; their contents are arbitrary,
+/// and they start at a cache line.
 pub(crate) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
     thread_local! {
-        static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+        static FREE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
     }
-    // Taken out, not borrowed: a nested call simply finds none and makes its own.
-    let mut buffer = SCRATCH.take();
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
+    // Taken out, not borrowed: a nested call takes another.
+    let mut buffer = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if buffer.len() < len + LINE {
+        buffer = vec![0.0; len + LINE];
     }
-    let result = body(&mut buffer[..len]);
-    SCRATCH.set(buffer);
+    let start = buffer.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+    let result = body(&mut buffer[start..start + len]);
+    FREE.with_borrow_mut(|free| free.push(buffer));
     result
 }
 

@@ -1,10 +1,12 @@
 //! Pooling over windows and over whole maps.
 
-use super::cpu::{check_operands, values, with_values};
+use super::cpu::{check_operands, with_values};
+use super::graph::{self, Grad, Keeps, Operation, Saved};
+use super::memory::filled;
 use super::parallel::task_size;
 use super::simd;
 use crate::error::{Error, ErrorKind, Result};
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
+use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -69,7 +71,7 @@ fn pool(x: &Tensor, spec: PoolSpec, kind: Kind) -> Result<Tensor> {
         return Err(wrong("with a window larger than the padded picture"));
     };
     let windows = Windows { n, input: [h, w], output: [oh, ow], channels: c, kernel: [spec.kernel; 2], spec };
-    apply(x, windows, kind)
+    apply(x, windows, kind, Shape::from((n, oh, ow, c)))
 }
 
 fn global(x: &Tensor, kind: Kind) -> Result<Tensor> {
@@ -83,12 +85,12 @@ fn global(x: &Tensor, kind: Kind) -> Result<Tensor> {
     }
     let spec = PoolSpec { kernel: h.max(w), stride: 1, padding: 0, ceil: false };
     let windows = Windows { n, input: [h, w], output: [1, 1], channels: c, kernel: [h, w], spec };
-    Ok(apply(x, windows, kind)?.reshape((n, c))?)
+    apply(x, windows, kind, Shape::from((n, c)))
 }
 
-fn apply(x: &Tensor, windows: Windows, kind: Kind) -> Result<Tensor> {
+fn apply(x: &Tensor, windows: Windows, kind: Kind, shape: Shape) -> Result<Tensor> {
     check_operands("pooling", [Some(x)])?;
-    Ok(x.contiguous()?.apply_op1(Pool { windows, kind })?)
+    Ok(graph::apply(Pool { windows, kind, shape }, &[&x.contiguous()?])?)
 }
 
 /// Number of windows along an axis. With `ceil`, the last must start in the picture or the padding before it.
@@ -130,10 +132,6 @@ impl Windows {
         first..(at / self.spec.stride + 1).min(self.output[axis])
     }
 
-    fn shape(&self) -> Shape {
-        Shape::from((self.n, self.output[0], self.output[1], self.channels))
-    }
-
     /// Splits `out` into rows of pixels and calls `row(picture, y, row)` in parallel.
     fn by_rows(&self, size: [usize; 2], out: &mut [f32], row: impl Fn(usize, usize, &mut [f32]) + Sync) {
         let line = size[1] * self.channels;
@@ -158,8 +156,7 @@ impl Windows {
     }
 
     fn forward(&self, x: &[f32], kind: Kind) -> Vec<f32> {
-        let mut out = vec![0.0f32; self.shape().elem_count()];
-        self.by_rows(self.output, &mut out, |picture, oy, out| {
+        let row = |picture, oy, out: &mut [f32]| {
             let (ys, high) = self.range(0, oy);
             for (ox, out) in out.chunks_exact_mut(self.channels).enumerate() {
                 let (xs, wide) = self.range(1, ox);
@@ -179,8 +176,10 @@ impl Windows {
                     },
                 );
             }
-        });
-        out
+        };
+        let len = self.n * self.output[0] * self.output[1] * self.channels;
+        // SAFETY: every window's result begins with a fill.
+        unsafe { filled(len, |out| self.by_rows(self.output, out, row)) }
     }
 
     /// Each pixel's gradient: its share of the windows that contain it.
@@ -252,13 +251,14 @@ fn give(pixel: &[f32], maximum: &[f32], left: &mut [f32], out: &mut [f32]) {
     );
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Pool {
     windows: Windows,
     kind: Kind,
+    shape: Shape,
 }
 
-impl CustomOp1 for Pool {
+impl Operation for Pool {
     fn name(&self) -> &'static str {
         match self.kind {
             Kind::Max => "max-pool",
@@ -266,18 +266,23 @@ impl CustomOp1 for Pool {
         }
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let out = self.windows.forward(values((storage, layout))?, self.kind);
-        Ok((CpuStorage::F32(out), self.windows.shape()))
+    fn keeps(&self, _: &[bool]) -> Keeps {
+        let max = self.kind == Kind::Max;
+        Keeps { args: u8::from(max), result: max }
     }
 
-    fn bwd(&self, x: &Tensor, res: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let grad = grad.contiguous()?;
-        let out = with_values([x, res, &grad], |[x, res, grad]| match self.kind {
-            Kind::Max => self.windows.max_gradient(x, res, grad),
-            Kind::Mean => self.windows.mean_gradient(grad),
-        })?;
-        Tensor::from_vec(out, x.shape(), x.device()).map(Some)
+    fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
+        (self.windows.forward(args[0], self.kind), self.shape.clone())
+    }
+
+    fn backward(&self, saved: &Saved, grad: Grad, _: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {
+        let out = grad.with(|grad| match self.kind {
+            Kind::Max => with_values([saved.arg(0)?, saved.result()?], |[x, maxima]| {
+                self.windows.max_gradient(x, maxima, grad)
+            }),
+            Kind::Mean => Ok(self.windows.mean_gradient(grad)),
+        })??;
+        Ok(vec![Some(Grad::Owned(out))])
     }
 }
 

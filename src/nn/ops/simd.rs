@@ -23,11 +23,41 @@ pub(crate) trait Vector: Copy {
     /// They must be readable.
     unsafe fn load(from: *const f32) -> Self;
 
+    /// Reads `count` values, 1 to `LANES`; the other lanes are zero.
+    ///
+    /// # Safety
+    /// They must be readable.
+    unsafe fn load_part(from: *const f32, count: usize) -> Self;
+
     /// Writes `LANES` values.
     ///
     /// # Safety
     /// They must be writable.
     unsafe fn store(self, to: *mut f32);
+
+    /// Writes the first `count` values, 1 to `LANES`.
+    ///
+    /// # Safety
+    /// They must be writable.
+    unsafe fn store_part(self, to: *mut f32, count: usize);
+
+    /// `self + b`.
+    ///
+    /// # Safety
+    /// As for `splat`.
+    unsafe fn add(self, b: Self) -> Self;
+
+    /// `self - b`.
+    ///
+    /// # Safety
+    /// As for `splat`.
+    unsafe fn sub(self, b: Self) -> Self;
+
+    /// `self * b`.
+    ///
+    /// # Safety
+    /// As for `splat`.
+    unsafe fn mul(self, b: Self) -> Self;
 
     /// `self * b + c`.
     ///
@@ -42,9 +72,11 @@ pub(crate) trait Vector: Copy {
     unsafe fn clamp(self, low: Self, high: Self) -> Self;
 }
 
+/// Implements [`Vector`] for an x86 register, with `load_part` and `store_part` given as functions.
 #[cfg(target_arch = "x86_64")]
 macro_rules! x86_vector {
-    ($ty:ident, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $min:ident, $max:ident) => {
+    ($ty:ident, $lanes:literal, $load_part:ident, $store_part:ident, $splat:ident, $load:ident, $store:ident,
+     $add:ident, $sub:ident, $mul:ident, $fma:ident, $min:ident, $max:ident) => {
         impl Vector for core::arch::x86_64::$ty {
             const LANES: usize = $lanes;
             #[inline(always)]
@@ -58,19 +90,44 @@ macro_rules! x86_vector {
                 unsafe { core::arch::x86_64::$load(from) }
             }
             #[inline(always)]
+            unsafe fn load_part(from: *const f32, count: usize) -> Self {
+                // SAFETY: as above; values behind the last are not touched.
+                unsafe { $load_part(from, count) }
+            }
+            #[inline(always)]
             unsafe fn store(self, to: *mut f32) {
                 // SAFETY: as above, and the values are writable.
                 unsafe { core::arch::x86_64::$store(to, self) }
             }
             #[inline(always)]
-            unsafe fn mul_add(self, b: Self, c: Self) -> Self {
+            unsafe fn store_part(self, to: *mut f32, count: usize) {
+                // SAFETY: as above; values behind the last are not touched.
+                unsafe { $store_part(to, count, self) }
+            }
+            #[inline(always)]
+            unsafe fn add(self, b: Self) -> Self {
                 // SAFETY: the caller runs on a processor with this vector type.
+                unsafe { core::arch::x86_64::$add(self, b) }
+            }
+            #[inline(always)]
+            unsafe fn sub(self, b: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { core::arch::x86_64::$sub(self, b) }
+            }
+            #[inline(always)]
+            unsafe fn mul(self, b: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { core::arch::x86_64::$mul(self, b) }
+            }
+            #[inline(always)]
+            unsafe fn mul_add(self, b: Self, c: Self) -> Self {
+                // SAFETY: as above.
                 unsafe { core::arch::x86_64::$fma(self, b, c) }
             }
             #[inline(always)]
             unsafe fn clamp(self, low: Self, high: Self) -> Self {
                 // The bound comes first: these instructions return their second operand where either is NaN.
-                // SAFETY: the caller runs on a processor with this vector type.
+                // SAFETY: as above.
                 unsafe { core::arch::x86_64::$min(high, core::arch::x86_64::$max(low, self)) }
             }
         }
@@ -78,12 +135,54 @@ macro_rules! x86_vector {
 }
 
 #[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn load_part_512(from: *const f32, count: usize) -> core::arch::x86_64::__m512 {
+    // SAFETY: masked lanes are not read; the caller runs on a processor with these vectors.
+    unsafe { core::arch::x86_64::_mm512_maskz_loadu_ps(0xffff >> (16 - count), from) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn store_part_512(to: *mut f32, count: usize, v: core::arch::x86_64::__m512) {
+    // SAFETY: masked lanes are not written; the caller runs on a processor with these vectors.
+    unsafe { core::arch::x86_64::_mm512_mask_storeu_ps(to, 0xffff >> (16 - count), v) }
+}
+
+/// Eight lanes of which the first `count` are set.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn mask_256(count: usize) -> core::arch::x86_64::__m256i {
+    const ONES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: `count` is 1 to 8, so that all eight values read lie in the array.
+    unsafe { core::arch::x86_64::_mm256_loadu_si256(ONES.as_ptr().add(8 - count).cast()) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn load_part_256(from: *const f32, count: usize) -> core::arch::x86_64::__m256 {
+    // SAFETY: masked lanes are not read; the caller runs on a processor with these vectors.
+    unsafe { core::arch::x86_64::_mm256_maskload_ps(from, mask_256(count)) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn store_part_256(to: *mut f32, count: usize, v: core::arch::x86_64::__m256) {
+    // SAFETY: masked lanes are not written; the caller runs on a processor with these vectors.
+    unsafe { core::arch::x86_64::_mm256_maskstore_ps(to, mask_256(count), v) }
+}
+
+#[cfg(target_arch = "x86_64")]
 x86_vector!(
     __m512,
     16,
+    load_part_512,
+    store_part_512,
     _mm512_set1_ps,
     _mm512_loadu_ps,
     _mm512_storeu_ps,
+    _mm512_add_ps,
+    _mm512_sub_ps,
+    _mm512_mul_ps,
     _mm512_fmadd_ps,
     _mm512_min_ps,
     _mm512_max_ps
@@ -92,9 +191,14 @@ x86_vector!(
 x86_vector!(
     __m256,
     8,
+    load_part_256,
+    store_part_256,
     _mm256_set1_ps,
     _mm256_loadu_ps,
     _mm256_storeu_ps,
+    _mm256_add_ps,
+    _mm256_sub_ps,
+    _mm256_mul_ps,
     _mm256_fmadd_ps,
     _mm256_min_ps,
     _mm256_max_ps
@@ -113,9 +217,33 @@ impl Vector for [f32; 8] {
         unsafe { from.cast::<Self>().read() }
     }
     #[inline(always)]
+    unsafe fn load_part(from: *const f32, count: usize) -> Self {
+        // SAFETY: the caller promised `count` readable values.
+        std::array::from_fn(|i| if i < count { unsafe { *from.add(i) } } else { 0.0 })
+    }
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: the caller promised writable values.
         unsafe { to.cast::<Self>().write(self) }
+    }
+    #[inline(always)]
+    unsafe fn store_part(self, to: *mut f32, count: usize) {
+        for (i, &v) in self.iter().take(count).enumerate() {
+            // SAFETY: the caller promised `count` writable values.
+            unsafe { *to.add(i) = v };
+        }
+    }
+    #[inline(always)]
+    unsafe fn add(self, b: Self) -> Self {
+        std::array::from_fn(|i| self[i] + b[i])
+    }
+    #[inline(always)]
+    unsafe fn sub(self, b: Self) -> Self {
+        std::array::from_fn(|i| self[i] - b[i])
+    }
+    #[inline(always)]
+    unsafe fn mul(self, b: Self) -> Self {
+        std::array::from_fn(|i| self[i] * b[i])
     }
     #[inline(always)]
     unsafe fn mul_add(self, b: Self, c: Self) -> Self {
@@ -188,11 +316,15 @@ pub(crate) trait Kernel {
     fn run<I: Isa>(self, isa: I) -> Self::Output;
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An instruction set that kernels are compiled for, from the plainest on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "x86 levels"))]
-enum Level {
+pub(crate) enum Level {
+    /// What every processor of the architecture has.
     Baseline,
+    /// x86-64 with AVX2 and FMA.
     Avx2,
+    /// x86-64 with AVX-512.
     Avx512,
 }
 
@@ -215,9 +347,36 @@ fn detect() -> Level {
     Level::Baseline
 }
 
-fn level() -> Level {
+/// The best level of this processor.
+pub(crate) fn level() -> Level {
+    #[cfg(test)]
+    if let Some(level) = testing::FORCED.get() {
+        return level;
+    }
     static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(detect)
+}
+
+/// Running a test at every level that the machine has.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::{Level, detect};
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static FORCED: Cell<Option<Level>> = const { Cell::new(None) };
+    }
+
+    /// Calls `body` at each level that this processor can run, on threads of its own where no other level is chosen.
+    pub(crate) fn at_each_level(body: impl Fn(Level) + Sync) {
+        for level in [Level::Baseline, Level::Avx2, Level::Avx512] {
+            if level <= detect() {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(2);
+                let pool = pool.start_handler(move |_| FORCED.set(Some(level))).build().unwrap();
+                pool.install(|| body(level));
+            }
+        }
+    }
 }
 
 /// Runs `kernel` with the best instructions that this processor has. Call it around whole loops, not per element.
@@ -289,6 +448,10 @@ mod tests {
 
     #[test]
     fn every_level_computes_the_same() {
+        testing::at_each_level(|_| compare());
+    }
+
+    fn compare() {
         // Small whole numbers: no rounding, so fused and plain arithmetic agree exactly.
         let x: Vec<f32> = (0..103).map(|i| (i % 17) as f32).collect();
         let start: Vec<f32> = (0..103).map(|i| (i % 5) as f32).collect();
@@ -305,16 +468,32 @@ mod tests {
         assert_eq!(closure, expected);
     }
 
-    #[cfg(target_arch = "x86_64")]
-    #[test]
-    fn avx2_is_right_even_where_avx512_is_chosen() {
-        if level() == Level::Baseline {
-            return;
+    struct Parts<'a> {
+        from: &'a [f32],
+        to: &'a mut [f32],
+        count: usize,
+    }
+
+    impl Kernel for Parts<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<I: Isa>(self, _: I) {
+            let count = self.count.min(I::V::LANES);
+            // SAFETY: both slices have `count` values; the vector is the dispatcher's.
+            unsafe { I::V::load_part(self.from.as_ptr(), count).store_part(self.to.as_mut_ptr(), count) };
         }
-        let x: Vec<f32> = (0..37).map(|i| i as f32).collect();
-        let mut y = vec![1.0; 37];
-        // SAFETY: a level above the baseline has AVX2 and FMA.
-        unsafe { run_avx2(Axpy { a: 2.0, x: &x, y: &mut y }) };
-        assert!(y.iter().enumerate().all(|(i, &y)| y == 2.0 * i as f32 + 1.0));
+    }
+
+    #[test]
+    fn parts_of_a_vector_leave_the_rest_alone() {
+        testing::at_each_level(|level| {
+            for count in 1..=8 {
+                let from: Vec<f32> = (1..=count).map(|i| i as f32).collect();
+                let mut to = vec![-1.0; 16];
+                dispatch(Parts { from: &from, to: &mut to, count });
+                assert_eq!(to[..count], from[..], "{level:?}");
+                assert!(to[count..].iter().all(|&v| v == -1.0), "{level:?}");
+            }
+        });
     }
 }

@@ -4,7 +4,7 @@
 //! query, dQ = dS · K, dK = dSᵀ · Q.
 
 use super::{Attention, HeadInput, QUERIES};
-use crate::nn::ops::gemm::{Mat, Out, Panels, add_transposed_panels, padded_columns, product_of_panels};
+use crate::nn::ops::gemm::{LentPanels, Mat, Out, add_transposed_panels, padded_columns, product_of_panels};
 use crate::nn::ops::parallel::{Shared, with_scratch};
 use crate::nn::ops::simd;
 use rayon::prelude::*;
@@ -31,7 +31,7 @@ impl Attention {
     fn head_gradient(&self, input: HeadInput<'_>, grad: Mat<'_>, store: impl Fn(usize, usize, &[f32])) {
         let (tokens, depth) = (self.tokens, self.depth);
         let (score_row, row) = (padded_columns(tokens), padded_columns(depth));
-        let (wide, tall) = (Panels::len(depth, tokens), Panels::len(tokens, depth));
+        let (wide, tall) = (LentPanels::len(depth, tokens), LentPanels::len(tokens, depth));
         let block = QUERIES * score_row;
         let space = 2 * wide + 3 * tall + 2 * block + QUERIES * row + 2 * tokens * row;
         with_scratch(space, |scratch| {
@@ -41,11 +41,11 @@ impl Attention {
                 rest = left;
                 part
             };
-            let keys_t = Panels::pack_transposed(input.k, take(wide));
-            let values_t = Panels::pack_transposed(input.v, take(wide));
-            let keys = Panels::pack(input.k, take(tall));
-            let queries = Panels::pack(input.q, take(tall));
-            let upstream = Panels::pack(grad, take(tall));
+            let keys_t = LentPanels::pack_transposed(input.k, take(wide));
+            let values_t = LentPanels::pack_transposed(input.v, take(wide));
+            let keys = LentPanels::pack(input.k, take(tall));
+            let queries = LentPanels::pack(input.q, take(tall));
+            let upstream = LentPanels::pack(grad, take(tall));
             let (scores, slopes, of_q) = (take(block), take(block), take(QUERIES * row));
             let (of_k, of_v) = (take(tokens * row), take(tokens * row));
             of_k.fill(0.0);
@@ -53,13 +53,9 @@ impl Attention {
             for first in (0..tokens).step_by(QUERIES) {
                 let count = QUERIES.min(tokens - first);
                 self.probabilities(input.q.row_range(first, count), keys_t, scores);
-                product_of_panels(
-                    grad.row_range(first, count),
-                    values_t,
-                    Out { data: &mut *slopes, row: score_row },
-                );
+                product_of_panels(grad.row_range(first, count), values_t, Out::rows(&mut *slopes, score_row));
                 let p = Mat::rows(scores, count, tokens, score_row);
-                add_transposed_panels(p, upstream, first..first + count, Out { data: &mut *of_v, row });
+                add_transposed_panels(p, upstream, first..first + count, Out::rows(&mut *of_v, row));
                 let scale = self.scale();
                 simd::vectorised(
                     #[inline(always)]
@@ -70,8 +66,8 @@ impl Attention {
                     },
                 );
                 let slopes = Mat::rows(slopes, count, tokens, score_row);
-                product_of_panels(slopes, keys, Out { data: &mut *of_q, row });
-                add_transposed_panels(slopes, queries, first..first + count, Out { data: &mut *of_k, row });
+                product_of_panels(slopes, keys, Out::rows(&mut *of_q, row));
+                add_transposed_panels(slopes, queries, first..first + count, Out::rows(&mut *of_k, row));
                 of_q.chunks_exact(row).take(count).enumerate().for_each(|(i, v)| store(0, first + i, v));
             }
             of_k.chunks_exact(row).enumerate().for_each(|(token, v)| store(1, token, v));

@@ -8,7 +8,7 @@ mod backward;
 
 use super::activation::exp;
 use super::cpu::{check_operands, values, with_values};
-use super::gemm::{Mat, Out, Panels, padded_columns, product_of_panels};
+use super::gemm::{LentPanels, Mat, Out, padded_columns, product_of_panels};
 use super::parallel::{Shared, with_scratch};
 use super::simd;
 use crate::error::{Error, Result};
@@ -92,7 +92,7 @@ impl Attention {
     fn forward(&self, qkv: &[f32]) -> Vec<f32> {
         let (tokens, depth) = (self.tokens, self.depth);
         let (score_row, row) = (padded_columns(tokens), padded_columns(depth));
-        let (keys_len, values_len) = (Panels::len(depth, tokens), Panels::len(tokens, depth));
+        let (keys_len, values_len) = (LentPanels::len(depth, tokens), LentPanels::len(tokens, depth));
         let mut out = vec![0f32; self.pictures * tokens * self.width()];
         let shared = Shared::new(&mut out);
         (0..self.pictures * self.heads).into_par_iter().for_each(|index| {
@@ -101,12 +101,12 @@ impl Attention {
                 let (keys, scratch) = scratch.split_at_mut(keys_len);
                 let (values, scratch) = scratch.split_at_mut(values_len);
                 let (scores, result) = scratch.split_at_mut(QUERIES * score_row);
-                let (keys, values) = (Panels::pack_transposed(k, keys), Panels::pack(v, values));
+                let (keys, values) = (LentPanels::pack_transposed(k, keys), LentPanels::pack(v, values));
                 for first in (0..tokens).step_by(QUERIES) {
                     let count = QUERIES.min(tokens - first);
                     self.probabilities(q.row_range(first, count), keys, scores);
                     let scores = Mat::rows(scores, count, tokens, score_row);
-                    product_of_panels(scores, values, Out { data: &mut *result, row });
+                    product_of_panels(scores, values, Out::rows(&mut *result, row));
                     for (i, values) in result.chunks_exact(row).take(count).enumerate() {
                         let at = self.result(index) + (first + i) * self.width();
                         // SAFETY: each task writes its own head's values of its own picture's tokens.
@@ -119,10 +119,10 @@ impl Attention {
     }
 
     /// Probabilities with which the queries attend to each key: rows of `scores`.
-    fn probabilities(&self, queries: Mat<'_>, keys: Panels<'_>, scores: &mut [f32]) {
+    fn probabilities(&self, queries: Mat<'_>, keys: LentPanels<'_>, scores: &mut [f32]) {
         let row = padded_columns(self.tokens);
         let count = queries.row_count();
-        product_of_panels(queries, keys, Out { data: &mut *scores, row });
+        product_of_panels(queries, keys, Out::rows(&mut *scores, row));
         let scale = self.scale();
         simd::vectorised(
             #[inline(always)]

@@ -1,49 +1,41 @@
 //! Gradients of convolution.
 
-use super::gather::{self, Gather, Place};
-use super::{Conv, Geometry, depthwise};
-use crate::nn::ops::cpu::{Clamp, with_values};
+use super::direct::{self, Gather, Place};
+use super::{Geometry, depthwise};
+use crate::nn::ops::cpu::Clamp;
 use crate::nn::ops::gemm::{Epilogue, Mat, Packed};
-use candle_core::{Result, Tensor};
+use crate::nn::ops::memory::filled;
 use rayon::prelude::*;
 
-impl Conv {
-    /// The gradient of the input, if it is tracked.
-    pub(super) fn input_gradient(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        grad: &Tensor,
-    ) -> Result<Option<Tensor>> {
-        if !x.track_op() {
-            return Ok(None);
-        }
-        let values =
-            with_values([weight, grad], |[weight, grad]| self.geometry.input_gradient(weight, grad))?;
-        Tensor::from_vec(values, x.shape(), x.device()).map(Some)
-    }
-
-    /// The gradient of the weights, if they are tracked.
-    pub(super) fn weight_gradient(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        grad: &Tensor,
-    ) -> Result<Option<Tensor>> {
-        if !weight.track_op() {
-            return Ok(None);
-        }
-        let values = with_values([x, grad], |[x, grad]| self.geometry.weight_gradient(x, grad))?;
-        Tensor::from_vec(values, weight.shape(), weight.device()).map(Some)
-    }
-}
-
 impl Geometry {
-    /// With a stride, the input pixels form `stride * stride` interleaved grids; in each, all pixels are reached by the same
+    /// The gradient of the input. With a stride, the input pixels form `stride * stride` interleaved grids; in each, all pixels are reached by the same
     /// taps, from gradient pixels at fixed offsets. So each grid's gradient is a convolution of the output's gradient.
-    fn input_gradient(&self, weight: &[f32], grad: &[f32]) -> Vec<f32> {
+    pub(super) fn input_gradient(&self, weight: &[f32], grad: &[f32]) -> Vec<f32> {
         let [h, w, cin] = self.input;
-        let mut out = vec![0.0f32; self.n * h * w * cin];
+        let len = self.n * h * w * cin;
+        if let Some(winograd) = self.winograd() {
+            let winograd = winograd.turned();
+            let weights = winograd.turned_weights(weight);
+            let fill = |out: &mut [f32]| {
+                winograd.convolve(grad, &weights, &[], &[], Clamp::None.range(), out);
+            };
+            // SAFETY: each result is written.
+            return unsafe { filled(len, fill) };
+        }
+        // With a stride longer than the kernel, there are pixels that no tap reaches.
+        let reached = self.kernel.iter().all(|k| *k >= self.spec.stride) && self.spec.dilation == 1;
+        if !reached {
+            let mut out = vec![0.0f32; len];
+            self.write_grids(weight, grad, &mut out);
+            return out;
+        }
+        // SAFETY: the grids are all pixels, and each has taps.
+        unsafe { filled(len, |out| self.write_grids(weight, grad, out)) }
+    }
+
+    /// Writes the gradients of all grids of input pixels that taps reach.
+    fn write_grids(&self, weight: &[f32], grad: &[f32], out: &mut [f32]) {
+        let [h, w, _] = self.input;
         let stride = self.spec.stride;
         for (first_y, first_x) in (0..stride.min(h)).flat_map(|y| (0..stride.min(w)).map(move |x| (y, x))) {
             let (rows, cols) =
@@ -65,9 +57,8 @@ impl Geometry {
                 taps: offsets,
             };
             let place = Place { size: self.input, channel: 0, step: stride, first: [first_y, first_x] };
-            self.grid_gradient(weight, grid, &taps, place, &mut out);
+            self.grid_gradient(weight, grid, &taps, place, out);
         }
-        out
     }
 
     /// Taps along an axis through which input pixels `first`, `first + stride`, ... are reached, with the offset of the
@@ -110,20 +101,24 @@ impl Geometry {
                 }
             });
             let place = Place { channel: group * cin, ..place };
-            gather::convolve(&grid, &packed, &Epilogue::none(), place, out);
+            direct::convolve(&grid, &packed, &Epilogue::none(), None, place, out);
         }
     }
 
-    fn weight_gradient(&self, x: &[f32], grad: &[f32]) -> Vec<f32> {
+    /// The gradient of the weights.
+    pub(super) fn weight_gradient(&self, x: &[f32], grad: &[f32]) -> Vec<f32> {
         let total = self.output[2];
         if self.depthwise() {
             return depthwise::weight_gradient(&self.gather(x, (0, self.input[2])), grad);
+        }
+        if let Some(winograd) = self.winograd() {
+            return winograd.weight_gradient(x, grad);
         }
         let [cin, cout] = self.group();
         let positions = self.n * self.output[0] * self.output[1];
         let of_group = |group: usize| {
             let grad = Mat::rows(&grad[group * cout..], positions, cout, total);
-            gather::weight_gradient(&self.gather(x, (group * cin, cin)), grad, cout)
+            direct::weight_gradient(&self.gather(x, (group * cin, cin)), grad, cout)
         };
         if self.spec.groups == 1 {
             return of_group(0);

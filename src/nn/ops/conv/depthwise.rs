@@ -1,6 +1,6 @@
 //! Depthwise convolution: each channel on its own, vectorised over channels.
 
-use super::gather::{Gather, Place};
+use super::direct::{Gather, Place};
 use crate::nn::ops::parallel::{Shared, add_parts, task_size};
 use crate::nn::ops::simd::{Isa, Kernel, Vector, dispatch};
 use rayon::prelude::*;
@@ -198,7 +198,7 @@ impl Row<'_> {
 pub(super) fn weight_gradient(gather: &Gather<'_>, grad: &[f32]) -> Vec<f32> {
     let (channels, lines) = (gather.size[2], gather.n * gather.positions[0]);
     let len = gather.taps.len() * channels;
-    assert!(grad.len() == gather.rows() * channels);
+    assert!(grad.len() == lines * gather.positions[1] * channels);
     let per_task = task_size(lines, TASKS, 1, lines);
     let mut sums = vec![0.0f32; lines.div_ceil(per_task) * len];
     sums.par_chunks_mut(len).enumerate().for_each(|(task, sum)| {

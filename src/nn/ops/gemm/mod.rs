@@ -5,15 +5,22 @@
 //! length of the sum: a panel of the longest sums met here still fits the second-level cache.
 
 mod kernel;
-mod panels;
+mod lent;
+mod pack;
 
-pub(crate) use panels::{Panels, add_transposed_panels, fill_transposed, padded_columns, product_of_panels};
+pub(crate) use lent::{
+    LentPanels, add_transposed_panels, fill_transposed, padded_columns, product_of_panels,
+};
 
-use kernel::{Block, Micro, Start, micro};
+use super::memory::filled;
+use super::parallel::{Shared, with_scratch};
+use super::simd::dispatch;
+use kernel::{Block, Micro, micro};
+use pack::{PackLeft, PackRight};
 use rayon::prelude::*;
+use std::marker::PhantomData;
+use std::ops::Range;
 
-/// Most values in one block of `C`.
-const MAX_BLOCK: usize = 12 * 32;
 /// A `B` up to this many values stays in the second-level cache while rows of `A` pass by.
 const B_RESIDENT: usize = 96 * 1024;
 
@@ -43,57 +50,88 @@ impl<'a> Mat<'a> {
         self.rows
     }
 
+    /// Some of its columns.
+    pub(crate) fn col_range(self, cols: Range<usize>) -> Self {
+        assert!(cols.start <= cols.end && cols.end <= self.cols, "columns {cols:?} of {}", self.cols);
+        Self { data: &self.data[cols.start.min(self.data.len())..], cols: cols.len(), ..self }
+    }
+
     /// `count` rows from `first` on.
     pub(crate) fn row_range(self, first: usize, count: usize) -> Self {
         assert!(first + count <= self.rows, "rows {first}+{count} of {}", self.rows);
         Self { data: &self.data[(first * self.row).min(self.data.len())..], rows: count, ..self }
     }
+}
 
-    /// The columns in `range`.
-    pub(crate) fn col_range(self, range: std::ops::Range<usize>) -> Self {
-        assert!(range.end <= self.cols, "columns {range:?} of {}", self.cols);
-        Self { data: &self.data[range.start..], cols: range.len(), ..self }
+/// Rows of a product's left side, read from `data` as they lie: row `i` of line `l` is the concatenation, over `segments`, of the
+/// `k` values from `l * line + i * row + segment` on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lines<'a> {
+    /// All values.
+    pub(crate) data: &'a [f32],
+    /// Number of lines.
+    pub(crate) lines: usize,
+    /// Distance between lines.
+    pub(crate) line: usize,
+    /// Rows in a line.
+    pub(crate) rows: usize,
+    /// Distance between rows.
+    pub(crate) row: usize,
+    /// Where the pieces of a row start.
+    pub(crate) segments: &'a [usize],
+    /// Length of a piece.
+    pub(crate) k: usize,
+}
+
+impl<'a> From<Mat<'a>> for Lines<'a> {
+    fn from(m: Mat<'a>) -> Self {
+        Self { data: m.data, lines: 1, line: 0, rows: m.rows, row: m.row, segments: &[0], k: m.cols }
     }
 }
 
-/// A matrix `[k, n]` in panels of the block's width, the last padded with zeros.
+impl Lines<'_> {
+    /// Values from the first to behind the last that is read.
+    fn extent(&self) -> usize {
+        let last = self.segments.iter().max();
+        match last {
+            Some(last) if self.lines * self.rows * self.k > 0 => {
+                (self.lines - 1) * self.line + (self.rows - 1) * self.row + last + self.k
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// A matrix `[k, n]` in panels of the block's width, the last padded with zeros to whole vectors.
 #[derive(Debug)]
 pub(crate) struct Packed {
     data: Vec<f32>,
     k: usize,
     n: usize,
-    nr: usize,
+    micro: &'static Micro,
 }
 
 impl Packed {
     /// Packs `b`.
     pub(crate) fn new(b: Mat<'_>) -> Self {
-        Self::from_fn(b.rows, b.cols, |first_col, cols, panel, nr| {
-            for (p, out) in panel.chunks_exact_mut(nr).enumerate() {
-                let from = p * b.row + first_col;
-                out[..cols].copy_from_slice(&b.data[from..from + cols]);
-            }
+        Self::from_fn(b.rows, b.cols, |first_col, cols, panel, width| {
+            copy_panel(b, first_col, cols, panel, width);
         })
     }
 
     /// Packs by calling `fill(first column, columns, panel, width)` for each panel, in parallel; the panel is `k` rows of
     /// `width` zeros.
     pub(crate) fn from_fn(k: usize, n: usize, fill: impl Fn(usize, usize, &mut [f32], usize) + Sync) -> Self {
-        let nr = micro().nr;
-        let panels = n.div_ceil(nr);
-        let mut data = vec![0.0; panels * k * nr];
+        let micro = micro();
+        let nr = micro.nr();
+        let mut data = vec![0.0; k * n.next_multiple_of(micro.lanes)];
         if k > 0 {
             data.par_chunks_mut(k * nr).enumerate().for_each(|(i, panel)| {
-                let first = i * nr;
-                fill(first, nr.min(n - first), panel, nr);
+                let cols = nr.min(n - i * nr);
+                fill(i * nr, cols, panel, micro.width(cols));
             });
         }
-        Self { data, k, n, nr }
-    }
-
-    /// Length of the sum.
-    pub(crate) fn k(&self) -> usize {
-        self.k
+        Self { data, k, n, micro }
     }
 
     /// Columns of the product.
@@ -102,10 +140,112 @@ impl Packed {
     }
 }
 
+/// Several matrices of one shape, packed like [`Packed`].
+#[derive(Debug)]
+pub(crate) struct PackedSet {
+    data: Vec<f32>,
+    /// Values of a matrix.
+    plane: usize,
+    k: usize,
+    n: usize,
+    micro: &'static Micro,
+}
+
+/// Some rows and columns of all matrices of a set, to be written.
+pub(crate) struct SetPart<'a> {
+    pub(crate) rows: Range<usize>,
+    /// Those that exist.
+    pub(crate) cols: Range<usize>,
+    /// Values of a packed row: the columns, and any values behind them.
+    pub(crate) width: usize,
+    /// All values of the set.
+    pub(crate) values: &'a Shared<'a>,
+    /// Where the first row of the first matrix goes; the next row follows behind it.
+    pub(crate) first: usize,
+    /// Distance between matrices.
+    pub(crate) plane: usize,
+}
+
+impl PackedSet {
+    /// Packs `count` matrices `[k, n]` whose rows are made together, by calling `fill` for parts of at most `rows` rows, in
+    /// parallel.
+    ///
+    /// # Safety
+    /// `fill` must write each value of its part, and no others.
+    pub(crate) unsafe fn new(
+        count: usize,
+        [k, n]: [usize; 2],
+        rows: usize,
+        fill: impl Fn(SetPart<'_>) + Sync,
+    ) -> Self {
+        let micro = micro();
+        let (nr, plane, groups) = (micro.nr(), k * n.next_multiple_of(micro.lanes), k.div_ceil(rows));
+        let fill = |values: &mut [f32]| {
+            let values = &Shared::new(values);
+            (0..groups * n.div_ceil(nr)).into_par_iter().for_each(|task| {
+                let (panel, row) = (task / groups, task % groups * rows);
+                let (rows, cols) = (row..k.min(row + rows), panel * nr..n.min(panel * nr + nr));
+                let width = micro.width(cols.len());
+                let first = panel * nr * k + row * width;
+                fill(SetPart { rows, cols, width, values, first, plane });
+            });
+        };
+        // SAFETY: the caller's promise; the parts are all rows of all panels.
+        let data = unsafe { filled(count * plane, fill) };
+        Self { data, plane, k, n, micro }
+    }
+
+    /// Matrix `i`.
+    pub(crate) fn get(&self, i: usize) -> Panels<'_> {
+        Panels {
+            data: &self.data[i * self.plane..(i + 1) * self.plane],
+            k: self.k,
+            n: self.n,
+            micro: self.micro,
+        }
+    }
+}
+
+/// A packed matrix, or some of its columns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Panels<'a> {
+    data: &'a [f32],
+    k: usize,
+    n: usize,
+    micro: &'static Micro,
+}
+
+impl Panels<'_> {
+    /// Columns that can be taken apart: multiples of this, and the last.
+    pub(crate) fn unit(&self) -> usize {
+        self.micro.nr()
+    }
+
+    /// Columns in `range`, which begins at a multiple of [`Self::unit`] and ends at one or at the last column.
+    pub(crate) fn columns(self, range: Range<usize>) -> Self {
+        let unit = self.unit();
+        assert!(range.start.is_multiple_of(unit) && (range.end.is_multiple_of(unit) || range.end == self.n));
+        Self { data: &self.data[range.start * self.k..], n: range.len(), ..self }
+    }
+}
+
+impl<'a> From<&'a Packed> for Panels<'a> {
+    fn from(p: &'a Packed) -> Self {
+        Self { data: &p.data, k: p.k, n: p.n, micro: p.micro }
+    }
+}
+
+fn copy_panel(b: Mat<'_>, first_col: usize, cols: usize, panel: &mut [f32], width: usize) {
+    for (p, out) in panel.chunks_exact_mut(width).enumerate() {
+        let from = p * b.row + first_col;
+        out[..cols].copy_from_slice(&b.data[from..from + cols]);
+    }
+}
+
 /// What is added to a product and the range to which the sum is clamped.
 #[derive(Debug, Clone)]
 pub(crate) struct Epilogue {
-    /// As long as the product's columns padded to whole panels; empty for none.
+    /// As long as the product's columns padded to whole vectors of any processor; empty for none.
     bias: Vec<f32>,
     clamp: (f32, f32),
 }
@@ -114,7 +254,7 @@ impl Epilogue {
     /// Adds `bias` (one value per column) and clamps to `clamp`.
     pub(crate) fn new(bias: Option<&[f32]>, clamp: (f32, f32)) -> Self {
         let mut bias = bias.map(<[f32]>::to_vec).unwrap_or_default();
-        bias.resize(bias.len().next_multiple_of(micro().nr), 0.0);
+        bias.resize(bias.len().next_multiple_of(16), 0.0);
         Self { bias, clamp }
     }
 
@@ -124,220 +264,190 @@ impl Epilogue {
     }
 }
 
-/// Rows of a result, each `n` values long and `row` apart.
+/// Where a product's rows go, `n` values each.
 #[derive(Debug)]
 pub(crate) struct Out<'a> {
-    /// From the first value of the first row.
-    pub(crate) data: &'a mut [f32],
+    /// First value of the first row.
+    data: *mut f32,
+    /// Values up to the end of what may be written.
+    len: usize,
+    /// Added to the product before it is clamped, laid out like the rows.
+    addend: Option<&'a [f32]>,
+    /// Distance between lines of rows.
+    line: usize,
     /// Distance between rows.
-    pub(crate) row: usize,
+    row: usize,
+    borrow: PhantomData<&'a mut [f32]>,
 }
 
-/// `out = epilogue(a · b)` on this thread.
-pub(crate) fn product(a: Mat<'_>, b: &Packed, epilogue: &Epilogue, out: Out<'_>) {
-    product_with(micro(), a, b, epilogue, out);
-}
+impl<'a> Out<'a> {
+    /// Rows `row` apart, and lines of them `line` apart.
+    pub(crate) fn lines(data: &'a mut [f32], line: usize, row: usize) -> Self {
+        Self { data: data.as_mut_ptr(), len: data.len(), addend: None, line, row, borrow: PhantomData }
+    }
 
-fn product_with(micro: &Micro, a: Mat<'_>, b: &Packed, epilogue: &Epilogue, out: Out<'_>) {
-    assert!(a.cols == b.k && micro.nr == b.nr, "product of {} and {} columns", a.cols, b.k);
-    assert!(epilogue.bias.is_empty() || epilogue.bias.len() >= b.n, "bias too short");
-    check_out(&out, a.rows, b.n);
-    let (mr, nr) = (micro.mr(), micro.nr);
-    let panels = b.n.div_ceil(nr);
-    let mut tile = |r: usize, panel: usize| {
-        let (rows, cols) = (mr.min(a.rows - r), nr.min(b.n - panel * nr));
-        let (bias, start) = if epilogue.bias.is_empty() {
-            (std::ptr::null(), Start::Zero)
-        } else {
-            (epilogue.bias[panel * nr..].as_ptr(), Start::Bias)
+    /// Rows `row` apart.
+    pub(crate) fn rows(data: &'a mut [f32], row: usize) -> Self {
+        Self::lines(data, 0, row)
+    }
+
+    /// Rows `row` apart that begin at `at` of `data`.
+    ///
+    /// # Safety
+    /// Nobody else may use the product's columns of these rows; what is between them may be another task's.
+    pub(crate) unsafe fn shared(data: &'a Shared<'_>, at: usize, row: usize) -> Self {
+        assert!(at <= data.len(), "value {at} of {}", data.len());
+        // SAFETY: inside of the data, or just behind.
+        let start = unsafe { data.as_ptr().add(at) };
+        Self { data: start, len: data.len() - at, addend: None, line: 0, row, borrow: PhantomData }
+    }
+
+    /// With something added to the product before it is clamped, laid out like the rows.
+    pub(crate) fn plus(self, addend: Option<&'a [f32]>) -> Self {
+        Self { addend, ..self }
+    }
+
+    fn check(&self, lines: usize, rows: usize, cols: usize) {
+        let extent = match lines * rows * cols {
+            0 => 0,
+            _ => (lines - 1) * self.line + (rows - 1) * self.row + cols,
         };
+        assert!(extent <= self.len, "product exceeds its place");
+        assert!(self.addend.is_none_or(|a| extent <= a.len()), "addend too short");
+    }
+
+    /// The value at `index`, which `check` allowed.
+    fn at(&self, index: usize) -> *mut f32 {
+        self.data.wrapping_add(index)
+    }
+}
+
+/// Splits `rows` into as few blocks as there must be, of nearly equal size: a block of few rows would wait for its own sums.
+fn row_blocks(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let blocks = rows.div_ceil(most).max(1);
+    (0..blocks).map(move |i| (i * rows / blocks, (i + 1) * rows / blocks)).filter(|(begin, end)| begin < end)
+}
+
+/// `out = clamp(a · b + bias + addend)` on this thread.
+pub(crate) fn product<'a>(
+    a: impl Into<Lines<'a>>,
+    b: impl Into<Panels<'a>>,
+    epilogue: &Epilogue,
+    out: Out<'_>,
+) {
+    let (a, b) = (a.into(), b.into());
+    let micro = b.micro;
+    assert!(a.segments.len() * a.k == b.k, "product of {} * {} and {} columns", a.segments.len(), a.k, b.k);
+    assert!(a.extent() <= a.data.len(), "rows exceed their data");
+    assert!(epilogue.bias.is_empty() || epilogue.bias.len() >= b.n, "bias too short");
+    out.check(a.lines, a.rows, b.n);
+    let nr = micro.nr();
+    let panels = b.n.div_ceil(nr);
+    let tile = |line: usize, (begin, end): (usize, usize), panel: usize| {
+        let cols = nr.min(b.n - panel * nr);
+        let c = line * out.line + begin * out.row + panel * nr;
         let block = Block {
-            k: b.k,
-            a: a.data[r * a.row..].as_ptr(),
+            k: a.k,
+            a: a.data[line * a.line + begin * a.row..].as_ptr(),
             a_row: a.row,
             a_step: 1,
+            segments: a.segments,
             b: b.data[panel * b.k * nr..].as_ptr(),
-            b_step: nr,
-            c: out.data[r * out.row + panel * nr..].as_mut_ptr(),
+            b_step: micro.width(cols),
+            c: out.at(c),
             c_row: out.row,
-            bias,
-            start,
+            cols,
+            accumulate: false,
+            bias: epilogue
+                .bias
+                .get(panel * nr..)
+                .filter(|b| !b.is_empty())
+                .map_or(std::ptr::null(), <[f32]>::as_ptr),
+            addend: out.addend.map_or(std::ptr::null(), |addend| addend[c..].as_ptr()),
             clamp: epilogue.clamp,
         };
-        // SAFETY: `Mat::rows` and `check_out` made sure that both matrices lie in their data; panels and bias are padded
-        // to `nr`; `out.data` is borrowed mutably.
-        unsafe { run_clipped(micro, rows, cols, block) };
+        // SAFETY: `extent` and `check` made sure that both matrices lie in their data; panels and bias are padded to whole
+        // vectors; `out` is this product's alone.
+        unsafe { micro.run(end - begin, &block) };
     };
+    let blocks = || row_blocks(a.rows, micro.mr());
     if b.k * b.n <= B_RESIDENT {
-        (0..a.rows).step_by(mr).for_each(|r| (0..panels).for_each(|p| tile(r, p)));
+        for line in 0..a.lines {
+            blocks().for_each(|rows| (0..panels).for_each(|panel| tile(line, rows, panel)));
+        }
     } else {
-        (0..panels).for_each(|p| (0..a.rows).step_by(mr).for_each(|r| tile(r, p)));
-    }
-}
-
-/// `out += aᵀ · b` on this thread, with `a: [k, m]` and `b: [k, n]` read in place; for weight gradients.
-pub(crate) fn add_product_of_transposed(a: Mat<'_>, b: Mat<'_>, out: Out<'_>) {
-    add_transposed_with(micro(), a, b, out);
-}
-
-fn add_transposed_with(micro: &Micro, a: Mat<'_>, b: Mat<'_>, out: Out<'_>) {
-    assert!(a.rows == b.rows, "product over {} and {} rows", a.rows, b.rows);
-    check_out(&out, a.cols, b.cols);
-    let (mr, nr) = (micro.mr(), micro.nr);
-    let whole = b.cols / nr * nr;
-    let mut tail = vec![0.0; if whole < b.cols { b.rows * nr } else { 0 }];
-    for (p, row) in tail.chunks_exact_mut(nr).enumerate() {
-        row[..b.cols - whole].copy_from_slice(&b.data[p * b.row + whole..p * b.row + b.cols]);
-    }
-    for first in (0..b.cols).step_by(nr) {
-        let (b_data, b_step) = if first < whole { (&b.data[first..], b.row) } else { (&tail[..], nr) };
-        for r in (0..a.cols).step_by(mr) {
-            let block = Block {
-                k: a.rows,
-                a: a.data[r..].as_ptr(),
-                a_row: 1,
-                a_step: a.row,
-                b: b_data.as_ptr(),
-                b_step,
-                c: out.data[r * out.row + first..].as_mut_ptr(),
-                c_row: out.row,
-                bias: std::ptr::null(),
-                start: Start::Accumulate,
-                clamp: (f32::NEG_INFINITY, f32::INFINITY),
-            };
-            // SAFETY: as in `product_with`; a panel that would reach over the end of `b` is read from `tail`.
-            unsafe { run_clipped(micro, mr.min(a.cols - r), nr.min(b.cols - first), block) };
+        for panel in 0..panels {
+            (0..a.lines).for_each(|line| blocks().for_each(|rows| tile(line, rows, panel)));
         }
     }
 }
 
-fn check_out(out: &Out<'_>, rows: usize, cols: usize) {
-    assert!(
-        rows == 0 || cols == 0 || (rows - 1) * out.row + cols <= out.data.len(),
-        "product exceeds its place"
-    );
+/// The left side of a weight gradient. Row `i` of segment `s` of `a` is the `cols` values from
+/// `segments[s] + i * step` on; there are as many rows in all segments together as in `b`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Transposed<'a> {
+    /// All values.
+    pub(crate) data: &'a [f32],
+    /// Where segments of rows start.
+    pub(crate) segments: &'a [usize],
+    /// Rows in a segment.
+    pub(crate) rows: usize,
+    /// Distance between rows of a segment.
+    pub(crate) step: usize,
+    /// Columns, that is rows of the result.
+    pub(crate) cols: usize,
 }
 
-/// Runs a block of which only `cols` columns exist in `C`.
-///
-/// # Safety
-/// As for `Micro::run`, but `C` needs to hold only `cols` columns.
-unsafe fn run_clipped(micro: &Micro, rows: usize, cols: usize, mut block: Block) {
-    if cols == micro.nr {
-        // SAFETY: the caller's promise.
-        unsafe { micro.run(rows, &block) };
-        return;
-    }
-    let mut whole = [0.0f32; MAX_BLOCK];
-    let (c, c_row) = (block.c, block.c_row);
-    block.c = whole.as_mut_ptr();
-    block.c_row = micro.nr;
-    // SAFETY: `whole` holds any block; the caller promised `cols` columns of `C`, which do not overlap with `whole`.
-    unsafe {
-        if block.start == Start::Accumulate {
-            for r in 0..rows {
-                std::ptr::copy_nonoverlapping(c.add(r * c_row), block.c.add(r * micro.nr), cols);
+/// Columns of `b` that are packed at a time, and rows: what both sides of a block need then stays in the first-level cache, and
+/// all blocks of some columns in the second.
+const GROUP_COLUMNS: usize = 256;
+const GROUP_ROWS: usize = 192;
+
+/// `out += aᵀ · b` on this thread, or `out = aᵀ · b` if it is the `first` of a sum.
+pub(crate) fn add_product_of_transposed(a: Transposed<'_>, b: Mat<'_>, first: bool, out: Out<'_>) {
+    let (micro, k) = (micro(), a.segments.len() * a.rows);
+    assert!(k == b.rows, "product over {k} and {} rows", b.rows);
+    let last = a.segments.iter().max().map_or(0, |last| last + a.rows.saturating_sub(1) * a.step + a.cols);
+    assert!(k == 0 || last <= a.data.len(), "rows exceed their data");
+    out.check(1, a.cols, b.cols);
+    let (mr, nr) = (micro.mr(), micro.nr());
+    let group = GROUP_COLUMNS.next_multiple_of(nr);
+    with_scratch(GROUP_ROWS * (group + mr), |scratch| {
+        let (panels, left) = scratch.split_at_mut(GROUP_ROWS * group);
+        for first_row in (0..k).step_by(GROUP_ROWS) {
+            let rows = first_row..k.min(first_row + GROUP_ROWS);
+            for first_col in (0..b.cols).step_by(group) {
+                let cols = first_col..b.cols.min(first_col + group);
+                dispatch(PackRight { b, rows: rows.clone(), cols: cols.clone(), nr, panels });
+                for (begin, end) in row_blocks(a.cols, mr) {
+                    dispatch(PackLeft { a, rows: rows.clone(), cols: begin..end, panel: left });
+                    for at in cols.clone().step_by(nr) {
+                        let cols = nr.min(b.cols - at);
+                        let block = Block {
+                            k: rows.len(),
+                            a: left.as_ptr(),
+                            a_row: 1,
+                            a_step: end - begin,
+                            segments: &[0],
+                            b: panels[(at - first_col) * rows.len()..].as_ptr(),
+                            b_step: micro.width(cols),
+                            c: out.at(begin * out.row + at),
+                            c_row: out.row,
+                            cols,
+                            accumulate: !first || first_row > 0,
+                            bias: std::ptr::null(),
+                            addend: std::ptr::null(),
+                            clamp: (f32::NEG_INFINITY, f32::INFINITY),
+                        };
+                        // SAFETY: both operands were packed with as many rows and columns; `check` made sure that the block
+                        // lies in `out`, which is this product's alone.
+                        unsafe { micro.run(end - begin, &block) };
+                    }
+                }
             }
         }
-        micro.run(rows, &block);
-        for r in 0..rows {
-            std::ptr::copy_nonoverlapping(whole.as_ptr().add(r * micro.nr), c.add(r * c_row), cols);
-        }
-    }
+    });
 }
 
 #[cfg(test)]
-mod tests {
-    use super::kernel::supported;
-    use super::*;
-
-    fn values(len: usize, pace: f64) -> Vec<f32> {
-        (0..len).map(|i| ((i as f64 + 0.5) * pace).sin() as f32).collect()
-    }
-
-    fn pack_for(micro: &Micro, b: Mat<'_>) -> Packed {
-        let (nr, n) = (micro.nr, b.cols);
-        let mut data = vec![0.0; n.div_ceil(nr) * nr * b.rows];
-        for p in 0..b.rows {
-            for j in 0..n {
-                data[(j / nr * b.rows + p) * nr + j % nr] = b.data[p * b.row + j];
-            }
-        }
-        Packed { data, k: b.rows, n, nr }
-    }
-
-    fn naive(k: usize, a: impl Fn(usize) -> f32, b: impl Fn(usize) -> f32) -> f64 {
-        (0..k).map(|p| f64::from(a(p)) * f64::from(b(p))).sum()
-    }
-
-    #[test]
-    fn every_instruction_set_multiplies_and_clamps() {
-        for (m, n, k) in [(1, 1, 1), (12, 32, 7), (13, 33, 20), (25, 65, 300), (5, 31, 2), (37, 16, 64)] {
-            let (a, b, bias) = (values(m * k, 0.7), values(k * n, 1.1), values(n, 0.3));
-            let (a, b) = (Mat::rows(&a, m, k, k), Mat::rows(&b, k, n, n));
-            for micro in supported() {
-                let mut padded = bias.clone();
-                padded.resize(n.next_multiple_of(micro.nr), 0.0);
-                let epilogue = Epilogue { bias: padded, clamp: (-0.5, 2.0) };
-                let row = n + 3;
-                let mut out = vec![9.0f32; m * row];
-                product_with(micro, a, &pack_for(micro, b), &epilogue, Out { data: &mut out, row });
-                for i in 0..m {
-                    for j in 0..n {
-                        let sum = naive(k, |p| a.data[i * k + p], |p| b.data[p * n + j]);
-                        let want = (sum + f64::from(bias[j])).clamp(-0.5, 2.0);
-                        assert!(
-                            (f64::from(out[i * row + j]) - want).abs() < 1e-4,
-                            "{m} {n} {k} nr {}",
-                            micro.nr
-                        );
-                    }
-                    assert!(
-                        out[i * row + n..(i + 1) * row].iter().all(|&v| v == 9.0),
-                        "wrote beside the result"
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn every_instruction_set_adds_transposed_products() {
-        for (m, n, k) in [(1, 1, 1), (13, 33, 20), (24, 64, 100), (7, 40, 3)] {
-            let (a, b) = (values(m * k, 0.7), values(k * n, 1.1));
-            let (a, b) = (Mat::rows(&a, k, m, m), Mat::rows(&b, k, n, n));
-            for micro in supported() {
-                let mut out = vec![1.0f32; m * n];
-                add_transposed_with(micro, a, b, Out { data: &mut out, row: n });
-                for (at, &got) in out.iter().enumerate() {
-                    let want = 1.0 + naive(k, |p| a.data[p * m + at / n], |p| b.data[p * n + at % n]);
-                    assert!((f64::from(got) - want).abs() < 1e-4, "{m} {n} {k} nr {}", micro.nr);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn packing_pads_the_last_panel() {
-        let data = values(7 * 45, 0.9);
-        let b = Mat::rows(&data, 7, 45, 45);
-        assert_eq!(Packed::new(b).data, pack_for(micro(), b).data);
-    }
-
-    #[test]
-    fn not_a_number_is_not_clamped_away() {
-        for micro in supported() {
-            let epilogue = Epilogue { bias: Vec::new(), clamp: (0.0, 6.0) };
-            let mut out = [0.0f32];
-            let packed = pack_for(micro, Mat::rows(&[1.0], 1, 1, 1));
-            product_with(
-                micro,
-                Mat::rows(&[f32::NAN], 1, 1, 1),
-                &packed,
-                &epilogue,
-                Out { data: &mut out, row: 1 },
-            );
-            assert!(out[0].is_nan(), "nr {}", micro.nr);
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! `bench`: how fast this machine is.
 
+mod conv;
+
 use super::output::{CliResult, Out};
 use crate::backbones::{Network, find};
 use crate::engine::peak_rss_mib;
@@ -8,6 +10,7 @@ use crate::nn::layers::Forward;
 use crate::nn::loss::cross_entropy;
 use crate::nn::optim::{Optimizer, ParamGroup, Rule};
 use crate::nn::rng::Rng;
+use crate::nn::tape::Tape;
 use candle_core::{Device, Tensor};
 use serde_json::json;
 use std::time::Instant;
@@ -35,11 +38,25 @@ enum What {
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
         runs: u16,
     },
+    /// Throughput of typical convolution layers, forward and with both gradients.
+    Conv {
+        /// Pictures in a batch.
+        #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+        batch: u16,
+        /// Measured rounds; their median counts.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        runs: u16,
+    },
 }
 
 pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
-    let What::Speed { arch, batch, runs } = &args.what;
-    let (batch, runs) = (usize::from(*batch), usize::from(*runs));
+    match &args.what {
+        What::Speed { arch, batch, runs } => speed(arch, (*batch).into(), (*runs).into(), out),
+        What::Conv { batch, runs } => conv::run((*batch).into(), (*runs).into(), out),
+    }
+}
+
+fn speed(arch: &str, batch: usize, runs: usize, out: &mut Out<'_>) -> CliResult {
     let bench = Bench::new(arch, batch)?;
     let forward = median_ms(runs, || bench.forward())?;
     let train = bench.train_ms(runs)?;
@@ -66,7 +83,8 @@ struct Bench {
 impl Bench {
     fn new(arch: &str, batch: usize) -> Result<Self> {
         let spec = find(arch)?;
-        let network = Network::imagenet(spec, 0, &Device::Cpu)?;
+        let mut network = Network::imagenet(spec, 0, &Device::Cpu)?;
+        network.freeze_below(usize::MAX);
         let side = spec.preprocess.crop_px;
         let mut rng = Rng::for_key(0, &[]);
         let values: Vec<f32> = (0..batch * side * side * 3).map(|_| rng.normal() as f32).collect();
@@ -86,10 +104,11 @@ impl Bench {
         let groups = ParamGroup::split(store, &store.trainable_ids(), 1.0, 0.0);
         let mut optimizer = Optimizer::new(store, Rule::Sgd { momentum: 0.9, nesterov: false }, groups)?;
         median_ms(runs, || {
+            let tape = Tape::record();
             let pass = Forward::train(store, true, Rng::for_key(0, &[]));
             let loss =
                 cross_entropy(&self.network.forward(&pass, &self.pictures)?, &self.targets, None, 0.0)?;
-            optimizer.step(store, &loss.backward()?, 1e-3)?;
+            optimizer.step(store, &tape.gradients(&loss)?, 1e-3)?;
             Ok(())
         })
     }

@@ -1,24 +1,24 @@
 //! Products of small matrices on one thread, packed into memory that the caller lends: the core of attention, where each
 //! head of each picture is a task of its own.
 
-use super::kernel::{Block, Start, micro};
-use super::{Mat, Out, check_out};
+use super::kernel::{Block, micro};
+use super::{Mat, Out};
 use std::ops::Range;
 
-/// `columns` rounded up to whole panels: how long rows of a product with [`Panels`] are.
+/// `columns` rounded up to whole panels: how long rows of a product with [`LentPanels`] are.
 pub(crate) fn padded_columns(columns: usize) -> usize {
-    columns.next_multiple_of(micro().nr)
+    columns.next_multiple_of(micro().nr())
 }
 
 /// A matrix `[k, n]` in panels of the block's width, the last padded with zeros, in borrowed memory.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Panels<'a> {
+pub(crate) struct LentPanels<'a> {
     data: &'a [f32],
     k: usize,
     n: usize,
 }
 
-impl<'a> Panels<'a> {
+impl<'a> LentPanels<'a> {
     /// How many values the panels of a matrix `[k, n]` take.
     pub(crate) fn len(k: usize, n: usize) -> usize {
         k * padded_columns(n)
@@ -26,7 +26,7 @@ impl<'a> Panels<'a> {
 
     /// Packs `b` into `space`, of [`Self::len`] values.
     pub(crate) fn pack(b: Mat<'_>, space: &'a mut [f32]) -> Self {
-        let (k, n, nr) = (b.rows, b.cols, micro().nr);
+        let (k, n, nr) = (b.rows, b.cols, micro().nr());
         assert!(space.len() == Self::len(k, n), "{} values for panels of {k} x {n}", space.len());
         for (i, panel) in space.chunks_exact_mut(k * nr).enumerate() {
             let (first, cols) = (i * nr, nr.min(n - i * nr));
@@ -41,7 +41,7 @@ impl<'a> Panels<'a> {
 
     /// Packs the transpose of `b` into `space`.
     pub(crate) fn pack_transposed(b: Mat<'_>, space: &'a mut [f32]) -> Self {
-        let (k, n, nr) = (b.cols, b.rows, micro().nr);
+        let (k, n, nr) = (b.cols, b.rows, micro().nr());
         assert!(space.len() == Self::len(k, n), "{} values for panels of {k} x {n}", space.len());
         for (i, panel) in space.chunks_exact_mut(k * nr).enumerate() {
             fill_transposed(b, i * nr, nr.min(n - i * nr), panel, nr);
@@ -69,17 +69,17 @@ pub(crate) fn fill_transposed(b: Mat<'_>, first: usize, cols: usize, panel: &mut
 }
 
 /// `out = a · b` in whole panels: rows of `out` are at least [`padded_columns`] apart, and the padding is written too.
-pub(crate) fn product_of_panels(a: Mat<'_>, b: Panels<'_>, out: Out<'_>) {
+pub(crate) fn product_of_panels(a: Mat<'_>, b: LentPanels<'_>, out: Out<'_>) {
     assert!(a.cols == b.k, "product of {} and {} columns", a.cols, b.k);
     let left = Left { data: a.data, row: a.row, step: 1, rows: a.rows };
-    blocks(left, b, 0..b.k, Start::Zero, out);
+    blocks(left, b, 0..b.k, false, out);
 }
 
 /// `out += aᵀ · b` in whole panels, where `a: [k, m]` meets the rows `steps` of `b`.
-pub(crate) fn add_transposed_panels(a: Mat<'_>, b: Panels<'_>, steps: Range<usize>, out: Out<'_>) {
+pub(crate) fn add_transposed_panels(a: Mat<'_>, b: LentPanels<'_>, steps: Range<usize>, out: Out<'_>) {
     assert!(a.rows == steps.len() && steps.end <= b.k, "product over {} rows and {steps:?}", a.rows);
     let left = Left { data: a.data, row: 1, step: a.row, rows: a.cols };
-    blocks(left, b, steps, Start::Accumulate, out);
+    blocks(left, b, steps, true, out);
 }
 
 /// The left matrix of a product, or its transpose.
@@ -90,10 +90,10 @@ struct Left<'a> {
     rows: usize,
 }
 
-fn blocks(left: Left<'_>, b: Panels<'_>, steps: Range<usize>, start: Start, out: Out<'_>) {
+fn blocks(left: Left<'_>, b: LentPanels<'_>, steps: Range<usize>, accumulate: bool, out: Out<'_>) {
     let micro = micro();
-    let (mr, nr, k) = (micro.mr(), micro.nr, steps.len());
-    check_out(&out, left.rows, padded_columns(b.n));
+    let (mr, nr, k) = (micro.mr(), micro.nr(), steps.len());
+    out.check(1, left.rows, padded_columns(b.n));
     if k == 0 {
         return;
     }
@@ -105,15 +105,18 @@ fn blocks(left: Left<'_>, b: Panels<'_>, steps: Range<usize>, start: Start, out:
                 a: left.data[r * left.row..].as_ptr(),
                 a_row: left.row,
                 a_step: left.step,
+                segments: &[0],
                 b: b.data[first..first + k * nr].as_ptr(),
                 b_step: nr,
-                c: out.data[r * out.row + panel * nr..].as_mut_ptr(),
+                c: out.at(r * out.row + panel * nr),
                 c_row: out.row,
+                cols: nr,
+                accumulate,
                 bias: std::ptr::null(),
-                start,
+                addend: std::ptr::null(),
                 clamp: (f32::NEG_INFINITY, f32::INFINITY),
             };
-            // SAFETY: `Mat::rows` made sure that the left matrix lies in its data, and `check_out` that whole panels of the
+            // SAFETY: `Mat::rows` made sure that the left matrix lies in its data, and `check` that whole panels of the
             // result do; the panel's rows were sliced above; `out.data` is borrowed mutably.
             unsafe { micro.run(mr.min(left.rows - r), &block) };
         }
@@ -139,15 +142,15 @@ mod tests {
             };
             let transposed: Vec<f32> = (0..n * k).map(|i| b[i % k * b_row + i / k]).collect();
             let row = padded_columns(n) + 1;
-            let mut spaces = [vec![7.0; Panels::len(k, n)], vec![7.0; Panels::len(k, n)]];
+            let mut spaces = [vec![7.0; LentPanels::len(k, n)], vec![7.0; LentPanels::len(k, n)]];
             let [first, second] = &mut spaces;
             let packed = [
-                Panels::pack(Mat::rows(&b, k, n, b_row), first),
-                Panels::pack_transposed(Mat::rows(&transposed, n, k, k), second),
+                LentPanels::pack(Mat::rows(&b, k, n, b_row), first),
+                LentPanels::pack_transposed(Mat::rows(&transposed, n, k, k), second),
             ];
             for panels in packed {
                 let mut out = vec![7.0; m * row];
-                product_of_panels(Mat::rows(&a, m, k, a_row), panels, Out { data: &mut out, row });
+                product_of_panels(Mat::rows(&a, m, k, a_row), panels, Out::rows(&mut out, row));
                 for (i, out) in out.chunks_exact(row).enumerate() {
                     for (j, &v) in out[..n].iter().enumerate() {
                         assert!((f64::from(v) - exact(i, j)).abs() < 1e-4, "{m} {n} {k}");
@@ -163,13 +166,13 @@ mod tests {
     fn transposed_products_add_up_over_ranges_of_steps() {
         let (m, n, k) = (14, 35, 21);
         let (a, b) = (values(k * m, 0.7), values(k * n, 1.1));
-        let mut space = vec![0.0; Panels::len(k, n)];
-        let panels = Panels::pack(Mat::rows(&b, k, n, n), &mut space);
+        let mut space = vec![0.0; LentPanels::len(k, n)];
+        let panels = LentPanels::pack(Mat::rows(&b, k, n, n), &mut space);
         let row = padded_columns(n);
         let mut out = vec![1.0; m * row];
         for steps in [0..8, 8..8, 8..21] {
             let part = Mat::rows(&a, k, m, m).row_range(steps.start, steps.len());
-            add_transposed_panels(part, panels, steps, Out { data: &mut out, row });
+            add_transposed_panels(part, panels, steps, Out::rows(&mut out, row));
         }
         for (i, out) in out.chunks_exact(row).enumerate() {
             for (j, &v) in out[..n].iter().enumerate() {

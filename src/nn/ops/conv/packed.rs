@@ -1,0 +1,53 @@
+//! Convolution with weights that do not change: brought into the form that its kernel reads once, not in every pass.
+
+use super::{Conv2dSpec, Form, Geometry, conv2d};
+use crate::error::Result;
+use crate::nn::ops::cpu::{Clamp, check_operands, with_values};
+use crate::nn::ops::{Activation, add};
+use candle_core::Tensor;
+use std::sync::OnceLock;
+
+/// A convolution with constant weights and bias.
+#[derive(Debug)]
+pub struct PackedConv {
+    weight: Tensor,
+    bias: Tensor,
+    spec: Conv2dSpec,
+    /// For maps on which a matrix product is best, and for those on which Winograd's algorithm is.
+    forms: [OnceLock<Form>; 2],
+}
+
+impl PackedConv {
+    /// `weight: [KH, KW, Cin / groups, Cout]` and `bias: [Cout]`; neither gets a gradient.
+    pub fn new(weight: &Tensor, bias: &Tensor, spec: Conv2dSpec) -> Self {
+        Self { weight: weight.detach(), bias: bias.detach(), spec, forms: [OnceLock::new(), OnceLock::new()] }
+    }
+
+    /// `act(convolution(x) + bias + addend)`. Differentiable in `x` and `addend`.
+    ///
+    /// # Errors
+    /// If shapes or types do not fit.
+    pub fn forward(&self, x: &Tensor, addend: Option<&Tensor>, act: Activation) -> Result<Tensor> {
+        let geometry = Geometry::new(x.dims(), self.weight.dims(), Some(self.bias.dims()), self.spec)?;
+        let (clamp, rest) = Clamp::of(act);
+        let tracked = x.track_op() || addend.is_some_and(Tensor::track_op);
+        let separate = addend.is_some_and(|a| geometry.depthwise() || a.dims() != geometry.output_shape());
+        if tracked || separate {
+            let act_of_conv = if addend.is_some() { Activation::Identity } else { act };
+            let y = conv2d(x, &self.weight, Some(&self.bias), self.spec, act_of_conv)?;
+            return addend.map_or(Ok(y.clone()), |addend| add(&y, addend, act));
+        }
+        check_operands("conv2d", [Some(x), Some(&self.weight), Some(&self.bias), addend])?;
+        let addend = addend.map(Tensor::contiguous).transpose()?;
+        let (x, weight, bias) = (x.contiguous()?, self.weight.contiguous()?, self.bias.contiguous()?);
+        let operands = [&x, &weight, &bias, addend.as_ref().unwrap_or(&bias)];
+        let values = with_values(operands, |[x, weight, bias, added]| {
+            let form =
+                self.forms[usize::from(geometry.winograd().is_some())].get_or_init(|| geometry.form(weight));
+            let added = addend.is_some().then_some(added);
+            geometry.forward(x, form, Some(bias), added, clamp)
+        })?;
+        let y = Tensor::from_vec(values, &geometry.output_shape(), x.device())?;
+        if rest == Activation::Identity { Ok(y) } else { rest.apply(&y) }
+    }
+}
