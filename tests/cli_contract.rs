@@ -98,7 +98,7 @@ fn backbones_are_listed_for_people_and_programs() {
     let json: serde_json::Value =
         serde_json::from_str(&done(&cli(t.path(), ["backbones", "--json"]))).unwrap();
     let names: Vec<&str> = json.as_array().unwrap().iter().map(|b| b["name"].as_str().unwrap()).collect();
-    for name in ["resnet18", "mobilenet_v2", "squeezenet1_1", "vgg16", "small_cnn"] {
+    for name in ["resnet18", "mobilenet_v2", "efficientnet_b0", "densenet121", "vgg16", "small_cnn"] {
         assert!(names.contains(&name) && text.contains(name), "{name}");
     }
     let resnet = json.as_array().unwrap().iter().find(|b| b["name"] == "resnet18").unwrap();

@@ -4,19 +4,21 @@
 
 use candle_core::{Device, Tensor, Var};
 use headstart::nn::loss::{binary_cross_entropy, cross_entropy};
-use headstart::nn::ops::{Activation, batch_norm, batch_norm_frozen};
+use headstart::nn::ops::{Activation, batch_norm, batch_norm_frozen, concat_channels, squeeze_excite};
 use headstart::nn::optim::{Optimizer, ParamGroup, Rule};
 use headstart::nn::params::{ParamKind, ParamStore};
 use headstart::nn::schedule::{Curve, Schedule};
 use std::collections::BTreeMap;
 
-const ACTS: [Activation; 6] = [
+const ACTS: [Activation; 8] = [
     Activation::Identity,
     Activation::Relu,
     Activation::Relu6,
     Activation::Hardswish,
     Activation::Silu,
     Activation::Gelu,
+    Activation::Sigmoid,
+    Activation::Hardsigmoid,
 ];
 
 /// The fixture's formula: an integer hash of the position in [-1, 1).
@@ -92,6 +94,60 @@ fn batch_norm_matches_pytorch() {
 }
 
 #[test]
+fn squeeze_and_excitation_matches_pytorch() {
+    let golden = Golden::load();
+    for (act, gate) in [(Activation::Silu, Activation::Sigmoid), (Activation::Relu, Activation::Hardsigmoid)]
+    {
+        let x = var(&tensor(50, &[3, 5, 3, 19], 2.0, 0.3));
+        let (squeeze, excite) = (var(&tensor(51, &[20, 6], 1.5, 0.0)), var(&tensor(52, &[7, 19], 3.0, 0.0)));
+        let y = squeeze_excite(&x, &squeeze, &excite, act, gate).unwrap();
+        let grads = (&y * tensor(53, y.dims(), 1.0, 0.0)).unwrap().sum_all().unwrap().backward().unwrap();
+        golden.check(&format!("se/{gate:?}/y"), &values(&y), 3e-6);
+        for (what, v) in [("dx", &x), ("dsqueeze", &squeeze), ("dexcite", &excite)] {
+            golden.check(&format!("se/{gate:?}/{what}"), &values(grads.get(v).unwrap()), 1e-5);
+        }
+    }
+}
+
+#[test]
+fn squeeze_and_excitation_refuses_what_does_not_fit() {
+    let of = |x: &[usize], squeeze: &[usize], excite: &[usize]| {
+        let [x, squeeze, excite] = [x, squeeze, excite].map(|shape| tensor(1, shape, 1.0, 0.0));
+        squeeze_excite(&x, &squeeze, &excite, Activation::Relu, Activation::Sigmoid)
+    };
+    assert!(of(&[2, 3, 3, 4], &[5, 2], &[3, 4]).is_ok());
+    for (x, squeeze, excite) in [
+        (&[2, 3, 3, 5][..], &[5, 2], &[3, 4]),
+        (&[2, 3, 4], &[5, 2], &[3, 4]),
+        (&[2, 3, 3, 4], &[4, 2], &[3, 4]),
+        (&[2, 3, 3, 4], &[5, 2], &[2, 4]),
+        (&[0, 3, 3, 4], &[5, 2], &[3, 4]),
+    ] {
+        let error = of(x, squeeze, excite).unwrap_err().to_string();
+        assert!(error.contains(&format!("{x:?}")), "{error}");
+    }
+}
+
+#[test]
+fn maps_side_by_side_are_what_candle_makes_of_them() {
+    for (a, b) in
+        [([3, 5, 7, 4], [3, 5, 7, 9]), ([2, 1, 1, 33], [2, 1, 1, 1]), ([8, 31, 29, 3], [8, 31, 29, 5])]
+    {
+        let (a, b) = (var(&tensor(1, &a, 1.0, 0.0)), var(&tensor(2, &b, 1.0, 0.0)));
+        let run = |joined: Tensor| {
+            let grads = weighted(&joined).backward().unwrap();
+            [&joined, grads.get(&a).unwrap(), grads.get(&b).unwrap()].map(values)
+        };
+        let ours = run(concat_channels(&a, &b).unwrap());
+        assert!(ours == run(Tensor::cat(&[a.as_tensor(), b.as_tensor()], 3).unwrap()));
+    }
+    let of = |a: &[usize], b: &[usize]| concat_channels(&tensor(1, a, 1.0, 0.0), &tensor(2, b, 1.0, 0.0));
+    let error = of(&[2, 3, 3, 4], &[2, 3, 2, 4]).unwrap_err().to_string();
+    assert!(error.contains("[2, 3, 2, 4]"), "{error}");
+    assert!(of(&[2, 3, 3, 4], &[2, 3, 4]).is_err());
+}
+
+#[test]
 fn running_statistics_move_as_in_pytorch() {
     use headstart::nn::layers::{BatchNorm, Forward};
     use headstart::nn::rng::Rng;
@@ -106,7 +162,7 @@ fn running_statistics_move_as_in_pytorch() {
         momentum: 0.1,
     };
     let f = Forward::train(&store, true, Rng::for_key(0, &[]));
-    norm.forward_with(&f, &tensor(3, &[2, 3, 5, 3], 2.0, 0.7), Activation::Relu).unwrap();
+    norm.forward_add(&f, &tensor(3, &[2, 3, 5, 3], 2.0, 0.7), None, Activation::Relu).unwrap();
     let golden = Golden::load();
     golden.check("bn/running_mean", &values(&store.tensor(norm.mean)), 1e-6);
     golden.check("bn/running_var", &values(&store.tensor(norm.var)), 1e-6);
@@ -279,6 +335,18 @@ fn gradients_are_those_of_finite_differences() {
             weighted(&batch_norm_frozen(&v[0], &v[1], &v[2], running, 1e-5, act).unwrap())
         });
     }
+    // The squeeze's activation is smooth; the gate's kinks are at -3 and 3, which these values do not reach.
+    let inputs = [tensor(50, &shape, 2.0, 0.3), tensor(51, &[6, 3], 1.0, 0.0), tensor(52, &[4, 5], 1.0, 0.0)];
+    for gate in [Activation::Sigmoid, Activation::Hardsigmoid] {
+        check_gradients(&format!("squeeze and excitation with {gate:?}"), &inputs, |v| {
+            weighted(&squeeze_excite(&v[0], &v[1], &v[2], Activation::Silu, gate).unwrap())
+        });
+    }
+    check_gradients(
+        "maps side by side",
+        &[tensor(3, &[2, 3, 4], 1.0, 0.0), tensor(4, &[2, 3, 2], 1.0, 0.0)],
+        |v| weighted(&concat_channels(&v[0], &v[1]).unwrap()),
+    );
     check_gradients("cross-entropy", &[tensor(9, &[3, 5], 3.0, 0.0)], |v| {
         cross_entropy(&v[0], &[4, 0, 2], Some(&[1.0, 0.5, 2.0, 1.0, 3.0]), 0.1).unwrap()
     });
@@ -295,6 +363,15 @@ fn only_tracked_arguments_get_gradients() {
     let y = batch_norm_frozen(&x, &gamma, &beta, (&mean, &variance), 1e-5, Activation::Relu).unwrap();
     let grads = y.sum_all().unwrap().backward().unwrap();
     assert!(grads.get(&x).is_some() && grads.get(&gamma).is_none() && grads.get(&beta).is_none());
+    let (squeeze, excite) = (tensor(51, &[6, 3], 1.0, 0.0), tensor(52, &[4, 5], 1.0, 0.0));
+    let y = squeeze_excite(&x, &squeeze, &excite, Activation::Relu, Activation::Sigmoid).unwrap();
+    let grads = concat_channels(&y, &x.as_detached_tensor()).unwrap().sum_all().unwrap().backward().unwrap();
+    assert!(grads.get(&x).is_some() && grads.get(&squeeze).is_none() && grads.get(&excite).is_none());
+    let learning = var(&excite);
+    let plain = x.as_detached_tensor();
+    let y = squeeze_excite(&plain, &squeeze, &learning, Activation::Relu, Activation::Sigmoid).unwrap();
+    let grads = y.sum_all().unwrap().backward().unwrap();
+    assert!(grads.get(&learning).is_some() && grads.get(&squeeze).is_none() && grads.get(&plain).is_none());
     let (plain, scale) = (x.as_detached_tensor(), var(&gamma));
     let y = batch_norm(&plain, &scale, &beta, 1e-5, Activation::Relu).unwrap().0;
     let grads = y.sum_all().unwrap().backward().unwrap();
@@ -320,6 +397,8 @@ fn results_do_not_depend_on_the_number_of_threads() {
         let x = var(&tensor(3, &[3, 41, 37, 24], 1.0, 0.3));
         let (gamma, beta) = (var(&tensor(4, &[24], 1.0, 0.0)), var(&tensor(5, &[24], 1.0, 0.0)));
         let y = batch_norm(&x, &gamma, &beta, 1e-5, Activation::Silu).unwrap().0;
+        let (squeeze, excite) = (tensor(51, &[25, 6], 1.0, 0.0), tensor(52, &[7, 24], 1.0, 0.0));
+        let y = squeeze_excite(&y, &squeeze, &excite, Activation::Relu, Activation::Sigmoid).unwrap();
         let grads = weighted(&Activation::Hardswish.apply(&y).unwrap()).backward().unwrap();
         let mut all: Vec<u32> = values(&y).iter().map(|v| v.to_bits()).collect();
         for v in [&x, &gamma, &beta] {

@@ -3,10 +3,18 @@
 //! A family only describes its network. The same description gives the names and shapes that a weight file must have, the
 //! size of a feature map, and the layers themselves, so that these cannot disagree.
 
+mod dense;
+mod inverted;
+
+pub(super) use dense::{DenseLayerDesc, NormDesc};
+pub(super) use inverted::{InvertedDesc, InvertedShape};
+
 use crate::error::Result;
 use crate::nn::init::{Init, ParamBuilder};
-use crate::nn::layers::{ConvDef, ConvNormAct, Dropout, Flatten, Forward, Layer, Linear, MaxPool};
-use crate::nn::ops::{Activation, PoolSpec};
+use crate::nn::layers::{
+    AvgPool, ConvDef, ConvNormAct, Dropout, Flatten, Forward, Layer, Linear, MaxPool, NormRates,
+};
+use crate::nn::ops::{Activation, PoolSpec, concat_channels, global_avg_pool};
 use crate::nn::params::ParamKind;
 use candle_core::{Device, Tensor};
 use std::sync::Arc;
@@ -66,6 +74,7 @@ pub(super) struct ConvDesc {
     groups: usize,
     act: Activation,
     init: Init,
+    norm_rates: NormRates,
 }
 
 impl ConvDesc {
@@ -88,6 +97,7 @@ impl ConvDesc {
             groups: 1,
             act,
             init: Init::KaimingNormalFanOut,
+            norm_rates: NormRates::TORCH,
         }
     }
 
@@ -95,6 +105,11 @@ impl ConvDesc {
     pub(super) fn biased(name: impl Into<String>, channels: (usize, usize), kernel: usize) -> Self {
         let normed = Self::normed(name, "", channels, kernel, Activation::Relu);
         Self { norm: None, bias: true, ..normed }
+    }
+
+    /// A convolution of stride 1 that keeps the size, with nothing behind it.
+    pub(super) fn plain(name: impl Into<String>, channels: (usize, usize), kernel: usize) -> Self {
+        Self { norm: None, ..Self::normed(name, "", channels, kernel, Activation::Identity) }
     }
 
     pub(super) fn with_norm(self, norm: String) -> Self {
@@ -115,6 +130,10 @@ impl ConvDesc {
 
     pub(super) fn init(self, init: Init) -> Self {
         Self { init, ..self }
+    }
+
+    pub(super) fn norm_rates(self, norm_rates: NormRates) -> Self {
+        Self { norm_rates, ..self }
     }
 
     fn params(&self, out: &mut Vec<ParamDesc>) {
@@ -142,6 +161,7 @@ impl ConvDesc {
             .stride(self.stride)
             .padding(self.padding)
             .groups(self.groups)
+            .norm_rates(self.norm_rates)
             .act(self.act)
             .init(self.init);
         let def = if self.bias { def.bias() } else { def };
@@ -174,6 +194,13 @@ impl LinearDesc {
 pub(super) enum BlockDesc {
     Conv(ConvDesc),
     MaxPool(PoolSpec),
+    AvgPool(PoolSpec),
+    /// Batch normalisation and relu ahead of what follows.
+    Norm(NormDesc),
+    /// DenseNet's: each layer adds channels to all those before it.
+    Dense(Vec<DenseLayerDesc>),
+    /// MobileNetV3's and EfficientNet's inverted residual.
+    Inverted(Box<InvertedDesc>),
     /// `act(shortcut(x) + body(x))`; without a shortcut, x itself is added.
     Residual {
         body: Vec<ConvDesc>,
@@ -186,7 +213,8 @@ pub(super) enum BlockDesc {
         narrow: Box<ConvDesc>,
         wide: Box<ConvDesc>,
     },
-    /// VGG's hidden layers on the map brought to `side` x `side`, read channel by channel; gives a map of one position.
+    /// VGG's and MobileNetV3's hidden layers on the map brought to `side` x `side`, read channel by channel; gives a map of one
+    /// position.
     Hidden {
         side: usize,
         layers: Vec<LinearDesc>,
@@ -209,7 +237,10 @@ impl StageDesc {
         for block in &self.blocks {
             match block {
                 BlockDesc::Conv(conv) => conv.params(&mut out),
-                BlockDesc::MaxPool(_) => {}
+                BlockDesc::MaxPool(_) | BlockDesc::AvgPool(_) => {}
+                BlockDesc::Norm(norm) => norm.params(&mut out),
+                BlockDesc::Dense(layers) => layers.iter().for_each(|layer| layer.params(&mut out)),
+                BlockDesc::Inverted(block) => block.params(&mut out),
                 BlockDesc::Residual { body, shortcut, .. } => {
                     body.iter().chain(shortcut.as_deref()).for_each(|conv| conv.params(&mut out));
                 }
@@ -227,7 +258,9 @@ impl StageDesc {
     pub(super) fn side_after(&self, side: usize) -> usize {
         self.blocks.iter().fold(side, |side, block| match block {
             BlockDesc::Conv(conv) => conv.side_after(side),
-            BlockDesc::MaxPool(spec) => pooled_side(*spec, side),
+            BlockDesc::MaxPool(spec) | BlockDesc::AvgPool(spec) => pooled_side(*spec, side),
+            BlockDesc::Norm(_) | BlockDesc::Dense(_) => side,
+            BlockDesc::Inverted(block) => block.depthwise.side_after(side),
             BlockDesc::Residual { body, .. } => body.iter().fold(side, |side, conv| conv.side_after(side)),
             BlockDesc::Fire { squeeze, .. } => squeeze.side_after(side),
             BlockDesc::Hidden { .. } => 1,
@@ -252,6 +285,10 @@ fn build_block(block: &BlockDesc, b: &mut ParamBuilder<'_>) -> Result<Box<dyn La
     Ok(match block {
         BlockDesc::Conv(conv) => Box::new(conv.build(b)?),
         BlockDesc::MaxPool(spec) => Box::new(MaxPool(*spec)),
+        BlockDesc::AvgPool(spec) => Box::new(AvgPool(*spec)),
+        BlockDesc::Norm(norm) => Box::new(norm.build(b)?),
+        BlockDesc::Dense(layers) => Box::new(dense::build(layers, b)?),
+        BlockDesc::Inverted(block) => Box::new(block.build(b)?),
         BlockDesc::Residual { body, shortcut, act } => Box::new(Residual {
             body: body.iter().map(|conv| conv.build(b)).collect::<Result<_>>()?,
             shortcut: shortcut.as_ref().map(|conv| conv.build(b)).transpose()?,
@@ -303,8 +340,7 @@ struct Fire {
 impl Layer for Fire {
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let x = self.squeeze.forward(f, x)?;
-        let halves = [self.narrow.forward(f, &x)?, self.wide.forward(f, &x)?];
-        Ok(Tensor::cat(&halves, 3)?)
+        concat_channels(&self.narrow.forward(f, &x)?, &self.wide.forward(f, &x)?)
     }
 }
 
@@ -331,6 +367,9 @@ fn adaptive_avg_pool(x: &Tensor, side: usize) -> Result<Tensor> {
     let (n, h, w, c) = x.dims4()?;
     if (h, w) == (side, side) {
         return Ok(x.clone());
+    }
+    if side == 1 {
+        return Ok(global_avg_pool(x)?.reshape((n, 1, 1, c))?);
     }
     let rows = pooling_matrix(h, side, x.device())?;
     let x = rows.broadcast_matmul(&x.reshape((n, h, w * c))?)?;

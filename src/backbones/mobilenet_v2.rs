@@ -103,7 +103,7 @@ fn inverted_residual(
 
 /// `channels` times the multiplier, to the nearest multiple of 8, never less than nine tenths of it (the authors'
 /// `_make_divisible`).
-fn scaled(channels: usize, width_percent: usize) -> usize {
+pub(super) fn scaled(channels: usize, width_percent: usize) -> usize {
     let exact = channels * width_percent;
     let rounded = ((exact + 400) / 800 * 8).max(8);
     if rounded * 1000 < exact * 9 { rounded + 8 } else { rounded }

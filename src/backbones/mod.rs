@@ -1,10 +1,13 @@
 //! Pretrained networks: what is registered, how each is built, and how weights are read into them.
 
 mod block;
-pub(crate) mod convnext;
+mod convnext;
+mod densenet;
+mod efficientnet;
 pub mod head;
 pub mod imagenet;
 mod mobilenet_v2;
+mod mobilenet_v3;
 pub mod network;
 mod resnet;
 mod small_cnn;

@@ -48,11 +48,12 @@ struct Plan {
 impl Network {
     /// Builds a network for `num_classes` classes with fresh weights drawn from `seed`.
     ///
-    /// Without a choice of pooling the published one is used. VGG reads its whole map through two hidden layers, its last
-    /// stage; with another pooling, or cut before them, it goes without, and averages unless told otherwise. A new head on
-    /// squeezenet is linear on pooled features, where the published one convolves first and pools afterwards. A normalisation
-    /// of the pooled features (ConvNeXt, vision transformers) belongs to the last stage and goes with it. Behind the first stage
-    /// of a vision transformer its class token is the same for all pictures: cut there, it averages the patches.
+    /// Without a choice of pooling the published one is used. VGG reads its whole map through two hidden layers, MobileNetV3
+    /// the map's mean through one, their last stage; with another pooling, or cut before them, they go without, and average
+    /// unless told otherwise. A new head on squeezenet is linear on pooled features, where the published one convolves first and
+    /// pools afterwards. A normalisation of the pooled features (ConvNeXt, vision transformers) belongs to the last stage and
+    /// goes with it. Behind the first stage of a vision transformer its class token is the same for all pictures: cut there, it
+    /// averages the patches.
     ///
     /// # Errors
     /// If `cut_stage` is not one of the backbone's stages, the head does not fit (sigmoid needs two classes) or a class token
@@ -248,8 +249,8 @@ fn kept_stages(spec: &BackboneSpec, cut_stage: Option<&str>, pooling: Option<Poo
                 .with_hint(format!("Its stages are {}", spec.stages.join(", ")))
         });
     }
-    // VGG's hidden layers read a flattened map; with any other pooling they are left out.
+    // Hidden layers read what the published pooling makes of the map; with any other pooling they are left out.
     let without_hidden =
-        spec.stages.last() == Some(&HIDDEN_STAGE) && pooling.is_some_and(|p| p != Pooling::Flatten);
+        spec.stages.last() == Some(&HIDDEN_STAGE) && pooling.is_some_and(|p| p != spec.pooling);
     Ok(spec.stages.len() - usize::from(without_hidden))
 }

@@ -4,7 +4,9 @@
 //! timm's are in its `results/results-imagenet.csv`.
 
 use super::block::{ParamDesc, StageDesc};
-use super::{convnext, mobilenet_v2, resnet, small_cnn, squeezenet, vgg, vit};
+use super::{
+    convnext, densenet, efficientnet, mobilenet_v2, mobilenet_v3, resnet, small_cnn, squeezenet, vgg, vit,
+};
 use crate::config::{Interpolation, Pooling, Preprocess};
 use crate::error::{Error, Result};
 
@@ -51,6 +53,9 @@ pub(crate) enum Arch {
     ResNet { depths: [usize; 4], bottleneck: bool },
     Vgg { batch_norm: bool },
     MobileNetV2 { width_percent: usize },
+    MobileNetV3 { small: bool },
+    EfficientNetB0,
+    DenseNet { depths: [usize; 4] },
     SqueezeNet,
     SmallCnn,
     Vit { width: usize },
@@ -65,7 +70,7 @@ pub(super) struct FeatureNorm {
     pub(super) eps: f64,
 }
 
-/// Name of the stage of hidden layers behind VGG's convolutions.
+/// Name of the stage of hidden layers behind VGG's and MobileNetV3's convolutions.
 pub(super) const HIDDEN_STAGE: &str = "classifier";
 
 impl BackboneSpec {
@@ -75,6 +80,9 @@ impl BackboneSpec {
             Arch::ResNet { depths, bottleneck } => resnet::stages(depths, bottleneck),
             Arch::Vgg { batch_norm } => vgg::stages(batch_norm),
             Arch::MobileNetV2 { width_percent } => mobilenet_v2::stages(width_percent),
+            Arch::MobileNetV3 { small } => mobilenet_v3::stages(small),
+            Arch::EfficientNetB0 => efficientnet::stages(),
+            Arch::DenseNet { depths } => densenet::stages(depths),
             Arch::SqueezeNet => squeezenet::stages(),
             Arch::SmallCnn => small_cnn::stages(),
             Arch::Vit { width } => vit::stages(width),
@@ -87,9 +95,19 @@ impl BackboneSpec {
         match self.arch {
             Arch::ResNet { .. } | Arch::SmallCnn => "fc",
             Arch::Vgg { .. } => "classifier.6",
-            Arch::MobileNetV2 { .. } | Arch::SqueezeNet => "classifier.1",
+            Arch::MobileNetV2 { .. } | Arch::EfficientNetB0 | Arch::SqueezeNet => "classifier.1",
+            Arch::MobileNetV3 { .. } => "classifier.3",
+            Arch::DenseNet { .. } => "classifier",
             Arch::Vit { .. } => "head",
             Arch::ConvNextTiny => "classifier.2",
+        }
+    }
+
+    /// How much more a running variance is in timm's network than in torchvision's, because timm's adds less to it.
+    pub(crate) fn timm_variance_offset(&self) -> f64 {
+        match self.arch {
+            Arch::MobileNetV3 { .. } => mobilenet_v3::TIMM_VARIANCE_OFFSET,
+            _ => 0.0,
         }
     }
 
@@ -154,9 +172,58 @@ const VIT_STAGES: &[&str] = &[
     "blocks.10",
     "blocks.11",
 ];
+const MOBILENET_V3_LARGE_STAGES: &[&str] = &[
+    "features.0",
+    "features.1",
+    "features.2",
+    "features.3",
+    "features.4",
+    "features.5",
+    "features.6",
+    "features.7",
+    "features.8",
+    "features.9",
+    "features.10",
+    "features.11",
+    "features.12",
+    "features.13",
+    "features.14",
+    "features.15",
+    "features.16",
+    HIDDEN_STAGE,
+];
+const MOBILENET_V3_SMALL_STAGES: &[&str] = &[
+    "features.0",
+    "features.1",
+    "features.2",
+    "features.3",
+    "features.4",
+    "features.5",
+    "features.6",
+    "features.7",
+    "features.8",
+    "features.9",
+    "features.10",
+    "features.11",
+    "features.12",
+    HIDDEN_STAGE,
+];
+const EFFICIENTNET_STAGES: &[&str] = &[
+    "features.0",
+    "features.1",
+    "features.2",
+    "features.3",
+    "features.4",
+    "features.5",
+    "features.6",
+    "features.7",
+    "features.8",
+];
+const DENSENET_STAGES: &[&str] = &["stem", "denseblock1", "denseblock2", "denseblock3", "denseblock4"];
 const SQUEEZENET_STAGES: &[&str] = &["stem", "fire2-3", "fire4-5", "fire6-7", "fire8-9"];
 
-/// What timm's own MobileNetV2 weights were trained with: as torchvision's, but resized with a cubic filter.
+/// What timm's own MobileNetV2 weights and the EfficientNet weights were trained with: as torchvision's others, but resized with
+/// a cubic filter.
 const TIMM_BICUBIC: Preprocess = Preprocess { interpolation: Interpolation::Bicubic, ..Preprocess::IMAGENET };
 
 /// torchvision found a size of its own for each ConvNeXt.
@@ -182,7 +249,7 @@ macro_rules! source {
     };
 }
 
-static REGISTRY: [BackboneSpec; 15] = [
+static REGISTRY: [BackboneSpec; 19] = [
     BackboneSpec {
         name: "mobilenet_v2",
         title: "MobileNetV2",
@@ -221,6 +288,57 @@ static REGISTRY: [BackboneSpec; 15] = [
         sources: source!("timm/mobilenetv2_140.ra_in1k on the Hugging Face Hub", APACHE, 0.76516),
         timm_name: Some("mobilenetv2_140"),
         arch: Arch::MobileNetV2 { width_percent: 140 },
+    },
+    BackboneSpec {
+        name: "mobilenet_v3_small",
+        title: "MobileNetV3 small",
+        advice: "Very fast, also while it learns, and more accurate than its size suggests.",
+        param_count: 2_542_856,
+        preprocess: Preprocess::IMAGENET,
+        feature_width: 1024,
+        pooling: Pooling::Avg,
+        stages: MOBILENET_V3_SMALL_STAGES,
+        sources: source!(
+            "torchvision's mobilenet_v3_small-047dcff4.pth on download.pytorch.org",
+            BSD,
+            0.67668
+        ),
+        timm_name: Some("mobilenetv3_small_100"),
+        arch: Arch::MobileNetV3 { small: true },
+    },
+    BackboneSpec {
+        name: "mobilenet_v3_large",
+        title: "MobileNetV3 large",
+        advice: "More accurate than MobileNetV2 at less work.",
+        param_count: 5_483_032,
+        preprocess: Preprocess::IMAGENET,
+        feature_width: 1280,
+        pooling: Pooling::Avg,
+        stages: MOBILENET_V3_LARGE_STAGES,
+        sources: source!(
+            "torchvision's mobilenet_v3_large-8738ca79.pth on download.pytorch.org",
+            BSD,
+            0.74042
+        ),
+        timm_name: Some("mobilenetv3_large_100"),
+        arch: Arch::MobileNetV3 { small: false },
+    },
+    BackboneSpec {
+        name: "efficientnet_b0",
+        title: "EfficientNet-B0",
+        advice: "As accurate as ResNet-101 with a tenth of its parameters.",
+        param_count: 5_288_548,
+        preprocess: TIMM_BICUBIC,
+        feature_width: 1280,
+        pooling: Pooling::Avg,
+        stages: EFFICIENTNET_STAGES,
+        sources: source!(
+            "torchvision's efficientnet_b0_rwightman-7f5810bc.pth on download.pytorch.org",
+            BSD,
+            0.77692
+        ),
+        timm_name: Some("efficientnet_b0"),
+        arch: Arch::EfficientNetB0,
     },
     BackboneSpec {
         name: "resnet18",
@@ -273,6 +391,19 @@ static REGISTRY: [BackboneSpec; 15] = [
         sources: source!("timm/resnet101.tv_in1k on the Hugging Face Hub", BSD, 0.77374),
         timm_name: Some("resnet101"),
         arch: Arch::ResNet { depths: [3, 4, 23, 3], bottleneck: true },
+    },
+    BackboneSpec {
+        name: "densenet121",
+        title: "DenseNet-121",
+        advice: "Few parameters for its accuracy, and common in medical work; slower than its size suggests.",
+        param_count: 7_978_856,
+        preprocess: Preprocess::IMAGENET,
+        feature_width: 1024,
+        pooling: Pooling::Avg,
+        stages: DENSENET_STAGES,
+        sources: source!("torchvision's densenet121-a639ec97.pth on download.pytorch.org", BSD, 0.74434),
+        timm_name: Some("densenet121"),
+        arch: Arch::DenseNet { depths: [6, 12, 24, 16] },
     },
     BackboneSpec {
         name: "convnext_tiny",
@@ -442,6 +573,9 @@ mod tests {
         for (name, side, expected) in [
             ("resnet50", 224, 7),
             ("mobilenet_v2", 224, 7),
+            ("mobilenet_v3_small", 224, 1),
+            ("efficientnet_b0", 224, 7),
+            ("densenet121", 224, 7),
             ("squeezenet1_1", 224, 13),
             ("squeezenet1_1", 64, 3),
             ("small_cnn", 64, 4),

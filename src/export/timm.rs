@@ -1,7 +1,7 @@
 //! timm's form of a model: the shapes of its parameters and its `config.json`, both ways.
 //!
-//! Reference: timm 1.0, `vgg.py`, `convnext.py`, `vision_transformer.py`, `_hub.py`, and for the preparation of pictures
-//! `data/config.py` and `data/transforms_factory.py`.
+//! Reference: timm 1.0, `efficientnet.py` (mobilenetv2 too), `mobilenetv3.py`, `densenet.py`, `vgg.py`, `convnext.py`,
+//! `vision_transformer.py`, `_hub.py`, and for the preparation of pictures `data/config.py` and `data/transforms_factory.py`.
 
 use super::Bundle;
 use crate::backbones::weights::TimmNames;
@@ -34,6 +34,9 @@ pub(crate) fn rename(spec: &BackboneSpec, tensors: Vec<(String, Tensor)>) -> Res
         .map(|(name, tensor)| {
             let name = names.to_timm(&name);
             let tensor = match name.as_str() {
+                // timm's hidden layer of MobileNetV3 is a convolution of one pixel.
+                "conv_head.weight" if tensor.rank() == 2 => tensor.unsqueeze(2)?.unsqueeze(3)?,
+                timm if timm.ends_with("running_var") => tensor.affine(1.0, spec.timm_variance_offset())?,
                 // timm's hidden layers of VGG are convolutions over the 7 x 7 map.
                 "pre_logits.fc1.weight" => {
                     let (out, inputs) = tensor.dims2()?;
@@ -180,6 +183,8 @@ fn read_preprocess(published: &Preprocess, cfg: &Value) -> Result<Preprocess> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::Device;
+    use std::collections::BTreeMap;
 
     #[test]
     fn the_first_and_the_last_layer_are_named_as_timm_names_them() {
@@ -188,11 +193,42 @@ mod tests {
             ("mobilenet_v2_050", "conv_stem", "classifier"),
             ("squeezenet1_1", "features.0", "classifier.1"),
         ] {
-            let spec = crate::backbones::find(backbone).unwrap();
+            let spec = find(backbone).unwrap();
             let head = HeadConfig::default();
-            let network = Network::new(spec, None, &head, 3, 0, &candle_core::Device::Cpu).unwrap();
+            let network = Network::new(spec, None, &head, 3, 0, &Device::Cpu).unwrap();
             let cfg = pretrained_cfg(&network, &spec.preprocess, 3);
             assert_eq!((cfg["first_conv"].as_str(), cfg["classifier"].as_str()), (Some(first), Some(last)));
+        }
+    }
+
+    #[test]
+    fn whole_networks_get_timms_names_shapes_and_variances() {
+        let golden: Value =
+            serde_json::from_str(include_str!("../../tests/fixtures/backbones_cnn_golden.json")).unwrap();
+        let networks = golden["timm_layers"].as_object().unwrap();
+        assert!(networks.len() >= 4);
+        for (name, layers) in networks {
+            let network = Network::imagenet(find(name).unwrap(), 0, &Device::Cpu).unwrap();
+            let layers: Vec<(String, String)> = serde_json::from_value(layers.clone()).unwrap();
+            let layers: BTreeMap<_, _> = layers.into_iter().map(|(timm, ours)| (ours, timm)).collect();
+            let tensors = network.store.to_disk_layout().unwrap();
+            let renamed = rename(network.spec, tensors.clone()).unwrap();
+            for ((ours, before), (theirs, after)) in tensors.iter().zip(&renamed) {
+                let (layer, leaf) = ours.rsplit_once('.').unwrap();
+                let layer = layers.get(layer).map_or(layer, String::as_str);
+                assert_eq!(*theirs, format!("{layer}.{leaf}"), "{name}");
+                let shape = match &golden["timm_shapes"][name][theirs] {
+                    Value::Null => before.dims().to_vec(),
+                    shape => serde_json::from_value(shape.clone()).unwrap(),
+                };
+                assert_eq!(after.dims(), shape, "{name} {theirs}");
+            }
+            // A fresh variance is 1, to which timm's MobileNetV3 adds 1e-5 and torchvision's 1e-3.
+            let want = if name.starts_with("mobilenet_v3") { 1.0 + 1e-3 - 1e-5 } else { 1.0f64 };
+            for (n, t) in renamed.iter().filter(|(n, _)| n.ends_with("running_var")) {
+                let off = |v: &f32| (f64::from(*v) - want).abs() > 1e-7;
+                assert!(!t.to_vec1::<f32>().unwrap().iter().any(off), "{name} {n}");
+            }
         }
     }
 

@@ -16,6 +16,8 @@ pub enum Init {
     Normal(f64),
     /// Normal with deviation `sqrt(2 / fan_out)` (He et al. 2015): torchvision's ResNet, MobileNet and VGG convolutions.
     KaimingNormalFanOut,
+    /// Normal with deviation `sqrt(2 / fan_in)` (He et al. 2015): torchvision's DenseNet convolutions.
+    KaimingNormalFanIn,
     /// Uniform within `sqrt(6 / fan_in)` of 0 (He et al. 2015): torchvision's SqueezeNet convolutions.
     KaimingUniformFanIn,
     /// Uniform within `1 / sqrt(fan_in)` of 0: PyTorch's default for weights and biases of convolutions and linear layers.
@@ -44,6 +46,10 @@ impl Init {
             Self::Normal(std) => fill(shape, seed, index, |r| r.normal() * std),
             Self::KaimingNormalFanOut => {
                 let std = (2.0 / fan_out).sqrt();
+                fill(shape, seed, index, |r| r.normal() * std)
+            }
+            Self::KaimingNormalFanIn => {
+                let std = (2.0 / fan_in).sqrt();
                 fill(shape, seed, index, |r| r.normal() * std)
             }
             Self::KaimingUniformFanIn => {
@@ -131,6 +137,8 @@ mod tests {
         let near = |a: f64, b: f64| (a / b - 1.0).abs() < 0.02;
         let (std, _) = moments(Init::KaimingNormalFanOut, &conv);
         assert!(near(std, (2.0 / (9.0 * 128.0f64)).sqrt()), "{std}");
+        let (std, _) = moments(Init::KaimingNormalFanIn, &conv);
+        assert!(near(std, (2.0 / (9.0 * 64.0f64)).sqrt()), "{std}");
         let (std, largest) = moments(Init::KaimingUniformFanIn, &conv);
         let bound = (6.0 / (9.0 * 64.0f64)).sqrt();
         assert!(

@@ -1,6 +1,7 @@
 //! Finding weight files by name: in the folders where a person keeps them.
 
 use super::settings;
+use crate::backbones::find;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,7 @@ pub fn resolve(given: &Path) -> Result<PathBuf> {
 }
 
 /// Weights in [`weight_dirs`] whose file name is `backbone` or begins with it and a dot or dash (as `resnet18-f37072fd.pth`
-/// does), sorted.
+/// does), or is the published one, sorted.
 pub fn known(backbone: &str) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = weight_dirs()
         .iter()
@@ -40,7 +41,9 @@ pub fn known(backbone: &str) -> Vec<PathBuf> {
 fn is_weights_of(path: &Path, backbone: &str) -> bool {
     let ending = path.extension().is_some_and(|e| ENDINGS.iter().any(|x| e.eq_ignore_ascii_case(x)));
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    ending && name.strip_prefix(backbone).is_some_and(|rest| rest.starts_with(['.', '-'])) && path.is_file()
+    let named_so = name.strip_prefix(backbone).is_some_and(|rest| rest.starts_with(['.', '-']));
+    let published = || find(backbone).is_ok_and(|spec| spec.sources.iter().any(|s| s.place.contains(&name)));
+    ending && (named_so || published()) && path.is_file()
 }
 
 fn resolve_in(given: &Path, dirs: &[PathBuf]) -> Result<PathBuf> {
@@ -107,5 +110,8 @@ mod tests {
             std::fs::write(&path, "").unwrap();
             assert_eq!(is_weights_of(&path, "resnet18"), expected, "{name}");
         }
+        let path = t.path().join("efficientnet_b0_rwightman-7f5810bc.pth");
+        std::fs::write(&path, "").unwrap();
+        assert!(is_weights_of(&path, "efficientnet_b0") && !is_weights_of(&path, "resnet18"));
     }
 }

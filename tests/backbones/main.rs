@@ -1,6 +1,7 @@
 //! Backbones: logits and training steps against torchvision, and everything about weight files.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod cnn;
 mod golden;
 mod support;
 mod transformer;

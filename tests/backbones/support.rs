@@ -10,7 +10,11 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
 }
 
 pub(crate) fn golden() -> serde_json::Value {
-    serde_json::from_str(&std::fs::read_to_string(fixture("backbones_golden.json")).unwrap()).unwrap()
+    golden_of("backbones_golden.json")
+}
+
+pub(crate) fn golden_of(file: &str) -> serde_json::Value {
+    serde_json::from_str(&std::fs::read_to_string(fixture(file)).unwrap()).unwrap()
 }
 
 /// Numbers of a JSON list.
@@ -32,7 +36,8 @@ fn noise(stream: u32, position: usize) -> f64 {
 /// Formula weights under the network's own names, in the disk layout.
 pub(crate) fn formula_weights(network: &Network) -> StateDict {
     let store = &network.store;
-    let (shift, spread) = if network.spec.name.starts_with("mobilenet") { (1.0, 0.2) } else { (0.0, 0.1) };
+    let shifted = ["mobilenet", "densenet"].iter().any(|family| network.spec.name.starts_with(family));
+    let (shift, spread) = if shifted { (1.0, 0.2) } else { (0.0, 0.1) };
     let shapes: BTreeMap<String, Vec<usize>> =
         store.iter().map(|(_, p)| (p.name.clone(), p.kind.disk_shape(p.var.dims()))).collect();
     let mut tensors = BTreeMap::new();

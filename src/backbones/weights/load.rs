@@ -56,8 +56,11 @@ fn plan(network: &Network, weights: &StateDict) -> Result<Plan> {
                 problems.push(format!("{} is missing", param.name));
                 wanting.push(param.name.as_str());
             }
-            Some((_, tensor)) if tensor.dims() == wanted => {
-                if is_head {
+            Some((name, tensor)) if tensor.dims() == wanted => {
+                if param.name.ends_with("running_var") && *name != param.name {
+                    let tensor = tensor.affine(1.0, -spec.timm_variance_offset())?;
+                    plan.matches.push((id, tensor));
+                } else if is_head {
                     head.push((&param.name, Some((id, (*tensor).clone()))));
                 } else {
                     plan.matches.push((id, (*tensor).clone()));

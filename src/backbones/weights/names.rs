@@ -1,7 +1,7 @@
 //! Names in weight files: wrappers' prefixes, other libraries' names.
 
 use crate::backbones::spec::{Arch, BackboneSpec};
-use crate::backbones::{convnext, mobilenet_v2, vgg};
+use crate::backbones::{convnext, efficientnet, mobilenet_v2, mobilenet_v3, vgg};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 
@@ -29,6 +29,8 @@ pub(super) fn strip_wrappers(mut tensors: BTreeMap<String, Tensor>) -> BTreeMap<
 pub(crate) struct TimmNames {
     /// timm's name of a layer, or of a parameter of none, and torchvision's; those that both name alike are left out.
     layers: Vec<(String, String)>,
+    /// torchvision's published file has a dot in the names of a dense layer's parts that its network has not.
+    dotted: bool,
 }
 
 impl TimmNames {
@@ -36,15 +38,25 @@ impl TimmNames {
         let layers = match spec.arch {
             Arch::Vgg { .. } => vgg::timm_layers(),
             Arch::MobileNetV2 { .. } => mobilenet_v2::timm_layers(),
+            Arch::MobileNetV3 { small } => mobilenet_v3::timm_layers(small),
+            Arch::EfficientNetB0 => efficientnet::timm_layers(),
             Arch::ConvNextTiny => convnext::timm_layers(),
-            // timm kept torchvision's names for its resnets, gave vision transformers theirs, and has neither of the others.
-            Arch::ResNet { .. } | Arch::SqueezeNet | Arch::SmallCnn | Arch::Vit { .. } => Vec::new(),
+            // timm kept torchvision's names for its resnets and densenets, gave vision transformers theirs, and has neither of
+            // the others.
+            Arch::ResNet { .. }
+            | Arch::DenseNet { .. }
+            | Arch::SqueezeNet
+            | Arch::SmallCnn
+            | Arch::Vit { .. } => Vec::new(),
         };
-        Self { layers }
+        Self { layers, dotted: matches!(spec.arch, Arch::DenseNet { .. }) }
     }
 
     /// torchvision's name for a tensor that may carry timm's.
     pub(crate) fn to_torchvision(&self, name: &str) -> String {
+        if self.dotted {
+            return densenet_from_published(name).unwrap_or_else(|| name.to_owned());
+        }
         self.renamed(name, |(timm, torchvision)| (timm, torchvision))
     }
 
@@ -61,6 +73,15 @@ impl TimmNames {
             None => name.to_owned(),
         }
     }
+}
+
+/// `norm.1` of a dense layer is `norm1`, and so on; timm kept the network's names.
+fn densenet_from_published(name: &str) -> Option<String> {
+    let (block, part) = name.split_once(".denselayer")?;
+    let undotted =
+        ["norm.1.", "norm.2.", "conv.1.", "conv.2."].into_iter().find(|dotted| part.contains(dotted))?;
+    let part = part.replacen(undotted, &undotted.replacen('.', "", 1), 1);
+    Some(format!("{block}.denselayer{part}"))
 }
 
 #[cfg(test)]
@@ -114,6 +135,24 @@ mod tests {
         {
             assert_eq!((names.to_torchvision(other), names.to_timm(other)), (other.into(), other.into()));
         }
+    }
+
+    #[test]
+    fn the_published_names_of_densenet_are_those_of_the_network() {
+        for (file, network) in [
+            (
+                "features.denseblock1.denselayer12.norm.1.weight",
+                "features.denseblock1.denselayer12.norm1.weight",
+            ),
+            (
+                "features.denseblock4.denselayer2.conv.2.weight",
+                "features.denseblock4.denselayer2.conv2.weight",
+            ),
+        ] {
+            assert_eq!(densenet_from_published(file).unwrap(), network);
+            assert_eq!(densenet_from_published(network), None);
+        }
+        assert_eq!(densenet_from_published("features.transition1.norm.weight"), None);
     }
 
     #[test]

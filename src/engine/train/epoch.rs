@@ -67,7 +67,7 @@ impl Epoch<'_> {
             Sums { loss: 0.0, correct: 0, seen: 0, learning_rate: 0.0, seconds: 0.0, stopped: false };
         let started = Instant::now();
         let mut told: Option<Instant> = None;
-        let mut take = |step: usize, x: Tensor| {
+        let take = |step: usize, x: Tensor| {
             self.ctx.control.checkpoint()?;
             if self.ctx.control.should_finish() {
                 sums.stopped = true;
@@ -87,7 +87,7 @@ impl Epoch<'_> {
                 Input::Pictures => self.views(batch),
                 Input::Features | Input::Maps => self.cached(batch),
             },
-            |step, x| take(step, x),
+            take,
         )?;
         Ok(sums)
     }

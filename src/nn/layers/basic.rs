@@ -3,7 +3,7 @@
 use super::{Forward, Layer};
 use crate::error::{Error, Result};
 use crate::nn::init::{Init, ParamBuilder};
-use crate::nn::ops::{Activation, PoolSpec, dropout, linear, max_pool2d};
+use crate::nn::ops::{Activation, PoolSpec, avg_pool2d, dropout, dropout_rows, linear, max_pool2d};
 use crate::nn::params::{ParamId, ParamKind};
 use candle_core::Tensor;
 
@@ -77,6 +77,25 @@ impl Layer for Dropout {
     }
 }
 
+/// Sets what a residual block adds to zero for a share of the pictures while training, and scales it up for the others to
+/// make good for it (Huang et al. 2016, "Deep Networks with Stochastic Depth").
+#[derive(Debug, Clone, Copy)]
+pub struct StochasticDepth {
+    /// Probability of zero, in `[0, 1)`.
+    pub probability: f64,
+}
+
+impl Layer for StochasticDepth {
+    fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        if !f.train {
+            return Ok(x.clone());
+        }
+        let lock = f.rng.try_borrow_mut();
+        let rng = &mut *lock.map_err(|e| Error::internal(format!("stochastic depth ({e})")))?;
+        dropout_rows(x, self.probability, rng)
+    }
+}
+
 /// Maximum over windows.
 #[derive(Debug, Clone, Copy)]
 pub struct MaxPool(pub PoolSpec);
@@ -84,6 +103,16 @@ pub struct MaxPool(pub PoolSpec);
 impl Layer for MaxPool {
     fn forward(&self, _: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         max_pool2d(x, self.0)
+    }
+}
+
+/// Mean over windows.
+#[derive(Debug, Clone, Copy)]
+pub struct AvgPool(pub PoolSpec);
+
+impl Layer for AvgPool {
+    fn forward(&self, _: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        avg_pool2d(x, self.0)
     }
 }
 

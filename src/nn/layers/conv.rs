@@ -1,6 +1,6 @@
 //! Convolution with what usually follows it.
 
-use super::{BatchNorm, Forward, Layer};
+use super::{BatchNorm, Forward, Layer, NormRates};
 use crate::error::Result;
 use crate::nn::init::{Init, ParamBuilder};
 use crate::nn::ops::{Activation, Conv2dSpec, PackedConv, add, conv2d};
@@ -21,6 +21,7 @@ pub struct ConvDef<'a> {
     groups: usize,
     bias: bool,
     norm: Option<&'a str>,
+    norm_rates: NormRates,
     act: Activation,
     init: Init,
 }
@@ -38,6 +39,7 @@ impl<'a> ConvDef<'a> {
             groups: 1,
             bias: false,
             norm: None,
+            norm_rates: NormRates::TORCH,
             act: Activation::Identity,
             init: Init::KaimingNormalFanOut,
         }
@@ -77,6 +79,12 @@ impl<'a> ConvDef<'a> {
     #[must_use]
     pub fn norm(self, name: &'a str) -> Self {
         Self { norm: Some(name), ..self }
+    }
+
+    /// With other constants in the batch normalisation.
+    #[must_use]
+    pub fn norm_rates(self, norm_rates: NormRates) -> Self {
+        Self { norm_rates, ..self }
     }
 
     /// With this activation at the end.
@@ -122,7 +130,7 @@ impl ConvNormAct {
             true => Some(conv.add("bias", ParamKind::Bias, &[cout], Init::Constant(0.0))?),
             false => None,
         };
-        let norm = def.norm.map(|name| BatchNorm::new(b, name, cout)).transpose()?;
+        let norm = def.norm.map(|name| BatchNorm::new(b, name, cout, def.norm_rates)).transpose()?;
         let spec = Conv2dSpec {
             stride: def.stride,
             padding: def.padding.unwrap_or(def.dilation * (def.kernel - 1) / 2),

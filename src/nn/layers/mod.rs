@@ -5,12 +5,14 @@ mod conv;
 mod layer_norm;
 mod mlp;
 mod norm;
+mod squeeze_excite;
 
-pub use basic::{Dropout, Flatten, Linear, MaxPool};
+pub use basic::{AvgPool, Dropout, Flatten, Linear, MaxPool, StochasticDepth};
 pub use conv::{ConvDef, ConvNormAct};
 pub use layer_norm::LayerNorm;
 pub use mlp::Mlp;
-pub use norm::BatchNorm;
+pub use norm::{BatchNorm, NormAct, NormRates};
+pub use squeeze_excite::SqueezeExcite;
 
 use super::params::ParamStore;
 use super::rng::Rng;
@@ -23,12 +25,12 @@ use std::cell::RefCell;
 pub struct Forward<'a> {
     /// The parameters.
     pub store: &'a ParamStore,
-    /// Training: dropout is active.
+    /// Training: dropout and stochastic depth are active.
     pub train: bool,
     /// Batch normalisation uses batch statistics and updates the running ones. Normalisations whose scale and shift are
     /// frozen use their running statistics all the same.
     pub train_batch_norm: bool,
-    /// Randomness of dropout.
+    /// Randomness of dropout and stochastic depth.
     pub rng: RefCell<Rng>,
 }
 

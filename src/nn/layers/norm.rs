@@ -7,6 +7,20 @@ use crate::nn::ops::{Activation, BatchStats, batch_norm_add, batch_norm_frozen_a
 use crate::nn::params::{ParamId, ParamKind};
 use candle_core::Tensor;
 
+/// Constants of a batch normalisation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NormRates {
+    /// Added to the variance.
+    pub eps: f64,
+    /// Share of the new value in a running statistic.
+    pub momentum: f64,
+}
+
+impl NormRates {
+    /// PyTorch's defaults.
+    pub const TORCH: Self = Self { eps: 1e-5, momentum: 0.1 };
+}
+
 /// Parameters of a batch normalisation, each `[C]`.
 #[derive(Debug, Clone)]
 pub struct BatchNorm {
@@ -18,19 +32,18 @@ pub struct BatchNorm {
     pub mean: ParamId,
     /// Running (unbiased) variance.
     pub var: ParamId,
-    /// Added to the variance, 1e-5 in torchvision.
+    /// Added to the variance.
     pub eps: f64,
-    /// Share of the new value in a running statistic, 0.1 in torchvision.
+    /// Share of the new value in a running statistic.
     pub momentum: f64,
 }
 
 impl BatchNorm {
-    /// Registers `name.weight`, `name.bias`, `name.running_mean` and `name.running_var`, with PyTorch's first values, eps and
-    /// momentum.
+    /// Registers `name.weight`, `name.bias`, `name.running_mean` and `name.running_var`, with PyTorch's first values.
     ///
     /// # Errors
     /// If a name is taken.
-    pub fn new(b: &mut ParamBuilder<'_>, name: &str, channels: usize) -> Result<Self> {
+    pub fn new(b: &mut ParamBuilder<'_>, name: &str, channels: usize, rates: NormRates) -> Result<Self> {
         let mut b = b.child(name);
         let mut add = |name, kind, value| b.add(name, kind, &[channels], Init::Constant(value));
         Ok(Self {
@@ -38,8 +51,8 @@ impl BatchNorm {
             beta: add("bias", ParamKind::Norm, 0.0)?,
             mean: add("running_mean", ParamKind::RunningStat, 0.0)?,
             var: add("running_var", ParamKind::RunningStat, 1.0)?,
-            eps: 1e-5,
-            momentum: 0.1,
+            eps: rates.eps,
+            momentum: rates.momentum,
         })
     }
 
@@ -92,5 +105,20 @@ impl BatchNorm {
 impl Layer for BatchNorm {
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         self.forward_add(f, x, None, Activation::Identity)
+    }
+}
+
+/// Batch normalisation and an activation, ahead of a convolution rather than behind one.
+#[derive(Debug, Clone)]
+pub struct NormAct {
+    /// The normalisation.
+    pub norm: BatchNorm,
+    /// Activation at the end.
+    pub act: Activation,
+}
+
+impl Layer for NormAct {
+    fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        self.norm.forward_add(f, x, None, self.act)
     }
 }

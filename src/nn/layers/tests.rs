@@ -104,3 +104,42 @@ fn dropout_keeps_the_mean_and_is_off_in_evaluation() {
     assert_eq!(values(grads.get(&x).unwrap()), values(&first));
     assert!(Dropout { probability: 1.0 }.forward(&f, &x).is_err());
 }
+
+#[test]
+fn stochastic_depth_drops_whole_pictures_and_is_off_in_evaluation() {
+    let store = ParamStore::new();
+    let x = Var::ones((2000, 3, 1, 5), candle_core::DType::F32, &Device::Cpu).unwrap();
+    let layer = StochasticDepth { probability: 0.2 };
+    let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert_eq!(values(&layer.forward(&Forward::eval(&store), &x).unwrap()), values(&x));
+    let f = Forward::train(&store, false, Rng::for_key(5, &[]));
+    let y = layer.forward(&f, &x).unwrap();
+    let grads = y.sum_all().unwrap().backward().unwrap();
+    let y = values(&y);
+    let rows: Vec<f32> = y.chunks_exact(15).map(|row| row[0]).collect();
+    assert!(y.chunks_exact(15).zip(&rows).all(|(row, &first)| row.iter().all(|&v| v == first)));
+    assert!(rows.iter().all(|&v| v == 0.0 || v == 1.25));
+    let dropped = rows.iter().filter(|&&v| v == 0.0).count() as f64 / 2000.0;
+    assert!((dropped - 0.2).abs() < 0.03, "{dropped}");
+    assert_eq!(values(grads.get(&x).unwrap()), y);
+}
+
+#[test]
+fn squeeze_and_excitation_follows_its_parameters_also_where_they_are_frozen() {
+    let mut store = ParamStore::new();
+    let mut b = ParamBuilder::new(&mut store, 1, &Device::Cpu);
+    let layer = SqueezeExcite::new(&mut b, "se", (6, 2), Activation::Silu, Activation::Sigmoid).unwrap();
+    let x = drawn(&[2, 4, 3, 6], 100);
+    let mut last = Vec::new();
+    for id in [layer.squeeze, layer.squeeze_bias, layer.excite, layer.excite_bias] {
+        store.set(id, &drawn(store.get(id).var.dims(), id.0)).unwrap();
+        let mut both = [true, false].map(|trainable| {
+            store.set_trainable(|_, _| trainable);
+            let y = layer.forward(&Forward::eval(&store), &x).unwrap();
+            y.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        });
+        assert_eq!(both[0], both[1]);
+        assert_ne!(both[1], last);
+        last = std::mem::take(&mut both[1]);
+    }
+}

@@ -21,6 +21,10 @@ pub enum Activation {
     Silu,
     /// x * Phi(x), the exact (erf) form.
     Gelu,
+    /// 1 / (1 + e^-x).
+    Sigmoid,
+    /// relu6(x + 3) / 6.
+    Hardsigmoid,
 }
 
 /// An activation as a type. A loop that is compiled for several instruction sets sees what it is given by reference, where the
@@ -48,7 +52,8 @@ impl<const ACT: u8> Fixed<ACT> {
 /// `$body`.
 macro_rules! specialised {
     ($act:expr, $a:ident => $body:expr) => {
-        $crate::nn::ops::activation::specialised!(@ $act, $a, $body, Identity, Relu, Relu6, Hardswish, Silu, Gelu)
+        $crate::nn::ops::activation::specialised!(@ $act, $a, $body, Identity, Relu, Relu6, Hardswish, Silu, Gelu,
+            Sigmoid, Hardsigmoid)
     };
     (@ $act:expr, $a:ident, $body:expr, $($name:ident),*) => {
         match $act {
@@ -63,7 +68,16 @@ pub(crate) use specialised;
 
 impl Activation {
     /// All, in the order of their numbers.
-    const ALL: [Self; 6] = [Self::Identity, Self::Relu, Self::Relu6, Self::Hardswish, Self::Silu, Self::Gelu];
+    const ALL: [Self; 8] = [
+        Self::Identity,
+        Self::Relu,
+        Self::Relu6,
+        Self::Hardswish,
+        Self::Silu,
+        Self::Gelu,
+        Self::Sigmoid,
+        Self::Hardsigmoid,
+    ];
 
     /// Applies the activation; differentiable, any shape.
     ///
@@ -104,6 +118,8 @@ impl Activation {
             Self::Hardswish => x * relu6(x + 3.0) * (1.0 / 6.0),
             Self::Silu => x * sigmoid(x),
             Self::Gelu => x * normal_cdf(x, exp(-0.5 * x * x)),
+            Self::Sigmoid => sigmoid(x),
+            Self::Hardsigmoid => relu6(x + 3.0) * (1.0 / 6.0),
         }
     }
 
@@ -128,6 +144,11 @@ impl Activation {
                 let e = exp(-0.5 * x * x);
                 normal_cdf(x, e) + x * density * e
             }
+            Self::Sigmoid => {
+                let s = sigmoid(x);
+                s * (1.0 - s)
+            }
+            Self::Hardsigmoid => one_if((x > -3.0) & (x < 3.0)) * (1.0 / 6.0),
         }
     }
 
@@ -269,9 +290,15 @@ mod tests {
 
     #[test]
     fn divergence_is_not_hidden() {
-        for a in
-            [Activation::Relu, Activation::Relu6, Activation::Hardswish, Activation::Silu, Activation::Gelu]
-        {
+        for a in [
+            Activation::Relu,
+            Activation::Relu6,
+            Activation::Hardswish,
+            Activation::Silu,
+            Activation::Gelu,
+            Activation::Sigmoid,
+            Activation::Hardsigmoid,
+        ] {
             assert!(a.value(f32::NAN).is_nan(), "{a:?}");
         }
     }

@@ -3,6 +3,7 @@
 pub mod activation;
 mod add;
 pub mod attention;
+pub mod concat;
 pub mod conv;
 mod cpu;
 pub mod dropout;
@@ -17,14 +18,17 @@ pub mod pool;
 pub mod residual;
 pub(crate) mod simd;
 pub(crate) mod slices;
+pub mod squeeze_excite;
 
 pub use activation::Activation;
 pub use add::add;
 pub use attention::attention;
+pub use concat::concat_channels;
 pub use conv::{Conv2dSpec, PackedConv, conv2d};
-pub use dropout::dropout;
+pub use dropout::{dropout, dropout_rows};
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_of_activated};
 pub use norm::{BatchStats, batch_norm, batch_norm_add, batch_norm_frozen, batch_norm_frozen_add};
 pub use pool::{PoolSpec, avg_pool2d, global_avg_pool, global_max_pool, max_pool2d};
 pub use residual::residual;
+pub use squeeze_excite::squeeze_excite;
