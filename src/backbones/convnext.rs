@@ -7,6 +7,7 @@ use crate::nn::init::{Init, ParamBuilder};
 use crate::nn::layers::{ConvDef, ConvNormAct, Forward, Layer, LayerNorm, Mlp};
 use crate::nn::ops::{Activation, residual};
 use crate::nn::params::{ParamId, ParamKind};
+use crate::nn::tape;
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -168,8 +169,10 @@ struct Block {
 
 impl Layer for Block {
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
-        let branch = self.norm.forward(f, &self.depthwise.forward(f, x)?)?;
-        residual(x, &self.mlp.forward(f, &branch)?, Some(&f.store.tensor(self.scale)))
+        tape::paused(|| {
+            let branch = self.norm.forward(f, &self.depthwise.forward(f, x)?)?;
+            residual(x, &self.mlp.forward(f, &branch)?, Some(&f.store.tensor(self.scale)))
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use crate::nn::init::{Init, ParamBuilder};
 use crate::nn::layers::{ConvDef, ConvNormAct, Forward, Layer, LayerNorm, Linear, Mlp};
 use crate::nn::ops::{Activation, attention, residual};
 use crate::nn::params::{ParamId, ParamKind};
+use crate::nn::tape;
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -147,10 +148,12 @@ struct Encoder {
 
 impl Layer for Encoder {
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
-        let qkv = self.qkv.forward(f, &self.norm1.forward(f, x)?)?;
-        let branch = self.proj.forward(f, &attention(&qkv, self.heads)?)?;
-        let x = residual(x, &branch, None)?;
-        let branch = self.mlp.forward(f, &self.norm2.forward(f, &x)?)?;
-        residual(&x, &branch, None)
+        tape::paused(|| {
+            let qkv = self.qkv.forward(f, &self.norm1.forward(f, x)?)?;
+            let branch = self.proj.forward(f, &attention(&qkv, self.heads)?)?;
+            let x = residual(x, &branch, None)?;
+            let branch = self.mlp.forward(f, &self.norm2.forward(f, &x)?)?;
+            residual(&x, &branch, None)
+        })
     }
 }

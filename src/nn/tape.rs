@@ -13,11 +13,12 @@ use crate::error::{Error, Result};
 use candle_core::backprop::GradStore;
 use candle_core::op::BackpropOp;
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Storage, Tensor, TensorId};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::marker::PhantomData;
 
 thread_local! {
+    static PAUSED: Cell<bool> = const { Cell::new(false) };
     /// The tapes that record on this thread, the innermost last.
     static TAPES: RefCell<Vec<Vec<Record>>> = const { RefCell::new(Vec::new()) };
 }
@@ -127,7 +128,16 @@ impl Gradients {
 
 /// Whether a tape records on this thread.
 pub(crate) fn recording() -> bool {
-    TAPES.with_borrow(|tapes| !tapes.is_empty())
+    !PAUSED.get() && TAPES.with_borrow(|tapes| !tapes.is_empty())
+}
+
+/// Runs `forward` with operations on candle's graph although a tape may record. For a chain of blocks that candle's operations
+/// link: each recorded operation in it would have candle carry its gradient through all blocks before.
+pub(crate) fn paused<T>(forward: impl FnOnce() -> T) -> T {
+    let before = PAUSED.replace(true);
+    let result = forward();
+    PAUSED.set(before);
+    result
 }
 
 /// Puts an operation on the tape; gives its result.
