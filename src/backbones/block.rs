@@ -223,6 +223,26 @@ pub(super) enum BlockDesc {
     Own(Arc<dyn Piece>),
 }
 
+impl BlockDesc {
+    fn params(&self, out: &mut Vec<ParamDesc>) {
+        match self {
+            Self::Conv(conv) => conv.params(out),
+            Self::MaxPool(_) | Self::AvgPool(_) => {}
+            Self::Norm(norm) => norm.params(out),
+            Self::Dense(layers) => layers.iter().for_each(|layer| layer.params(out)),
+            Self::Inverted(block) => block.params(out),
+            Self::Residual { body, shortcut, .. } => {
+                body.iter().chain(shortcut.as_deref()).for_each(|conv| conv.params(out));
+            }
+            Self::Fire { squeeze, narrow, wide } => {
+                [squeeze, narrow, wide].into_iter().for_each(|conv| conv.params(out));
+            }
+            Self::Hidden { layers, .. } => layers.iter().for_each(|layer| layer.params(out)),
+            Self::Own(piece) => out.extend(piece.params()),
+        }
+    }
+}
+
 /// A stage of a backbone.
 #[derive(Debug, Clone)]
 pub(super) struct StageDesc {
@@ -234,23 +254,7 @@ pub(super) struct StageDesc {
 impl StageDesc {
     pub(super) fn params(&self) -> Vec<ParamDesc> {
         let mut out = Vec::new();
-        for block in &self.blocks {
-            match block {
-                BlockDesc::Conv(conv) => conv.params(&mut out),
-                BlockDesc::MaxPool(_) | BlockDesc::AvgPool(_) => {}
-                BlockDesc::Norm(norm) => norm.params(&mut out),
-                BlockDesc::Dense(layers) => layers.iter().for_each(|layer| layer.params(&mut out)),
-                BlockDesc::Inverted(block) => block.params(&mut out),
-                BlockDesc::Residual { body, shortcut, .. } => {
-                    body.iter().chain(shortcut.as_deref()).for_each(|conv| conv.params(&mut out));
-                }
-                BlockDesc::Fire { squeeze, narrow, wide } => {
-                    [squeeze, narrow, wide].into_iter().for_each(|conv| conv.params(&mut out));
-                }
-                BlockDesc::Hidden { layers, .. } => layers.iter().for_each(|layer| layer.params(&mut out)),
-                BlockDesc::Own(piece) => out.extend(piece.params()),
-            }
-        }
+        self.blocks.iter().for_each(|block| block.params(&mut out));
         out
     }
 
@@ -269,9 +273,23 @@ impl StageDesc {
     }
 
     /// Registers the stage's parameters with fresh values and gives its layers.
-    pub(super) fn build(&self, b: &mut ParamBuilder<'_>) -> Result<Vec<Box<dyn Layer>>> {
-        self.blocks.iter().map(|block| build_block(block, b)).collect()
+    pub(super) fn build(&self, b: &mut ParamBuilder<'_>) -> Result<Vec<Part>> {
+        let part = |block: &BlockDesc| {
+            let mut params = Vec::new();
+            block.params(&mut params);
+            let weights = params.iter().map(|p| p.disk_shape.iter().product::<usize>()).sum();
+            Ok(Part { layer: build_block(block, b)?, weights })
+        };
+        self.blocks.iter().map(part).collect()
     }
+}
+
+/// A layer of a stage.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) layer: Box<dyn Layer>,
+    /// Values of its parameters.
+    pub(super) weights: usize,
 }
 
 fn pooled_side(spec: PoolSpec, side: usize) -> usize {

@@ -1,16 +1,18 @@
 //! A backbone, cut into stages, with a head on top.
 
-use super::block::{LinearDesc, StageDesc};
+use super::block::{LinearDesc, Part, StageDesc};
 use super::head::{self, Head, Pool};
 use super::spec::{Arch, FeatureNorm, HIDDEN_STAGE};
 use super::{BackboneSpec, imagenet, squeezenet};
 use crate::config::{HeadConfig, Pooling};
 use crate::error::{Error, Result};
 use crate::nn::init::ParamBuilder;
-use crate::nn::layers::{Forward, Layer, LayerNorm};
+use crate::nn::layers::{Forward, LayerNorm};
 use crate::nn::ops::Activation;
 use crate::nn::params::{ParamId, ParamStore};
+use crate::nn::tape;
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 
 /// A network that can be run stage by stage. Activations are `[N, H, W, C]`; those of vision transformers are `[N, 1, T, C]`, a
 /// row of tokens of which the first is the class token.
@@ -22,7 +24,7 @@ pub struct Network {
     pub spec: &'static BackboneSpec,
     /// Its parameters, under torchvision's names; the head's too.
     pub store: ParamStore,
-    stages: Vec<Vec<Box<dyn Layer>>>,
+    stages: Vec<Vec<Part>>,
     stage_names: Vec<&'static str>,
     /// Stage of each parameter, in the store's order.
     stage_of_param: Vec<Option<usize>>,
@@ -195,9 +197,11 @@ impl Network {
         let stages = self.stages.get(from..to).ok_or_else(|| {
             Error::internal(format!("stages {from} to {to} of a network of {}", self.stages.len()))
         })?;
-        let mut x = x.clone();
-        for layer in stages.iter().flatten() {
-            x = layer.forward(f, &x)?;
+        let layers: Vec<&Part> = stages.iter().flatten().collect();
+        let together = f.train || f.train_batch_norm || x.track_op() || tape::recording();
+        let (done, mut x) = if together { (0, x.clone()) } else { by_picture(f, &layers, x)? };
+        for part in &layers[done..] {
+            x = part.layer.forward(f, &x)?;
         }
         Ok(x)
     }
@@ -239,6 +243,41 @@ impl Network {
             stages.get(id.0).copied().flatten().is_none_or(|stage| stage >= first_trainable_stage)
         });
     }
+}
+
+/// Values of a layer's parameters up to which they stay in a second-level cache beside the picture.
+const MOST_WEIGHTS: usize = 300_000;
+/// Positions of a map from which on one picture is work enough for a matrix product.
+const FEWEST_POSITIONS: usize = 14 * 14;
+
+/// Runs as many of the first layers as suit it on each picture by itself, and gives how many those were.
+///
+/// What such a layer makes of one picture stays in the processor's caches until the next has read it; of a batch it would go to
+/// memory and back.
+fn by_picture(f: &Forward<'_>, layers: &[&Part], x: &Tensor) -> Result<(usize, Tensor)> {
+    let suits = |part: &Part, x: &Tensor| {
+        let positions: usize = x.dims()[1..].iter().rev().skip(1).product();
+        part.weights <= MOST_WEIGHTS && positions >= FEWEST_POSITIONS
+    };
+    let (count, store) = (x.dim(0)?, f.store);
+    if count < 2 || x.rank() != 4 || !layers.first().is_some_and(|part| suits(part, x)) {
+        return Ok((0, x.clone()));
+    }
+    let run = |i: usize| -> Result<(usize, Tensor)> {
+        let f = Forward::eval(store);
+        let mut y = x.narrow(0, i, 1)?;
+        for (done, part) in layers.iter().enumerate() {
+            if !suits(part, &y) {
+                return Ok((done, y));
+            }
+            y = part.layer.forward(&f, &y)?;
+        }
+        Ok((layers.len(), y))
+    };
+    let results = (0..count).into_par_iter().map(run).collect::<Result<Vec<_>>>()?;
+    let done = results.first().map_or(0, |(done, _)| *done);
+    let pictures: Vec<Tensor> = results.into_iter().map(|(_, y)| y).collect();
+    Ok((done, Tensor::cat(&pictures, 0)?))
 }
 
 /// How many stages a network keeps that is cut after `cut_stage` and pooled with `pooling`.

@@ -5,7 +5,7 @@ use super::{ConvDesc, ParamDesc};
 use crate::error::Result;
 use crate::nn::init::ParamBuilder;
 use crate::nn::layers::{ConvNormAct, Forward, Layer, NormRates, SqueezeExcite, StochasticDepth};
-use crate::nn::ops::Activation;
+use crate::nn::ops::{Activation, add};
 use crate::nn::params::ParamKind;
 use candle_core::Tensor;
 
@@ -155,10 +155,12 @@ impl Layer for Inverted {
         if let Some(squeeze) = &self.squeeze {
             y = squeeze.forward(f, &y)?;
         }
-        y = self.project.forward(f, &y)?;
         match &self.residual {
-            Some(depth) => Ok((x + depth.forward(f, &y)?)?),
-            None => Ok(y),
+            Some(depth) if f.train => {
+                add(x, &depth.forward(f, &self.project.forward(f, &y)?)?, Activation::Identity)
+            }
+            Some(_) => self.project.forward_add(f, &y, x, Activation::Identity),
+            None => self.project.forward(f, &y),
         }
     }
 }

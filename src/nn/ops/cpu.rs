@@ -72,6 +72,16 @@ pub(crate) enum Clamp {
     Relu6,
 }
 
+impl From<Clamp> for Activation {
+    fn from(clamp: Clamp) -> Self {
+        match clamp {
+            Clamp::None => Self::Identity,
+            Clamp::Relu => Self::Relu,
+            Clamp::Relu6 => Self::Relu6,
+        }
+    }
+}
+
 impl Clamp {
     /// Splits an activation into a clamp and what is to be applied after it.
     pub(crate) fn of(act: Activation) -> (Self, Activation) {

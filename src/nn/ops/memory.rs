@@ -9,13 +9,13 @@ use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Smallest block that is kept.
-const SMALLEST: usize = 1 << 18;
+const SMALLEST: usize = 1 << 15;
 /// Blocks from this size on are whole huge pages.
 const HUGE_PAGE: usize = 1 << 21;
 /// Sizes of blocks between one power of two and the next.
 const STEPS: usize = 8;
 /// Classes of sizes: up to a terabyte.
-const CLASSES: usize = 22 * STEPS;
+const CLASSES: usize = 25 * STEPS;
 
 /// An allocator that keeps large blocks which were freed, and gives them out again. Small ones are left to the system's.
 ///

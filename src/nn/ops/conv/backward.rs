@@ -2,6 +2,7 @@
 
 use super::direct::{self, Gather, Place};
 use super::{Geometry, depthwise};
+use crate::nn::ops::Activation;
 use crate::nn::ops::cpu::Clamp;
 use crate::nn::ops::gemm::{Epilogue, Mat, Packed};
 use crate::nn::ops::memory::filled;
@@ -65,7 +66,9 @@ impl Geometry {
     /// gradient pixel.
     fn taps_reaching(&self, first: usize, kernel: usize) -> Vec<(usize, isize)> {
         let stride = self.spec.stride as isize;
+        // From the last, which reaches furthest back: in the order in which the gradient's pixels lie.
         (0..kernel)
+            .rev()
             .map(|tap| (tap, first as isize - self.offset(tap)))
             .filter(|(_, distance)| distance.rem_euclid(stride) == 0)
             .map(|(tap, distance)| (tap, distance.div_euclid(stride)))
@@ -86,7 +89,14 @@ impl Geometry {
         if self.depthwise() {
             let weights: Vec<f32> =
                 taps.iter().flat_map(|&t| &weight[t * total..(t + 1) * total]).copied().collect();
-            depthwise::convolve(&grid, &weights, &[], Clamp::None.range(), place, out);
+            depthwise::convolve(
+                &grid,
+                &weights,
+                &[],
+                (Clamp::None.range(), Activation::Identity),
+                place,
+                out,
+            );
             return;
         }
         for group in 0..self.spec.groups {

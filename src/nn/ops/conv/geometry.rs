@@ -4,9 +4,11 @@ use super::direct::{self, Gather, Place};
 use super::winograd::{self, Winograd};
 use super::{Conv2dSpec, depthwise};
 use crate::error::{Error, ErrorKind, Result};
-use crate::nn::ops::cpu::Clamp;
+use crate::nn::ops::Activation;
+use crate::nn::ops::cpu::{CHUNK, Clamp};
 use crate::nn::ops::gemm::{Epilogue, Mat, Packed};
 use crate::nn::ops::memory::filled;
+use rayon::prelude::*;
 
 /// All sizes of a convolution, checked.
 #[derive(Debug, Clone, Copy)]
@@ -111,24 +113,29 @@ impl Geometry {
         }
     }
 
-    /// `clamp(convolution + bias + addend)`; nothing can be added to a depthwise convolution.
+    /// `act(convolution + bias + addend)`; nothing can be added to a depthwise convolution.
     pub(super) fn forward(
         &self,
         x: &[f32],
         form: &Form,
         bias: Option<&[f32]>,
         addend: Option<&[f32]>,
-        clamp: Clamp,
+        act: Activation,
     ) -> Vec<f32> {
+        let (clamp, act) = Clamp::of(act);
         let fill = |out: &mut [f32]| match form {
             Form::Depthwise(weight) => {
                 let gather = self.gather(x, (0, self.input[2]));
                 let place = Place::dense(self.output, 0);
-                depthwise::convolve(&gather, weight, bias.unwrap_or_default(), clamp.range(), place, out);
+                let bias = bias.unwrap_or_default();
+                depthwise::convolve(&gather, weight, bias, (clamp.range(), act), place, out);
             }
             Form::Winograd(weights) => {
                 let (bias, addend) = (bias.unwrap_or_default(), addend.unwrap_or_default());
                 Winograd::new(self).convolve(x, weights, bias, addend, clamp.range(), out);
+                if act != Activation::Identity {
+                    out.par_chunks_mut(CHUNK).for_each(|values| act.rewrite(values));
+                }
             }
             Form::Matrices(groups) => {
                 let [cin, cout] = self.group();
@@ -137,14 +144,8 @@ impl Geometry {
                     let gather = self.gather(x, (group * cin, cin));
                     let place = Place::dense(self.output, group * cout);
                     let addend = addend.map(|a| &a[group * cout..]);
-                    direct::convolve(
-                        &gather,
-                        packed,
-                        &Epilogue::new(bias, clamp.range()),
-                        addend,
-                        place,
-                        out,
-                    );
+                    let epilogue = Epilogue::new(bias, clamp.range()).then(act);
+                    direct::convolve(&gather, packed, &epilogue, addend, place, out);
                 }
             }
         };

@@ -86,7 +86,7 @@ impl Operation for Conv {
 
     fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
         let form = self.geometry.form(args[1]);
-        let out = self.geometry.forward(args[0], &form, args.get(2).copied(), None, self.clamp);
+        let out = self.geometry.forward(args[0], &form, args.get(2).copied(), None, self.clamp.into());
         (out, self.shape.clone())
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Conv2dSpec, Form, Geometry, conv2d};
 use crate::error::Result;
-use crate::nn::ops::cpu::{Clamp, check_operands, with_values};
+use crate::nn::ops::cpu::{check_operands, with_values};
 use crate::nn::ops::{Activation, add};
 use candle_core::Tensor;
 use std::sync::OnceLock;
@@ -29,7 +29,6 @@ impl PackedConv {
     /// If shapes or types do not fit.
     pub fn forward(&self, x: &Tensor, addend: Option<&Tensor>, act: Activation) -> Result<Tensor> {
         let geometry = Geometry::new(x.dims(), self.weight.dims(), Some(self.bias.dims()), self.spec)?;
-        let (clamp, rest) = Clamp::of(act);
         let tracked = x.track_op() || addend.is_some_and(Tensor::track_op);
         let separate = addend.is_some_and(|a| geometry.depthwise() || a.dims() != geometry.output_shape());
         if tracked || separate {
@@ -45,9 +44,8 @@ impl PackedConv {
             let form =
                 self.forms[usize::from(geometry.winograd().is_some())].get_or_init(|| geometry.form(weight));
             let added = addend.is_some().then_some(added);
-            geometry.forward(x, form, Some(bias), added, clamp)
+            geometry.forward(x, form, Some(bias), added, act)
         })?;
-        let y = Tensor::from_vec(values, &geometry.output_shape(), x.device())?;
-        if rest == Activation::Identity { Ok(y) } else { rest.apply(&y) }
+        Ok(Tensor::from_vec(values, &geometry.output_shape(), x.device())?)
     }
 }

@@ -1,6 +1,7 @@
 //! Forward pass and gradients against loops over the definition, in f64.
 
 use super::*;
+use crate::nn::ops::simd::testing::at_each_level;
 use candle_core::{Device, Var};
 
 /// Values without a pattern that a wrong index could hit by chance.
@@ -122,18 +123,27 @@ fn whole_panels_and_tiles() {
 
 #[test]
 fn depthwise_kernels() {
-    for channels in [2, 7, 16, 21, 40] {
-        for (kernel, stride, padding) in
-            [([3, 3], 1, 1), ([3, 3], 2, 1), ([5, 5], 2, 2), ([7, 7], 1, 3), ([1, 3], 3, 0)]
-        {
-            check(
-                ([2, 9, 11, channels], kernel, channels, [stride, padding, 1, channels]),
-                Activation::Relu6,
-                true,
-            );
+    at_each_level(|_| {
+        for channels in [2, 7, 16, 21, 40, 70] {
+            for (kernel, stride, padding) in [
+                ([3, 3], 1, 1),
+                ([3, 3], 2, 1),
+                ([5, 5], 1, 2),
+                ([5, 5], 2, 2),
+                ([7, 7], 1, 3),
+                ([7, 7], 2, 3),
+                ([1, 3], 3, 0),
+                ([3, 2], 1, 2),
+            ] {
+                check(
+                    ([2, 9, 13, channels], kernel, channels, [stride, padding, 1, channels]),
+                    Activation::Relu6,
+                    true,
+                );
+            }
         }
-    }
-    check(([1, 3, 2, 16], [7, 7], 16, [1, 3, 1, 16]), Activation::Identity, false);
+        check(([1, 3, 2, 16], [7, 7], 16, [1, 3, 1, 16]), Activation::Identity, false);
+    });
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub(crate) use lent::{
     LentPanels, add_transposed_panels, fill_transposed, padded_columns, product_of_panels,
 };
 
+use super::Activation;
 use super::memory::filled;
 use super::parallel::{Shared, with_scratch};
 use super::simd::dispatch;
@@ -242,12 +243,13 @@ fn copy_panel(b: Mat<'_>, first_col: usize, cols: usize, panel: &mut [f32], widt
     }
 }
 
-/// What is added to a product and the range to which the sum is clamped.
+/// What is added to a product, the range to which the sum is clamped, and the activation of the result.
 #[derive(Debug, Clone)]
 pub(crate) struct Epilogue {
     /// As long as the product's columns padded to whole vectors of any processor; empty for none.
     bias: Vec<f32>,
     clamp: (f32, f32),
+    act: Activation,
 }
 
 impl Epilogue {
@@ -255,7 +257,12 @@ impl Epilogue {
     pub(crate) fn new(bias: Option<&[f32]>, clamp: (f32, f32)) -> Self {
         let mut bias = bias.map(<[f32]>::to_vec).unwrap_or_default();
         bias.resize(bias.len().next_multiple_of(16), 0.0);
-        Self { bias, clamp }
+        Self { bias, clamp, act: Activation::Identity }
+    }
+
+    /// With an activation at the end, computed while the values are in the first-level cache.
+    pub(crate) fn then(self, act: Activation) -> Self {
+        Self { act, ..self }
     }
 
     /// The bare product.
@@ -316,6 +323,20 @@ impl<'a> Out<'a> {
         assert!(self.addend.is_none_or(|a| extent <= a.len()), "addend too short");
     }
 
+    /// Applies `act` to the values of `rows` rows from `index` on, `cols` each.
+    ///
+    /// # Safety
+    /// `check` allowed them, and they are written.
+    unsafe fn activate(&self, act: Activation, index: usize, rows: usize, cols: usize) {
+        if act != Activation::Identity {
+            for row in 0..rows {
+                // SAFETY: the caller's promise; `data` is borrowed mutably.
+                let values = unsafe { std::slice::from_raw_parts_mut(self.at(index + row * self.row), cols) };
+                act.rewrite(values);
+            }
+        }
+    }
+
     /// The value at `index`, which `check` allowed.
     fn at(&self, index: usize) -> *mut f32 {
         self.data.wrapping_add(index)
@@ -328,7 +349,7 @@ fn row_blocks(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> 
     (0..blocks).map(move |i| (i * rows / blocks, (i + 1) * rows / blocks)).filter(|(begin, end)| begin < end)
 }
 
-/// `out = clamp(a · b + bias + addend)` on this thread.
+/// `out = act(clamp(a · b + bias + addend))` on this thread.
 pub(crate) fn product<'a>(
     a: impl Into<Lines<'a>>,
     b: impl Into<Panels<'a>>,
@@ -343,6 +364,7 @@ pub(crate) fn product<'a>(
     out.check(a.lines, a.rows, b.n);
     let nr = micro.nr();
     let panels = b.n.div_ceil(nr);
+    let whole_rows = b.k * b.n <= B_RESIDENT;
     let tile = |line: usize, (begin, end): (usize, usize), panel: usize| {
         let cols = nr.min(b.n - panel * nr);
         let c = line * out.line + begin * out.row + panel * nr;
@@ -369,11 +391,20 @@ pub(crate) fn product<'a>(
         // SAFETY: `extent` and `check` made sure that both matrices lie in their data; panels and bias are padded to whole
         // vectors; `out` is this product's alone.
         unsafe { micro.run(end - begin, &block) };
+        if !whole_rows {
+            // SAFETY: just written.
+            unsafe { out.activate(epilogue.act, c, end - begin, cols) };
+        }
     };
     let blocks = || row_blocks(a.rows, micro.mr());
-    if b.k * b.n <= B_RESIDENT {
+    if whole_rows {
         for line in 0..a.lines {
-            blocks().for_each(|rows| (0..panels).for_each(|panel| tile(line, rows, panel)));
+            for (begin, end) in blocks() {
+                (0..panels).for_each(|panel| tile(line, (begin, end), panel));
+                let first = line * out.line + begin * out.row;
+                // SAFETY: just written.
+                unsafe { out.activate(epilogue.act, first, end - begin, b.n) };
+            }
         }
     } else {
         for panel in 0..panels {
