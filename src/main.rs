@@ -21,6 +21,9 @@ const APP_ID: &str = "app.headstart.Headstart";
 static ALLOCATOR: RecyclingAllocator = RecyclingAllocator;
 
 fn main() -> ExitCode {
+    if let Some(argument) = std::env::args_os().nth(1) {
+        return answer(&argument.to_string_lossy());
+    }
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("HEADSTART_LOG").unwrap_or_else(|_| "warn".into()),
@@ -83,6 +86,28 @@ fn with_packages(what: &str) -> String {
     match cfg!(target_os = "linux") {
         true => format!("{what}. {PACKAGES}"),
         false => what.to_owned(),
+    }
+}
+
+/// The window takes no arguments but the customary two.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "asked for on a command line")]
+fn answer(argument: &str) -> ExitCode {
+    match argument {
+        "--help" | "-h" => {
+            println!(
+                "headstart opens the window. The same jobs run without one: see `headstart-cli --help`."
+            );
+            ExitCode::SUCCESS
+        }
+        "--version" | "-V" => {
+            println!("headstart {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        other => {
+            eprintln!("headstart: there is no option `{other}`: it opens the window, without arguments.");
+            eprintln!("Jobs are named on the other program's command line: see `headstart-cli --help`.");
+            ExitCode::from(2)
+        }
     }
 }
 

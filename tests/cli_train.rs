@@ -135,6 +135,20 @@ fn classify(p: &Place) {
     let lines = std::fs::read_to_string(&table).unwrap();
     assert!(lines.starts_with("path,label_1,probability_1,") && lines.lines().count() == 7, "{lines}");
     assert!(failed(&p.cli(&["predict", "--model", run, &bad])).contains("none of the 1"));
+
+    // Over an older table, but over nothing else and not among the pictures.
+    let text = done(&p.cli(&["predict", "--model", run, dark.to_str().unwrap(), &bad, "--csv", &table]));
+    assert!(text.contains("6 of 7") && text.contains("1 could not"), "{text}");
+    let here = dark.join("new.csv");
+    for (file, why) in [(bad.as_str(), "would be lost"), (here.to_str().unwrap(), "folder of pictures")] {
+        let line = failed(&p.cli(&["predict", "--model", run, dark.to_str().unwrap(), "--csv", file]));
+        assert!(line.contains(why), "{line}");
+    }
+    let picture = std::fs::read_dir(&dark).unwrap().next().unwrap().unwrap().path();
+    let before = std::fs::read(&picture).unwrap();
+    let name = picture.to_str().unwrap();
+    failed(&p.cli(&["predict", "--model", run, name, "--csv", name]));
+    assert!(std::fs::read(&picture).unwrap() == before && !here.exists());
 }
 
 #[test]
@@ -143,7 +157,9 @@ fn a_finished_run_is_not_written_over() {
     done(&p.train(&[]));
     let before = listing(&p.run);
     let line = failed(&p.train(&[]));
-    assert!(line.contains("--resume") && line.contains("another folder"), "{line}");
+    assert!(line.contains("finished run") && line.contains("another folder"), "{line}");
+    let line = failed(&p.train(&["--resume"]));
+    assert!(line.contains("nothing to go on with"), "{line}");
     assert_eq!(listing(&p.run), before);
 }
 
@@ -187,6 +203,11 @@ fn a_killed_run_opens_and_goes_on() {
     let epochs = || std::fs::read_to_string(p.run.join("metrics.jsonl")).map_or(0, |t| t.lines().count());
     while epochs() < 3 && begin.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(10));
+    }
+    for more in [&[][..], &["--resume"]] {
+        let words = ["train"].into_iter().chain(args).chain(more.iter().copied());
+        let line = failed(&cli(p.dir.path(), words));
+        assert!(line.contains("being trained"), "{line}");
     }
     child.kill().unwrap();
     child.wait().unwrap();

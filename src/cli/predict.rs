@@ -6,8 +6,9 @@ use super::progress::{Reporter, Style};
 use crate::engine::Ranked;
 use crate::error::{Error, Result};
 use crate::session::jobs::ModelRef;
-use crate::session::{JobEvent, JobRequest, Worker, predictions_csv, weights};
+use crate::session::{JobEvent, JobRequest, Worker, check_outside, predictions_csv, weights};
 use serde_json::{Value, json};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// Classes shown for a picture.
@@ -36,6 +37,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
+    if let Some(file) = &args.csv {
+        check_table(file, &args.paths)?;
+    }
     let request = JobRequest::Predict { model: model(args)?, paths: args.paths.clone() };
     let mut reporter = Reporter::new(Style::or_by_terminal(None), "Classifying");
     let mut found: Vec<(PathBuf, Result<Ranked>)> = Vec::new();
@@ -51,7 +55,9 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     job::run(&Worker::spawn(|| {}), request, &mut reporter, out, &mut keep)?;
     if let Some(file) = &args.csv {
         crate::export::atomic::write(file, &predictions_csv(&found, TOP)?)?;
-        out.line(format!("{} pictures are in {}", found.len(), file.display()))?;
+        let failed = found.iter().filter(|(_, r)| r.is_err()).count();
+        let but = if failed == 0 { String::new() } else { format!(", {failed} could not be classified") };
+        out.line(format!("{} of {} pictures: {}{but}", found.len() - failed, found.len(), file.display()))?;
     }
     if args.json {
         out.json(&found.iter().map(|(path, ranked)| as_json(path, ranked)).collect::<Vec<_>>())?;
@@ -64,6 +70,27 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses to write the table over anything but an older table, or among the pictures.
+fn check_table(file: &Path, pictures: &[PathBuf]) -> Result<()> {
+    for path in pictures {
+        check_outside("the table", file, path)?;
+    }
+    let begin = match std::fs::File::open(file) {
+        Ok(old) => {
+            let mut begin = Vec::new();
+            old.take(8).read_to_end(&mut begin).map_err(|e| Error::io("read", file, &e))?;
+            begin
+        }
+        Err(_) => return Ok(()),
+    };
+    if begin.is_empty() || begin.starts_with(b"path,lab") {
+        return Ok(());
+    }
+    Err(Error::input("this file is not an older table of predictions, and would be lost")
+        .with_path(file)
+        .with_hint("Choose another name for --csv"))
 }
 
 fn model(args: &Args) -> Result<ModelRef> {

@@ -501,14 +501,24 @@ impl TrainConfig {
         check((0.0..=0.5).contains(&a.hue), "augment.hue", a.hue, "0 to 0.5")?;
         check((1..=64).contains(&a.views), "augment.views", a.views, "1 to 64")?;
         let t = &self.train;
-        check(t.epochs.is_none_or(|e| (1..=100_000).contains(&e)), "train.epochs", t.epochs, "1 to 100000")?;
+        check(
+            t.epochs.is_none_or(|e| (1..=100_000).contains(&e)),
+            "train.epochs",
+            t.epochs.unwrap_or_default(),
+            "1 to 100000",
+        )?;
         check(
             t.batch_size.is_none_or(|b| (1..=4096).contains(&b)),
             "train.batch_size",
             t.batch_size,
             "1 to 4096",
         )?;
-        check(t.learning_rate.is_none_or(positive), "train.learning_rate", t.learning_rate, "above 0")?;
+        check(
+            t.learning_rate.is_none_or(positive),
+            "train.learning_rate",
+            t.learning_rate.unwrap_or_default(),
+            "above 0",
+        )?;
         check(
             t.head_learning_rate.is_none_or(positive),
             "train.head_learning_rate",
@@ -523,7 +533,12 @@ impl TrainConfig {
         )?;
         check(t.last_stages >= 1, "train.last_stages", t.last_stages, "at least 1")?;
         check(below_one(t.momentum), "train.momentum", t.momentum, "at least 0 and below 1")?;
-        check(t.weight_decay.is_none_or(not_negative), "train.weight_decay", t.weight_decay, "at least 0")?;
+        check(
+            t.weight_decay.is_none_or(not_negative),
+            "train.weight_decay",
+            t.weight_decay.unwrap_or_default(),
+            "at least 0",
+        )?;
         check(not_negative(t.warmup_epochs), "train.warmup_epochs", t.warmup_epochs, "at least 0")?;
         check(t.step_epochs >= 1, "train.step_epochs", t.step_epochs, "at least 1")?;
         check(unit(t.step_gamma), "train.step_gamma", t.step_gamma, "0 to 1")?;

@@ -11,6 +11,7 @@ mod places;
 mod predictions;
 pub mod project;
 mod readable;
+mod run_lock;
 mod runner;
 mod runs;
 pub mod settings;

@@ -1,54 +1,63 @@
 //! Files and folders that a person dropped or named, as a list of pictures.
 
+use crate::data::decode::{has_picture_content, has_picture_extension};
 use crate::error::{Error, Result};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// Endings of the picture formats that are read; in a folder, only these count.
-const ENDINGS: [&str; 8] = ["bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp"];
-
-/// Folders inside folders deeper than this are links in a circle.
-const DEEPEST: usize = 32;
-
-/// Files as they are, and of folders all pictures in them, in natural order. Hidden files in folders are left out.
+/// Files as they are, and of folders all that have a picture's name or content, in natural order. Hidden files in folders are left
+/// out, and a folder is read once, however many links lead to it.
 ///
 /// # Errors
 /// If a folder cannot be read, or `go_on` says stop.
 pub(super) fn expand(paths: &[PathBuf], go_on: &dyn Fn() -> Result<()>) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+    let mut walk = Walk { go_on, visited: HashSet::new(), found: Vec::new() };
     for path in paths {
         if path.is_dir() {
-            walk(path, 0, go_on, &mut found)?;
+            walk.folder(path)?;
         } else {
-            found.push(path.clone());
+            walk.found.push(path.clone());
         }
     }
-    Ok(found)
+    Ok(walk.found)
 }
 
-fn walk(dir: &Path, depth: usize, go_on: &dyn Fn() -> Result<()>, found: &mut Vec<PathBuf>) -> Result<()> {
-    go_on()?;
-    if depth > DEEPEST {
-        return Ok(());
-    }
-    let entries = std::fs::read_dir(dir).map_err(|e| Error::io("read the folder", dir, &e))?;
-    let mut names: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| !is_hidden(p)).collect();
-    names.sort_by(|a, b| natord::compare(&a.to_string_lossy(), &b.to_string_lossy()).then_with(|| a.cmp(b)));
-    for path in names {
-        if path.is_dir() {
-            walk(&path, depth + 1, go_on, found)?;
-        } else if is_picture_name(&path) {
-            found.push(path);
+struct Walk<'a> {
+    go_on: &'a dyn Fn() -> Result<()>,
+    /// Real paths of the folders that were read.
+    visited: HashSet<PathBuf>,
+    found: Vec<PathBuf>,
+}
+
+impl Walk<'_> {
+    fn folder(&mut self, dir: &Path) -> Result<()> {
+        (self.go_on)()?;
+        let unreadable = |e| Error::io("read the folder", dir, &e);
+        if !self.visited.insert(dir.canonicalize().map_err(unreadable)?) {
+            return Ok(());
         }
+        let entries = std::fs::read_dir(dir).map_err(unreadable)?;
+        let mut names: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| !is_hidden(p)).collect();
+        names.sort_by(|a, b| {
+            natord::compare(&a.to_string_lossy(), &b.to_string_lossy()).then_with(|| a.cmp(b))
+        });
+        for path in names {
+            if path.is_dir() {
+                self.folder(&path)?;
+            } else if has_picture_name(&path) || has_picture_content(&path) {
+                self.found.push(path);
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'))
 }
 
-fn is_picture_name(path: &Path) -> bool {
-    path.extension().is_some_and(|e| ENDINGS.contains(&e.to_string_lossy().to_ascii_lowercase().as_str()))
+fn has_picture_name(path: &Path) -> bool {
+    path.file_name().is_some_and(|n| has_picture_extension(&n.to_string_lossy()))
 }
 
 #[cfg(test)]
@@ -72,12 +81,26 @@ mod tests {
         assert_eq!(names, ["a.txt", "b/9.JPG", "b/10.png", "b/deep/1.tif", "c.webp", "gone.png"]);
     }
 
+    #[test]
+    fn a_picture_counts_by_its_content_too() {
+        let t = tempfile::tempdir().unwrap();
+        image::RgbImage::new(3, 2).save(t.path().join("a.png")).unwrap();
+        std::fs::rename(t.path().join("a.png"), t.path().join("no-ending")).unwrap();
+        std::fs::write(t.path().join("notes"), "words").unwrap();
+        let found = expand(&[t.path().to_path_buf()], &|| Ok(())).unwrap();
+        assert_eq!(found, [t.path().join("no-ending")]);
+    }
+
     #[cfg(unix)]
     #[test]
-    fn a_link_to_the_folder_above_ends() {
+    fn links_to_folders_are_followed_once() {
         let t = tempfile::tempdir().unwrap();
+        std::fs::create_dir(t.path().join("real")).unwrap();
+        std::fs::write(t.path().join("real/1.png"), "").unwrap();
         std::os::unix::fs::symlink(t.path(), t.path().join("up")).unwrap();
-        assert!(expand(&[t.path().to_path_buf()], &|| Ok(())).unwrap().is_empty());
+        std::os::unix::fs::symlink(t.path().join("real"), t.path().join("again")).unwrap();
+        let found = expand(&[t.path().to_path_buf(), t.path().join("real")], &|| Ok(())).unwrap();
+        assert_eq!(found, [t.path().join("again/1.png")]);
         let stop = || Err(Error::cancelled());
         assert!(expand(&[t.path().to_path_buf()], &stop).unwrap_err().is_cancelled());
     }

@@ -4,6 +4,7 @@ use super::events::Events;
 use super::jobs::{JobEvent, JobOutput, JobRequest, ModelRef};
 use super::journal::{self, Entry};
 use super::readable::check_readable;
+use super::run_lock::RunLock;
 use super::{checks, pictures, places, project, splits};
 use crate::backbones::{Network, find, weights};
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
@@ -173,9 +174,10 @@ fn run_training(train: &TrainJob, job: &Job<'_>) -> Result<JobOutput> {
     if !train.resume && run_dir.join("summary.json").exists() {
         return Err(Error::input("this folder already holds a finished run")
             .with_path(run_dir)
-            .with_hint("Choose another folder, or resume the run"));
+            .with_hint("Choose another folder"));
     }
     std::fs::create_dir_all(run_dir).map_err(|e| Error::io("create the folder", run_dir, &e))?;
+    let _lock = RunLock::take(run_dir)?;
     splits::save(run_dir, &train.config.data, &train.dataset)?;
     let project = project_of(run_dir);
     if let Some((dir, run)) = &project {
@@ -210,11 +212,13 @@ fn evaluate(classifier: &Classifier, model: &Path, root: &Path, job: &Job<'_>) -
     let dataset = preflight.dataset;
     let split = judged_split(&dataset, same_folder);
     let count = split.map_or(dataset.samples.len(), |s| dataset.indices(s).len());
-    let which = match split {
-        Some(_) => "validation pictures",
-        None => "pictures",
+    let note = match split {
+        Some(_) => format!("Judging the model on {count} validation pictures"),
+        None => format!(
+            "Judging the model on all {count} pictures. If it has learned from some of them, the result is too good"
+        ),
     };
-    job.events.train(TrainEvent::Note(format!("Judging the model on {count} {which}")));
+    job.events.train(TrainEvent::Note(note));
     engine::evaluate(classifier, &dataset, split, job.control, &progress)
 }
 

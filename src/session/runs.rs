@@ -1,5 +1,6 @@
 //! What is on disk of a run, also of one that was killed in the middle.
 
+use super::run_lock;
 use crate::config::TrainConfig;
 use crate::engine::{EpochRecord, Summary};
 use crate::error::{Error, Result};
@@ -15,6 +16,8 @@ pub enum RunState {
     Interrupted,
     /// It never reached a checkpoint.
     Empty,
+    /// A process works on it: this one, or another.
+    Training,
 }
 
 /// What is on disk of a run.
@@ -50,6 +53,8 @@ pub fn read_run(dir: &Path, fallback: &TrainConfig) -> Result<RunInfo> {
     let weights = std::fs::metadata(dir.join("model/model.safetensors")).ok().filter(|m| m.is_file());
     let state = if summary.is_some() && weights.is_some() {
         RunState::Finished
+    } else if run_lock::is_taken(dir) {
+        RunState::Training
     } else if has_files(&dir.join("checkpoint")) {
         RunState::Interrupted
     } else {

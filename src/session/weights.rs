@@ -62,6 +62,9 @@ fn resolve_in(given: &Path, dirs: &[PathBuf]) -> Result<PathBuf> {
     if !bare {
         return Err(e.with_hint("Give a .safetensors or .pth file"));
     }
+    if given.extension().is_some_and(|e| ENDINGS.iter().any(|x| e.eq_ignore_ascii_case(x))) {
+        return Err(e.with_hint("Check the name and the folder"));
+    }
     let searched: Vec<String> = dirs.iter().map(|d| d.display().to_string()).collect();
     Err(e.with_hint(format!(
         "Give a .safetensors or .pth file, or put {0}.safetensors or {0}.pth into one of the folders searched by name: {1}",

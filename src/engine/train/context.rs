@@ -156,7 +156,7 @@ fn prepare_folder(dir: &Path, resume: bool) -> Result<()> {
     if dir.join(files::names::SUMMARY).exists() {
         return Err(Error::input("this folder already holds a finished run")
             .with_path(dir)
-            .with_hint("Choose another folder for the new run"));
+            .with_hint("There is nothing to go on with: train a new run in another folder"));
     }
     if !resume {
         for old in [checkpoint::dir(dir), dir.join(files::names::MODEL)] {

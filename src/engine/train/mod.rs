@@ -67,7 +67,7 @@ pub struct Summary {
     pub val: SplitScore,
     /// Wall time of the whole job in seconds, decoding included.
     pub wall_s: f64,
-    /// Training pictures per second, over the epochs.
+    /// Training pictures that the epochs went through, per second of the whole job.
     pub images_per_s: f64,
     /// Largest resident memory of the process, in MiB; 0 where the system does not tell (anywhere but Linux).
     pub peak_rss_mib: u64,

@@ -78,6 +78,9 @@ impl<'a> Trainer<'a> {
             true => Checkpoint::load(&ctx.run_dir, network.store.device())?,
             false => None,
         };
+        if resume && saved.is_none() {
+            ctx.note("The run has no checkpoint: training begins with the first epoch");
+        }
         let (progress, best, optimizer) = match saved {
             None => (fresh, Named::new(), Named::new()),
             Some(c) => {
@@ -136,13 +139,13 @@ impl<'a> Trainer<'a> {
                 validation_probabilities(self.ctx, &self.network, last, cache)?
             }
         };
-        let (seen, seconds) = self.progress.trained;
+        let seconds = self.elapsed_before_s + self.ctx.started.elapsed().as_secs_f64();
         Ok(Trained {
             evaluation: validation_result(self.ctx, &probabilities),
             network: self.network,
             records: self.records,
             best_epoch: self.progress.best.map_or(0, |b| b.0),
-            images_per_s: seen as f64 / seconds.max(1e-9),
+            images_per_s: self.progress.trained.0 as f64 / seconds.max(1e-9),
             elapsed_before_s: self.elapsed_before_s,
         })
     }

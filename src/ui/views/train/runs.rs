@@ -91,7 +91,7 @@ fn cells(
                 actions.push(Action::ContinueRun(run.dir.clone()));
             }
         }
-        RunState::Interrupted | RunState::Empty => {}
+        RunState::Interrupted | RunState::Empty | RunState::Training => {}
     });
 }
 
@@ -101,6 +101,7 @@ fn state_word(p: &Palette, state: RunState, running: bool) -> (&'static str, Col
         RunState::Finished => ("finished", p.good),
         RunState::Interrupted => ("interrupted", p.warn),
         RunState::Empty => ("not started", p.muted),
+        RunState::Training => ("training", p.accent),
     }
 }
 
