@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use candle_core::{Device, Tensor, Var};
+use headstart::error::Result;
 use headstart::nn::loss::{binary_cross_entropy, cross_entropy};
 use headstart::nn::ops::{Activation, batch_norm, batch_norm_frozen, concat_channels, squeeze_excite};
 use headstart::nn::optim::{Optimizer, ParamGroup, Rule};
@@ -93,6 +94,15 @@ fn batch_norm_matches_pytorch() {
     }
 }
 
+/// With the bias as the last row of each matrix.
+fn gated(x: &Tensor, squeeze: &Tensor, excite: &Tensor, act: Activation, gate: Activation) -> Result<Tensor> {
+    let [squeeze, excite] = [squeeze, excite].map(|joined| {
+        let rows = joined.dims()[0] - 1;
+        (joined.narrow(0, 0, rows).unwrap(), joined.get(rows).unwrap())
+    });
+    squeeze_excite(x, (&squeeze.0, &squeeze.1), (&excite.0, &excite.1), act, gate)
+}
+
 #[test]
 fn squeeze_and_excitation_matches_pytorch() {
     let golden = Golden::load();
@@ -100,7 +110,7 @@ fn squeeze_and_excitation_matches_pytorch() {
     {
         let x = var(&tensor(50, &[3, 5, 3, 19], 2.0, 0.3));
         let (squeeze, excite) = (var(&tensor(51, &[20, 6], 1.5, 0.0)), var(&tensor(52, &[7, 19], 3.0, 0.0)));
-        let y = squeeze_excite(&x, &squeeze, &excite, act, gate).unwrap();
+        let y = gated(&x, &squeeze, &excite, act, gate).unwrap();
         let grads = (&y * tensor(53, y.dims(), 1.0, 0.0)).unwrap().sum_all().unwrap().backward().unwrap();
         golden.check(&format!("se/{gate:?}/y"), &values(&y), 3e-6);
         for (what, v) in [("dx", &x), ("dsqueeze", &squeeze), ("dexcite", &excite)] {
@@ -113,7 +123,7 @@ fn squeeze_and_excitation_matches_pytorch() {
 fn squeeze_and_excitation_refuses_what_does_not_fit() {
     let of = |x: &[usize], squeeze: &[usize], excite: &[usize]| {
         let [x, squeeze, excite] = [x, squeeze, excite].map(|shape| tensor(1, shape, 1.0, 0.0));
-        squeeze_excite(&x, &squeeze, &excite, Activation::Relu, Activation::Sigmoid)
+        gated(&x, &squeeze, &excite, Activation::Relu, Activation::Sigmoid)
     };
     assert!(of(&[2, 3, 3, 4], &[5, 2], &[3, 4]).is_ok());
     for (x, squeeze, excite) in [
@@ -339,7 +349,7 @@ fn gradients_are_those_of_finite_differences() {
     let inputs = [tensor(50, &shape, 2.0, 0.3), tensor(51, &[6, 3], 1.0, 0.0), tensor(52, &[4, 5], 1.0, 0.0)];
     for gate in [Activation::Sigmoid, Activation::Hardsigmoid] {
         check_gradients(&format!("squeeze and excitation with {gate:?}"), &inputs, |v| {
-            weighted(&squeeze_excite(&v[0], &v[1], &v[2], Activation::Silu, gate).unwrap())
+            weighted(&gated(&v[0], &v[1], &v[2], Activation::Silu, gate).unwrap())
         });
     }
     check_gradients(
@@ -364,12 +374,12 @@ fn only_tracked_arguments_get_gradients() {
     let grads = y.sum_all().unwrap().backward().unwrap();
     assert!(grads.get(&x).is_some() && grads.get(&gamma).is_none() && grads.get(&beta).is_none());
     let (squeeze, excite) = (tensor(51, &[6, 3], 1.0, 0.0), tensor(52, &[4, 5], 1.0, 0.0));
-    let y = squeeze_excite(&x, &squeeze, &excite, Activation::Relu, Activation::Sigmoid).unwrap();
+    let y = gated(&x, &squeeze, &excite, Activation::Relu, Activation::Sigmoid).unwrap();
     let grads = concat_channels(&y, &x.as_detached_tensor()).unwrap().sum_all().unwrap().backward().unwrap();
     assert!(grads.get(&x).is_some() && grads.get(&squeeze).is_none() && grads.get(&excite).is_none());
     let learning = var(&excite);
     let plain = x.as_detached_tensor();
-    let y = squeeze_excite(&plain, &squeeze, &learning, Activation::Relu, Activation::Sigmoid).unwrap();
+    let y = gated(&plain, &squeeze, &learning, Activation::Relu, Activation::Sigmoid).unwrap();
     let grads = y.sum_all().unwrap().backward().unwrap();
     assert!(grads.get(&learning).is_some() && grads.get(&squeeze).is_none() && grads.get(&plain).is_none());
     let (plain, scale) = (x.as_detached_tensor(), var(&gamma));
@@ -398,7 +408,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
         let (gamma, beta) = (var(&tensor(4, &[24], 1.0, 0.0)), var(&tensor(5, &[24], 1.0, 0.0)));
         let y = batch_norm(&x, &gamma, &beta, 1e-5, Activation::Silu).unwrap().0;
         let (squeeze, excite) = (tensor(51, &[25, 6], 1.0, 0.0), tensor(52, &[7, 24], 1.0, 0.0));
-        let y = squeeze_excite(&y, &squeeze, &excite, Activation::Relu, Activation::Sigmoid).unwrap();
+        let y = gated(&y, &squeeze, &excite, Activation::Relu, Activation::Sigmoid).unwrap();
         let grads = weighted(&Activation::Hardswish.apply(&y).unwrap()).backward().unwrap();
         let mut all: Vec<u32> = values(&y).iter().map(|v| v.to_bits()).collect();
         for v in [&x, &gamma, &beta] {

@@ -7,7 +7,6 @@ use crate::nn::init::{Init, ParamBuilder};
 use crate::nn::layers::{ConvDef, ConvNormAct, Forward, Layer, LayerNorm, Mlp};
 use crate::nn::ops::{Activation, residual};
 use crate::nn::params::{ParamId, ParamKind};
-use crate::nn::tape;
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -169,10 +168,8 @@ struct Block {
 
 impl Layer for Block {
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
-        tape::paused(|| {
-            let branch = self.norm.forward(f, &self.depthwise.forward(f, x)?)?;
-            residual(x, &self.mlp.forward(f, &branch)?, Some(&f.store.tensor(self.scale)))
-        })
+        let branch = self.norm.forward(f, &self.depthwise.forward(f, x)?)?;
+        residual(x, &self.mlp.forward(f, &branch)?, Some(&f.store.tensor(self.scale)))
     }
 }
 

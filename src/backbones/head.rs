@@ -6,7 +6,7 @@ use crate::config::{HeadActivation, HeadConfig, HeadKind, HeadOutput, Pooling};
 use crate::error::{Error, Result};
 use crate::nn::init::ParamBuilder;
 use crate::nn::layers::{Dropout, Forward, Layer, LayerNorm, Linear};
-use crate::nn::ops::{Activation, global_avg_pool, global_max_pool};
+use crate::nn::ops::{Activation, concat_channels, global_avg_pool, global_max_pool, pick_tokens};
 use candle_core::Tensor;
 
 /// Fully connected layers with dropout before each. Without layers, the features are the logits.
@@ -98,16 +98,16 @@ impl Pool {
             None => Ok(pooled),
         };
         let patches = match self.class_token {
-            true => &x.narrow(2, 1, x.dim(2)?.saturating_sub(1))?.contiguous()?,
+            true => &pick_tokens(x, 1..x.dim(2)?)?,
             false => x,
         };
         match self.pooling {
-            Pooling::Token => normed(x.narrow(2, 0, 1)?.contiguous()?.flatten_from(1)?),
+            Pooling::Token => normed(pick_tokens(x, 0..1)?.flatten_from(1)?),
             Pooling::Avg => normed(global_avg_pool(patches)?),
             Pooling::Max => normed(global_max_pool(patches)?),
             Pooling::AvgMax => {
                 let halves = [normed(global_avg_pool(patches)?)?, normed(global_max_pool(patches)?)?];
-                Ok(Tensor::cat(&halves, 1)?)
+                concat_channels(&halves[0], &halves[1])
             }
             Pooling::Flatten => {
                 Ok(normed(patches.clone())?.permute((0, 3, 1, 2))?.contiguous()?.flatten_from(1)?)

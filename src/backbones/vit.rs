@@ -9,9 +9,8 @@ use super::block::{BlockDesc, ParamDesc, Piece, StageDesc};
 use crate::error::{Error, Result};
 use crate::nn::init::{Init, ParamBuilder};
 use crate::nn::layers::{ConvDef, ConvNormAct, Forward, Layer, LayerNorm, Linear, Mlp};
-use crate::nn::ops::{Activation, attention, residual};
+use crate::nn::ops::{Activation, attention, embed_patches, residual};
 use crate::nn::params::{ParamId, ParamKind};
-use crate::nn::tape;
 use candle_core::Tensor;
 use std::sync::Arc;
 
@@ -80,7 +79,7 @@ struct Tokens {
 
 impl Layer for Tokens {
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
-        let (n, h, w, _) = x.dims4()?;
+        let (_, h, w, _) = x.dims4()?;
         let side = GRID * PATCH_PX;
         if (h, w) != (side, side) {
             return Err(Error::input(format!(
@@ -88,11 +87,7 @@ impl Layer for Tokens {
             ))
             .with_hint("Its positions are learned for one size: prepare pictures as the backbone says"));
         }
-        let patches = self.proj.forward(f, x)?;
-        let width = patches.dim(3)?;
-        let patches = patches.reshape((n, 1, GRID * GRID, width))?;
-        let class = f.store.tensor(self.class).unsqueeze(0)?.broadcast_as((n, 1, 1, width))?.contiguous()?;
-        Ok(Tensor::cat(&[class, patches], 2)?.broadcast_add(&f.store.tensor(self.positions))?)
+        embed_patches(&f.store.tensor(self.class), &self.proj.forward(f, x)?, &f.store.tensor(self.positions))
     }
 }
 
@@ -148,12 +143,10 @@ struct Encoder {
 
 impl Layer for Encoder {
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
-        tape::paused(|| {
-            let qkv = self.qkv.forward(f, &self.norm1.forward(f, x)?)?;
-            let branch = self.proj.forward(f, &attention(&qkv, self.heads)?)?;
-            let x = residual(x, &branch, None)?;
-            let branch = self.mlp.forward(f, &self.norm2.forward(f, &x)?)?;
-            residual(&x, &branch, None)
-        })
+        let qkv = self.qkv.forward(f, &self.norm1.forward(f, x)?)?;
+        let branch = self.proj.forward(f, &attention(&qkv, self.heads)?)?;
+        let x = residual(x, &branch, None)?;
+        let branch = self.mlp.forward(f, &self.norm2.forward(f, &x)?)?;
+        residual(&x, &branch, None)
     }
 }

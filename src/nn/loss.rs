@@ -1,8 +1,9 @@
 //! Losses on logits.
 
-use super::ops::slices::{slice, with_slice};
+use super::ops::cpu::{check_operands, with_values};
+use super::ops::graph::{self, Grad, Keeps, Operation, Saved};
 use crate::error::{Error, Result};
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
+use candle_core::{Shape, Tensor};
 
 /// Softmax cross-entropy, PyTorch's `CrossEntropyLoss(weight, label_smoothing)` with mean reduction (divided by the sum of
 /// the targets' weights). Differentiable in `logits`.
@@ -36,7 +37,8 @@ pub fn cross_entropy(
     }
     let total = targets.iter().map(|&t| f64::from(weights[t as usize])).sum();
     let op = CrossEntropy { targets: targets.to_vec(), weights, smoothing: label_smoothing, total };
-    Ok(logits.contiguous()?.apply_op1(op)?)
+    check_operands(NAME, [Some(logits)])?;
+    Ok(graph::apply(op, &[&logits.contiguous()?])?)
 }
 
 /// Binary cross-entropy with logits, mean over the batch: `logits: [N, 1]`, `targets`: N values in `[0, 1]`, `pos_weight`
@@ -53,8 +55,12 @@ pub fn binary_cross_entropy(logits: &Tensor, targets: &[f32], pos_weight: Option
         )));
     }
     let op = Binary { targets: targets.to_vec(), pos_weight: f64::from(pos_weight.unwrap_or(1.0)) };
-    Ok(logits.contiguous()?.apply_op1(op)?)
+    check_operands(BINARY, [Some(logits)])?;
+    Ok(graph::apply(op, &[&logits.contiguous()?])?)
 }
+
+const NAME: &str = "cross-entropy";
+const BINARY: &str = "binary-cross-entropy";
 
 struct CrossEntropy {
     targets: Vec<u32>,
@@ -83,13 +89,16 @@ fn log_sum_exp(row: &[f32]) -> f64 {
     top + row.iter().map(|&z| (f64::from(z) - top).exp()).sum::<f64>().ln()
 }
 
-impl CustomOp1 for CrossEntropy {
+impl Operation for CrossEntropy {
     fn name(&self) -> &'static str {
-        "cross-entropy"
+        NAME
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let logits = slice(storage, layout, self.name())?;
+    fn keeps(&self, _: &[bool]) -> Keeps {
+        Keeps { args: 1, result: false }
+    }
+
+    fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
         let of_row = |(target, row): (usize, &[f32])| {
             let norm = log_sum_exp(row);
             let of_class = |(c, &z): (usize, &f32)| match self.share(target, c) {
@@ -99,13 +108,13 @@ impl CustomOp1 for CrossEntropy {
             };
             row.iter().enumerate().map(of_class).sum::<f64>()
         };
-        let loss = self.rows(logits).map(of_row).sum::<f64>() / self.total;
-        Ok((CpuStorage::F32(vec![loss as f32]), Shape::from(())))
+        let loss = self.rows(args[0]).map(of_row).sum::<f64>() / self.total;
+        (vec![loss as f32], Shape::from(()))
     }
 
-    fn bwd(&self, arg: &Tensor, _: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let scale = f64::from(grad.to_scalar::<f32>()?) / self.total;
-        let values = with_slice(arg, self.name(), |logits| {
+    fn backward(&self, saved: &Saved, grad: Grad, _: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {
+        let scale = scalar(&grad)? / self.total;
+        let values = with_values([saved.arg(0)?], |[logits]| {
             let mut out = Vec::with_capacity(logits.len());
             for (target, row) in self.rows(logits) {
                 let norm = log_sum_exp(row);
@@ -115,10 +124,15 @@ impl CustomOp1 for CrossEntropy {
                 };
                 out.extend(row.iter().enumerate().map(grad_of));
             }
-            Ok(out)
+            out
         })?;
-        Ok(Some(Tensor::from_vec(values, arg.shape(), arg.device())?))
+        Ok(vec![Some(Grad::Owned(values))])
     }
+}
+
+/// The gradient of a loss.
+fn scalar(grad: &Grad) -> candle_core::Result<f64> {
+    grad.with(|grad| grad.iter().copied().map(f64::from).sum())
 }
 
 struct Binary {
@@ -126,31 +140,34 @@ struct Binary {
     pos_weight: f64,
 }
 
-impl CustomOp1 for Binary {
+impl Operation for Binary {
     fn name(&self) -> &'static str {
-        "binary-cross-entropy"
+        BINARY
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let logits = slice(storage, layout, self.name())?;
+    fn keeps(&self, _: &[bool]) -> Keeps {
+        Keeps { args: 1, result: false }
+    }
+
+    fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
         let of_one = |(&z, &target): (&f32, &f32)| {
             let (z, target) = (f64::from(z), f64::from(target));
             let softplus_minus = (-z.abs()).exp().ln_1p() + if z < 0.0 { -z } else { 0.0 };
             (1.0 - target) * z + (1.0 + (self.pos_weight - 1.0) * target) * softplus_minus
         };
-        let sum: f64 = logits.iter().zip(&self.targets).map(of_one).sum();
-        Ok((CpuStorage::F32(vec![(sum / self.targets.len() as f64) as f32]), Shape::from(())))
+        let sum: f64 = args[0].iter().zip(&self.targets).map(of_one).sum();
+        (vec![(sum / self.targets.len() as f64) as f32], Shape::from(()))
     }
 
-    fn bwd(&self, arg: &Tensor, _: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let scale = f64::from(grad.to_scalar::<f32>()?) / self.targets.len() as f64;
+    fn backward(&self, saved: &Saved, grad: Grad, _: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {
+        let scale = scalar(&grad)? / self.targets.len() as f64;
         let of_one = |(&z, &target): (&f32, &f32)| {
             let (p, target) = (1.0 / (1.0 + (-f64::from(z)).exp()), f64::from(target));
             (scale * ((1.0 - target) * p - self.pos_weight * target * (1.0 - p))) as f32
         };
-        let values = with_slice(arg, self.name(), |logits| {
-            Ok(logits.iter().zip(&self.targets).map(of_one).collect::<Vec<_>>())
+        let values = with_values([saved.arg(0)?], |[logits]| {
+            logits.iter().zip(&self.targets).map(of_one).collect::<Vec<_>>()
         })?;
-        Ok(Some(Tensor::from_vec(values, arg.shape(), arg.device())?))
+        Ok(vec![Some(Grad::Owned(values))])
     }
 }

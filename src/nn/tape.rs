@@ -1,9 +1,9 @@
 //! A record of operations from which gradients are computed without candle's sums.
 //!
 //! candle's backward pass adds every gradient to zeros on one thread, keeps all activations until it is done, and never writes
-//! in place: on the networks here that costs as much as the convolutions. While a [`Tape`] records, operations that
-//! know it ([`apply`]) put themselves on it and give results that candle takes for variables. Its backward pass hands
-//! gradients on as they are, adds only where two meet, and lets go of activations as it goes.
+//! in place: on the networks here that costs as much as the convolutions. While a [`Tape`] records, the operations of `nn::ops`
+//! put themselves on it and give results that to candle are a graph's beginning. The tape's backward pass hands gradients on as
+//! they are, adds only where two meet, and lets go of activations as it goes.
 //!
 //! Other operations of candle may stand in between: where an operation on the tape reads a tensor of candle's graph, the gradient
 //! is carried through that graph by candle.
@@ -13,14 +13,19 @@ use crate::error::{Error, Result};
 use candle_core::backprop::GradStore;
 use candle_core::op::BackpropOp;
 use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Storage, Tensor, TensorId};
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
+use std::sync::Mutex;
 
 thread_local! {
-    static PAUSED: Cell<bool> = const { Cell::new(false) };
     /// The tapes that record on this thread, the innermost last.
-    static TAPES: RefCell<Vec<Vec<Record>>> = const { RefCell::new(Vec::new()) };
+    static TAPES: RefCell<Vec<Records>> = RefCell::default();
+    /// Gradients of recorded results that candle has computed; none while no tape asks for them.
+    static ARRIVED: RefCell<Option<Vec<(TensorId, Tensor)>>> = const { RefCell::new(None) };
+    /// What candle takes for the only argument of every recorded operation.
+    static ORIGIN: Tensor =
+        Tensor::from_storage(Storage::Cpu(CpuStorage::F32(vec![0.0])), (), BackpropOp::none(), true);
 }
 
 /// Records the operations of this thread from [`Tape::record`] until it is dropped or read.
@@ -29,6 +34,13 @@ thread_local! {
 pub struct Tape {
     /// Not to be sent to another thread.
     here: PhantomData<*const ()>,
+}
+
+/// What a tape holds.
+#[derive(Default)]
+struct Records {
+    list: Vec<Record>,
+    results: HashSet<TensorId>,
 }
 
 /// An argument of a recorded operation.
@@ -52,7 +64,7 @@ struct Record {
 impl Tape {
     /// Starts to record.
     pub fn record() -> Self {
-        TAPES.with_borrow_mut(|tapes| tapes.push(Vec::new()));
+        TAPES.with_borrow_mut(|tapes| tapes.push(Records::default()));
         Self { here: PhantomData }
     }
 
@@ -62,10 +74,10 @@ impl Tape {
     /// If a gradient cannot be computed.
     pub fn gradients(self, loss: &Tensor) -> Result<GradStore> {
         let mut records = TAPES
-            .with_borrow_mut(|tapes| tapes.last_mut().map(std::mem::take))
+            .with_borrow_mut(|tapes| tapes.last_mut().map(|tape| std::mem::take(&mut tape.list)))
             .ok_or_else(|| Error::internal("there is no tape on this thread"))?;
         let mut grads = Gradients::default();
-        grads.take(&loss.backward()?)?;
+        grads.through_candle(loss)?;
         while let Some(record) = records.pop() {
             let Some((_, grad)) = grads.0.remove(&record.result) else { continue };
             let wanted: Vec<bool> = record.args.iter().map(|a| !matches!(a, Arg::Constant)).collect();
@@ -81,7 +93,7 @@ impl Tape {
                     (Arg::Leaf(id, shape), Some(grad)) => grads.add(id, shape, grad)?,
                     (Arg::Graph(tensor), Some(grad)) => {
                         let root = tensor.apply_op1(Root(grad.into_tensor(tensor.shape())?))?;
-                        grads.take(&root.backward()?)?;
+                        grads.through_candle(&root)?;
                     }
                     _ => {}
                 }
@@ -115,34 +127,55 @@ impl Gradients {
         Ok(())
     }
 
-    /// Takes what candle computed.
-    fn take(&mut self, store: &GradStore) -> Result<()> {
+    /// Takes what candle computes from `root` for variables and for recorded results.
+    fn through_candle(&mut self, root: &Tensor) -> Result<()> {
+        let collecting = Collecting::begin();
+        let store = root.backward()?;
         for id in store.get_ids() {
             if let Some(grad) = store.get_id(*id) {
                 self.add(*id, grad.shape().clone(), Grad::Shared(grad.detach()))?;
             }
         }
+        for (id, grad) in collecting.arrived() {
+            self.add(id, grad.shape().clone(), Grad::Shared(grad))?;
+        }
         Ok(())
+    }
+}
+
+/// While it lives, gradients of recorded results are taken from candle.
+struct Collecting;
+
+impl Collecting {
+    fn begin() -> Self {
+        ARRIVED.set(Some(Vec::new()));
+        Self
+    }
+
+    fn arrived(self) -> Vec<(TensorId, Tensor)> {
+        ARRIVED.take().unwrap_or_default()
+    }
+}
+
+impl Drop for Collecting {
+    fn drop(&mut self) {
+        ARRIVED.set(None);
     }
 }
 
 /// Whether a tape records on this thread.
 pub(crate) fn recording() -> bool {
-    !PAUSED.get() && TAPES.with_borrow(|tapes| !tapes.is_empty())
-}
-
-/// Runs `forward` with operations on candle's graph although a tape may record. For a chain of blocks that candle's operations
-/// link: each recorded operation in it would have candle carry its gradient through all blocks before.
-pub(crate) fn paused<T>(forward: impl FnOnce() -> T) -> T {
-    let before = PAUSED.replace(true);
-    let result = forward();
-    PAUSED.set(before);
-    result
+    TAPES.with_borrow(|tapes| !tapes.is_empty())
 }
 
 /// Puts an operation on the tape; gives its result.
-pub(super) fn push(op: impl Operation, args: &[&Tensor], values: Vec<f32>, shape: Shape) -> Tensor {
-    let result = Tensor::from_storage(Storage::Cpu(CpuStorage::F32(values)), shape, BackpropOp::none(), true);
+pub(super) fn push(
+    op: impl Operation,
+    args: &[&Tensor],
+    values: Vec<f32>,
+    shape: Shape,
+) -> candle_core::Result<Tensor> {
+    let result = ORIGIN.with(|origin| origin.apply_op1(Recorded(Mutex::new(Some((values, shape))))))?;
     let wanted: Vec<bool> = args.iter().map(|t| t.track_op()).collect();
     let keeps = op.keeps(&wanted);
     let kept = |keep: bool, tensor: &Tensor| keep.then(|| tensor.detach());
@@ -150,19 +183,49 @@ pub(super) fn push(op: impl Operation, args: &[&Tensor], values: Vec<f32>, shape
         args: args.iter().enumerate().map(|(i, t)| kept(keeps.args >> i & 1 == 1, t)).collect(),
         result: kept(keeps.result, &result),
     };
-    let arg = |tensor: &&Tensor| match (tensor.is_variable(), tensor.track_op()) {
-        (true, _) => Arg::Leaf(tensor.id(), tensor.shape().clone()),
-        (false, true) => Arg::Graph((*tensor).clone()),
-        (false, false) => Arg::Constant,
-    };
-    let args = args.iter().map(arg).collect();
-    let record = Record { op: Box::new(op), args, saved, result: result.id() };
     TAPES.with_borrow_mut(|tapes| {
-        if let Some(tape) = tapes.last_mut() {
-            tape.push(record);
-        }
+        let Some(tape) = tapes.last_mut() else { return };
+        let arg = |tensor: &&Tensor| match tensor.track_op() {
+            false => Arg::Constant,
+            true if tensor.is_variable() || tape.results.contains(&tensor.id()) => {
+                Arg::Leaf(tensor.id(), tensor.shape().clone())
+            }
+            true => Arg::Graph((*tensor).clone()),
+        };
+        let args = args.iter().map(arg).collect();
+        tape.results.insert(result.id());
+        tape.list.push(Record { op: Box::new(op), args, saved, result: result.id() });
     });
-    result
+    Ok(result)
+}
+
+/// Where candle's graph ends in a recorded result: holds the result until candle asks for it, and hands its gradient to the
+/// tape that asks for gradients.
+struct Recorded(Mutex<Option<(Vec<f32>, Shape)>>);
+
+impl CustomOp1 for Recorded {
+    fn name(&self) -> &'static str {
+        "recorded"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        let result = self.0.lock().ok().and_then(|mut result| result.take());
+        let (values, shape) = result
+            .ok_or_else(|| candle_core::Error::Msg("a recorded result was asked for twice".to_owned()))?;
+        Ok((CpuStorage::F32(values), shape))
+    }
+
+    fn bwd(&self, _: &Tensor, result: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        ARRIVED.with_borrow_mut(|list| match list {
+            Some(list) => {
+                list.push((result.id(), grad.clone()));
+                Ok(None)
+            }
+            None => candle_core::bail!(
+                "`backward` of what a tape recorded: its gradients come from `Tape::gradients`"
+            ),
+        })
+    }
 }
 
 /// The root of a backward pass through candle's graph: gives the tensor this gradient.

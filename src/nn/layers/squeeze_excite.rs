@@ -4,9 +4,8 @@ use super::{Forward, Layer};
 use crate::error::Result;
 use crate::nn::init::{Init, ParamBuilder};
 use crate::nn::ops::{Activation, squeeze_excite};
-use crate::nn::params::{ParamId, ParamKind, ParamStore};
+use crate::nn::params::{ParamId, ParamKind};
 use candle_core::Tensor;
-use std::sync::Arc;
 
 /// Scales each channel by a gate told from the means of all channels (Hu et al. 2018).
 #[derive(Debug, Clone)]
@@ -49,27 +48,13 @@ impl SqueezeExcite {
         let (excite, excite_bias) = layer("fc2", squeezed, channels)?;
         Ok(Self { squeeze, squeeze_bias, excite, excite_bias, act, gate })
     }
-
-    /// The two layers as matrices with the bias as the last row.
-    fn matrices(&self, store: &ParamStore) -> Result<(Tensor, Tensor)> {
-        let joined = |weight, bias| -> Result<Tensor> {
-            let (weight, bias) = (store.tensor(weight), store.tensor(bias));
-            let (_, _, inputs, outputs) = weight.dims4()?;
-            Ok(Tensor::cat(&[weight.reshape((inputs, outputs))?, bias.reshape((1, outputs))?], 0)?)
-        };
-        Ok((joined(self.squeeze, self.squeeze_bias)?, joined(self.excite, self.excite_bias)?))
-    }
 }
 
 impl Layer for SqueezeExcite {
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let parts = [self.squeeze, self.squeeze_bias, self.excite, self.excite_bias];
-        let matrices = if parts.iter().any(|&id| f.store.get(id).trainable) {
-            Arc::new(self.matrices(f.store)?)
-        } else {
-            let changes = parts.iter().map(|&id| f.store.version(id)).sum();
-            f.store.derived(self.squeeze, changes, || self.matrices(f.store))?
-        };
-        squeeze_excite(x, &matrices.0, &matrices.1, self.act, self.gate)
+        let [squeeze, squeeze_bias, excite, excite_bias] = parts.map(|id| f.store.tensor(id));
+        let (squeeze, excite) = ((&squeeze, &squeeze_bias), (&excite, &excite_bias));
+        squeeze_excite(x, squeeze, excite, self.act, self.gate)
     }
 }

@@ -1,9 +1,11 @@
 //! Elementwise activations.
 
+use super::cpu::{CHUNK, check_operands, with_values};
+use super::graph::{self, Grad, Keeps, Operation, Saved};
+use super::memory::filled;
 use super::simd::{self, Isa, Kernel, Vector, WHOLE};
-use super::slices::{PARCEL, slice, with_slice};
 use crate::error::Result;
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
+use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 
 /// An elementwise activation.
@@ -82,16 +84,18 @@ impl Activation {
     /// Applies the activation; differentiable, any shape.
     ///
     /// # Errors
-    /// If `x` is not f32.
+    /// If `x` is not f32 on the processor.
     pub fn apply(self, x: &Tensor) -> Result<Tensor> {
         if self == Self::Identity {
             return Ok(x.clone());
         }
-        Ok(x.contiguous()?.apply_op1(Op(self))?)
+        check_operands(NAME, [Some(x)])?;
+        Ok(graph::apply(Op { act: self, shape: x.shape().clone() }, &[&x.contiguous()?])?)
     }
 
     /// The activation of each value of `x`, on this thread.
     pub(crate) fn values(self, x: &[f32], out: &mut [f32]) {
+        assert!(x.len() == out.len(), "{} activations of {} values", out.len(), x.len());
         specialised!(self, a => simd::vectorised(
             #[inline(always)]
             || out.iter_mut().zip(x).for_each(|(y, &x)| *y = a.value(x))
@@ -112,6 +116,7 @@ impl Activation {
 
     /// Multiplies each of `grad` by the derivative at `x`, on this thread.
     pub(crate) fn scale_by_slope(self, x: &[f32], grad: &mut [f32]) {
+        assert!(x.len() == grad.len(), "slopes at {} values for {} gradients", x.len(), grad.len());
         if self != Self::Identity {
             specialised!(self, a => simd::vectorised(
                 #[inline(always)]
@@ -286,41 +291,39 @@ unsafe fn vector_exp<V: Vector>(x: V) -> V {
     }
 }
 
-struct Op(Activation);
+const NAME: &str = "activation";
 
-impl CustomOp1 for Op {
+struct Op {
+    act: Activation,
+    shape: Shape,
+}
+
+impl Operation for Op {
     fn name(&self) -> &'static str {
-        "activation"
+        NAME
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let x = slice(storage, layout, self.name())?;
-        let mut y = vec![0f32; x.len()];
-        y.par_chunks_mut(PARCEL).zip(x.par_chunks(PARCEL)).for_each(|(y, x)| self.0.values(x, y));
-        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    fn keeps(&self, _: &[bool]) -> Keeps {
+        // The result is as good where that is enough: what follows keeps it too, as its argument.
+        let result = self.act.known_from_output();
+        Keeps { args: u8::from(!result), result }
     }
 
-    fn bwd(&self, arg: &Tensor, res: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        if !arg.track_op() {
-            return Ok(None);
-        }
-        // Reading the output spares the input where that is enough: it is often still in the cache.
-        let seen = if self.0.known_from_output() { res } else { arg };
-        let grad = grad.contiguous()?;
-        let dx = with_slice(seen, self.name(), |x| {
-            with_slice(&grad, self.name(), |g| {
-                let mut dx = vec![0f32; x.len()];
-                let parcels = dx.par_chunks_mut(PARCEL).zip(x.par_chunks(PARCEL)).zip(g.par_chunks(PARCEL));
-                parcels.for_each(|((dx, x), g)| {
-                    specialised!(self.0, a => simd::vectorised(
-                        #[inline(always)]
-                        || dx.iter_mut().zip(x).zip(g).for_each(|((d, &x), &g)| *d = g * a.derivative(x))
-                    ));
-                });
-                Ok(dx)
-            })
-        })?;
-        Ok(Some(Tensor::from_vec(dx, arg.shape(), arg.device())?))
+    fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
+        let x = args[0];
+        let fill = |y: &mut [f32]| {
+            y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| self.act.values(x, y));
+        };
+        // SAFETY: every value is written, and none read.
+        (unsafe { filled(x.len(), fill) }, self.shape.clone())
+    }
+
+    fn backward(&self, saved: &Saved, grad: Grad, _: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {
+        let seen = if self.act.known_from_output() { saved.result()? } else { saved.arg(0)? };
+        let dx = with_values([seen], |[seen]| {
+            grad.rewrite_with(CHUNK, seen.par_chunks(CHUNK), |seen, grad| self.act.scale_by_slope(seen, grad))
+        })??;
+        Ok(vec![Some(Grad::Owned(dx))])
     }
 }
 

@@ -1,9 +1,11 @@
 //! Maps side by side along their channels.
 
+use super::cpu::check_operands;
+use super::graph::{self, Grad, Keeps, Operation, Saved};
+use super::memory::filled;
 use super::parallel::task_size;
-use super::slices::{slice, with_slice};
 use crate::error::{Error, ErrorKind, Result};
-use candle_core::{CpuStorage, CustomOp2, DType, Layout, Shape, Tensor};
+use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 
 /// The channels of `a`, then those of `b`. Differentiable in both.
@@ -22,16 +24,20 @@ pub fn concat_channels(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let (Some((&ca, rows)), Some((&cb, rows_b))) = (a.dims().split_last(), b.dims().split_last()) else {
         return Err(wrong());
     };
-    if rows != rows_b || [a, b].iter().any(|t| t.elem_count() == 0 || t.dtype() != DType::F32) {
+    if rows != rows_b || [a, b].iter().any(|t| t.elem_count() == 0) {
         return Err(wrong());
     }
-    Ok(a.contiguous()?.apply_op2(&b.contiguous()?, Concat { channels: [ca, cb] })?)
+    check_operands(NAME, [Some(a), Some(b)])?;
+    let shape = Shape::from([rows, &[ca + cb]].concat());
+    Ok(graph::apply(Concat { channels: [ca, cb], shape }, &[&a.contiguous()?, &b.contiguous()?])?)
 }
 
 const NAME: &str = "concat-channels";
 
 struct Concat {
     channels: [usize; 2],
+    /// Of the result.
+    shape: Shape,
 }
 
 impl Concat {
@@ -42,18 +48,19 @@ impl Concat {
 
     fn join(&self, a: &[f32], b: &[f32]) -> Vec<f32> {
         let [ca, cb] = self.channels;
-        let rows = a.len() / ca;
-        let task = self.per_task(rows);
-        let mut out = vec![0f32; a.len() + b.len()];
-        let parts = a.par_chunks(task * ca).zip(b.par_chunks(task * cb));
-        out.par_chunks_mut(task * (ca + cb)).zip(parts).for_each(|(out, (a, b))| {
-            let parts = a.chunks_exact(ca).zip(b.chunks_exact(cb));
-            for (out, (a, b)) in out.chunks_exact_mut(ca + cb).zip(parts) {
-                out[..ca].copy_from_slice(a);
-                out[ca..].copy_from_slice(b);
-            }
-        });
-        out
+        let task = self.per_task(a.len() / ca);
+        let fill = |out: &mut [f32]| {
+            let parts = a.par_chunks(task * ca).zip(b.par_chunks(task * cb));
+            out.par_chunks_mut(task * (ca + cb)).zip(parts).for_each(|(out, (a, b))| {
+                let parts = a.chunks_exact(ca).zip(b.chunks_exact(cb));
+                for (out, (a, b)) in out.chunks_exact_mut(ca + cb).zip(parts) {
+                    out[..ca].copy_from_slice(a);
+                    out[ca..].copy_from_slice(b);
+                }
+            });
+        };
+        // SAFETY: both parts of every row are written.
+        unsafe { filled(a.len() + b.len(), fill) }
     }
 
     /// Channels from `first` on, `count` of them.
@@ -61,52 +68,40 @@ impl Concat {
         let total: usize = self.channels.iter().sum();
         let rows = joined.len() / total;
         let task = self.per_task(rows);
-        let mut out = vec![0f32; rows * count];
-        out.par_chunks_mut(task * count).zip(joined.par_chunks(task * total)).for_each(|(out, joined)| {
-            for (out, joined) in out.chunks_exact_mut(count).zip(joined.chunks_exact(total)) {
-                out.copy_from_slice(&joined[first..first + count]);
-            }
-        });
-        out
+        let fill = |out: &mut [f32]| {
+            out.par_chunks_mut(task * count).zip(joined.par_chunks(task * total)).for_each(
+                |(out, joined)| {
+                    for (out, joined) in out.chunks_exact_mut(count).zip(joined.chunks_exact(total)) {
+                        out.copy_from_slice(&joined[first..first + count]);
+                    }
+                },
+            );
+        };
+        // SAFETY: every row is written.
+        unsafe { filled(rows * count, fill) }
     }
 }
 
-impl CustomOp2 for Concat {
+impl Operation for Concat {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn cpu_fwd(
-        &self,
-        a: &CpuStorage,
-        a_layout: &Layout,
-        b: &CpuStorage,
-        b_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let out = self.join(slice(a, a_layout, NAME)?, slice(b, b_layout, NAME)?);
-        let mut dims = a_layout.dims().to_vec();
-        if let Some(last) = dims.last_mut() {
-            *last += self.channels[1];
-        }
-        Ok((CpuStorage::F32(out), Shape::from(dims)))
+    fn keeps(&self, _: &[bool]) -> Keeps {
+        Keeps { args: 0, result: false }
     }
 
-    fn bwd(
-        &self,
-        a: &Tensor,
-        b: &Tensor,
-        _: &Tensor,
-        grad: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
+    fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
+        (self.join(args[0], args[1]), self.shape.clone())
+    }
+
+    fn backward(&self, _: &Saved, grad: Grad, wanted: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {
         let [ca, cb] = self.channels;
-        let of = |arg: &Tensor, first, count| {
-            if !arg.track_op() {
-                return Ok(None);
-            }
-            let part = with_slice(&grad, NAME, |grad| Ok(self.part(grad, first, count)))?;
-            Tensor::from_vec(part, arg.shape(), arg.device()).map(Some)
-        };
-        Ok((of(a, 0, ca)?, of(b, ca, cb)?))
+        grad.with(|grad| {
+            let parts = [(0, ca), (ca, cb)].into_iter().zip(wanted);
+            parts
+                .map(|((first, count), wanted)| wanted.then(|| Grad::Owned(self.part(grad, first, count))))
+                .collect()
+        })
     }
 }

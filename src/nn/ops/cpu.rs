@@ -126,7 +126,7 @@ impl Clamp {
     }
 }
 
-/// Values of a task in elementwise work.
+/// Values of a task in elementwise work. Partitions depend on shapes alone, so results do not depend on the number of threads.
 pub(crate) const CHUNK: usize = 16 * 1024;
 
 /// Sums of the columns of rows of `columns` values: the gradient of a bias.

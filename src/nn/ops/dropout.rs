@@ -1,9 +1,12 @@
 //! Dropout with randomness from our own generator.
 
-use super::slices::{PARCEL, slice, with_slice};
+use super::cpu::{CHUNK, check_operands};
+use super::graph::{self, Grad, Keeps, Operation, Saved};
+use super::memory::filled;
+use super::simd;
 use crate::error::{Error, Result};
 use crate::nn::rng::Rng;
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
+use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 
 /// Sets each value to zero with `probability` and multiplies the others by `1 / (1 - probability)` (Srivastava et al. 2014).
@@ -30,50 +33,68 @@ fn drop_runs(x: &Tensor, run: usize, probability: f64, rng: &mut Rng) -> Result<
     if !(0.0..1.0).contains(&probability) {
         return Err(Error::input(format!("a dropout of {probability} is not in [0, 1)")));
     }
+    check_operands(NAME, [Some(x)])?;
     if probability == 0.0 || run == 0 {
         return Ok(x.clone());
     }
     let kept = (1.0 / (1.0 - probability)) as f32;
     let draw = |_| if rng.uniform() < probability { 0.0 } else { kept };
     let factors = (0..x.elem_count() / run).map(draw).collect();
-    Ok(x.contiguous()?.apply_op1(Mask { factors, run })?)
+    Ok(graph::apply(Mask { factors, run, shape: x.shape().clone() }, &[&x.contiguous()?])?)
 }
+
+const NAME: &str = "dropout";
 
 struct Mask {
     factors: Vec<f32>,
     /// Values that share a factor.
     run: usize,
+    shape: Shape,
 }
 
 impl Mask {
-    fn times(&self, x: &[f32]) -> Vec<f32> {
-        if self.run == 1 {
-            return x.iter().zip(&self.factors).map(|(x, m)| x * m).collect();
-        }
-        let mut y = vec![0f32; x.len()];
-        y.par_chunks_mut(self.run).zip(x.par_chunks(self.run)).zip(&self.factors).for_each(|((y, x), &m)| {
-            let parcels = y.par_chunks_mut(PARCEL).zip(x.par_chunks(PARCEL));
-            parcels.for_each(|(y, x)| y.iter_mut().zip(x).for_each(|(y, x)| *y = x * m));
-        });
-        y
+    /// Values of a task.
+    fn parcel(&self) -> usize {
+        if self.run == 1 { CHUNK } else { self.run }
+    }
+
+    /// Multiplies the values of task `i` by their factors.
+    fn scale(&self, i: usize, values: &mut [f32]) {
+        let first = i * self.parcel() / self.run;
+        let factors = &self.factors[first..first + values.len() / self.run];
+        simd::vectorised(
+            #[inline(always)]
+            || match *factors {
+                [factor] => values.iter_mut().for_each(|v| *v *= factor),
+                _ => values.iter_mut().zip(factors).for_each(|(v, m)| *v *= m),
+            },
+        );
     }
 }
 
-impl CustomOp1 for Mask {
+impl Operation for Mask {
     fn name(&self) -> &'static str {
-        "dropout"
+        NAME
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let y = self.times(slice(storage, layout, self.name())?);
-        Ok((CpuStorage::F32(y), layout.shape().clone()))
+    fn keeps(&self, _: &[bool]) -> Keeps {
+        Keeps { args: 0, result: false }
     }
 
-    fn bwd(&self, arg: &Tensor, _: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        if !arg.track_op() {
-            return Ok(None);
-        }
-        let dx = with_slice(&grad.contiguous()?, self.name(), |g| Ok(self.times(g)))?;
-        Ok(Some(Tensor::from_vec(dx, arg.shape(), arg.device())?))
+    fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
+        let (x, size) = (args[0], self.parcel());
+        let fill = |y: &mut [f32]| {
+            y.par_chunks_mut(size).zip(x.par_chunks(size)).enumerate().for_each(|(i, (y, x))| {
+                y.copy_from_slice(x);
+                self.scale(i, y);
+            });
+        };
+        // SAFETY: every value is copied before anything else.
+        (unsafe { filled(x.len(), fill) }, self.shape.clone())
+    }
+
+    fn backward(&self, _: &Saved, grad: Grad, _: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {
+        let dx = grad.rewrite(self.parcel(), |i, grad| self.scale(i, grad))?;
+        Ok(vec![Some(Grad::Owned(dx))])
     }
 }

@@ -57,17 +57,27 @@ impl Grad {
 
     /// The values after `body` has changed them, parcel by parcel of `size`; in place where nobody else has them.
     pub(crate) fn rewrite(self, size: usize, body: impl Fn(usize, &mut [f32]) + Sync) -> Result<Vec<f32>> {
+        self.rewrite_with(size, (0..usize::MAX).into_par_iter(), body)
+    }
+
+    /// The same where `body` gets an item of `items` with each parcel; there are at least as many.
+    pub(crate) fn rewrite_with<T: Send>(
+        self,
+        size: usize,
+        items: impl IndexedParallelIterator<Item = T>,
+        body: impl Fn(T, &mut [f32]) + Sync,
+    ) -> Result<Vec<f32>> {
         match self {
             Self::Owned(mut values) => {
-                values.par_chunks_mut(size).enumerate().for_each(|(i, to)| body(i, to));
+                values.par_chunks_mut(size).zip(items).for_each(|(to, item)| body(item, to));
                 Ok(values)
             }
             Self::Shared(tensor) => cpu::with_values([&tensor.contiguous()?], |[from]| {
                 let fill = |to: &mut [f32]| {
-                    to.par_chunks_mut(size).zip(from.par_chunks(size)).enumerate().for_each(
-                        |(i, (to, from))| {
+                    to.par_chunks_mut(size).zip(from.par_chunks(size)).zip(items).for_each(
+                        |((to, from), item)| {
                             to.copy_from_slice(from);
-                            body(i, to);
+                            body(item, to);
                         },
                     );
                 };
@@ -130,7 +140,7 @@ pub(crate) fn apply(op: impl Operation, args: &[&Tensor]) -> Result<Tensor> {
     if !tracked || tape::recording() {
         let (values, shape) = cpu::with_all_values(args, |args| op.forward(args))?;
         return match tracked {
-            true => Ok(tape::push(op, args, values, shape)),
+            true => tape::push(op, args, values, shape),
             false => Tensor::from_vec(values, shape, &candle_core::Device::Cpu),
         };
     }

@@ -4,11 +4,13 @@
 //! anyway. Sums over rows are taken in parcels whose size depends on the row's length alone, and joined in order, so that
 //! results are the same for any number of threads.
 
-use super::cpu::{check_operands, values, with_values};
+use super::cpu::{CHUNK, check_operands, column_sums, with_values};
+use super::graph::{self, Grad, Keeps, Operation, Saved};
+use super::memory::filled;
 use super::parallel::add_parts;
 use super::simd;
 use crate::error::{Error, Result};
-use candle_core::{CpuStorage, CustomOp3, Layout, Shape, Tensor};
+use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 
 /// `(x - mean) / sqrt(var + eps) * gamma + beta` with the mean and the biased variance of each row of the last axis (Ba, Kiros
@@ -28,21 +30,17 @@ pub fn layer_norm(x: &Tensor, gamma: &Tensor, beta: &Tensor, eps: f64) -> Result
         )));
     }
     check_operands(NAME, [Some(x), Some(gamma), Some(beta)])?;
-    let op = Op { channels, eps: eps as f32 };
-    Ok(x.contiguous()?.apply_op3(&gamma.contiguous()?, &beta.contiguous()?, op)?)
+    let op = Op { rows: Rows { channels, eps: eps as f32 }, shape: x.shape().clone() };
+    Ok(graph::apply(op, &[&x.contiguous()?, &gamma.contiguous()?, &beta.contiguous()?])?)
 }
 
 const NAME: &str = "layer-norm";
 /// Independent sums within a row: they vectorise, and each stays short enough to be exact.
 const LANES: usize = 32;
 
-/// Values in a parcel of whole rows.
-fn parcel(channels: usize) -> usize {
-    (16_384 / channels).max(1) * channels
-}
-
+/// Rows of `channels` values, and what is added to their variance.
 #[derive(Debug, Clone, Copy)]
-struct Op {
+struct Rows {
     channels: usize,
     eps: f32,
 }
@@ -69,7 +67,12 @@ fn sum(x: &[f32], y: &[f32], z: &[f32], value: impl Fn(f32, f32, f32) -> f32) ->
     lanes[0] + rest
 }
 
-impl Op {
+impl Rows {
+    /// Values in a parcel of whole rows.
+    fn parcel(self) -> usize {
+        (CHUNK / self.channels).max(1) * self.channels
+    }
+
     /// Mean and `1 / sqrt(var + eps)` of a row.
     #[inline(always)]
     fn moments(self, x: &[f32]) -> (f32, f32) {
@@ -79,107 +82,136 @@ impl Op {
         (mean, 1.0 / (var + self.eps).sqrt())
     }
 
-    fn forward(self, x: &[f32], gamma: &[f32], beta: &[f32]) -> Vec<f32> {
-        let (channels, size) = (self.channels, parcel(self.channels));
-        let mut out = vec![0f32; x.len()];
-        out.par_chunks_mut(size).zip(x.par_chunks(size)).for_each(|(out, x)| {
-            simd::vectorised(
-                #[inline(always)]
-                || {
-                    for (out, x) in out.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-                        let (mean, scale) = self.moments(x);
-                        let affine = gamma.iter().zip(beta);
-                        for ((out, x), (gamma, beta)) in out.iter_mut().zip(x).zip(affine) {
-                            *out = (x - mean) * scale * gamma + beta;
-                        }
+    /// Writes the normalised rows of `x`, on this thread.
+    fn normalise(self, x: &[f32], gamma: &[f32], beta: &[f32], out: &mut [f32]) {
+        simd::vectorised(
+            #[inline(always)]
+            || {
+                let rows = out.chunks_exact_mut(self.channels).zip(x.chunks_exact(self.channels));
+                for (out, x) in rows {
+                    let (mean, scale) = self.moments(x);
+                    let affine = gamma.iter().zip(beta);
+                    for ((out, x), (gamma, beta)) in out.iter_mut().zip(x).zip(affine) {
+                        *out = (x - mean) * scale * gamma + beta;
                     }
-                },
-            );
-        });
-        out
+                }
+            },
+        );
     }
 
-    /// Gradients of `x`, `gamma` and `beta`.
-    fn backward(self, x: &[f32], gamma: &[f32], grad: &[f32]) -> [Vec<f32>; 3] {
-        let (channels, size) = (self.channels, parcel(self.channels));
-        let parcels = x.len().div_ceil(size).max(1);
-        let mut dx = vec![0f32; x.len()];
-        let mut sums = [vec![0f32; parcels * channels], vec![0f32; parcels * channels]];
-        let [of_gamma, of_beta] = &mut sums;
-        let sums_of_parcels = of_gamma.par_chunks_mut(channels).zip(of_beta.par_chunks_mut(channels));
-        let rows = dx.par_chunks_mut(size).zip(x.par_chunks(size)).zip(grad.par_chunks(size));
-        rows.zip(sums_of_parcels).for_each(|(((dx, x), grad), (of_gamma, of_beta))| {
-            simd::vectorised(
-                #[inline(always)]
-                || {
-                    let rows = dx.chunks_exact_mut(channels).zip(x.chunks_exact(channels));
-                    for ((dx, x), grad) in rows.zip(grad.chunks_exact(channels)) {
-                        self.row_gradient([x, gamma, grad], dx, of_gamma, of_beta);
-                    }
-                },
-            );
-        });
-        let [of_gamma, of_beta] = sums;
-        [dx, add_parts(of_gamma, channels), add_parts(of_beta, channels)]
+    /// Adds to `sums`, gamma's and beta's one behind the other, what the rows contribute.
+    fn add_affine(self, x: &[f32], grad: &[f32], sums: &mut [f32]) {
+        simd::vectorised(
+            #[inline(always)]
+            || {
+                let rows = x.chunks_exact(self.channels).zip(grad.chunks_exact(self.channels));
+                rows.for_each(|(x, grad)| add_affine(self.moments(x), x, grad, sums));
+            },
+        );
     }
 
-    /// With `h = (x - mean) * scale` and `g = grad * gamma`: `dx = scale * (g - mean(g) - h * mean(g * h))`.
-    #[inline(always)]
-    fn row_gradient(
-        self,
-        [x, gamma, grad]: [&[f32]; 3],
-        dx: &mut [f32],
-        of_gamma: &mut [f32],
-        of_beta: &mut [f32],
-    ) {
-        let (mean, scale) = self.moments(x);
-        let share = 1.0 / x.len() as f32;
-        let mean_g = sum(grad, gamma, gamma, |g, gamma, _| g * gamma) * share;
-        let mean_gh = sum(x, grad, gamma, |x, g, gamma| (x - mean) * g * gamma) * scale * share;
-        let sums = of_gamma.iter_mut().zip(of_beta);
-        let inputs = x.iter().zip(gamma).zip(grad);
-        for ((dx, ((x, gamma), g)), (of_gamma, of_beta)) in dx.iter_mut().zip(inputs).zip(sums) {
-            let h = (x - mean) * scale;
-            *dx = scale * (g * gamma - mean_g - h * mean_gh);
-            *of_gamma += g * h;
-            *of_beta += g;
-        }
+    /// Writes the gradient of rows `x` over `grad`, and adds to `sums`, if there are any, as [`Self::add_affine`].
+    fn rewrite(self, x: &[f32], gamma: &[f32], grad: &mut [f32], sums: &mut [f32]) {
+        simd::vectorised(
+            #[inline(always)]
+            || {
+                let rows = x.chunks_exact(self.channels).zip(grad.chunks_exact_mut(self.channels));
+                for (x, grad) in rows {
+                    let moments = self.moments(x);
+                    if !sums.is_empty() {
+                        add_affine(moments, x, grad, sums);
+                    }
+                    input_gradient(moments, [x, gamma], grad);
+                }
+            },
+        );
     }
 }
 
-impl CustomOp3 for Op {
+/// With `h = (x - mean) * scale`: gamma's gradient grows by `grad * h`, beta's by `grad`.
+#[inline(always)]
+fn add_affine((mean, scale): (f32, f32), x: &[f32], grad: &[f32], sums: &mut [f32]) {
+    let (of_gamma, of_beta) = sums.split_at_mut(x.len());
+    for (((x, g), of_gamma), of_beta) in x.iter().zip(grad).zip(of_gamma).zip(of_beta) {
+        *of_gamma += g * ((x - mean) * scale);
+        *of_beta += g;
+    }
+}
+
+/// With `h = (x - mean) * scale` and `g = grad * gamma`: `scale * (g - mean(g) - h * mean(g * h))`, written over `grad`.
+#[inline(always)]
+fn input_gradient((mean, scale): (f32, f32), [x, gamma]: [&[f32]; 2], grad: &mut [f32]) {
+    let share = 1.0 / x.len() as f32;
+    let mean_g = sum(grad, gamma, gamma, |g, gamma, _| g * gamma) * share;
+    let mean_gh = sum(x, grad, gamma, |x, g, gamma| (x - mean) * g * gamma) * scale * share;
+    for ((g, x), gamma) in grad.iter_mut().zip(x).zip(gamma) {
+        let h = (x - mean) * scale;
+        *g = scale * (*g * gamma - mean_g - h * mean_gh);
+    }
+}
+
+/// The operation on `x`, `gamma` and `beta`.
+struct Op {
+    rows: Rows,
+    shape: Shape,
+}
+
+impl Operation for Op {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let out = self.forward(values((s1, l1))?, values((s2, l2))?, values((s3, l3))?);
-        Ok((CpuStorage::F32(out), l1.shape().clone()))
+    fn keeps(&self, wanted: &[bool]) -> Keeps {
+        Keeps { args: u8::from(wanted[0] || wanted[1]) | u8::from(wanted[0]) << 1, result: false }
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        gamma: &Tensor,
-        beta: &Tensor,
-        _: &Tensor,
-        grad: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
-        let gradients = with_values([x, gamma, &grad], |[x, gamma, grad]| self.backward(x, gamma, grad))?;
-        let mut wanted = [x, gamma, beta].into_iter().zip(gradients).map(|(arg, values)| {
-            arg.track_op().then(|| Tensor::from_vec(values, arg.shape(), arg.device())).transpose()
-        });
-        let mut next = || wanted.next().transpose().map(Option::flatten);
-        Ok((next()?, next()?, next()?))
+    fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
+        let (x, size) = (args[0], self.rows.parcel());
+        let fill = |out: &mut [f32]| {
+            let parts = out.par_chunks_mut(size).zip(x.par_chunks(size));
+            parts.for_each(|(out, x)| self.rows.normalise(x, args[1], args[2], out));
+        };
+        // SAFETY: every row is written.
+        (unsafe { filled(x.len(), fill) }, self.shape.clone())
+    }
+
+    fn backward(&self, saved: &Saved, grad: Grad, wanted: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {
+        let (channels, size) = (self.rows.channels, self.rows.parcel());
+        let of_affine = wanted[1] || wanted[2];
+        if !wanted[0] && !wanted[1] {
+            let sums = |grad: &[f32]| column_sums(grad, channels);
+            return Ok(vec![None, None, if wanted[2] { Some(Grad::Owned(grad.with(sums)?)) } else { None }]);
+        }
+        let parcels = self.shape.elem_count().div_ceil(size);
+        let mut sums = vec![0f32; if of_affine { parcels * 2 * channels } else { 0 }];
+        let mut dx = None;
+        if wanted[0] {
+            let mut parts: Vec<&mut [f32]> = match of_affine {
+                true => sums.chunks_exact_mut(2 * channels).collect(),
+                false => (0..parcels).map(|_| <&mut [f32]>::default()).collect(),
+            };
+            let values = with_values([saved.arg(0)?, saved.arg(1)?], |[x, gamma]| {
+                let items = x.par_chunks(size).zip(&mut parts);
+                grad.rewrite_with(size, items, |(x, sums), grad| self.rows.rewrite(x, gamma, grad, sums))
+            })??;
+            dx = Some(Grad::Owned(values));
+        } else {
+            with_values([saved.arg(0)?], |[x]| {
+                grad.with(|grad| {
+                    let rows = x.par_chunks(size).zip(grad.par_chunks(size));
+                    let parts = rows.zip(sums.par_chunks_exact_mut(2 * channels));
+                    parts.for_each(|((x, grad), sums)| self.rows.add_affine(x, grad, sums));
+                })
+            })??;
+        }
+        let mut sums = add_parts(sums, 2 * channels);
+        let of_beta = of_affine.then(|| sums.split_off(channels));
+        let of_gamma = of_affine.then_some(sums);
+        Ok(vec![
+            dx,
+            of_gamma.filter(|_| wanted[1]).map(Grad::Owned),
+            of_beta.filter(|_| wanted[2]).map(Grad::Owned),
+        ])
     }
 }
 

@@ -2,14 +2,16 @@
 
 use super::Activation;
 use super::conv::{self, Conv2dSpec, Geometry};
-use super::cpu::{check_operands, column_sums, values, with_values};
+use super::cpu::{check_operands, column_sums, with_values};
 use super::gemm::{
     Epilogue, LentPanels, Mat, Out, Packed, add_transposed_panels, fill_transposed, padded_columns, product,
     row_unit,
 };
+use super::graph::{self, Grad, Keeps, Operation, Saved};
+use super::memory::filled;
 use super::parallel::{Shared, add_parts, task_size, with_scratch};
 use crate::error::{Error, ErrorKind, Result};
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
+use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -46,10 +48,9 @@ pub fn linear_of_activated(
     let dense = Dense { before: act, ..Dense::new(x.dims(), weight.dims(), bias.map(Tensor::dims))? };
     check_operands(NAME, [Some(x), Some(weight), bias])?;
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
-    Ok(match bias {
-        Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, dense)?,
-        None => x.apply_op2(&weight, dense)?,
-    })
+    let bias = bias.map(Tensor::contiguous).transpose()?;
+    let args: Vec<&Tensor> = [&x, &weight].into_iter().chain(&bias).collect();
+    Ok(graph::apply(LinearOfActivated { dense, shape: dense.result_shape(x.dims()) }, &args)?)
 }
 
 const NAME: &str = "linear";
@@ -102,21 +103,18 @@ impl Dense {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let packed = Packed::new(Mat::rows(weight, inputs, outputs, outputs));
         let epilogue = Epilogue::new(bias, (f32::NEG_INFINITY, f32::INFINITY));
-        let mut out = vec![0.0f32; self.rows * outputs];
-        let tasks = out.par_chunks_mut(self.tile() * outputs).zip(x.par_chunks(self.tile() * inputs));
-        tasks.for_each(|(out, x)| {
-            let rows = x.len() / inputs;
-            with_scratch(x.len(), |activated| {
-                self.before.values(x, activated);
-                product(
-                    Mat::rows(activated, rows, inputs, inputs),
-                    &packed,
-                    &epilogue,
-                    Out::rows(out, outputs),
-                );
+        let fill = |out: &mut [f32]| {
+            let tasks = out.par_chunks_mut(self.tile() * outputs).zip(x.par_chunks(self.tile() * inputs));
+            tasks.for_each(|(out, x)| {
+                with_scratch(x.len(), |activated| {
+                    self.before.values(x, activated);
+                    let a = Mat::rows(activated, x.len() / inputs, inputs, inputs);
+                    product(a, &packed, &epilogue, Out::rows(out, outputs));
+                });
             });
-        });
-        out
+        };
+        // SAFETY: every row's product is written.
+        unsafe { filled(self.rows * outputs, fill) }
     }
 
     fn input_gradient(&self, x: &[f32], weight: &[f32], grad: &[f32]) -> Vec<f32> {
@@ -125,14 +123,16 @@ impl Dense {
         let packed = Packed::from_fn(outputs, inputs, |first, cols, panel, width| {
             fill_transposed(weight, first, cols, panel, width);
         });
-        let mut out = vec![0.0f32; self.rows * inputs];
-        let tasks = out.par_chunks_mut(self.tile() * inputs).zip(x.par_chunks(self.tile() * inputs));
-        tasks.zip(grad.par_chunks(self.tile() * outputs)).for_each(|((out, x), grad)| {
-            let a = Mat::rows(grad, grad.len() / outputs, outputs, outputs);
-            product(a, &packed, &Epilogue::none(), Out::rows(&mut *out, inputs));
-            self.before.scale_by_slope(x, out);
-        });
-        out
+        let fill = |out: &mut [f32]| {
+            let tasks = out.par_chunks_mut(self.tile() * inputs).zip(x.par_chunks(self.tile() * inputs));
+            tasks.zip(grad.par_chunks(self.tile() * outputs)).for_each(|((out, x), grad)| {
+                let a = Mat::rows(grad, grad.len() / outputs, outputs, outputs);
+                product(a, &packed, &Epilogue::none(), Out::rows(&mut *out, inputs));
+                self.before.scale_by_slope(x, out);
+            });
+        };
+        // SAFETY: every row's product is written before it is scaled.
+        unsafe { filled(self.rows * inputs, fill) }
     }
 
     /// The part of each task is a block of the matrix, over all rows or a range of them.
@@ -142,19 +142,22 @@ impl Dense {
         let blocks = grid[0] * grid[1];
         let parts = (TASKS / blocks).clamp(1, self.rows.div_ceil(GRADIENT_PART).max(1));
         let part_rows = self.rows.div_ceil(parts);
-        let mut sums = vec![0.0f32; parts * inputs * outputs];
-        let shared = Shared::new(&mut sums);
-        (0..parts * blocks).into_par_iter().for_each(|task| {
-            let (part, i, o) = (task / blocks, task % blocks / grid[1], task % grid[1]);
-            let rows = (part * part_rows).min(self.rows)..((part + 1) * part_rows).min(self.rows);
-            let ins = i * GRADIENT_INPUTS..inputs.min((i + 1) * GRADIENT_INPUTS);
-            let outs = o * GRADIENT_OUTPUTS..outputs.min((o + 1) * GRADIENT_OUTPUTS);
-            self.gradient_block(x, grad, rows, [ins.clone(), outs.clone()], |row, values| {
-                let at = (part * inputs + ins.start + row) * outputs + outs.start;
-                // SAFETY: each task has rows and columns of a part of its own.
-                unsafe { shared.part(at, values.len()) }.copy_from_slice(values);
+        let fill = |sums: &mut [f32]| {
+            let shared = Shared::new(sums);
+            (0..parts * blocks).into_par_iter().for_each(|task| {
+                let (part, i, o) = (task / blocks, task % blocks / grid[1], task % grid[1]);
+                let rows = (part * part_rows).min(self.rows)..((part + 1) * part_rows).min(self.rows);
+                let ins = i * GRADIENT_INPUTS..inputs.min((i + 1) * GRADIENT_INPUTS);
+                let outs = o * GRADIENT_OUTPUTS..outputs.min((o + 1) * GRADIENT_OUTPUTS);
+                self.gradient_block(x, grad, rows, [ins.clone(), outs.clone()], |row, values| {
+                    let at = (part * inputs + ins.start + row) * outputs + outs.start;
+                    // SAFETY: each task has rows and columns of a part of its own.
+                    unsafe { shared.part(at, values.len()) }.copy_from_slice(values);
+                });
             });
-        });
+        };
+        // SAFETY: the blocks of each part are the whole matrix.
+        let sums = unsafe { filled(parts * inputs * outputs, fill) };
         add_parts(sums, inputs * outputs)
     }
 
@@ -189,17 +192,6 @@ impl Dense {
         });
     }
 
-    fn run(
-        &self,
-        x: (&CpuStorage, &Layout),
-        weight: (&CpuStorage, &Layout),
-        bias: Option<(&CpuStorage, &Layout)>,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let bias = bias.map(values).transpose()?;
-        let out = self.forward(values(x)?, values(weight)?, bias);
-        Ok((CpuStorage::F32(out), self.result_shape(x.1.dims())))
-    }
-
     fn result_shape(&self, x: &[usize]) -> Shape {
         let mut dims = x.to_vec();
         if let Some(last) = dims.last_mut() {
@@ -207,82 +199,45 @@ impl Dense {
         }
         Shape::from(dims)
     }
-
-    /// Gradients of input and weights, where they are tracked; `grad` is the product's.
-    fn gradients(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        grad: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let (of_x, of_weight) = with_values([x, weight, grad], |[xs, ws, gs]| {
-            let of_x = x.track_op().then(|| self.input_gradient(xs, ws, gs));
-            (of_x, weight.track_op().then(|| self.weight_gradient(xs, gs)))
-        })?;
-        let tensor =
-            |v: Option<Vec<f32>>, like: &Tensor| v.map(|v| Tensor::from_vec(v, like.shape(), like.device()));
-        Ok((tensor(of_x, x).transpose()?, tensor(of_weight, weight).transpose()?))
-    }
 }
 
-impl CustomOp2 for Dense {
+/// The operation on `x`, `weight` and, if there is one, `bias`.
+struct LinearOfActivated {
+    dense: Dense,
+    /// Of the result.
+    shape: Shape,
+}
+
+impl Operation for LinearOfActivated {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.run((s1, l1), (s2, l2), None)
+    fn keeps(&self, wanted: &[bool]) -> Keeps {
+        Keeps { args: u8::from(wanted[0] || wanted[1]) | u8::from(wanted[0]) << 1, result: false }
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        _res: &Tensor,
-        grad: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        self.gradients(x, weight, &grad.contiguous()?)
-    }
-}
-
-impl CustomOp3 for Dense {
-    fn name(&self) -> &'static str {
-        NAME
+    fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
+        (self.dense.forward(args[0], args[1], args.get(2).copied()), self.shape.clone())
     }
 
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.run((s1, l1), (s2, l2), Some((s3, l3)))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        weight: &Tensor,
-        bias: &Tensor,
-        _res: &Tensor,
-        grad: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
-        let of_bias = || with_values([&grad], |[grad]| column_sums(grad, self.outputs));
-        let bias = match bias.track_op() {
-            true => Some(Tensor::from_vec(of_bias()?, self.outputs, bias.device())?),
-            false => None,
-        };
-        let (x, weight) = self.gradients(x, weight, &grad)?;
-        Ok((x, weight, bias))
+    fn backward(&self, saved: &Saved, grad: Grad, wanted: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {
+        grad.with(|grad| {
+            let weight = match wanted[1] {
+                true => Some(with_values([saved.arg(0)?], |[x]| self.dense.weight_gradient(x, grad))?),
+                false => None,
+            };
+            let x = match wanted[0] {
+                true => Some(with_values([saved.arg(0)?, saved.arg(1)?], |[x, weight]| {
+                    self.dense.input_gradient(x, weight, grad)
+                })?),
+                false => None,
+            };
+            let mut grads = vec![x.map(Grad::Owned), weight.map(Grad::Owned)];
+            if let Some(&bias) = wanted.get(2) {
+                grads.push(bias.then(|| Grad::Owned(column_sums(grad, self.dense.outputs))));
+            }
+            Ok(grads)
+        })?
     }
 }

@@ -1,11 +1,12 @@
-//! Differentiable operations that candle lacks or has too slow, as candle `CustomOp`s over channels-last f32 tensors.
+//! Differentiable operations that candle lacks or has too slow, over channels-last f32 tensors. They enter the tape that records, or
+//! candle's graph ([`graph`]).
 
 pub mod activation;
 mod add;
 pub mod attention;
 pub mod concat;
 pub mod conv;
-mod cpu;
+pub(crate) mod cpu;
 pub mod dropout;
 mod gemm;
 pub(crate) mod graph;
@@ -17,8 +18,8 @@ mod parallel;
 pub mod pool;
 pub mod residual;
 pub(crate) mod simd;
-pub(crate) mod slices;
 pub mod squeeze_excite;
+pub mod tokens;
 
 pub use activation::Activation;
 pub use add::add;
@@ -32,3 +33,4 @@ pub use norm::{BatchStats, batch_norm, batch_norm_add, batch_norm_frozen, batch_
 pub use pool::{PoolSpec, avg_pool2d, global_avg_pool, global_max_pool, max_pool2d};
 pub use residual::residual;
 pub use squeeze_excite::squeeze_excite;
+pub use tokens::{embed_patches, pick_tokens};

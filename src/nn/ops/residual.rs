@@ -1,10 +1,12 @@
 //! The sum at the end of a residual branch.
 
-use super::cpu::{CHUNK, check_operands, values, with_values};
+use super::cpu::{CHUNK, check_operands, with_values};
+use super::graph::{self, Grad, Keeps, Operation, Saved};
+use super::memory::filled;
 use super::parallel::{add_parts, task_size};
-use super::simd;
+use super::{Activation, add, simd};
 use crate::error::{Error, Result};
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
+use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 
 /// `x + scale * branch` with one scale a channel (LayerScale: Touvron et al. 2021, "Going deeper with Image Transformers"), or
@@ -21,139 +23,128 @@ pub fn residual(x: &Tensor, branch: &Tensor, scale: Option<&Tensor>) -> Result<T
         let shapes = (x.dims(), branch.dims(), scale.map(Tensor::dims));
         return Err(Error::internal(format!("residual sum of x, branch and scale of shapes {shapes:?}")));
     }
-    check_operands(NAME, [Some(x), Some(branch), scale])?;
-    let (x, branch) = (x.contiguous()?, branch.contiguous()?);
-    Ok(match scale {
-        Some(scale) => x.apply_op3(&branch, &scale.contiguous()?, Sum)?,
-        None => x.apply_op2(&branch, Sum)?,
-    })
+    let Some(scale) = scale else { return add(x, branch, Activation::Identity) };
+    check_operands(NAME, [Some(x), Some(branch), Some(scale)])?;
+    let op = Scaled { shape: x.shape().clone(), channels };
+    Ok(graph::apply(op, &[&x.contiguous()?, &branch.contiguous()?, &scale.contiguous()?])?)
 }
 
 const NAME: &str = "residual";
 
-/// Values of a task: whole rows.
-fn chunk(channels: usize) -> usize {
-    (CHUNK / channels).max(1) * channels
+/// `x + scale * branch`.
+struct Scaled {
+    shape: Shape,
+    channels: usize,
 }
 
-struct Sum;
-
-impl Sum {
-    fn forward(x: &[f32], branch: &[f32], scale: Option<&[f32]>) -> Vec<f32> {
-        let mut out = vec![0f32; x.len()];
-        let size = scale.map_or(CHUNK, |s| chunk(s.len()));
-        let parts = out.par_chunks_mut(size).zip(x.par_chunks(size)).zip(branch.par_chunks(size));
-        parts.for_each(|((out, x), branch)| {
-            simd::vectorised(
-                #[inline(always)]
-                || match scale {
-                    None => out.iter_mut().zip(x).zip(branch).for_each(|((out, x), b)| *out = x + b),
-                    Some(scale) => {
-                        let rows = out.chunks_exact_mut(scale.len()).zip(x.chunks_exact(scale.len()));
-                        for ((out, x), branch) in rows.zip(branch.chunks_exact(scale.len())) {
-                            for (((out, x), b), s) in out.iter_mut().zip(x).zip(branch).zip(scale) {
-                                *out = x + s * b;
-                            }
-                        }
-                    }
-                },
-            );
-        });
-        out
+impl Scaled {
+    /// Values of a task: whole rows.
+    fn parcel(&self) -> usize {
+        let rows = self.shape.elem_count() / self.channels;
+        task_size(rows, 64, 1, CHUNK.div_ceil(self.channels)) * self.channels
     }
 
-    /// Gradients of the branch and of its scale.
-    fn scaled_gradients(branch: &[f32], scale: &[f32], grad: &[f32]) -> (Vec<f32>, Vec<f32>) {
-        let channels = scale.len();
-        let size = task_size(grad.len() / channels, 64, 1, CHUNK.div_ceil(channels)) * channels;
-        let mut of_branch = vec![0f32; grad.len()];
-        let mut of_scale = vec![0f32; grad.len().div_ceil(size).max(1) * channels];
-        let parts = of_branch.par_chunks_mut(size).zip(of_scale.par_chunks_mut(channels));
-        let inputs = branch.par_chunks(size).zip(grad.par_chunks(size));
-        parts.zip(inputs).for_each(|((of_branch, of_scale), (branch, grad))| {
-            simd::vectorised(
-                #[inline(always)]
-                || {
-                    let rows = of_branch.chunks_exact_mut(channels).zip(branch.chunks_exact(channels));
-                    for ((of_branch, branch), grad) in rows.zip(grad.chunks_exact(channels)) {
-                        let sums = of_scale.iter_mut().zip(scale);
-                        let values = of_branch.iter_mut().zip(branch).zip(grad);
-                        for (((of_branch, b), g), (of_scale, s)) in values.zip(sums) {
-                            *of_branch = g * s;
-                            *of_scale += g * b;
-                        }
+    /// Writes the sums of rows, on this thread.
+    fn sum(&self, [x, branch, scale]: [&[f32]; 3], out: &mut [f32]) {
+        let channels = self.channels;
+        simd::vectorised(
+            #[inline(always)]
+            || {
+                let rows = out.chunks_exact_mut(channels).zip(x.chunks_exact(channels));
+                for ((out, x), branch) in rows.zip(branch.chunks_exact(channels)) {
+                    for (((out, x), b), s) in out.iter_mut().zip(x).zip(branch).zip(scale) {
+                        *out = x + s * b;
                     }
-                },
-            );
-        });
-        (of_branch, add_parts(of_scale, channels))
+                }
+            },
+        );
+    }
+
+    /// Adds products of rows to the sums of their columns, on this thread.
+    fn add_products(&self, branch: &[f32], grad: &[f32], sums: &mut [f32]) {
+        simd::vectorised(
+            #[inline(always)]
+            || {
+                let rows = branch.chunks_exact(self.channels).zip(grad.chunks_exact(self.channels));
+                for (branch, grad) in rows {
+                    sums.iter_mut().zip(branch).zip(grad).for_each(|((s, b), g)| *s += g * b);
+                }
+            },
+        );
+    }
+
+    /// Multiplies rows of `grad` by the scale, on this thread.
+    fn scale_rows(&self, scale: &[f32], grad: &mut [f32]) {
+        simd::vectorised(
+            #[inline(always)]
+            || {
+                for grad in grad.chunks_exact_mut(self.channels) {
+                    grad.iter_mut().zip(scale).for_each(|(g, s)| *g *= s);
+                }
+            },
+        );
     }
 }
 
-impl CustomOp2 for Sum {
+impl Operation for Scaled {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let out = Self::forward(values((s1, l1))?, values((s2, l2))?, None);
-        Ok((CpuStorage::F32(out), l1.shape().clone()))
+    fn keeps(&self, wanted: &[bool]) -> Keeps {
+        Keeps { args: u8::from(wanted[2]) << 1 | u8::from(wanted[1]) << 2, result: false }
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        branch: &Tensor,
-        _: &Tensor,
-        grad: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        Ok((x.track_op().then(|| grad.clone()), branch.track_op().then(|| grad.clone())))
-    }
-}
-
-impl CustomOp3 for Sum {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let out = Self::forward(values((s1, l1))?, values((s2, l2))?, Some(values((s3, l3))?));
-        Ok((CpuStorage::F32(out), l1.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        branch: &Tensor,
-        scale: &Tensor,
-        _: &Tensor,
-        grad: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let of_x = x.track_op().then(|| grad.clone());
-        if !branch.track_op() && !scale.track_op() {
-            return Ok((of_x, None, None));
-        }
-        let grad = grad.contiguous()?;
-        let (of_branch, of_scale) =
-            with_values([branch, scale, &grad], |[b, s, g]| Self::scaled_gradients(b, s, g))?;
-        let tensor = |values: Vec<f32>, like: &Tensor| {
-            like.track_op().then(|| Tensor::from_vec(values, like.shape(), like.device())).transpose()
+    fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
+        let (x, branch, size) = (args[0], args[1], self.parcel());
+        let fill = |out: &mut [f32]| {
+            let parts = out.par_chunks_mut(size).zip(x.par_chunks(size)).zip(branch.par_chunks(size));
+            parts.for_each(|((out, x), branch)| self.sum([x, branch, args[2]], out));
         };
-        Ok((of_x, tensor(of_branch, branch)?, tensor(of_scale, scale)?))
+        // SAFETY: every row is written.
+        (unsafe { filled(x.len(), fill) }, self.shape.clone())
+    }
+
+    fn backward(&self, saved: &Saved, grad: Grad, wanted: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {
+        let (of_x, grad) = match wanted[0] {
+            true => {
+                let grad = grad.into_tensor(&self.shape)?;
+                (Some(Grad::Shared(grad.clone())), Grad::Shared(grad))
+            }
+            false => (None, grad),
+        };
+        let (channels, size) = (self.channels, self.parcel());
+        let parcels = self.shape.elem_count().div_ceil(size);
+        let mut sums = vec![0f32; if wanted[2] { parcels * channels } else { 0 }];
+        let mut of_branch = None;
+        match (wanted[1], wanted[2]) {
+            (true, true) => {
+                let values = with_values([saved.arg(1)?, saved.arg(2)?], |[branch, scale]| {
+                    let items = branch.par_chunks(size).zip(sums.par_chunks_mut(channels));
+                    grad.rewrite_with(size, items, |(branch, sums), grad| {
+                        self.add_products(branch, grad, sums);
+                        self.scale_rows(scale, grad);
+                    })
+                })??;
+                of_branch = Some(Grad::Owned(values));
+            }
+            (true, false) => {
+                let values = with_values([saved.arg(2)?], |[scale]| {
+                    grad.rewrite(size, |_, grad| self.scale_rows(scale, grad))
+                })??;
+                of_branch = Some(Grad::Owned(values));
+            }
+            (false, true) => with_values([saved.arg(1)?], |[branch]| {
+                grad.with(|grad| {
+                    let rows = branch.par_chunks(size).zip(grad.par_chunks(size));
+                    let parts = rows.zip(sums.par_chunks_mut(channels));
+                    parts.for_each(|((branch, grad), sums)| self.add_products(branch, grad, sums));
+                })
+            })??,
+            (false, false) => {}
+        }
+        let of_scale = wanted[2].then(|| Grad::Owned(add_parts(sums, channels)));
+        Ok(vec![of_x, of_branch, of_scale])
     }
 }
 

@@ -4,52 +4,64 @@
 //! flows through the product and through the means, is written once.
 
 use super::Activation;
+use super::cpu::{CHUNK, check_operands, with_all_values};
+use super::graph::{self, Grad, Keeps, Operation, Saved};
+use super::memory::filled;
 use super::simd;
-use super::slices::{PARCEL, slice, with_slice};
 use crate::error::{Error, ErrorKind, Result};
-use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor};
+use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 
 /// `x * gate(act(mean(x) · squeeze) · excite)` with the mean over height and width (Hu et al. 2018, "Squeeze-and-Excitation
-/// Networks"). Differentiable in `x`, `squeeze` and `excite`.
+/// Networks"), where each of `squeeze` and `excite` is a weight and a bias. Differentiable in all of them.
 ///
 /// # Shapes
-/// `x: [N, H, W, C]`, `squeeze: [C + 1, S]` and `excite: [S + 1, C]`, the last row of each being the bias; the result has the
-/// shape of `x`.
+/// `x: [N, H, W, C]`, `squeeze: ([.., C, S], [S])` and `excite: ([.., S, C], [C])`, where `..` stands for axes of length 1; the
+/// result has the shape of `x`.
 ///
 /// # Errors
 /// If shapes or types do not fit.
 pub fn squeeze_excite(
     x: &Tensor,
-    squeeze: &Tensor,
-    excite: &Tensor,
+    squeeze: (&Tensor, &Tensor),
+    excite: (&Tensor, &Tensor),
     act: Activation,
     gate: Activation,
 ) -> Result<Tensor> {
-    let wrong = || {
-        let dims = [x, squeeze, excite].map(Tensor::dims);
+    let parts = [x, squeeze.0, squeeze.1, excite.0, excite.1];
+    let (channels, squeezed) = (x.dims().last().copied().unwrap_or(0), squeeze.1.elem_count());
+    let matrix = |t: &Tensor, rows: usize, cols: usize| {
+        t.dims().ends_with(&[rows, cols]) && t.elem_count() == rows * cols
+    };
+    let fits = matrix(squeeze.0, channels, squeezed)
+        && matrix(excite.0, squeezed, channels)
+        && squeeze.1.dims() == [squeezed]
+        && excite.1.dims() == [channels];
+    let (&[_, h, w, _], true) = (x.dims(), fits && x.elem_count() * squeezed > 0) else {
+        let dims = parts.map(Tensor::dims);
         let what =
-            format!("squeeze and excitation needs f32 x [N, H, W, C], [C + 1, S], [S + 1, C]: {dims:?}");
-        Error::new(ErrorKind::Numeric, what)
+            format!("squeeze and excitation needs x [N, H, W, C], [C, S], [S], [S, C] and [C], not {dims:?}");
+        return Err(Error::new(ErrorKind::Numeric, what));
     };
-    let (&[_, h, w, channels], &[inputs, squeezed], &[hidden, outputs]) =
-        (x.dims(), squeeze.dims(), excite.dims())
-    else {
-        return Err(wrong());
-    };
-    let fits = inputs == channels + 1 && hidden == squeezed + 1 && outputs == channels;
-    let f32s = [x, squeeze, excite].iter().all(|t| t.dtype() == DType::F32);
-    if !fits || !f32s || x.elem_count() == 0 || squeezed == 0 {
-        return Err(wrong());
+    check_operands(NAME, parts.map(Some))?;
+    let op = Op { shape: x.shape().clone(), positions: h * w, channels, squeezed, act, gate };
+    let x = x.contiguous()?;
+    let matrices = [squeeze.0, squeeze.1, excite.0, excite.1].map(Tensor::contiguous);
+    let [squeeze, squeeze_bias, excite, excite_bias] = matrices;
+    let args = [&x, &squeeze?, &squeeze_bias?, &excite?, &excite_bias?];
+    if graph::takes(&args) {
+        return Ok(graph::apply(op, &args)?);
     }
-    let op = Op { positions: h * w, channels, squeezed, act, gate };
-    Ok(x.contiguous()?.apply_op3(&squeeze.contiguous()?, &excite.contiguous()?, op)?)
+    // Few enough for candle's graph: all of the small layers' values as one.
+    let flat = args[1..].iter().map(|t| t.flatten_all()).collect::<candle_core::Result<Vec<_>>>()?;
+    Ok(graph::apply(op, &[&x, &Tensor::cat(&flat, 0)?])?)
 }
 
 const NAME: &str = "squeeze-excite";
 
-#[derive(Debug, Clone, Copy)]
+/// The operation on `x` and the four parts of [`Matrices`], which may be one argument.
 struct Op {
+    shape: Shape,
     /// Height times width.
     positions: usize,
     channels: usize,
@@ -58,11 +70,13 @@ struct Op {
     gate: Activation,
 }
 
-/// The two small layers' matrices.
+/// The two small layers' weights and biases.
 #[derive(Debug, Clone, Copy)]
 struct Matrices<'a> {
     squeeze: &'a [f32],
+    squeeze_bias: &'a [f32],
     excite: &'a [f32],
+    excite_bias: &'a [f32],
 }
 
 /// What the two small layers compute for one picture.
@@ -90,7 +104,29 @@ impl Op {
 
     /// Values of a task: whole positions.
     fn parcel(&self) -> usize {
-        (PARCEL / self.channels).max(1) * self.channels
+        (CHUNK / self.channels).max(1) * self.channels
+    }
+
+    /// How many values each part of [`Matrices`] has.
+    fn lengths(&self) -> [usize; 4] {
+        let matrix = self.channels * self.squeezed;
+        [matrix, self.squeezed, matrix, self.channels]
+    }
+
+    /// The small layers' arguments, in four or in one.
+    fn matrices<'a>(&self, args: &[&'a [f32]]) -> Matrices<'a> {
+        let [squeeze, squeeze_bias, excite, excite_bias] = match *args {
+            [squeeze, squeeze_bias, excite, excite_bias] => [squeeze, squeeze_bias, excite, excite_bias],
+            ref other => {
+                let mut rest = other.first().copied().unwrap_or_default();
+                self.lengths().map(|len| {
+                    let (part, behind) = rest.split_at(len);
+                    rest = behind;
+                    part
+                })
+            }
+        };
+        Matrices { squeeze, squeeze_bias, excite, excite_bias }
     }
 
     /// Sums over the positions of one picture, of each channel of `x` and, where `grad` is not empty, of `x * grad`.
@@ -130,17 +166,17 @@ impl Op {
     fn gates(&self, sums: &[f32], m: Matrices<'_>) -> Gates {
         let mean: Vec<f32> = sums.iter().map(|s| s / self.positions as f32).collect();
         let of = |before: &[f32], act: Activation| before.iter().map(|&v| act.value(v)).collect::<Vec<_>>();
-        let before = affine(&mean, m.squeeze, self.squeezed);
+        let before = affine(&mean, m.squeeze, m.squeeze_bias);
         let hidden = of(&before, self.act);
         let hidden = [before, hidden];
-        let before = affine(&hidden[1], m.excite, self.channels);
+        let before = affine(&hidden[1], m.excite, m.excite_bias);
         let gate = of(&before, self.gate);
         Gates { mean, hidden, gate: [before, gate] }
     }
 
-    fn forward(&self, x: &[f32], m: Matrices<'_>) -> Vec<f32> {
+    /// Writes the scaled pictures.
+    fn scale(&self, x: &[f32], m: Matrices<'_>, y: &mut [f32]) {
         let channels = self.channels;
-        let mut y = vec![0f32; x.len()];
         y.par_chunks_mut(self.picture()).zip(x.par_chunks(self.picture())).for_each(|(y, x)| {
             let gates = self.gates(&self.sums(x, None).0, m);
             let gate = &gates.gate[1][..channels];
@@ -155,11 +191,17 @@ impl Op {
                 );
             });
         });
-        y
     }
 
-    /// Gradients of one picture: writes that of `x` into `dx` if it is wanted, and gives those of the small layers.
-    fn picture_grads(&self, x: &[f32], grad: &[f32], m: Matrices<'_>, dx: Option<&mut [f32]>) -> SmallGrads {
+    /// Gradients of one picture: gives those of the small layers, and what [`Self::rewrite`] takes for that of `x`: gate and
+    /// offset of each channel, empty where it is not `wanted`.
+    fn picture_grads(
+        &self,
+        x: &[f32],
+        grad: &[f32],
+        m: Matrices<'_>,
+        wanted: bool,
+    ) -> (SmallGrads, [Vec<f32>; 2]) {
         let channels = self.channels;
         let (sums, products) = self.sums(x, Some(grad));
         let Gates { mean, hidden, gate } = self.gates(&sums, m);
@@ -168,47 +210,42 @@ impl Op {
         let d_hidden: Vec<f32> = (0..self.squeezed)
             .map(|s| dot(&m.excite[s * channels..][..channels], &d_gate) * self.act.derivative(hidden[0][s]))
             .collect();
-        if let Some(dx) = dx {
-            // Each position has its share of the mean.
-            let share = |row: &[f32]| dot(row, &d_hidden) / self.positions as f32;
-            let offset: Vec<f32> = m.squeeze.chunks_exact(self.squeezed).take(channels).map(share).collect();
-            let (gate, offset) = (&gate[1][..channels], &offset[..channels]);
-            dx.par_chunks_mut(self.parcel()).zip(grad.par_chunks(self.parcel())).for_each(|(dx, grad)| {
-                simd::vectorised(
-                    #[inline(always)]
-                    || {
-                        for (dx, grad) in dx.chunks_exact_mut(channels).zip(grad.chunks_exact(channels)) {
-                            (0..channels).for_each(|c| dx[c] = grad[c] * gate[c] + offset[c]);
-                        }
-                    },
-                );
-            });
-        }
-        let [_, hidden] = hidden;
-        SmallGrads { mean, hidden, d_hidden, d_gate }
+        // Each position has its share of the mean.
+        let share = |row: &[f32]| dot(row, &d_hidden) / self.positions as f32;
+        let offset = m.squeeze.chunks_exact(self.squeezed).filter(|_| wanted).map(share).collect();
+        let ([_, hidden], [_, gate]) = (hidden, gate);
+        (SmallGrads { mean, hidden, d_hidden, d_gate }, [gate, offset])
     }
 
-    /// Gradients of all pictures: that of `x`, empty where it is not wanted, and those of the small layers.
-    fn backward(
-        &self,
-        x: &[f32],
-        grad: &[f32],
-        m: Matrices<'_>,
-        wants_x: bool,
-    ) -> (Vec<f32>, Vec<SmallGrads>) {
-        let size = self.picture();
-        let pictures = x.par_chunks(size).zip(grad.par_chunks(size));
-        if !wants_x {
-            let small = pictures.map(|(x, grad)| self.picture_grads(x, grad, m, None)).collect();
-            return (Vec::new(), small);
+    /// Turns a picture's gradient into that of `x`.
+    fn rewrite(&self, [gate, offset]: &[Vec<f32>; 2], grad: &mut [f32]) {
+        let channels = self.channels;
+        let (gate, offset) = (&gate[..channels], &offset[..channels]);
+        grad.par_chunks_mut(self.parcel()).for_each(|grad| {
+            simd::vectorised(
+                #[inline(always)]
+                || {
+                    for grad in grad.chunks_exact_mut(channels) {
+                        (0..channels).for_each(|c| grad[c] = grad[c] * gate[c] + offset[c]);
+                    }
+                },
+            );
+        });
+    }
+
+    /// The gradients of the small layers' arguments, in four or in one, from those of the pictures.
+    fn small_grads(&self, small: &[SmallGrads], wanted: &[bool]) -> Vec<Option<Grad>> {
+        let (channels, squeezed) = (self.channels, self.squeezed);
+        let part = |i: usize| match i {
+            0 => matrix_grad(small.iter().map(|s| (&s.mean[..], &s.d_hidden[..])), channels, squeezed),
+            1 => bias_grad(small.iter().map(|s| &s.d_hidden[..]), squeezed),
+            2 => matrix_grad(small.iter().map(|s| (&s.hidden[..], &s.d_gate[..])), squeezed, channels),
+            _ => bias_grad(small.iter().map(|s| &s.d_gate[..]), channels),
+        };
+        match *wanted {
+            [wanted] => vec![wanted.then(|| Grad::Owned((0..4).flat_map(part).collect()))],
+            _ => wanted.iter().enumerate().map(|(i, w)| w.then(|| Grad::Owned(part(i)))).collect(),
         }
-        let mut dx = vec![0f32; x.len()];
-        let small = dx
-            .par_chunks_mut(size)
-            .zip(pictures)
-            .map(|(dx, (x, grad))| self.picture_grads(x, grad, m, Some(dx)))
-            .collect();
-        (dx, small)
     }
 }
 
@@ -218,14 +255,13 @@ fn add(sum: &mut [f32], values: &[f32]) {
     sum.iter_mut().zip(values).for_each(|(s, v)| *s += v);
 }
 
-/// `x · matrix` with the bias as the matrix' last row.
-fn affine(x: &[f32], matrix: &[f32], outputs: usize) -> Vec<f32> {
-    let (rows, bias) = matrix.split_at(x.len() * outputs);
+/// `x · matrix + bias`.
+fn affine(x: &[f32], matrix: &[f32], bias: &[f32]) -> Vec<f32> {
     let mut y = bias.to_vec();
     simd::vectorised(
         #[inline(always)]
         || {
-            for (&x, row) in x.iter().zip(rows.chunks_exact(outputs)) {
+            for (&x, row) in x.iter().zip(matrix.chunks_exact(bias.len())) {
                 y.iter_mut().zip(row).for_each(|(y, w)| *y += x * w);
             }
         },
@@ -250,7 +286,7 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     )
 }
 
-/// Gradient of an [`affine`]'s matrix: the sum over the pictures of `input ⊗ grad`, and of `grad` in the last row.
+/// Gradient of an [`affine`]'s matrix: the sum over the pictures of `input ⊗ grad`.
 fn matrix_grad<'a>(
     pairs: impl Iterator<Item = (&'a [f32], &'a [f32])>,
     rows: usize,
@@ -261,7 +297,7 @@ fn matrix_grad<'a>(
         simd::vectorised(
             #[inline(always)]
             || {
-                for (row, x) in sum.chunks_exact_mut(cols).zip(input.iter().chain(&[1.0])) {
+                for (row, x) in sum.chunks_exact_mut(cols).zip(input) {
                     row.iter_mut().zip(grad).for_each(|(s, g)| *s += x * g);
                 }
             },
@@ -270,54 +306,49 @@ fn matrix_grad<'a>(
     sum
 }
 
-impl CustomOp3 for Op {
+/// Gradient of an [`affine`]'s bias: the sum over the pictures.
+fn bias_grad<'a>(grads: impl Iterator<Item = &'a [f32]>, len: usize) -> Vec<f32> {
+    let mut sum = vec![0f32; len];
+    grads.for_each(|grad| add(&mut sum, grad));
+    sum
+}
+
+impl Operation for Op {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        squeeze: &CpuStorage,
-        squeeze_layout: &Layout,
-        excite: &CpuStorage,
-        excite_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let m = Matrices {
-            squeeze: slice(squeeze, squeeze_layout, NAME)?,
-            excite: slice(excite, excite_layout, NAME)?,
-        };
-        let y = self.forward(slice(x, x_layout, NAME)?, m);
-        Ok((CpuStorage::F32(y), x_layout.shape().clone()))
+    fn keeps(&self, wanted: &[bool]) -> Keeps {
+        Keeps { args: (1 << wanted.len()) - 1, result: false }
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        squeeze: &Tensor,
-        excite: &Tensor,
-        _: &Tensor,
-        grad: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
-        let (dx, small) = with_slice(x, NAME, |xs| {
-            with_slice(&grad, NAME, |gs| {
-                with_slice(squeeze, NAME, |squeeze| {
-                    with_slice(excite, NAME, |excite| {
-                        Ok(self.backward(xs, gs, Matrices { squeeze, excite }, x.track_op()))
-                    })
-                })
-            })
-        })?;
-        let dx = x.track_op().then(|| Tensor::from_vec(dx, x.shape(), x.device())).transpose()?;
-        let of = |arg: &Tensor, values: &dyn Fn() -> Vec<f32>| {
-            arg.track_op().then(|| Tensor::from_vec(values(), arg.shape(), arg.device())).transpose()
-        };
-        let pairs = || small.iter().map(|s| (s.mean.as_slice(), s.d_hidden.as_slice()));
-        let d_squeeze = of(squeeze, &|| matrix_grad(pairs(), self.channels + 1, self.squeezed))?;
-        let pairs = || small.iter().map(|s| (s.hidden.as_slice(), s.d_gate.as_slice()));
-        let d_excite = of(excite, &|| matrix_grad(pairs(), self.squeezed + 1, self.channels))?;
-        Ok((dx, d_squeeze, d_excite))
+    fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
+        let (x, m) = (args[0], self.matrices(&args[1..]));
+        // SAFETY: every position of every picture is written.
+        (unsafe { filled(x.len(), |y| self.scale(x, m, y)) }, self.shape.clone())
+    }
+
+    fn backward(&self, saved: &Saved, grad: Grad, wanted: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {
+        let kept = (0..wanted.len()).map(|i| saved.arg(i)).collect::<candle_core::Result<Vec<_>>>()?;
+        let size = self.picture();
+        let (dx, small) = with_all_values(&kept, |args| -> candle_core::Result<_> {
+            let (x, m) = (args[0], self.matrices(&args[1..]));
+            if !wanted[0] {
+                let of_picture = |(x, grad): (&[f32], &[f32])| self.picture_grads(x, grad, m, false).0;
+                let small = grad.with(|grad| {
+                    x.par_chunks(size).zip(grad.par_chunks(size)).map(of_picture).collect::<Vec<_>>()
+                })?;
+                return Ok((None, small));
+            }
+            let mut small: Vec<Option<SmallGrads>> = x.chunks(size).map(|_| None).collect();
+            let items = x.par_chunks(size).zip(&mut small);
+            let dx = grad.rewrite_with(size, items, |(x, small), grad| {
+                let (of_layers, of_x) = self.picture_grads(x, grad, m, true);
+                *small = Some(of_layers);
+                self.rewrite(&of_x, grad);
+            })?;
+            Ok((Some(Grad::Owned(dx)), small.into_iter().flatten().collect()))
+        })??;
+        Ok([dx].into_iter().chain(self.small_grads(&small, &wanted[1..])).collect())
     }
 }

@@ -7,7 +7,7 @@ mod rules;
 
 pub use rules::Rule;
 
-use super::ops::slices::with_slice;
+use super::ops::cpu::with_values;
 use super::params::{ParamId, ParamKind, ParamStore};
 use crate::error::{Error, Result};
 use candle_core::backprop::GradStore;
@@ -173,11 +173,9 @@ impl Optimizer {
             let var = store.get(slot.id).var.as_tensor();
             let Some(grad) = grads.get(var) else { continue };
             let grad = grad.contiguous()?;
-            sum += with_slice(&grad, NAME, |g| match &slot.source {
-                None => Ok(rules::square_sum(g)),
-                Some(source) => {
-                    with_slice(var, NAME, |p| Ok(rules::square_sum_l2_sp(g, p, source, self.l2_sp)))
-                }
+            sum += with_values([&grad, var], |[g, p]| match &slot.source {
+                None => rules::square_sum(g),
+                Some(source) => rules::square_sum_l2_sp(g, p, source, self.l2_sp),
             })?;
         }
         Ok(sum.sqrt())
@@ -235,8 +233,6 @@ impl Optimizer {
         Ok(())
     }
 }
-
-const NAME: &str = "optimizer";
 
 impl Slot {
     fn apply(&mut self, store: &ParamStore, grad: &Tensor, update: Update) -> Result<()> {

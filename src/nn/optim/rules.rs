@@ -1,7 +1,7 @@
 //! The update rules' arithmetic, one pass over a parameter.
 
+use super::super::ops::cpu::{CHUNK, values};
 use super::super::ops::simd;
-use super::super::ops::slices::{PARCEL, slice};
 use candle_core::{CpuStorage, Error, InplaceOp2, Layout, Result, Tensor};
 use rayon::prelude::*;
 use std::sync::Mutex;
@@ -71,22 +71,20 @@ impl Update {
     }
 
     fn all(self, p: &mut [f32], g: &[f32], values: &mut Values<'_>) {
-        let parcels = p.len().div_ceil(PARCEL);
+        let parcels = p.len().div_ceil(CHUNK);
         let firsts = parts_mut(values.first, parcels);
         let seconds = parts_mut(values.second, parcels);
         let sources = (0..parcels).map(|i| match values.source {
             [] => &[][..],
-            source => &source[i * PARCEL..source.len().min((i + 1) * PARCEL)],
+            source => &source[i * CHUNK..source.len().min((i + 1) * CHUNK)],
         });
         let state = firsts.into_iter().zip(seconds).zip(sources).collect::<Vec<_>>();
-        p.par_chunks_mut(PARCEL).zip(g.par_chunks(PARCEL)).zip(state).for_each(
-            |((p, g), ((m, v), source))| {
-                simd::vectorised(
-                    #[inline(always)]
-                    || self.parcel(p, g, m, v, source),
-                );
-            },
-        );
+        p.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK)).zip(state).for_each(|((p, g), ((m, v), source))| {
+            simd::vectorised(
+                #[inline(always)]
+                || self.parcel(p, g, m, v, source),
+            );
+        });
     }
 
     #[inline(always)]
@@ -155,19 +153,19 @@ fn parts_mut(values: &mut [f32], count: usize) -> Vec<&mut [f32]> {
     if values.is_empty() {
         return (0..count).map(|_| <&mut [f32]>::default()).collect();
     }
-    values.chunks_mut(PARCEL).collect()
+    values.chunks_mut(CHUNK).collect()
 }
 
 /// Sum of squares.
 pub(super) fn square_sum(g: &[f32]) -> f64 {
-    let parts: Vec<f64> = g.par_chunks(PARCEL).map(|g| sum_of(g.len(), |i| g[i])).collect();
+    let parts: Vec<f64> = g.par_chunks(CHUNK).map(|g| sum_of(g.len(), |i| g[i])).collect();
     parts.iter().sum()
 }
 
 /// Sum of squares of the gradient with L2-SP's part.
 pub(super) fn square_sum_l2_sp(g: &[f32], p: &[f32], source: &[f32], l2_sp: f64) -> f64 {
     let pull = (2.0 * l2_sp) as f32;
-    let parcels = g.par_chunks(PARCEL).zip(p.par_chunks(PARCEL)).zip(source.par_chunks(PARCEL));
+    let parcels = g.par_chunks(CHUNK).zip(p.par_chunks(CHUNK)).zip(source.par_chunks(CHUNK));
     let parts: Vec<f64> =
         parcels.map(|((g, p), s)| sum_of(g.len(), |i| g[i] + pull * (p[i] - s[i]))).collect();
     parts.iter().sum()
@@ -199,7 +197,7 @@ struct InPlace<'a> {
 
 impl InplaceOp2 for InPlace<'_> {
     fn name(&self) -> &'static str {
-        super::NAME
+        "optimizer"
     }
 
     fn cpu_fwd(
@@ -209,13 +207,13 @@ impl InplaceOp2 for InPlace<'_> {
         grad: &CpuStorage,
         grad_layout: &Layout,
     ) -> Result<()> {
-        let grad = slice(grad, grad_layout, super::NAME)?;
+        let grad = values((grad, grad_layout))?;
         let misfit = || Error::Msg("the optimizer got a parameter that is not contiguous f32".to_owned());
         let (start, end) = param_layout.contiguous_offsets().ok_or_else(misfit)?;
         let CpuStorage::F32(param) = param else { return Err(misfit()) };
         let param = param.get_mut(start..end).ok_or_else(misfit)?;
-        let mut values = self.values.lock().map_err(|_| misfit())?;
-        self.update.all(param, grad, &mut values);
+        let mut state = self.values.lock().map_err(|_| misfit())?;
+        self.update.all(param, grad, &mut state);
         Ok(())
     }
 }

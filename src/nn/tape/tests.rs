@@ -1,10 +1,13 @@
 //! Gradients from a tape against candle's.
 
 use super::*;
-use crate::nn::loss::cross_entropy;
+use crate::nn::loss::{binary_cross_entropy, cross_entropy};
 use crate::nn::ops::{
-    Activation, Conv2dSpec, PoolSpec, add, batch_norm_add, conv2d, global_avg_pool, linear, max_pool2d,
+    Activation, Conv2dSpec, PoolSpec, add, attention, batch_norm_add, concat_channels, conv2d, dropout,
+    dropout_rows, embed_patches, global_avg_pool, layer_norm, linear, linear_of_activated, max_pool2d,
+    pick_tokens, residual, squeeze_excite,
 };
+use crate::nn::rng::Rng;
 use candle_core::{Device, Var};
 
 fn wave(shape: &[usize], pace: f64) -> Tensor {
@@ -21,6 +24,43 @@ fn assert_close(a: &Tensor, b: &Tensor) {
     }
 }
 
+/// Variables of these shapes.
+fn variables(shapes: &[&[usize]]) -> Vec<Var> {
+    let var = |(i, shape): (usize, &&[usize])| Var::from_tensor(&wave(shape, 0.3 + 0.1 * i as f64)).unwrap();
+    shapes.iter().enumerate().map(var).collect()
+}
+
+/// Something that learns.
+trait Learner: Sync {
+    fn vars(&self) -> &[Var];
+
+    fn loss(&self) -> Tensor;
+
+    /// Checks the gradients from a tape against those from candle's graph.
+    fn check(&self) {
+        let plain = self.loss();
+        let expected = plain.backward().unwrap();
+        let tape = Tape::record();
+        let loss = self.loss();
+        assert_close(&loss, &plain);
+        let grads = tape.gradients(&loss).unwrap();
+        for var in self.vars() {
+            assert_close(grads.get(var).unwrap(), expected.get(var).unwrap());
+        }
+    }
+
+    /// The gradients from a tape, on as many threads.
+    fn gradients(&self, threads: usize) -> Vec<Vec<f32>> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let tape = Tape::record();
+            let grads = tape.gradients(&self.loss()).unwrap();
+            let values = |v: &Var| grads.get(v).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+            self.vars().iter().map(values).collect()
+        })
+    }
+}
+
 /// A residual network with operations of candle between: a sum, a reshape and a product.
 struct Network {
     vars: Vec<Var>,
@@ -30,9 +70,13 @@ impl Network {
     fn new() -> Self {
         let shapes: [&[usize]; 9] =
             [&[2, 8, 8, 3], &[3, 3, 3, 6], &[6], &[6], &[3, 3, 6, 6], &[6], &[6], &[6, 4], &[4]];
-        let var =
-            |(i, shape): (usize, &&[usize])| Var::from_tensor(&wave(shape, 0.3 + 0.1 * i as f64)).unwrap();
-        Self { vars: shapes.iter().enumerate().map(var).collect() }
+        Self { vars: variables(&shapes) }
+    }
+}
+
+impl Learner for Network {
+    fn vars(&self) -> &[Var] {
+        &self.vars
     }
 
     fn loss(&self) -> Tensor {
@@ -52,18 +96,130 @@ impl Network {
     }
 }
 
+/// A vision transformer of one block.
+struct Transformer {
+    vars: Vec<Var>,
+}
+
+impl Transformer {
+    fn new() -> Self {
+        let shapes: [&[usize]; 22] = [
+            // The picture is constant: the first convolution gets no gradient for it.
+            &[4, 4, 3, 24],
+            &[24],
+            &[1, 1, 24],
+            &[1, 65, 24],
+            &[24],
+            &[24],
+            &[24, 72],
+            &[72],
+            &[24, 24],
+            &[24],
+            &[24],
+            &[24],
+            &[24],
+            &[24, 40],
+            &[40],
+            &[40, 24],
+            &[24],
+            &[24],
+            &[24],
+            &[24],
+            &[24, 4],
+            &[4],
+        ];
+        Self { vars: variables(&shapes) }
+    }
+}
+
+impl Learner for Transformer {
+    fn vars(&self) -> &[Var] {
+        &self.vars
+    }
+
+    fn loss(&self) -> Tensor {
+        let v: Vec<&Tensor> = self.vars.iter().map(Var::as_tensor).collect();
+        let identity = Activation::Identity;
+        let spec = Conv2dSpec { stride: 4, padding: 0, dilation: 1, groups: 1 };
+        let pictures = wave(&[12, 32, 32, 3], 0.37);
+        let patches = conv2d(&pictures, v[0], Some(v[1]), spec, identity).unwrap();
+        let x = embed_patches(v[2], &patches, v[3]).unwrap();
+        let qkv = linear(&layer_norm(&x, v[4], v[5], 1e-6).unwrap(), v[6], Some(v[7]), identity).unwrap();
+        let branch = linear(&attention(&qkv, 2).unwrap(), v[8], Some(v[9]), identity).unwrap();
+        let x = residual(&x, &branch, Some(v[10])).unwrap();
+        let hidden =
+            linear(&layer_norm(&x, v[11], v[12], 1e-6).unwrap(), v[13], Some(v[14]), identity).unwrap();
+        let branch = linear_of_activated(Activation::Gelu, &hidden, v[15], Some(v[16])).unwrap();
+        let x = residual(&x, &branch, None).unwrap();
+        let x = residual(&x, &x, Some(v[17])).unwrap();
+        let class = pick_tokens(&x, 0..1).unwrap().flatten_from(1).unwrap();
+        let features = layer_norm(&class, v[18], v[19], 1e-6).unwrap();
+        let logits = linear(&features, v[20], Some(v[21]), identity).unwrap();
+        cross_entropy(&logits, &[1, 3, 0, 2, 1, 1, 2, 3, 0, 0, 1, 2], Some(&[1.0, 2.0, 0.5, 1.0]), 0.1)
+            .unwrap()
+    }
+}
+
+/// A block of a mobile network between others' operations.
+struct Mobile {
+    vars: Vec<Var>,
+}
+
+impl Mobile {
+    fn new() -> Self {
+        let shapes: [&[usize]; 7] =
+            [&[5, 16, 16, 32], &[1, 1, 32, 32], &[1, 1, 32, 8], &[8], &[1, 1, 8, 32], &[32], &[64, 1]];
+        Self { vars: variables(&shapes) }
+    }
+}
+
+impl Learner for Mobile {
+    fn vars(&self) -> &[Var] {
+        &self.vars
+    }
+
+    fn loss(&self) -> Tensor {
+        let v: Vec<&Tensor> = self.vars.iter().map(Var::as_tensor).collect();
+        let mut rng = Rng::for_key(3, &[]);
+        let spec = Conv2dSpec { stride: 1, padding: 0, dilation: 1, groups: 1 };
+        let x = conv2d(v[0], v[1], None, spec, Activation::Silu).unwrap();
+        let gated =
+            squeeze_excite(&x, (v[2], v[3]), (v[4], v[5]), Activation::Silu, Activation::Sigmoid).unwrap();
+        let branch = dropout_rows(&gated, 0.5, &mut rng).unwrap();
+        let y = add(&x, &branch, Activation::Hardswish).unwrap();
+        let both = dropout(&concat_channels(&x, &y).unwrap(), 0.25, &mut rng).unwrap();
+        let logits = linear(&global_avg_pool(&both).unwrap(), v[6], None, Activation::Identity).unwrap();
+        binary_cross_entropy(&logits, &[1.0, 0.0, 0.5, 0.0, 1.0], Some(2.0)).unwrap()
+    }
+}
+
 #[test]
 fn a_tape_gives_the_gradients_that_candle_gives() {
+    Network::new().check();
+    Transformer::new().check();
+    Mobile::new().check();
+}
+
+#[test]
+fn gradients_do_not_depend_on_the_number_of_threads() {
+    let learners: [&dyn Learner; 3] = [&Network::new(), &Transformer::new(), &Mobile::new()];
+    for learner in learners {
+        assert!(learner.gradients(1) == learner.gradients(3));
+    }
+}
+
+#[test]
+fn candles_way_back_is_refused_for_what_is_recorded() {
     let network = Network::new();
-    let plain = network.loss();
-    let expected = plain.backward().unwrap();
     let tape = Tape::record();
     let loss = network.loss();
-    assert_close(&loss, &plain);
-    let grads = tape.gradients(&loss).unwrap();
-    for var in &network.vars {
-        assert_close(grads.get(var).unwrap(), expected.get(var).unwrap());
+    for loss in [&loss, &(&loss * 2.0).unwrap()] {
+        let error = loss.backward().unwrap_err().to_string();
+        assert!(error.contains("Tape::gradients"), "{error}");
     }
+    let grads = tape.gradients(&loss).unwrap();
+    assert!(grads.get(&network.vars[0]).is_some());
+    assert!(loss.backward().is_err());
 }
 
 #[test]

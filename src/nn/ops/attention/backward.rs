@@ -5,6 +5,7 @@
 
 use super::{Attention, HeadInput, QUERIES};
 use crate::nn::ops::gemm::{LentPanels, Mat, Out, add_transposed_panels, padded_columns, product_of_panels};
+use crate::nn::ops::memory::filled;
 use crate::nn::ops::parallel::{Shared, with_scratch};
 use crate::nn::ops::simd;
 use rayon::prelude::*;
@@ -13,18 +14,20 @@ impl Attention {
     /// The gradient of `qkv`, in its layout, from the result's.
     pub(super) fn backward(&self, qkv: &[f32], grad: &[f32]) -> Vec<f32> {
         let (tokens, depth, width) = (self.tokens, self.depth, self.width());
-        let mut out = vec![0f32; qkv.len()];
-        let shared = Shared::new(&mut out);
-        (0..self.pictures * self.heads).into_par_iter().for_each(|index| {
-            let grad = Mat::rows(&grad[self.result(index)..], tokens, depth, width);
-            let first = index / self.heads * tokens * 3 * width + index % self.heads * depth;
-            self.head_gradient(self.head(qkv, index), grad, |part, token, values| {
-                let at = first + token * 3 * width + part * width;
-                // SAFETY: each task writes its own head's values of its own picture's tokens.
-                unsafe { shared.part(at, depth) }.copy_from_slice(&values[..depth]);
+        let fill = |out: &mut [f32]| {
+            let shared = Shared::new(out);
+            (0..self.pictures * self.heads).into_par_iter().for_each(|index| {
+                let grad = Mat::rows(&grad[self.result(index)..], tokens, depth, width);
+                let first = index / self.heads * tokens * 3 * width + index % self.heads * depth;
+                self.head_gradient(self.head(qkv, index), grad, |part, token, values| {
+                    let at = first + token * 3 * width + part * width;
+                    // SAFETY: each task writes its own head's values of its own picture's tokens.
+                    unsafe { shared.part(at, depth) }.copy_from_slice(&values[..depth]);
+                });
             });
-        });
-        out
+        };
+        // SAFETY: each head stores its three gradients of all tokens.
+        unsafe { filled(qkv.len(), fill) }
     }
 
     /// Calls `store(part, token, values)` with the gradient of each token's query (part 0), key (1) and value (2).

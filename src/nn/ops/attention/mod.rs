@@ -7,12 +7,14 @@
 mod backward;
 
 use super::activation::exp;
-use super::cpu::{check_operands, values, with_values};
+use super::cpu::{check_operands, with_values};
 use super::gemm::{LentPanels, Mat, Out, padded_columns, product_of_panels};
+use super::graph::{self, Grad, Keeps, Operation, Saved};
+use super::memory::filled;
 use super::parallel::{Shared, with_scratch};
 use super::simd;
 use crate::error::{Error, Result};
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor};
+use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
 
 /// `softmax(Q · Kᵀ / sqrt(D)) · V` for each head (Vaswani et al. 2017, "Attention is all you need"). Differentiable.
@@ -26,11 +28,12 @@ use rayon::prelude::*;
 /// If shapes or types do not fit.
 pub fn attention(qkv: &Tensor, heads: usize) -> Result<Tensor> {
     check_operands(NAME, [Some(qkv)])?;
-    let op = match *qkv.dims() {
+    let (op, shape) = match *qkv.dims() {
         [ref outer @ .., tokens, width]
             if heads > 0 && tokens > 0 && width > 0 && width.is_multiple_of(3 * heads) =>
         {
-            Attention { pictures: outer.iter().product(), tokens, heads, depth: width / 3 / heads }
+            let op = Attention { pictures: outer.iter().product(), tokens, heads, depth: width / 3 / heads };
+            (op, Shape::from([outer, &[tokens, width / 3]].concat()))
         }
         _ => {
             let shape = qkv.dims();
@@ -39,7 +42,7 @@ pub fn attention(qkv: &Tensor, heads: usize) -> Result<Tensor> {
             )));
         }
     };
-    Ok(qkv.contiguous()?.apply_op1(op)?)
+    Ok(graph::apply(Op { attention: op, shape }, &[&qkv.contiguous()?])?)
 }
 
 const NAME: &str = "attention";
@@ -93,29 +96,31 @@ impl Attention {
         let (tokens, depth) = (self.tokens, self.depth);
         let (score_row, row) = (padded_columns(tokens), padded_columns(depth));
         let (keys_len, values_len) = (LentPanels::len(depth, tokens), LentPanels::len(tokens, depth));
-        let mut out = vec![0f32; self.pictures * tokens * self.width()];
-        let shared = Shared::new(&mut out);
-        (0..self.pictures * self.heads).into_par_iter().for_each(|index| {
-            let HeadInput { q, k, v } = self.head(qkv, index);
-            with_scratch(keys_len + values_len + QUERIES * (score_row + row), |scratch| {
-                let (keys, scratch) = scratch.split_at_mut(keys_len);
-                let (values, scratch) = scratch.split_at_mut(values_len);
-                let (scores, result) = scratch.split_at_mut(QUERIES * score_row);
-                let (keys, values) = (LentPanels::pack_transposed(k, keys), LentPanels::pack(v, values));
-                for first in (0..tokens).step_by(QUERIES) {
-                    let count = QUERIES.min(tokens - first);
-                    self.probabilities(q.row_range(first, count), keys, scores);
-                    let scores = Mat::rows(scores, count, tokens, score_row);
-                    product_of_panels(scores, values, Out::rows(&mut *result, row));
-                    for (i, values) in result.chunks_exact(row).take(count).enumerate() {
-                        let at = self.result(index) + (first + i) * self.width();
-                        // SAFETY: each task writes its own head's values of its own picture's tokens.
-                        unsafe { shared.part(at, depth) }.copy_from_slice(&values[..depth]);
+        let fill = |out: &mut [f32]| {
+            let shared = Shared::new(out);
+            (0..self.pictures * self.heads).into_par_iter().for_each(|index| {
+                let HeadInput { q, k, v } = self.head(qkv, index);
+                with_scratch(keys_len + values_len + QUERIES * (score_row + row), |scratch| {
+                    let (keys, scratch) = scratch.split_at_mut(keys_len);
+                    let (values, scratch) = scratch.split_at_mut(values_len);
+                    let (scores, result) = scratch.split_at_mut(QUERIES * score_row);
+                    let (keys, values) = (LentPanels::pack_transposed(k, keys), LentPanels::pack(v, values));
+                    for first in (0..tokens).step_by(QUERIES) {
+                        let count = QUERIES.min(tokens - first);
+                        self.probabilities(q.row_range(first, count), keys, scores);
+                        let scores = Mat::rows(scores, count, tokens, score_row);
+                        product_of_panels(scores, values, Out::rows(&mut *result, row));
+                        for (i, values) in result.chunks_exact(row).take(count).enumerate() {
+                            let at = self.result(index) + (first + i) * self.width();
+                            // SAFETY: each task writes its own head's values of its own picture's tokens.
+                            unsafe { shared.part(at, depth) }.copy_from_slice(&values[..depth]);
+                        }
                     }
-                }
+                });
             });
-        });
-        out
+        };
+        // SAFETY: each head writes its values of all tokens.
+        unsafe { filled(self.pictures * tokens * self.width(), fill) }
     }
 
     /// Probabilities with which the queries attend to each key: rows of `scores`.
@@ -167,27 +172,30 @@ fn softmax(values: &mut [f32], scale: f32) {
     values.iter_mut().for_each(|v| *v *= share);
 }
 
-impl CustomOp1 for Attention {
+/// The operation on `qkv`.
+struct Op {
+    attention: Attention,
+    /// Of the result.
+    shape: Shape,
+}
+
+impl Operation for Op {
     fn name(&self) -> &'static str {
         NAME
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let out = self.forward(values((storage, layout))?);
-        let mut dims = layout.dims().to_vec();
-        if let Some(last) = dims.last_mut() {
-            *last = self.width();
-        }
-        Ok((CpuStorage::F32(out), Shape::from(dims)))
+    fn keeps(&self, _: &[bool]) -> Keeps {
+        Keeps { args: 1, result: false }
     }
 
-    fn bwd(&self, qkv: &Tensor, _: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        if !qkv.track_op() {
-            return Ok(None);
-        }
-        let grad = grad.contiguous()?;
-        let values = with_values([qkv, &grad], |[qkv, grad]| self.backward(qkv, grad))?;
-        Tensor::from_vec(values, qkv.shape(), qkv.device()).map(Some)
+    fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
+        (self.attention.forward(args[0]), self.shape.clone())
+    }
+
+    fn backward(&self, saved: &Saved, grad: Grad, _: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {
+        let of_qkv =
+            grad.with(|grad| with_values([saved.arg(0)?], |[qkv]| self.attention.backward(qkv, grad)))??;
+        Ok(vec![Some(Grad::Owned(of_qkv))])
     }
 }
 
