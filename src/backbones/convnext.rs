@@ -5,7 +5,7 @@ use super::block::{BlockDesc, ParamDesc, Piece, StageDesc};
 use crate::error::Result;
 use crate::nn::init::{Init, ParamBuilder};
 use crate::nn::layers::{ConvDef, ConvNormAct, Forward, Layer, LayerNorm, Mlp};
-use crate::nn::ops::{Activation, residual};
+use crate::nn::ops::Activation;
 use crate::nn::params::{ParamId, ParamKind};
 use candle_core::Tensor;
 use std::sync::Arc;
@@ -169,7 +169,7 @@ struct Block {
 impl Layer for Block {
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let branch = self.norm.forward(f, &self.depthwise.forward(f, x)?)?;
-        residual(x, &self.mlp.forward(f, &branch)?, Some(&f.store.tensor(self.scale)))
+        self.mlp.add_to(f, x, &branch, Some(self.scale))
     }
 }
 

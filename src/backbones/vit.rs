@@ -9,7 +9,7 @@ use super::block::{BlockDesc, ParamDesc, Piece, StageDesc};
 use crate::error::{Error, Result};
 use crate::nn::init::{Init, ParamBuilder};
 use crate::nn::layers::{ConvDef, ConvNormAct, Forward, Layer, LayerNorm, Linear, Mlp};
-use crate::nn::ops::{Activation, attention, embed_patches, residual};
+use crate::nn::ops::{Activation, attention, embed_patches};
 use crate::nn::params::{ParamId, ParamKind};
 use candle_core::Tensor;
 use std::sync::Arc;
@@ -144,9 +144,7 @@ struct Encoder {
 impl Layer for Encoder {
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let qkv = self.qkv.forward(f, &self.norm1.forward(f, x)?)?;
-        let branch = self.proj.forward(f, &attention(&qkv, self.heads)?)?;
-        let x = residual(x, &branch, None)?;
-        let branch = self.mlp.forward(f, &self.norm2.forward(f, &x)?)?;
-        residual(&x, &branch, None)
+        let x = self.proj.add_to(f, x, &attention(&qkv, self.heads)?)?;
+        self.mlp.add_to(f, &x, &self.norm2.forward(f, &x)?, None)
     }
 }

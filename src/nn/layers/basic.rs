@@ -3,7 +3,9 @@
 use super::{Forward, Layer};
 use crate::error::{Error, Result};
 use crate::nn::init::{Init, ParamBuilder};
-use crate::nn::ops::{Activation, PoolSpec, avg_pool2d, dropout, dropout_rows, linear, max_pool2d};
+use crate::nn::ops::{
+    Activation, PoolSpec, avg_pool2d, dropout, dropout_rows, linear, linear_residual, max_pool2d,
+};
 use crate::nn::params::{ParamId, ParamKind};
 use candle_core::Tensor;
 
@@ -51,6 +53,17 @@ impl Linear {
             bias: b.add("bias", ParamKind::Bias, &[widths.1], init.1)?,
             act,
         })
+    }
+}
+
+impl Linear {
+    /// `onto + layer(x)`; the activation is left out.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn add_to(&self, f: &Forward<'_>, onto: &Tensor, x: &Tensor) -> Result<Tensor> {
+        let (weight, bias) = (f.store.tensor(self.weight), f.store.tensor(self.bias));
+        linear_residual(Activation::Identity, x, (&weight, &bias), onto, None)
     }
 }
 

@@ -3,7 +3,8 @@
 use super::{Forward, Layer, Linear};
 use crate::error::Result;
 use crate::nn::init::{Init, ParamBuilder};
-use crate::nn::ops::{Activation, linear_of_activated};
+use crate::nn::ops::{Activation, linear_residual};
+use crate::nn::params::ParamId;
 use candle_core::Tensor;
 
 /// `act(x · first) · second` over the last axis, with biases. Only the values before the activation are kept for the gradient.
@@ -33,12 +34,21 @@ impl Mlp {
             act,
         })
     }
-}
 
-impl Layer for Mlp {
-    fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+    /// `onto + scale * mlp(x)`; without a scale, `onto + mlp(x)`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn add_to(
+        &self,
+        f: &Forward<'_>,
+        onto: &Tensor,
+        x: &Tensor,
+        scale: Option<ParamId>,
+    ) -> Result<Tensor> {
         let hidden = self.first.forward(f, x)?;
         let (weight, bias) = (f.store.tensor(self.second.weight), f.store.tensor(self.second.bias));
-        linear_of_activated(self.act, &hidden, &weight, Some(&bias))
+        let scale = scale.map(|id| f.store.tensor(id));
+        linear_residual(self.act, &hidden, (&weight, &bias), onto, scale.as_ref())
     }
 }

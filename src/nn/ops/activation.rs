@@ -1,9 +1,11 @@
 //! Elementwise activations.
 
+mod in_place;
+
 use super::cpu::{CHUNK, check_operands, with_values};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
-use super::simd::{self, Isa, Kernel, Vector, WHOLE};
+use super::simd::{self, Baseline, Isa, Kernel, WHOLE};
 use crate::error::Result;
 use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
@@ -47,6 +49,63 @@ impl<const ACT: u8> Fixed<ACT> {
     #[inline(always)]
     pub(crate) fn derivative(self, x: f32) -> f32 {
         Self::ACT.derivative(x)
+    }
+
+    #[inline(always)]
+    fn value_on(self, isa: impl Isa, x: f32) -> f32 {
+        Self::ACT.value_on(isa, x)
+    }
+
+    #[inline(always)]
+    fn derivative_on(self, isa: impl Isa, x: f32) -> f32 {
+        Self::ACT.derivative_on(isa, x)
+    }
+}
+
+/// The activation of each value of `x`.
+struct Values<'a, const ACT: u8> {
+    act: Fixed<ACT>,
+    x: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl<const ACT: u8> Kernel for Values<'_, ACT> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let Self { act, x, out } = self;
+        out.iter_mut().zip(x).for_each(|(y, &x)| *y = act.value_on(isa, x));
+    }
+}
+
+/// The activation of each value, in its place.
+struct InPlace<'a, const ACT: u8> {
+    act: Fixed<ACT>,
+    values: &'a mut [f32],
+}
+
+impl<const ACT: u8> Kernel for InPlace<'_, ACT> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let Self { act, values } = self;
+        values.iter_mut().for_each(|v| *v = act.value_on(isa, *v));
+    }
+}
+
+/// The derivative at each value of `x` times the value of `grad`.
+struct Slopes<'a, const ACT: u8> {
+    act: Fixed<ACT>,
+    x: &'a [f32],
+    grad: &'a mut [f32],
+}
+
+impl<const ACT: u8> Kernel for Slopes<'_, ACT> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        let Self { act, x, grad } = self;
+        grad.iter_mut().zip(x).for_each(|(g, &x)| *g *= act.derivative_on(isa, x));
     }
 }
 
@@ -96,21 +155,15 @@ impl Activation {
     /// The activation of each value of `x`, on this thread.
     pub(crate) fn values(self, x: &[f32], out: &mut [f32]) {
         assert!(x.len() == out.len(), "{} activations of {} values", out.len(), x.len());
-        specialised!(self, a => simd::vectorised(
-            #[inline(always)]
-            || out.iter_mut().zip(x).for_each(|(y, &x)| *y = a.value(x))
-        ));
+        specialised!(self, act => simd::dispatch(Values { act, x, out }));
     }
 
     /// Applies the activation in place, on this thread.
     pub(crate) fn rewrite(self, values: &mut [f32]) {
         match self {
             Self::Identity => {}
-            Self::Silu => simd::dispatch(RewriteSilu(values)),
-            _ => specialised!(self, a => simd::vectorised(
-                #[inline(always)]
-                || values.iter_mut().for_each(|v| *v = a.value(*v))
-            )),
+            Self::Silu => simd::dispatch(in_place::Silu(values)),
+            _ => specialised!(self, act => simd::dispatch(InPlace { act, values })),
         }
     }
 
@@ -118,24 +171,27 @@ impl Activation {
     pub(crate) fn scale_by_slope(self, x: &[f32], grad: &mut [f32]) {
         assert!(x.len() == grad.len(), "slopes at {} values for {} gradients", x.len(), grad.len());
         if self != Self::Identity {
-            specialised!(self, a => simd::vectorised(
-                #[inline(always)]
-                || grad.iter_mut().zip(x).for_each(|(g, &x)| *g *= a.derivative(x))
-            ));
+            specialised!(self, act => simd::dispatch(Slopes { act, x, grad }));
         }
     }
 
     /// The activation of one value. Not-a-number stays not-a-number.
     #[inline(always)]
     pub(crate) fn value(self, x: f32) -> f32 {
+        self.value_on(Baseline, x)
+    }
+
+    /// The same in the arithmetic of an instruction set.
+    #[inline(always)]
+    fn value_on(self, isa: impl Isa, x: f32) -> f32 {
         match self {
             Self::Identity => x,
             Self::Relu => clamp_low(x),
             Self::Relu6 => relu6(x),
             Self::Hardswish => x * relu6(x + 3.0) * (1.0 / 6.0),
-            Self::Silu => x * sigmoid(x),
-            Self::Gelu => x * normal_cdf(x, exp(-0.5 * x * x)),
-            Self::Sigmoid => sigmoid(x),
+            Self::Silu => x * sigmoid(isa, x),
+            Self::Gelu => x * normal_cdf(isa, x, exp(isa, -0.5 * x * x)),
+            Self::Sigmoid => sigmoid(isa, x),
             Self::Hardsigmoid => relu6(x + 3.0) * (1.0 / 6.0),
         }
     }
@@ -143,6 +199,12 @@ impl Activation {
     /// The derivative at input `x`, PyTorch's choice at the kinks.
     #[inline(always)]
     pub(crate) fn derivative(self, x: f32) -> f32 {
+        self.derivative_on(Baseline, x)
+    }
+
+    /// The same in the arithmetic of an instruction set.
+    #[inline(always)]
+    fn derivative_on(self, isa: impl Isa, x: f32) -> f32 {
         match self {
             Self::Identity => 1.0,
             Self::Relu => one_if(x > 0.0),
@@ -153,16 +215,16 @@ impl Activation {
                 if x >= 3.0 { 1.0 } else { low }
             }
             Self::Silu => {
-                let s = sigmoid(x);
+                let s = sigmoid(isa, x);
                 s * (1.0 + x * (1.0 - s))
             }
             Self::Gelu => {
                 let density = std::f32::consts::FRAC_1_SQRT_2 * 0.5 * std::f32::consts::FRAC_2_SQRT_PI;
-                let e = exp(-0.5 * x * x);
-                normal_cdf(x, e) + x * density * e
+                let e = exp(isa, -0.5 * x * x);
+                isa.mul_add(x * density, e, normal_cdf(isa, x, e))
             }
             Self::Sigmoid => {
-                let s = sigmoid(x);
+                let s = sigmoid(isa, x);
                 s * (1.0 - s)
             }
             Self::Hardsigmoid => one_if((x > -3.0) & (x < 3.0)) * (1.0 / 6.0),
@@ -194,21 +256,21 @@ fn relu6(x: f32) -> f32 {
 }
 
 #[inline(always)]
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
+fn sigmoid(isa: impl Isa, x: f32) -> f32 {
+    1.0 / (1.0 + exp(isa, -x))
 }
 
 /// The standard normal's distribution function at `x`, given `e = exp(-x^2 / 2)`, to about 1e-7: formula 7.1.26 of Abramowitz
 /// and Stegun, "Handbook of Mathematical Functions" (1964), for the tail on the side of `x`, so that nothing cancels there.
 #[inline(always)]
-fn normal_cdf(x: f32, e: f32) -> f32 {
+fn normal_cdf(isa: impl Isa, x: f32, e: f32) -> f32 {
     const P: f32 = 0.327_591_1 * std::f32::consts::FRAC_1_SQRT_2;
-    let t = 1.0 / (1.0 + P * x.abs());
+    let t = 1.0 / isa.mul_add(P, x.abs(), 1.0);
     let p = 0.530_702_7;
-    let p = p * t - 0.726_576;
-    let p = p * t + 0.710_706_9;
-    let p = p * t - 0.142_248_37;
-    let p = p * t + 0.127_414_8;
+    let p = isa.mul_add(p, t, -0.726_576);
+    let p = isa.mul_add(p, t, 0.710_706_9);
+    let p = isa.mul_add(p, t, -0.142_248_37);
+    let p = isa.mul_add(p, t, 0.127_414_8);
     let tail = p * t * e;
     if x < 0.0 { tail } else { 1.0 - tail }
 }
@@ -216,79 +278,21 @@ fn normal_cdf(x: f32, e: f32) -> f32 {
 /// e^x to about 1e-7 relative, in arithmetic that vectorises (Cephes' `expf`: range reduction by ln 2 in two parts, then a
 /// polynomial). Arguments are limited to the range in which the result is a normal number.
 #[inline(always)]
-pub(crate) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(isa: impl Isa, x: f32) -> f32 {
     let low = if x < -87.0 { -87.0 } else { x };
     let x = if low > 88.0 { 88.0 } else { low };
-    let shifted = x * std::f32::consts::LOG2_E + WHOLE;
+    let shifted = isa.mul_add(x, std::f32::consts::LOG2_E, WHOLE);
     let n = shifted - WHOLE;
-    let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
+    let r = isa.mul_add(n, 2.121_944_4e-4, isa.mul_add(n, -0.693_359_4, x));
     let p = 1.987_569_1e-4;
-    let p = p * r + 1.398_199_9e-3;
-    let p = p * r + 8.333_452e-3;
-    let p = p * r + 4.166_579_6e-2;
-    let p = p * r + 1.666_666_5e-1;
-    let p = p * r + 0.5;
-    let y = p * r * r + r + 1.0;
+    let p = isa.mul_add(p, r, 1.398_199_9e-3);
+    let p = isa.mul_add(p, r, 8.333_452e-3);
+    let p = isa.mul_add(p, r, 4.166_579_6e-2);
+    let p = isa.mul_add(p, r, 1.666_666_5e-1);
+    let p = isa.mul_add(p, r, 0.5);
+    let y = isa.mul_add(p, r * r, r) + 1.0;
     let exponent = shifted.to_bits().wrapping_sub(WHOLE.to_bits()).wrapping_add(127);
     y * f32::from_bits(exponent << 23)
-}
-
-/// Applies silu in place: a division of vectors takes longer than all else in it, so it is done with reciprocals.
-struct RewriteSilu<'a>(&'a mut [f32]);
-
-impl Kernel for RewriteSilu<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<I: Isa>(self, _: I) {
-        let lanes = I::V::LANES;
-        let mut at = 0;
-        // SAFETY: run by `dispatch` with its vector type; all values read and written lie in the slice.
-        unsafe {
-            while at + lanes <= self.0.len() {
-                let to = self.0.as_mut_ptr().add(at);
-                vector_silu(I::V::load(to)).store(to);
-                at += lanes;
-            }
-            if at < self.0.len() {
-                let (to, rest) = (self.0.as_mut_ptr().add(at), self.0.len() - at);
-                vector_silu(I::V::load_part(to, rest)).store_part(to, rest);
-            }
-        }
-    }
-}
-
-/// Silu of each lane, to about 3e-7.
-///
-/// # Safety
-/// As for the methods of [`Vector`].
-#[inline(always)]
-unsafe fn vector_silu<V: Vector>(x: V) -> V {
-    // SAFETY: the caller's promise.
-    unsafe { x.mul(V::splat(1.0).add(vector_exp(V::splat(0.0).sub(x))).reciprocal()) }
-}
-
-/// As [`exp`], of each lane.
-///
-/// # Safety
-/// As for the methods of [`Vector`].
-#[inline(always)]
-unsafe fn vector_exp<V: Vector>(x: V) -> V {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let x = x.clamp(V::splat(-87.0), V::splat(87.0));
-        let shifted = x.mul_add(V::splat(std::f32::consts::LOG2_E), V::splat(WHOLE));
-        let n = shifted.sub(V::splat(WHOLE));
-        let r = n.negative_mul_add(V::splat(0.693_359_4), x);
-        let r = n.negative_mul_add(V::splat(-2.121_944_4e-4), r);
-        let p = V::splat(1.987_569_1e-4).mul_add(r, V::splat(1.398_199_9e-3));
-        let p = p.mul_add(r, V::splat(8.333_452e-3));
-        let p = p.mul_add(r, V::splat(4.166_579_6e-2));
-        let p = p.mul_add(r, V::splat(1.666_666_5e-1));
-        let p = p.mul_add(r, V::splat(0.5));
-        let y = p.mul_add(r.mul(r), r.add(V::splat(1.0)));
-        y.mul(shifted.power_of_two())
-    }
 }
 
 const NAME: &str = "activation";
@@ -336,23 +340,44 @@ mod tests {
         for i in -86_000..=87_000 {
             let x = i as f32 * 1e-3;
             let exact = f64::from(x).exp();
-            assert!((f64::from(exp(x)) / exact - 1.0).abs() < 3e-7, "{x}");
+            assert!((f64::from(exp(Baseline, x)) / exact - 1.0).abs() < 3e-7, "{x}");
         }
-        assert!(exp(f32::NAN).is_nan());
-        assert!(exp(-1000.0) < 1e-37 && exp(1000.0) > 1e38);
+        assert!(exp(Baseline, f32::NAN).is_nan());
+        assert!(exp(Baseline, -1000.0) < 1e-37 && exp(Baseline, 1000.0) > 1e38);
     }
 
     #[test]
     fn gelu_and_its_slope_are_exact_to_rounding() {
-        for i in -9_000..=9_000 {
-            let x = f64::from(i) * 1e-3;
-            let cdf = 0.5 * (1.0 + candle_core::cpu::erf::erf_f64(x * std::f64::consts::FRAC_1_SQRT_2));
-            let slope = cdf + x * (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
-            let (value, derivative) =
-                (Activation::Gelu.value(x as f32), Activation::Gelu.derivative(x as f32));
-            assert!((f64::from(value) - x * cdf).abs() < 6e-7, "{x}: {value}");
-            assert!((f64::from(derivative) - slope).abs() < 6e-7, "{x}: slope {derivative}");
-        }
+        let x: Vec<f32> = (-9_000..=9_000).map(|i| i as f32 * 1e-3).collect();
+        simd::testing::at_each_level(|level| {
+            let (mut values, mut slopes) = (vec![0.0; x.len()], vec![1.0; x.len()]);
+            Activation::Gelu.values(&x, &mut values);
+            Activation::Gelu.scale_by_slope(&x, &mut slopes);
+            for ((&x, value), slope) in x.iter().zip(values).zip(slopes) {
+                let x = f64::from(x);
+                let cdf = 0.5 * (1.0 + candle_core::cpu::erf::erf_f64(x * std::f64::consts::FRAC_1_SQRT_2));
+                let exact = cdf + x * (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+                assert!((f64::from(value) - x * cdf).abs() < 6e-7, "{level:?} {x}: {value}");
+                assert!((f64::from(slope) - exact).abs() < 6e-7, "{level:?} {x}: slope {slope}");
+            }
+        });
+    }
+
+    #[test]
+    fn slices_get_what_single_values_get() {
+        let x: Vec<f32> = (-90..=90).map(|i| i as f32 * 0.1).chain([f32::NAN]).collect();
+        let alike = |a: f32, b: f32| (a - b).abs() < 1e-6 || (a.is_nan() && b.is_nan());
+        simd::testing::at_each_level(|level| {
+            for act in Activation::ALL {
+                let (mut values, mut slopes) = (vec![0.0; x.len()], vec![1.0; x.len()]);
+                act.values(&x, &mut values);
+                act.scale_by_slope(&x, &mut slopes);
+                for ((&x, value), slope) in x.iter().zip(values).zip(slopes) {
+                    assert!(alike(value, act.value(x)), "{level:?} {act:?} {x}");
+                    assert!(alike(slope, act.derivative(x)), "{level:?} {act:?} {x}");
+                }
+            }
+        });
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use concat::concat_channels;
 pub use conv::{Conv2dSpec, PackedConv, conv2d};
 pub use dropout::{dropout, dropout_rows};
 pub use layer_norm::layer_norm;
-pub use linear::{linear, linear_of_activated};
+pub use linear::{linear, linear_of_activated, linear_residual};
 pub use norm::{BatchStats, batch_norm, batch_norm_add, batch_norm_frozen, batch_norm_frozen_add};
 pub use pool::{PoolSpec, avg_pool2d, global_avg_pool, global_max_pool, max_pool2d};
 pub use residual::residual;

@@ -4,8 +4,8 @@ use super::*;
 use crate::nn::loss::{binary_cross_entropy, cross_entropy};
 use crate::nn::ops::{
     Activation, Conv2dSpec, PoolSpec, add, attention, batch_norm_add, concat_channels, conv2d, dropout,
-    dropout_rows, embed_patches, global_avg_pool, layer_norm, linear, linear_of_activated, max_pool2d,
-    pick_tokens, residual, squeeze_excite,
+    dropout_rows, embed_patches, global_avg_pool, layer_norm, linear, linear_of_activated, linear_residual,
+    max_pool2d, pick_tokens, residual, squeeze_excite,
 };
 use crate::nn::rng::Rng;
 use candle_core::{Device, Var};
@@ -152,6 +152,8 @@ impl Learner for Transformer {
         let branch = linear_of_activated(Activation::Gelu, &hidden, v[15], Some(v[16])).unwrap();
         let x = residual(&x, &branch, None).unwrap();
         let x = residual(&x, &x, Some(v[17])).unwrap();
+        let x = linear_residual(Activation::Silu, &hidden, (v[15], v[16]), &x, Some(v[10])).unwrap();
+        let x = linear_residual(identity, &hidden, (v[15], v[16]), &x, None).unwrap();
         let class = pick_tokens(&x, 0..1).unwrap().flatten_from(1).unwrap();
         let features = layer_norm(&class, v[18], v[19], 1e-6).unwrap();
         let logits = linear(&features, v[20], Some(v[21]), identity).unwrap();

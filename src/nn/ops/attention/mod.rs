@@ -12,7 +12,7 @@ use super::gemm::{LentPanels, Mat, Out, padded_columns, product_of_panels};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
 use super::parallel::{Shared, with_scratch};
-use super::simd;
+use super::simd::{self, Isa, Kernel};
 use crate::error::{Error, Result};
 use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
@@ -128,15 +128,26 @@ impl Attention {
         let row = padded_columns(self.tokens);
         let count = queries.row_count();
         product_of_panels(queries, keys, Out::rows(&mut *scores, row));
-        let scale = self.scale();
-        simd::vectorised(
-            #[inline(always)]
-            || {
-                for row in scores.chunks_exact_mut(row).take(count) {
-                    softmax(&mut row[..self.tokens], scale);
-                }
-            },
-        );
+        let scores = &mut scores[..count * row];
+        simd::dispatch(Softmax { scores, row, tokens: self.tokens, scale: self.scale() });
+    }
+}
+
+/// The softmax of the first `tokens` values of each of the rows, `row` apart.
+struct Softmax<'a> {
+    scores: &'a mut [f32],
+    row: usize,
+    tokens: usize,
+    scale: f32,
+}
+
+impl Kernel for Softmax<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<I: Isa>(self, isa: I) {
+        for row in self.scores.chunks_exact_mut(self.row) {
+            softmax(isa, &mut row[..self.tokens], self.scale);
+        }
     }
 }
 
@@ -145,7 +156,7 @@ const LANES: usize = 32;
 
 /// `values = softmax(scale * values)`; `scale` is positive. Not-a-number anywhere makes all of them so.
 #[inline(always)]
-fn softmax(values: &mut [f32], scale: f32) {
+fn softmax(isa: impl Isa, values: &mut [f32], scale: f32) {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let chunks = values.chunks_exact(LANES);
     let rest = chunks.remainder().iter().fold(f32::NEG_INFINITY, |m, &v| if v > m { v } else { m });
@@ -159,13 +170,13 @@ fn softmax(values: &mut [f32], scale: f32) {
     let mut chunks = values.chunks_exact_mut(LANES);
     for chunk in &mut chunks {
         for lane in 0..LANES {
-            chunk[lane] = exp((chunk[lane] - most) * scale);
+            chunk[lane] = exp(isa, (chunk[lane] - most) * scale);
             lanes[lane] += chunk[lane];
         }
     }
     let mut total = lanes.iter().sum::<f32>();
     for value in chunks.into_remainder() {
-        *value = exp((*value - most) * scale);
+        *value = exp(isa, (*value - most) * scale);
         total += *value;
     }
     let share = 1.0 / total;

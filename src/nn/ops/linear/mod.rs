@@ -1,5 +1,9 @@
 //! Fully connected layer over the last axis.
 
+mod residual;
+
+pub use residual::linear_residual;
+
 use super::Activation;
 use super::conv::{self, Conv2dSpec, Geometry};
 use super::cpu::{check_operands, column_sums, with_values};
@@ -99,29 +103,59 @@ impl Dense {
         task_size(self.rows, TASKS, row_unit(), ROWS)
     }
 
-    fn forward(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    /// `addend + scale * (before(x) · weight + bias)`; bias, addend and scale may be empty.
+    fn forward(&self, x: &[f32], weight: &[f32], [bias, addend, scale]: [&[f32]; 3]) -> Vec<f32> {
         let (inputs, outputs) = (self.inputs, self.outputs);
-        let packed = Packed::new(Mat::rows(weight, inputs, outputs, outputs));
-        let epilogue = Epilogue::new(bias, (f32::NEG_INFINITY, f32::INFINITY));
+        let packed = self.packed(weight, scale);
+        let bias = scaled(bias, scale);
+        let epilogue =
+            Epilogue::new((!bias.is_empty()).then_some(&bias[..]), (f32::NEG_INFINITY, f32::INFINITY));
         let fill = |out: &mut [f32]| {
-            let tasks = out.par_chunks_mut(self.tile() * outputs).zip(x.par_chunks(self.tile() * inputs));
-            tasks.for_each(|(out, x)| {
-                with_scratch(x.len(), |activated| {
-                    self.before.values(x, activated);
-                    let a = Mat::rows(activated, x.len() / inputs, inputs, inputs);
-                    product(a, &packed, &epilogue, Out::rows(out, outputs));
-                });
+            let tile = self.tile();
+            let tasks = out.par_chunks_mut(tile * outputs).zip(x.par_chunks(tile * inputs)).enumerate();
+            tasks.for_each(|(i, (out, x))| {
+                let addend = addend.get(i * tile * outputs..).filter(|a| !a.is_empty());
+                let rows = x.len() / inputs;
+                let mut multiply = |x: &[f32]| {
+                    let out = Out::rows(&mut *out, outputs).plus(addend);
+                    product(Mat::rows(x, rows, inputs, inputs), &packed, &epilogue, out);
+                };
+                if self.before == Activation::Identity {
+                    multiply(x);
+                } else {
+                    with_scratch(x.len(), |activated| {
+                        self.before.values(x, activated);
+                        multiply(activated);
+                    });
+                }
             });
         };
         // SAFETY: every row's product is written.
         unsafe { filled(self.rows * outputs, fill) }
     }
 
-    fn input_gradient(&self, x: &[f32], weight: &[f32], grad: &[f32]) -> Vec<f32> {
+    /// The weights with their columns scaled.
+    fn packed(&self, weight: &[f32], scale: &[f32]) -> Packed {
+        if scale.is_empty() {
+            return Packed::new(Mat::rows(weight, self.inputs, self.outputs, self.outputs));
+        }
+        Packed::from_fn(self.inputs, self.outputs, |first, cols, panel, width| {
+            let scale = &scale[first..first + cols];
+            for (row, weight) in panel.chunks_exact_mut(width).zip(weight.chunks_exact(self.outputs)) {
+                row.iter_mut().zip(weight[first..].iter().zip(scale)).for_each(|(p, (w, s))| *p = w * s);
+            }
+        })
+    }
+
+    /// The gradient of `x` from the result's; `scale` may be empty.
+    fn input_gradient(&self, x: &[f32], [weight, scale]: [&[f32]; 2], grad: &[f32]) -> Vec<f32> {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let weight = Mat::rows(weight, inputs, outputs, outputs);
         let packed = Packed::from_fn(outputs, inputs, |first, cols, panel, width| {
             fill_transposed(weight, first, cols, panel, width);
+            for (row, s) in panel.chunks_exact_mut(width).zip(scale) {
+                row.iter_mut().for_each(|p| *p *= s);
+            }
         });
         let fill = |out: &mut [f32]| {
             let tasks = out.par_chunks_mut(self.tile() * inputs).zip(x.par_chunks(self.tile() * inputs));
@@ -201,6 +235,14 @@ impl Dense {
     }
 }
 
+/// `values * scale`, or the values where the scale is empty.
+fn scaled(values: &[f32], scale: &[f32]) -> Vec<f32> {
+    match scale {
+        [] => values.to_vec(),
+        _ => values.iter().zip(scale).map(|(v, s)| v * s).collect(),
+    }
+}
+
 /// The operation on `x`, `weight` and, if there is one, `bias`.
 struct LinearOfActivated {
     dense: Dense,
@@ -218,7 +260,8 @@ impl Operation for LinearOfActivated {
     }
 
     fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
-        (self.dense.forward(args[0], args[1], args.get(2).copied()), self.shape.clone())
+        let bias = args.get(2).copied().unwrap_or_default();
+        (self.dense.forward(args[0], args[1], [bias, &[], &[]]), self.shape.clone())
     }
 
     fn backward(&self, saved: &Saved, grad: Grad, wanted: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {
@@ -229,7 +272,7 @@ impl Operation for LinearOfActivated {
             };
             let x = match wanted[0] {
                 true => Some(with_values([saved.arg(0)?, saved.arg(1)?], |[x, weight]| {
-                    self.dense.input_gradient(x, weight, grad)
+                    self.dense.input_gradient(x, [weight, &[]], grad)
                 })?),
                 false => None,
             };
