@@ -1,6 +1,8 @@
 //! Helpers for splitting work over rayon's current pool. Work is always split by shape, never by the number of threads, so
 //! that results do not depend on it.
 
+use super::memory::filled;
+use super::simd;
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -65,6 +67,19 @@ pub(crate) fn with_scratch<R>(len: usize, body: impl FnOnce(&mut [f32]) -> R) ->
     result
 }
 
+/// Tells the processor that these values will be read soon.
+#[inline]
+pub(crate) fn prefetch(values: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in values.chunks(LINE) {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint, which every processor of the architecture knows; the values are readable besides.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
+}
+
 /// Splits `total` items into about `parts` tasks of equal size, each a multiple of `unit` and at most `most` (if that is
 /// positive): the size of one task.
 pub(crate) fn task_size(total: usize, parts: usize, unit: usize, most: usize) -> usize {
@@ -73,20 +88,27 @@ pub(crate) fn task_size(total: usize, parts: usize, unit: usize, most: usize) ->
 }
 
 /// Adds the consecutive parts of `len` values each to one, in their order.
-pub(crate) fn add_parts(mut parts: Vec<f32>, len: usize) -> Vec<f32> {
-    if parts.len() > len {
-        let (sum, rest) = parts.split_at_mut(len);
-        const CHUNK: usize = 4096;
-        sum.par_chunks_mut(CHUNK).enumerate().for_each(|(i, sum)| {
+pub(crate) fn add_parts(parts: Vec<f32>, len: usize) -> Vec<f32> {
+    if parts.len() <= len {
+        return parts;
+    }
+    const CHUNK: usize = 4096;
+    let (first, rest) = parts.split_at(len);
+    let fill = |sum: &mut [f32]| {
+        let chunks = sum.par_chunks_mut(CHUNK).zip(first.par_chunks(CHUNK)).enumerate();
+        chunks.for_each(|(i, (sum, first))| {
+            sum.copy_from_slice(first);
             for part in rest.chunks_exact(len) {
                 let from = &part[i * CHUNK..i * CHUNK + sum.len()];
-                sum.iter_mut().zip(from).for_each(|(s, v)| *s += v);
+                simd::vectorised(
+                    #[inline(always)]
+                    || sum.iter_mut().zip(from).for_each(|(s, v)| *s += v),
+                );
             }
         });
-        parts.truncate(len);
-        parts.shrink_to_fit();
-    }
-    parts
+    };
+    // SAFETY: every chunk is copied before anything else.
+    unsafe { filled(len, fill) }
 }
 
 #[cfg(test)]
@@ -99,6 +121,15 @@ mod tests {
         assert_eq!(task_size(10_000, 16, 12, 48), 48);
         assert_eq!(task_size(1, 16, 12, 5), 12);
         assert_eq!(task_size(600, 16, 12, 1000), 48);
+    }
+
+    #[test]
+    fn parts_are_added_in_their_order() {
+        let part = |pace: f32| (0..9_001).map(move |i| (i as f32 * pace).sin() * 1e3);
+        let parts: Vec<f32> = part(0.3).chain(part(0.7)).chain(part(1.1)).collect();
+        let want: Vec<f32> = part(0.3).zip(part(0.7)).zip(part(1.1)).map(|((a, b), c)| a + b + c).collect();
+        assert_eq!(add_parts(parts, 9_001), want);
+        assert_eq!(add_parts(want.clone(), 9_001), want);
     }
 
     #[test]

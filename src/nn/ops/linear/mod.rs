@@ -13,7 +13,7 @@ use super::gemm::{
 };
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
-use super::parallel::{Shared, add_parts, task_size, with_scratch};
+use super::parallel::{Shared, add_parts, prefetch, task_size, with_scratch};
 use crate::error::{Error, ErrorKind, Result};
 use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
@@ -68,6 +68,8 @@ const ROWS: usize = 192;
 const GRADIENT_INPUTS: usize = 192;
 const GRADIENT_OUTPUTS: usize = 384;
 const GRADIENT_STEPS: usize = 128;
+/// Rows between the part of a row that is worked on and the one that is fetched: processors do not look over the gaps themselves.
+const AHEAD: usize = 4;
 /// Fewest rows for which the sum of a weight gradient is split.
 const GRADIENT_PART: usize = 512;
 
@@ -107,7 +109,7 @@ impl Dense {
     fn forward(&self, x: &[f32], weight: &[f32], [bias, addend, scale]: [&[f32]; 3]) -> Vec<f32> {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let packed = self.packed(weight, scale);
-        let bias = scaled(bias, scale);
+        let bias = scaled(bias.to_vec(), scale);
         let epilogue =
             Epilogue::new((!bias.is_empty()).then_some(&bias[..]), (f32::NEG_INFINITY, f32::INFINITY));
         let fill = |out: &mut [f32]| {
@@ -214,6 +216,9 @@ impl Dense {
                 let steps = GRADIENT_STEPS.min(rows.end - first);
                 for (step, left) in left.chunks_exact_mut(ins.len()).take(steps).enumerate() {
                     let from = (first + step) * self.inputs;
+                    if let Some(ahead) = x.get(from + AHEAD * self.inputs + ins.start..) {
+                        prefetch(&ahead[..ins.len().min(ahead.len())]);
+                    }
                     self.before.values(&x[from + ins.start..from + ins.end], left);
                 }
                 let right = &mut right[..LentPanels::len(steps, outs.len())];
@@ -235,12 +240,14 @@ impl Dense {
     }
 }
 
-/// `values * scale`, or the values where the scale is empty.
-fn scaled(values: &[f32], scale: &[f32]) -> Vec<f32> {
-    match scale {
-        [] => values.to_vec(),
-        _ => values.iter().zip(scale).map(|(v, s)| v * s).collect(),
+/// Rows of values times the scale, or the values where the scale is empty.
+fn scaled(mut values: Vec<f32>, scale: &[f32]) -> Vec<f32> {
+    if !scale.is_empty() {
+        values
+            .chunks_exact_mut(scale.len())
+            .for_each(|row| row.iter_mut().zip(scale).for_each(|(v, s)| *v *= s));
     }
+    values
 }
 
 /// The operation on `x`, `weight` and, if there is one, `bias`.

@@ -48,29 +48,16 @@ struct Branch {
 }
 
 impl Branch {
-    /// The gradients of weight, bias and scale, from `product = act(x)ᵀ · grad` and the sums of the result's gradient. The branch
-    /// itself is not needed: the scale's gradient is the sum of `grad * (act(x) · weight + bias)`, and that of
-    /// `weight * product`, and of the bias times the sums.
-    fn parameter_gradients(
-        &self,
-        mut product: Vec<f32>,
-        sums: Vec<f32>,
-        [weight, bias, scale]: [&[f32]; 3],
-    ) -> [Vec<f32>; 3] {
-        if scale.is_empty() {
-            return [product, sums, Vec::new()];
-        }
+    /// The gradient of the scale, from `product = act(x)ᵀ · grad` and the sums of the result's gradient. The branch itself is not
+    /// needed: the sum of `grad * (act(x) · weight + bias)` is that of `weight * product`, and the bias times the sums.
+    fn scale_gradient(&self, product: &[f32], sums: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f32> {
+        let mut total: Vec<f64> = bias.iter().zip(sums).map(|(&b, &s)| f64::from(b) * f64::from(s)).collect();
         let outputs = self.dense.outputs;
-        let mut of_scale: Vec<f64> =
-            bias.iter().zip(&sums).map(|(&b, &s)| f64::from(b) * f64::from(s)).collect();
-        for (product, weight) in product.chunks_exact_mut(outputs).zip(weight.chunks_exact(outputs)) {
-            let values = product.iter_mut().zip(weight).zip(scale);
-            for (((p, &w), s), sum) in values.zip(&mut of_scale) {
-                *sum += f64::from(*p) * f64::from(w);
-                *p *= s;
-            }
+        for (product, weight) in product.chunks_exact(outputs).zip(weight.chunks_exact(outputs)) {
+            let values = product.iter().zip(weight).zip(&mut total);
+            values.for_each(|((&p, &w), total)| *total += f64::from(p) * f64::from(w));
         }
-        [product, scaled(&sums, scale), of_scale.into_iter().map(|v| v as f32).collect()]
+        total.into_iter().map(|v| v as f32).collect()
     }
 }
 
@@ -104,19 +91,93 @@ impl Operation for Branch {
                     let of_x = wanted[0].then(|| self.dense.input_gradient(x, [weight, scale], grad));
                     let product = (wanted[1] || of_scale).then(|| self.dense.weight_gradient(x, grad));
                     let sums = (wanted[2] || of_scale).then(|| column_sums(grad, self.dense.outputs));
-                    let of_parameters = self.parameter_gradients(
-                        product.unwrap_or_default(),
-                        sums.unwrap_or_default(),
-                        [weight, bias, scale],
-                    );
-                    let all = std::iter::once(of_x.unwrap_or_default()).chain(of_parameters);
-                    let wanted = [wanted[0], wanted[1], wanted[2], of_scale];
-                    all.zip(wanted).map(|(g, wanted)| wanted.then_some(Grad::Owned(g))).collect()
+                    let of_scale = match (&product, &sums) {
+                        (Some(product), Some(sums)) if of_scale => {
+                            Some(self.scale_gradient(product, sums, weight, bias))
+                        }
+                        _ => None,
+                    };
+                    let of_weight = product.filter(|_| wanted[1]).map(|product| scaled(product, scale));
+                    let of_bias = sums.filter(|_| wanted[2]).map(|sums| scaled(sums, scale));
+                    [of_x, of_weight, of_bias, of_scale].map(|g| g.map(Grad::Owned)).into()
                 })
             })??;
         let of_scale = grads.pop().flatten();
         grads.push(wanted[3].then_some(grad));
         grads.extend(has_scale.then_some(of_scale));
         Ok(grads)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::tape::Tape;
+    use candle_core::Var;
+
+    fn wave(shape: &[usize], pace: f64) -> Tensor {
+        let len: usize = shape.iter().product();
+        let values: Vec<f32> = (0..len).map(|i| ((i as f64 + 1.0) * pace).sin() as f32).collect();
+        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    }
+
+    fn flat(t: &Tensor) -> Vec<f32> {
+        t.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    fn close(a: &Tensor, b: &Tensor) -> bool {
+        let same = |(a, b): (f32, f32)| (a - b).abs() < 1e-4 * (1.0 + b.abs());
+        a.dims() == b.dims() && flat(a).into_iter().zip(flat(b)).all(same)
+    }
+
+    /// The definition, with other operations.
+    fn apart(v: &[Tensor]) -> Tensor {
+        let x = Activation::Gelu.apply(&v[0]).unwrap();
+        let branch = x.matmul(&v[1]).unwrap().broadcast_add(&v[2]).unwrap();
+        match v.get(4) {
+            Some(scale) => (&v[3] + branch.broadcast_mul(scale).unwrap()).unwrap(),
+            None => (&v[3] + branch).unwrap(),
+        }
+    }
+
+    #[test]
+    fn whatever_learns_gets_its_gradient() {
+        let shapes: [&[usize]; 5] = [&[70, 9], &[9, 37], &[37], &[70, 37], &[37]];
+        let upstream = wave(&[70, 37], 0.9);
+        let loss = |y: &Tensor| (y * &upstream).unwrap().sum_all().unwrap();
+        for (count, learning) in [4, 5].into_iter().flat_map(|n| (0..1u32 << n).map(move |l| (n, l))) {
+            let learns = |i: usize| learning >> i & 1 == 1;
+            let var = |i: usize| Var::from_tensor(&wave(shapes[i], 0.3 + 0.2 * i as f64)).unwrap();
+            let vars: Vec<Var> = (0..count).map(var).collect();
+            let arg = |(i, v): (usize, &Var)| match learns(i) {
+                true => v.as_tensor().clone(),
+                false => v.as_detached_tensor(),
+            };
+            let args: Vec<Tensor> = vars.iter().enumerate().map(arg).collect();
+            let want = apart(&args);
+            let want_grads = loss(&want).backward().unwrap();
+            let tape = Tape::record();
+            let parameters = (&args[1], &args[2]);
+            let got = linear_residual(Activation::Gelu, &args[0], parameters, &args[3], args.get(4)).unwrap();
+            let grads = tape.gradients(&loss(&got)).unwrap();
+            assert!(close(&got, &want), "{count} {learning:b}");
+            for (i, var) in vars.iter().enumerate() {
+                let right = match (grads.get(var), want_grads.get(var)) {
+                    (Some(ours), Some(candles)) => learns(i) && close(ours, candles),
+                    (ours, _) => !learns(i) && ours.is_none(),
+                };
+                assert!(right, "argument {i} of {count}, learning {learning:b}");
+            }
+        }
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_named() {
+        let (x, weight, bias) = (wave(&[70, 9], 0.3), wave(&[9, 37], 0.5), wave(&[37], 0.7));
+        let of = |addend: &Tensor, scale: Option<&Tensor>| {
+            linear_residual(Activation::Gelu, &x, (&weight, &bias), addend, scale).unwrap_err().to_string()
+        };
+        assert!(of(&x, None).contains("[70, 9]"));
+        assert!(of(&wave(&[70, 37], 0.3), Some(&wave(&[9], 0.3))).contains("[9]"));
     }
 }
