@@ -4,6 +4,7 @@
     peers.py torch   --arch resnet18 --batch 16   PyTorch: forward pass (inference_mode) and training step, each in the better
                                                   of its two memory layouts
     peers.py runtime --arch resnet18 --batch 16   ONNX Runtime: forward pass of the same network
+    peers.py decode  --data DIR                   Pillow and torchvision: pictures to network inputs, a thread for each core
 
 Needs torch, torchvision, timm, onnx and onnxruntime. Networks are torchvision's, and timm's where torchvision has none.
 """
@@ -13,6 +14,7 @@ import json
 import resource
 import time
 import warnings
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -87,17 +89,39 @@ def runtime(a):
     return {"forward_ms_per_image": median_ms(lambda: session.run(None, feed), a.runs) / a.batch}
 
 
+def decode(a):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from PIL import Image
+    from torchvision import transforms
+
+    view = transforms.Compose(
+        [
+            transforms.Resize(256),
+            transforms.CenterCrop(224),
+            transforms.ToTensor(),
+            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
+    paths = [p for p in sorted(a.data.rglob("*")) if p.suffix.lower() in {".jpg", ".jpeg", ".png"}]
+    torch.set_num_threads(1)  # The pictures are spread over the cores instead; Pillow lets go of the interpreter's lock.
+    with ThreadPoolExecutor(a.threads) as pool:
+        ms = median_ms(lambda: list(pool.map(lambda p: view(Image.open(p).convert("RGB")).shape, paths)), a.runs)
+    return {"pictures": len(paths), "ms_per_image": ms / len(paths)}
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("peer", choices=["torch", "runtime"])
+    p.add_argument("peer", choices=["torch", "runtime", "decode"])
     p.add_argument("--arch", default="resnet18")
     p.add_argument("--batch", type=int, default=16)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--runs", type=int, default=3)
     p.add_argument("--forward-only", action="store_true")
+    p.add_argument("--data", type=Path)
     a = p.parse_args()
     torch.set_num_threads(a.threads)
-    found = {"torch": torch_speed, "runtime": runtime}[a.peer](a)
+    found = {"torch": torch_speed, "runtime": runtime, "decode": decode}[a.peer](a)
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(json.dumps({"peer": a.peer, "arch": a.arch, "batch": a.batch, **found, "peak_rss_mib": rss}))
 

@@ -1,6 +1,7 @@
 //! `bench`: how fast this machine is.
 
 mod conv;
+mod decode;
 
 use super::output::{CliResult, Out};
 use crate::backbones::{Network, find};
@@ -13,6 +14,7 @@ use crate::nn::rng::Rng;
 use crate::nn::tape::Tape;
 use candle_core::{Device, Tensor};
 use serde_json::json;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Rounds before the measured ones: buffers are allocated and threads started.
@@ -47,12 +49,22 @@ enum What {
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
         runs: u16,
     },
+    /// Pictures decoded, resized, cropped and normalised, on all cores.
+    Decode {
+        /// The folder of pictures.
+        #[arg(long)]
+        data: PathBuf,
+        /// Measured rounds; their median counts.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        runs: u16,
+    },
 }
 
 pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     match &args.what {
         What::Speed { arch, batch, runs } => speed(arch, (*batch).into(), (*runs).into(), out),
         What::Conv { batch, runs } => conv::run((*batch).into(), (*runs).into(), out),
+        What::Decode { data, runs } => decode::run(data, (*runs).into(), out),
     }
 }
 

@@ -93,14 +93,15 @@ impl Operation for Conv {
     fn backward(&self, saved: &Saved, grad: Grad, wanted: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {
         let grad = self.clamp.gradient(saved, grad)?;
         grad.with(|grad| {
-            let weight = match wanted[1] {
-                true => Some(with_values([saved.arg(0)?], |[x]| self.geometry.weight_gradient(x, grad))?),
-                false => None,
-            };
+            // The input's first: the copy of the weights that it needs is gone when the weights' gradient takes its room.
             let x = match wanted[0] {
                 true => {
                     Some(with_values([saved.arg(1)?], |[weight]| self.geometry.input_gradient(weight, grad))?)
                 }
+                false => None,
+            };
+            let weight = match wanted[1] {
+                true => Some(with_values([saved.arg(0)?], |[x]| self.geometry.weight_gradient(x, grad))?),
                 false => None,
             };
             let mut grads = vec![x.map(Grad::Owned), weight.map(Grad::Owned)];
