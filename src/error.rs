@@ -112,6 +112,39 @@ impl Error {
     }
 }
 
+/// `1 class`, `2 classes`.
+pub fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// Where a JSON text stops making sense, in words: the parser's own speak of Rust's types.
+pub fn place_in_json(e: &serde_json::Error) -> String {
+    match e.classify() {
+        serde_json::error::Category::Eof => "it ends too early".to_owned(),
+        _ if e.line() > 0 => format!("at line {}, character {}", e.line(), e.column()),
+        _ => "a value is missing or of the wrong kind".to_owned(),
+    }
+}
+
+/// A TOML parser's message without the names of Rust's types.
+pub fn plain_toml(message: &str) -> String {
+    let words = [
+        ("invalid type: ", "found the "),
+        ("invalid value: ", "found the "),
+        ("expected usize", "which should be a whole number"),
+        ("expected u64", "which should be a whole number"),
+        ("expected u32", "which should be a whole number"),
+        ("expected f64", "which should be a number"),
+        ("expected a boolean", "which should be true or false"),
+        ("expected a string", "which should be a text in quotes"),
+        ("floating point `", "number `"),
+        ("integer `", "number `"),
+        ("string \"", "text \""),
+    ];
+    let text = words.iter().fold(message.to_owned(), |text, (from, to)| text.replace(from, to));
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
@@ -141,6 +174,18 @@ mod tests {
     fn reads_value_then_path_then_advice() {
         let e = Error::input("the split 1.4 is not between 0 and 1").with_path("a/b").with_hint("Use 0.2");
         assert_eq!(e.to_string(), "the split 1.4 is not between 0 and 1: a/b. Use 0.2.");
+    }
+
+    #[test]
+    fn parsers_are_quoted_without_their_types() {
+        let e = serde_json::from_str::<Vec<usize>>("[1,\n \"a\"]").unwrap_err();
+        assert_eq!(place_in_json(&e), "at line 2, character 4");
+        assert_eq!(
+            place_in_json(&serde_json::from_str::<Vec<usize>>("[1").unwrap_err()),
+            "it ends too early"
+        );
+        let e = toml::from_str::<std::collections::BTreeMap<String, usize>>("a = \"b\"").unwrap_err();
+        assert_eq!(plain_toml(e.message()), "found the text \"b\", which should be a whole number");
     }
 
     #[test]

@@ -123,8 +123,8 @@ fn folders_that_cannot_be_used_say_what_is_expected() {
     let cases = [
         (folder(&["loose1.jpg", "loose2.jpg"]), "2 pictures lie outside of class folders"),
         (folder(&["a/", "b/"]), "no pictures were found in 2 folders"),
-        (folder(&["a/readme.txt"]), "no pictures were found in 1 folders; 1 other files"),
-        (folder(&["train/1.jpg", "val/a/2.jpg"]), "train/ holds no class folders (1 pictures"),
+        (folder(&["a/readme.txt"]), "no pictures were found in 1 folder; 1 other file was left out"),
+        (folder(&["train/1.jpg", "val/a/2.jpg"]), "train/ holds no class folders (1 picture"),
     ];
     for (dir, text) in &cases {
         let e = refusal(dir.path());

@@ -184,7 +184,7 @@ fn a_frozen_backbone_is_computed_once_and_does_not_change() {
     assert!(out.epochs.iter().all(|e| e.phase == "head"));
     let events = events.into_inner().unwrap();
     let note = |part: &str| events.iter().any(|e| matches!(e, TrainEvent::Note(n) if n.contains(part)));
-    assert!(note("20 pictures x 3 augmented views + 10 plain views = 70 views"), "{events:?}");
+    assert!(note("20 in 3 varied views each, 10 as they are"), "{events:?}");
     let last = events.iter().rev().find_map(|e| match e {
         TrainEvent::Cache(c) => Some((c.done, c.total)),
         _ => None,
@@ -308,6 +308,33 @@ fn resumed_equals_uninterrupted(c: &TrainConfig, which: fn(&TrainEvent) -> bool,
         let read = |run: &str| std::fs::read(f.run(run).join(file)).unwrap();
         assert!(read("whole") == read("cut"), "{file} differs");
     }
+}
+
+#[test]
+fn the_time_left_is_told_once_an_epoch_has_shown_it() {
+    let f = fixture(12, 4);
+    let events = Mutex::new(Vec::new());
+    let job = f.job("eta", &config(TrainMode::Scratch, 3));
+    train(&job, &Control::default(), &|e| events.lock().unwrap().push(e)).unwrap();
+    let events = events.into_inner().unwrap();
+    let first = events.iter().find_map(|e| match e {
+        TrainEvent::Epoch(r) => Some(r.eta_s),
+        _ => None,
+    });
+    let one_epoch = first.unwrap() / 2.0;
+    let mut told = 0;
+    for event in &events {
+        match event {
+            TrainEvent::Step(s) if s.epoch == 1 => assert_eq!(s.eta_s, None),
+            TrainEvent::Step(s) if s.epoch == 2 => {
+                told += 1;
+                assert!(s.eta_s.unwrap() >= one_epoch, "{:?} of {one_epoch}", s.eta_s);
+            }
+            TrainEvent::Step(s) => assert!(s.eta_s.is_some()),
+            _ => {}
+        }
+    }
+    assert!(told > 0);
 }
 
 fn is_epoch(e: &TrainEvent) -> bool {

@@ -25,7 +25,7 @@ fn numbers_come_with_what_they_are_of() {
     let e = &state.evaluation.as_ref().unwrap().evaluation;
     let (right, all) = (e.confusion.correct(), e.confusion.total());
     let h = window(state, SIZE, true);
-    h.get_by_label(&format!("accuracy · {right} of {all} · run 0003 · val"));
+    h.get_by_label(&format!("accuracy · {right} of {all} · run 0003 · validation"));
     h.get_by_label(&format!("{} mistakes", all - right));
 }
 

@@ -4,7 +4,7 @@
 
 mod ui_states;
 
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT as _, Queryable};
 use headstart::error::Error;
 use headstart::session::jobs::ModelRef;
 use headstart::ui::actions::Pick;
@@ -87,9 +87,18 @@ fn a_typed_path_is_classified() {
     h.run();
     h.get_by_label("Path of a picture or folder").type_text("/new pictures/garden");
     h.run();
-    h.get_by_label("Open").click();
+    h.key_press(egui::Key::Enter);
     h.run();
     assert_eq!(h.state().actions, [Action::Predict(vec!["/new pictures/garden".into()])]);
+    assert!(h.get_by_label("Path of a picture or folder").accesskit_node().is_focused());
+    h.get_by_label("Path of a saved model").click();
+    h.run();
+    h.get_by_label("Path of a saved model").type_text("/models/ants");
+    h.run();
+    h.key_press(egui::Key::Enter);
+    h.run();
+    let model = Action::SetPredictModel(ModelRef::Saved("/models/ants".into()));
+    assert_eq!(h.state().actions.last(), Some(&model));
 }
 
 #[test]
@@ -149,6 +158,21 @@ fn export_says_what_will_be_there_and_writes_to_a_new_folder() {
 }
 
 #[test]
+fn many_long_class_names_leave_the_button_within_reach() {
+    let mut state = trained(Screen::Export);
+    let name = |n: usize| format!("class-{n:02}-with-a-name-that-somebody-wrote-out-in-its-full-length");
+    state.preflight.as_mut().unwrap().dataset.classes = (0..60).map(name).collect();
+    let mut h = window(state, SIZE, true);
+    h.run_steps(4);
+    for n in 0..60 {
+        let badge = h.get_by_label(&name(n)).rect();
+        assert!(badge.height() < 30.0 && badge.width() < 200.0, "{badge:?}");
+    }
+    let button = h.get_by_label("Export the model").rect();
+    assert!(button.bottom() < 740.0, "{button:?}");
+}
+
+#[test]
 fn a_failure_says_why_and_a_result_how_to_go_on() {
     let mut state = trained(Screen::Export);
     state.export_error = Some(Error::input("the folder is not empty").with_hint("Choose a new folder"));
@@ -157,8 +181,17 @@ fn a_failure_says_why_and_a_result_how_to_go_on() {
     h.get_by_label("The folder is not empty. Choose a new folder.");
     state.export_error = None;
     state.exported = Some("/models/ants".into());
+    // The next one gets a folder of its own.
+    state.exports = vec!["/projects/Ants and bees/exports/mobilenet_v2-run-0003".into()];
     let mut h = window(state, SIZE, true);
+    h.run();
     h.get_by_label("The model is saved");
+    h.get_by_label("Export the model").click();
+    h.run();
+    let Some(Action::Export { out, .. }) = h.state_mut().actions.pop() else {
+        panic!("nothing was asked for")
+    };
+    assert!(out.ends_with("exports/mobilenet_v2-run-0003-2"), "{}", out.display());
     h.get_by_label("Copy").click();
     h.run();
     let Some(Action::Copy(text)) = h.state().actions.first() else { panic!("{:?}", h.state().actions) };

@@ -72,7 +72,7 @@ fn data_empty() {
 #[ignore = "needs a Vulkan adapter (lavapipe)"]
 fn toasts_light() {
     let (_dir, mut state) = open(Screen::Data);
-    state.notices.push(Tone::Good, "Training is finished: 0.948 accuracy · 145 of 153 · val");
+    state.notices.push(Tone::Good, "Training is finished: 0.948 accuracy · 145 of 153 · validation");
     let why = "Saving the model failed: could not write (No space left on device (os error 28)): /media/ada/archive/models/\
                leaves/model.safetensors. Free some disk space, then try again; what was saved before is intact.";
     state.notices.push(Tone::Bad, why);

@@ -5,12 +5,12 @@
 mod ui_states;
 
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT as _, Queryable};
 use headstart::config::TrainMode;
 use headstart::engine::{CacheProgress, StepProgress};
 use headstart::error::Error;
 use headstart::session::RunState;
-use headstart::ui::state::TrainingEnd;
+use headstart::ui::state::{Tone, TrainingEnd};
 use headstart::ui::{Action, AppState, Screen};
 use ui_states::{SIZE, World, ended, epochs, run, settle, summary, training, window, with_pictures};
 
@@ -21,10 +21,13 @@ fn cache() -> AppState {
 fn running() -> AppState {
     training(|live, _| {
         live.epochs = epochs(7, 25);
-        let (images_per_s, eta_s) = (640.0, 42.0);
+        let (images_per_s, eta_s) = (640.0, Some(42.0));
         live.step =
             Some(StepProgress { epoch: 8, epochs: 25, step: 6, steps: 16, loss: 0.241, images_per_s, eta_s });
-        live.notes.push("The frozen part is computed once for 1373 views".to_owned());
+        live.notes.push(
+            "The part of the network that does not learn sees every picture only now: 1373 as they are"
+                .to_owned(),
+        );
     })
 }
 
@@ -61,8 +64,8 @@ fn nothing_open_leads_to_a_folder() {
 #[test]
 fn the_frozen_part_is_told_in_words_with_time_left() {
     let h = window(cache(), SIZE, true);
-    assert!(h.get_all_by_label("Computing the frozen part once").next().is_some());
-    h.get_by_label_contains("640 of 1373 views, 95 a second, 0:08 left");
+    assert!(h.get_all_by_label("Preparing the pictures for the head").next().is_some());
+    h.get_by_label_contains("640 of 1373 looks at pictures, 95 a second, 0:08 left");
 }
 
 #[test]
@@ -80,6 +83,103 @@ fn running_shows_progress_and_can_be_held_ended_and_cancelled() {
 }
 
 #[test]
+fn a_second_click_where_train_was_changes_nothing() {
+    let h = window(with_pictures(), SIZE, true);
+    let train =
+        h.get_all_by_role_and_label(egui::Role::Button, "Train").map(|n| n.rect()).find(|r| r.top() > 60.0);
+    let mut h = window(training(|_, _| {}), SIZE, true);
+    h.drag_at(train.unwrap().center());
+    h.drop_at(train.unwrap().center());
+    h.run_steps(3);
+    assert_eq!(h.state().actions, []);
+    let keep = h.get_by_role_and_label(egui::Role::Button, "Stop and keep the best");
+    assert!(keep.accesskit_node().is_disabled(), "there is nothing to keep yet");
+}
+
+#[test]
+fn cancelling_is_asked_once_and_says_what_stays() {
+    for (mut state, words) in [
+        (running(), "The last checkpoint is kept"),
+        (training(|_, _| {}), "No epoch is finished yet, so nothing of it is kept"),
+    ] {
+        state.cancel_asked = true;
+        let mut h = window(state, SIZE, true);
+        h.run_steps(4);
+        h.get_by_label_contains(words);
+        h.get_by_label("Keep training").click();
+        h.run_steps(4);
+        h.get_by_label("Cancel training").click();
+        h.run_steps(4);
+        assert_eq!(h.state().actions, [Action::KeepTraining, Action::CancelTraining]);
+    }
+}
+
+#[test]
+fn what_is_left_of_a_cancelled_run_is_what_lies_on_disk() {
+    let mut state = ended(TrainingEnd::Cancelled);
+    window(state.clone(), SIZE, true).get_by_label_contains("can be continued from its last checkpoint");
+    state.runs[0].state = RunState::Empty;
+    window(state, SIZE, true).get_by_label("No epoch was finished, so there is nothing to continue from");
+}
+
+#[test]
+fn stopped_says_after_which_epoch_and_which_is_kept() {
+    let mut early = summary();
+    (early.epochs_run, early.best_epoch) = (14, 12);
+    let mut state = ended(TrainingEnd::Stopped(early));
+    state.training.as_mut().unwrap().epochs = epochs(14, 80);
+    let h = window(state, SIZE, true);
+    h.get_by_label("Training was stopped after epoch 14");
+    h.get_by_label_contains("Epoch 12 is kept, of 80 planned · accuracy 0.948");
+}
+
+#[test]
+fn without_weights_it_does_not_look_as_if_there_were_some() {
+    let mut state = with_pictures();
+    assert!(
+        window(state.clone(), SIZE, true).query_by_label_contains("starts from random weights").is_none()
+    );
+    state.config.backbone.weights = None;
+    let mut h = window(state, SIZE, true);
+    h.get_by_label_contains("MobileNetV2 has no weight file, so it starts from random weights");
+    h.get_by_label("Choose a weight file").click();
+    h.run();
+    assert_eq!(h.state().actions, [Action::Go(Screen::Model)]);
+}
+
+#[test]
+fn the_running_run_shows_its_best_so_far() {
+    let mut h = window(running(), SIZE, true);
+    h.run_steps(3);
+    let best = epochs(7, 25).into_iter().rev().find(|e| e.best).unwrap();
+    let words =
+        format!("{:.3} · {:.0} of 153 · epoch {}", best.val_accuracy, best.val_accuracy * 153.0, best.epoch);
+    h.get_by_label(&words);
+}
+
+#[test]
+fn the_runs_stay_where_they_are_when_a_message_goes() {
+    let top = |state: AppState| {
+        let mut h = window(state, SIZE, true);
+        h.run_steps(3);
+        h.get_by_label("Runs").rect().top()
+    };
+    let mut told = running();
+    told.notices.push(Tone::Info, "Training was cancelled");
+    assert_eq!(top(running()), top(told));
+}
+
+#[test]
+fn the_legend_says_which_epoch_its_numbers_are_of() {
+    let mut h = window(running(), SIZE, true);
+    h.run_steps(3);
+    let (all, best) = (epochs(7, 25), epochs(7, 25).into_iter().rev().find(|e| e.best).unwrap());
+    assert_eq!(h.get_all_by_label("last epoch").count(), 2);
+    h.get_by_label(&format!("accuracy {:.3}", all[6].val_accuracy));
+    h.get_by_label(&format!("· best epoch {}: {:.3}", best.epoch, best.val_accuracy));
+}
+
+#[test]
 fn paused_can_go_on() {
     let mut state = running();
     state.jobs[0].paused = true;
@@ -94,7 +194,7 @@ fn paused_can_go_on() {
 fn finished_says_its_number_with_the_count_and_leads_on() {
     let mut h = window(ended(TrainingEnd::Finished(summary())), SIZE, true);
     h.get_by_label("Training is finished");
-    h.get_by_label("Accuracy 0.948 · 145 of 153 · val · best epoch 17 of 25 · 0:38 in all");
+    h.get_by_label("Accuracy 0.948 · 145 of 153 · validation · best epoch 17 of 25 · 0:38 in all");
     press(&h, "Evaluate");
     h.run();
     assert!(h.state().actions.contains(&Action::Go(Screen::Evaluate)), "{:?}", h.state().actions);

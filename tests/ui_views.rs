@@ -9,6 +9,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use headstart::backbones::LoadReport;
 use headstart::config::{HeadKind, TrainMode};
+use headstart::data::{SkipReason, Skipped};
 use headstart::error::Error;
 use headstart::session::JobId;
 use headstart::session::jobs::ModelRef;
@@ -102,12 +103,12 @@ fn the_data_screen_shows_classes_findings_and_what_was_left_out() {
     let (_dir, state) = open(Screen::Data);
     let mut h = window(state, Theme::Dark);
     h.run_steps(4);
-    h.get_by_label("24 pictures · 3 classes · 18 train, 6 val");
-    h.get_by_label("Class ash: 6 train, 2 val");
+    h.get_by_label("24 pictures · 3 classes · 18 training, 6 validation");
+    h.get_by_label("Class ash: 6 training, 2 validation");
     h.get_by_label("1 picture cannot be decoded and is left out");
-    h.get_by_label("1 cannot be decoded");
-    h.get_by_label("1 not pictures");
-    h.get_by_label("birch/0.png · train");
+    h.get_by_label("1 file cannot be decoded");
+    h.get_by_label("1 file that is no picture");
+    h.get_by_label("birch/0.png · training");
 }
 
 #[test]
@@ -115,16 +116,16 @@ fn a_class_or_a_finding_filters_the_pictures() {
     let (_dir, state) = open(Screen::Data);
     let mut h = window(state, Theme::Dark);
     h.run_steps(4);
-    h.get_by_label("Class birch: 6 train, 2 val").click();
+    h.get_by_label("Class birch: 6 training, 2 validation").click();
     h.run_steps(4);
-    assert!(h.query_by_label("ash/0.png · train").is_none());
-    h.get_by_label("birch/7.png · val");
-    h.get_by_label("Class birch: 6 train, 2 val").click();
+    assert!(h.query_by_label("ash/0.png · training").is_none());
+    h.get_by_label("birch/7.png · validation");
+    h.get_by_label("Class birch: 6 training, 2 validation").click();
     h.run_steps(4);
     h.get_by_label("Show these pictures").click();
     h.run_steps(4);
-    h.get_by_label("birch/1.png · train");
-    assert!(h.query_by_label("birch/2.png · train").is_none());
+    h.get_by_label("birch/1.png · training");
+    assert!(h.query_by_label("birch/2.png · training").is_none());
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn a_picture_opens_beside_the_others() {
     let (dir, state) = open(Screen::Data);
     let mut h = window(state, Theme::Dark);
     h.run_steps(4);
-    h.get_by_label("ash/3.png · train").click();
+    h.get_by_label("ash/3.png · training").click();
     h.run_steps(4);
     h.get_by_label("Show in folder").click();
     h.run_steps(2);
@@ -142,10 +143,15 @@ fn a_picture_opens_beside_the_others() {
 #[test]
 fn too_many_unreadable_pictures_are_a_question() {
     let (_dir, mut state) = open(Screen::Data);
-    state.preflight.as_mut().unwrap().undecodable_frac = 0.31;
+    let preflight = state.preflight.as_mut().unwrap();
+    preflight.undecodable_frac = 5.0 / 17.0;
+    preflight.dataset.samples.truncate(12);
+    let lost =
+        |n| Skipped { rel: format!("ash/{n}.jpg"), reason: SkipReason::Undecodable("cut off".to_owned()) };
+    preflight.dataset.skipped = (0..5).map(lost).collect();
     let mut h = window(state, Theme::Dark);
     h.run_steps(4);
-    h.get_by_label("31 of 100 pictures cannot be read. Training would go on without them.");
+    h.get_by_label("5 of 17 pictures cannot be read. Training would go on without them.");
     h.get_by_label("Go on without them").click();
     h.run_steps(2);
     assert_eq!(h.state().actions, [Action::AllowUnreadable]);
@@ -158,7 +164,7 @@ fn a_folder_that_cannot_be_used_says_why_and_offers_another() {
         Some(Error::input("no class has pictures").with_path("/x").with_hint("Choose another folder"));
     let mut h = window(state, Theme::Dark);
     h.run();
-    h.get_by_label("no class has pictures: /x. Choose another folder.");
+    h.get_by_label("No class has pictures: /x. Choose another folder.");
     assert!(h.query_all_by_label("Open a folder…").count() >= 1);
 }
 
@@ -166,6 +172,13 @@ fn a_folder_that_cannot_be_used_says_why_and_offers_another() {
 fn choosing_a_backbone_and_its_weights() {
     let (_dir, mut state) = open(Screen::Model);
     let mut h = window(state.clone(), Theme::Dark);
+    h.run();
+    let row =
+        |h: &Harness<'_, Desk>, name: &str| h.get_by_role_and_label(egui::Role::RadioButton, name).rect();
+    // The chosen one is in view although it is the last of the list.
+    assert!(row(&h, "Small network").bottom() < 772.0, "{:?}", row(&h, "Small network"));
+    assert!(row(&h, "MobileNetV2").bottom() < 100.0);
+    h.get_by_role_and_label(egui::Role::RadioButton, "MobileNetV2").scroll_to_me();
     h.run();
     h.get_by_role_and_label(egui::Role::RadioButton, "MobileNetV2").click();
     h.run();
@@ -177,6 +190,61 @@ fn choosing_a_backbone_and_its_weights() {
     h.run();
     let want = Action::UseWeights("/w/mobilenet_v2.safetensors".into());
     assert_eq!(clicked(&mut h, "Use mobilenet_v2.safetensors"), [want]);
+}
+
+#[test]
+fn without_a_weight_file_it_says_where_one_is_and_what_happens_otherwise() {
+    let (_dir, mut state) = open(Screen::Model);
+    state.config.backbone.name = "mobilenet_v2".to_owned();
+    let mut h = window(state, Theme::Dark);
+    h.run();
+    h.get_by_label_contains("training starts from random weights");
+    let url = "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth";
+    h.get_by_label(url);
+    assert_eq!(clicked(&mut h, "Copy address"), [Action::Copy(url.to_owned())]);
+}
+
+#[test]
+fn the_header_leads_to_training_and_does_not_start_it() {
+    for screen in [Screen::Data, Screen::Model] {
+        let (_dir, mut state) = open(screen);
+        state.config.backbone.name = "resnet18".to_owned();
+        let mut h = window(state, Theme::Dark);
+        h.run_steps(4);
+        h.get_by_label("Go to Train").click();
+        h.run_steps(4);
+        assert_eq!(h.state().actions, [Action::Go(Screen::Train)]);
+    }
+}
+
+#[test]
+fn a_path_that_leads_nowhere_keeps_the_keyboard_and_gets_its_message() {
+    let mut h = window(AppState::default(), Theme::Dark);
+    h.run();
+    h.get_by_label("Path of a folder or project").focus();
+    h.get_by_label("Path of a folder or project").type_text("/nowhere");
+    h.run();
+    let before = h.get_by_label("Path of a folder or project").rect();
+    h.key_press(egui::Key::Enter);
+    h.run();
+    assert_eq!(h.state().actions, [Action::OpenPaths(vec!["/nowhere".into()])]);
+    h.state_mut().state.path_error = Some("there is nothing at /nowhere".to_owned());
+    h.run();
+    h.get_by_label("There is nothing at /nowhere");
+    let field = h.get_by_label("Path of a folder or project");
+    assert!(field.accesskit_node().is_focused());
+    assert_eq!(field.rect().width(), before.width());
+}
+
+#[test]
+fn all_recent_projects_are_there() {
+    let mut state = AppState::default();
+    state.settings.recent_projects = (0..10).map(|n| format!("/home/ada/Headstart/p{n}").into()).collect();
+    let mut h = window(state, Theme::Light);
+    h.run();
+    for n in 0..10 {
+        h.get_by_label(&format!("Open the project p{n}"));
+    }
 }
 
 fn with_weights(weights: WeightsState) -> (tempfile::TempDir, AppState) {
@@ -201,7 +269,7 @@ fn complete_weights_can_be_used_as_they_are() {
     let (_dir, state) = with_weights(WeightsState::Ready(complete()));
     let mut h = window(state, Theme::Dark);
     h.run();
-    h.get_by_label("2 tensors of the published head");
+    h.get_by_label("2 parts of the published head");
     let model = ModelRef::Imagenet {
         backbone: "mobilenet_v2".to_owned(),
         weights: "/w/mobilenet_v2.safetensors".into(),
@@ -216,7 +284,7 @@ fn weights_that_do_not_fit_block_training_and_say_why() {
     assert!(state.next_step().blocked.is_some());
     let mut h = window(state, Theme::Dark);
     h.run();
-    h.get_by_label("the weights are resnet18's");
+    h.get_by_label("The weights are resnet18's");
     assert_eq!(clicked(&mut h, "Go on without pretrained weights"), [Action::ForgetWeights]);
 }
 
@@ -257,7 +325,7 @@ fn a_notice_shows_as_a_toast_and_can_be_dismissed() {
     let id = state.notices.all()[0].id;
     let mut h = window(state, Theme::Dark);
     h.run();
-    h.get_by_label("could not write: /full. Free some disk space.");
+    h.get_by_label("Could not write: /full. Free some disk space.");
     assert_eq!(clicked(&mut h, "Dismiss"), [Action::Dismiss(id)]);
     assert_eq!(clicked(&mut h, "1 notice"), [Action::ToggleNotices]);
 }
@@ -270,7 +338,7 @@ fn toasts_cover_nothing() {
     let mut h = window(state, Theme::Light);
     h.run();
     let short = h.get_by_label("Training is finished").rect();
-    let long = h.get_by_label_contains("the folder could not be read").rect();
+    let long = h.get_by_label_contains("folder could not be read").rect();
     assert!(short.bottom() <= long.top() && long.height() > 1.5 * short.height(), "{short:?} {long:?}");
     let status = h.get_by_label("CPU · 4 threads").rect();
     assert!(long.bottom() <= status.top() && long.right() < 1280.0);

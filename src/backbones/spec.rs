@@ -21,6 +21,19 @@ pub struct WeightSource {
     pub top1_frac: f64,
 }
 
+impl WeightSource {
+    /// The address that the file can be downloaded from with any browser.
+    pub fn url(&self) -> String {
+        match self.place.split_once(" on ").unwrap_or((self.place, "")) {
+            (file, "download.pytorch.org") => {
+                let name = file.rsplit(' ').next().unwrap_or(file);
+                format!("https://download.pytorch.org/models/{name}")
+            }
+            (repository, _) => format!("https://huggingface.co/{repository}/resolve/main/model.safetensors"),
+        }
+    }
+}
+
 /// Everything about a backbone that must agree.
 #[derive(Debug, Clone)]
 pub struct BackboneSpec {

@@ -85,7 +85,8 @@ impl Reporter {
                 self.show("Computing features once".to_owned(), c.done, c.total, rate);
             }
             TrainEvent::Step(s) => {
-                let rest = format!("{:.0} images/s, {} left", s.images_per_s, duration(s.eta_s));
+                let left = s.eta_s.map_or(String::new(), |left| format!(", {} left", duration(left)));
+                let rest = format!("{:.0} images/s{left}", s.images_per_s);
                 self.show(format!("Epoch {} of {}", s.epoch, s.epochs), s.step, s.steps, rest);
             }
             TrainEvent::Epoch(e) => self.say(&epoch_line(e)),

@@ -1,7 +1,7 @@
 //! Configurations as text: TOML files and `key=value` settings.
 
 use super::TrainConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plain_toml};
 use std::path::Path;
 
 impl TrainConfig {
@@ -11,7 +11,7 @@ impl TrainConfig {
     /// Says which key or value is wrong.
     pub fn from_toml(text: &str) -> Result<Self> {
         let config: Self = toml::from_str(text).map_err(|e| {
-            Error::input(format!("the configuration is not valid: {}", in_words(e.message())))
+            Error::input(format!("the configuration is not valid: {}", plain_toml(e.message())))
         })?;
         config.validate()?;
         Ok(config)
@@ -58,23 +58,12 @@ impl TrainConfig {
         };
         entries.insert(field.to_owned(), widen(entries.get(field), parsed));
         let changed: Self = document.try_into().map_err(|e: toml::de::Error| {
-            Error::input(format!("{key} = {value}: {}", in_words(e.message())))
+            Error::input(format!("{key} = {value}: {}", plain_toml(e.message())))
         })?;
         changed.validate()?;
         *self = changed;
         Ok(())
     }
-}
-
-/// A message of the TOML reader without Rust's names of types.
-fn in_words(message: &str) -> String {
-    const WORDS: [(&str, &str); 4] = [
-        ("expected usize", "expected a whole number, 0 or more"),
-        ("expected u64", "expected a whole number, 0 or more"),
-        ("expected f64", "expected a number"),
-        ("expected a boolean", "expected true or false"),
-    ];
-    WORDS.iter().fold(message.to_owned(), |text, (of_rust, plain)| text.replace(of_rust, plain))
 }
 
 /// `1` given for a setting that now holds `0.5` means `1.0`.

@@ -1,7 +1,7 @@
 //! Image files to upright 8-bit RGB.
 
 use crate::error::{Error, Result};
-use image::error::{ImageError, LimitErrorKind};
+use image::error::{ImageError, LimitErrorKind, UnsupportedErrorKind};
 use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read};
@@ -176,7 +176,11 @@ fn reason(format: ImageFormat, e: &ImageError) -> Error {
             Error::input(format!("needs more memory to decode than its limit of pixels allows ({name})"))
         }
         ImageError::Unsupported(u) => {
-            Error::input(format!("is a kind of {name} that Headstart does not read ({u})"))
+            let what = match u.kind() {
+                UnsupportedErrorKind::Color(_) => " (its colours are stored in an unusual way)".to_owned(),
+                _ => in_brackets(&u.to_string()),
+            };
+            Error::input(format!("is a kind of {name} that Headstart does not read{what}"))
                 .with_hint("Convert it to an ordinary JPEG or PNG")
         }
         other => {
@@ -186,10 +190,19 @@ fn reason(format: ImageFormat, e: &ImageError) -> Error {
             {
                 truncated()
             } else {
-                Error::input(format!("is damaged: {text}"))
+                Error::input(format!("is damaged{}", in_brackets(&text)))
             }
         }
     }
+}
+
+/// A decoder's own words, unless they are its program's: those help nobody.
+fn in_brackets(text: &str) -> String {
+    let of_a_program = ["Some(", "None", "Unknown(", "Ok(", "Err(", "::", "{"];
+    if text.is_empty() || of_a_program.iter().any(|t| text.contains(t)) {
+        return String::new();
+    }
+    format!(" ({})", text.trim_end_matches('.'))
 }
 
 /// Whether a JPEG's end marker follows its picture data: the decoder itself fills what is missing with grey.

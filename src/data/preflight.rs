@@ -48,6 +48,15 @@ pub struct Preflight {
     pub undecodable_frac: f64,
 }
 
+impl Preflight {
+    /// How many pictures could not be decoded, and of how many.
+    pub fn undecodable(&self) -> (usize, usize) {
+        let lost = |s: &&Skipped| matches!(s.reason, SkipReason::Undecodable(_));
+        let bad = self.dataset.skipped.iter().filter(lost).count();
+        (bad, bad + self.dataset.samples.len())
+    }
+}
+
 /// Share of undecodable pictures above which training asks first.
 const MANY_UNDECODABLE: f64 = 0.2;
 

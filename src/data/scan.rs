@@ -5,7 +5,7 @@ use super::checks::Checks;
 use super::split::{SavedSplits, Split, split_class};
 use super::walk::{Found, Plan, Walk};
 use crate::config::DataConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, count};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -99,7 +99,8 @@ impl Dataset {
         let val = self.class_counts(Split::Val);
         let Some(class) = (0..train.len()).find(|&c| train[c] == 0 && val[c] > 0) else { return Ok(()) };
         let name = &self.classes[class];
-        let what = format!("the class \"{name}\" is present only in validation ({} pictures)", val[class]);
+        let pictures = count(val[class], "picture", "pictures");
+        let what = format!("the class \"{name}\" is present only in validation ({pictures})");
         Err(Error::input(what).with_path(&self.root).with_hint(format!(
             "Give train/ a folder named \"{name}\" with pictures (capital letters count), or remove it"
         )))
@@ -221,13 +222,15 @@ fn nothing_found(root: &Path, skipped: &[Skipped], class_folders: usize) -> Erro
     let what = if let Some((rel, why)) = unreadable {
         format!("no class folder with pictures was found, and {rel} could not be read ({why})")
     } else if loose > 0 {
-        format!("no class folder with pictures was found; {loose} pictures lie outside of class folders")
+        let lie = count(loose, "picture lies", "pictures lie");
+        format!("no class folder with pictures was found; {lie} outside of class folders")
     } else if skipped.is_empty() && class_folders == 0 {
         "the data folder is empty".to_owned()
     } else {
         format!(
-            "no pictures were found in {class_folders} folders; {} other files were left out",
-            skipped.len()
+            "no pictures were found in {}; {} left out",
+            count(class_folders, "folder", "folders"),
+            count(skipped.len(), "other file was", "other files were")
         )
     };
     Error::input(what).with_path(root).with_hint(EXPECTED)

@@ -4,7 +4,7 @@ use super::Progress;
 use super::decode::{has_picture_content, has_picture_extension};
 use super::scan::{EXPECTED, Layout, SkipReason, Skipped, natural};
 use super::split::Split;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, count};
 use std::collections::HashSet;
 use std::fs::{DirEntry, FileType};
 use std::path::{Path, PathBuf};
@@ -279,8 +279,10 @@ impl Plan {
             parts.extend(listing.dirs.into_iter().map(|d| (d, split)));
         }
         if !parts.iter().any(|(_, split)| *split == Split::Train) {
-            let what =
-                format!("train/ holds no class folders ({train_pictures} pictures lie directly in it)");
+            let what = format!(
+                "train/ holds no class folders ({} directly in it)",
+                count(train_pictures, "picture lies", "pictures lie")
+            );
             return Err(Error::input(what).with_path(&walk.root).with_hint(EXPECTED));
         }
         Ok(Self { layout: Layout::SplitFolders, has_val, class_dirs: parts })

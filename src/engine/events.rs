@@ -60,8 +60,8 @@ pub struct StepProgress {
     pub loss: f64,
     /// Training pictures per second.
     pub images_per_s: f64,
-    /// Estimated time left for the whole job.
-    pub eta_s: f64,
+    /// Estimated time left for the whole job; none before an epoch of this phase has shown how long one takes.
+    pub eta_s: Option<f64>,
 }
 
 /// What a training job tells while it runs.

@@ -10,7 +10,7 @@ use super::timm;
 use crate::backbones::weights::{load_into, read_state_dict};
 use crate::backbones::{BackboneSpec, Network, find};
 use crate::config::{HeadConfig, Preprocess};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, place_in_json};
 use candle_core::Device;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
@@ -183,12 +183,13 @@ pub fn read_bundle(dir: &Path, device: &Device) -> Result<(Network, Bundle)> {
 /// What `config.json` says.
 fn read_description(text: &str) -> Result<(&'static BackboneSpec, Bundle)> {
     let damaged = |why: String| Error::input(format!("the model's description {why}"));
-    let value: Value = serde_json::from_str(text).map_err(|e| damaged(format!("is damaged ({e})")))?;
+    let value: Value =
+        serde_json::from_str(text).map_err(|e| damaged(format!("is damaged ({})", place_in_json(&e))))?;
     let (spec, bundle) = match value.get("headstart") {
         None => timm::read_config(&value)?,
         Some(own) => {
-            let own: Own =
-                serde_json::from_value(own.clone()).map_err(|e| damaged(format!("is damaged ({e})")))?;
+            let own: Own = serde_json::from_value(own.clone())
+                .map_err(|e| damaged(format!("is damaged ({})", place_in_json(&e))))?;
             if own.version > VERSION {
                 return Err(damaged(format!(
                     "has version {}, and this program knows {VERSION}",
@@ -197,8 +198,8 @@ fn read_description(text: &str) -> Result<(&'static BackboneSpec, Bundle)> {
                 .with_hint("Open it with a newer Headstart"));
             }
             let names = value.get("label_names").cloned().unwrap_or_default();
-            let classes =
-                serde_json::from_value(names).map_err(|e| damaged(format!("has no class names ({e})")))?;
+            let classes = serde_json::from_value(names)
+                .map_err(|e| damaged(format!("has no class names ({})", place_in_json(&e))))?;
             let Own { backbone, cut_stage, head, preprocess, .. } = own;
             (find(&backbone)?, Bundle { classes, head, cut_stage, preprocess })
         }

@@ -19,14 +19,23 @@ pub fn home() -> PathBuf {
     base.map_or_else(std::env::temp_dir, Path::to_path_buf).join("Headstart")
 }
 
-/// The project of the pictures in `data`: the one under `home` that names the folder, or a new one.
+/// A project of a folder of pictures.
+#[derive(Debug, Clone)]
+pub enum ProjectOf {
+    /// It is on disk.
+    Known(Project),
+    /// There is none yet. This one can be put on disk with [`Project::keep`] once the pictures have turned out usable.
+    New(Project),
+}
+
+/// The project of the pictures in `data`: the one under `home` that names the folder, or a new one. Writes nothing.
 ///
 /// # Errors
-/// If the folder cannot be opened, holds `home` itself, or the project cannot be written.
-pub fn project_for(data: &Path, home: &Path) -> Result<Project> {
+/// If the folder cannot be opened or holds `home` itself.
+pub fn project_for(data: &Path, home: &Path) -> Result<ProjectOf> {
     let data = std::fs::canonicalize(data).map_err(|e| Error::io("open the folder", data, &e))?;
     if data.join("project.toml").is_file() {
-        return Project::open(&data);
+        return Project::open(&data).map(ProjectOf::Known);
     }
     let base = std::path::absolute(home).unwrap_or_else(|_| home.to_path_buf());
     if base.starts_with(&data) {
@@ -41,13 +50,13 @@ pub fn project_for(data: &Path, home: &Path) -> Result<Project> {
             let is_sample = same_folder(&base.join(SAMPLES).join(SAMPLE), &data);
             let mut config = if is_sample { TrainConfig::for_sample() } else { TrainConfig::default() };
             config.data.path = Some(data);
-            return Project::create(&dir, config);
+            return Ok(ProjectOf::New(Project { dir, config }));
         }
         // A folder that is no project, or another folder's, keeps its name.
         if let Ok(project) = Project::open(&dir)
             && project.config.data.path.as_deref().is_some_and(|p| same_folder(p, &data))
         {
-            return Ok(project);
+            return Ok(ProjectOf::Known(project));
         }
     }
     Err(Error::internal("every project name is taken"))
@@ -98,6 +107,18 @@ pub fn keep_sample(draft: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{Checks, Dataset, Layout};
+
+    fn dataset(root: &Path) -> Dataset {
+        Dataset {
+            root: root.to_path_buf(),
+            layout: Layout::ClassFolders,
+            classes: Vec::new(),
+            samples: Vec::new(),
+            skipped: Vec::new(),
+            checks: Checks::default(),
+        }
+    }
 
     #[test]
     fn a_sample_that_was_cut_off_is_drawn_again() {
@@ -118,14 +139,22 @@ mod tests {
         let (a, b, home) = (dir.path().join("a/cats"), dir.path().join("b/cats"), dir.path().join("home"));
         std::fs::create_dir_all(&a).unwrap();
         std::fs::create_dir_all(&b).unwrap();
-        let first = project_for(&a, &home).unwrap();
+        let new = |data: &Path| match project_for(data, &home).unwrap() {
+            ProjectOf::New(project) => project,
+            ProjectOf::Known(project) => panic!("{} is there already", project.dir.display()),
+        };
+        let first = new(&a);
         assert_eq!(first.dir, home.join("cats"));
-        assert_eq!(project_for(&b, &home).unwrap().dir, home.join("cats 2"));
-        assert_eq!(project_for(&a.join("."), &home).unwrap().dir, first.dir);
+        assert!(!home.exists(), "finding a place writes nothing");
+        first.keep(&dataset(&a)).unwrap();
+        assert_eq!(new(&b).dir, home.join("cats 2"));
+        let again = project_for(&a.join("."), &home).unwrap();
+        assert!(matches!(again, ProjectOf::Known(project) if project.dir == first.dir));
+        assert!(first.dir.join("splits.json").is_file());
         assert!(project_for(dir.path(), &home).is_err());
         assert_eq!(first.config.train, TrainConfig::default().train);
         let sample = home.join(SAMPLES).join(SAMPLE);
         std::fs::create_dir_all(&sample).unwrap();
-        assert_eq!(project_for(&sample, &home).unwrap().config.train, TrainConfig::for_sample().train);
+        assert_eq!(new(&sample).config.train, TrainConfig::for_sample().train);
     }
 }

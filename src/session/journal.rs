@@ -1,5 +1,6 @@
 //! `journal.jsonl`: what happened in a project, one versioned line an event, only ever appended to.
 
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -18,6 +19,13 @@ pub(super) enum Entry {
     RunCreated { run: String },
     RunStarted { run: String, resumed: bool },
     RunFinished { run: String, outcome: String },
+}
+
+impl Entry {
+    /// Pictures were looked through.
+    pub(super) fn opened(d: &Dataset) -> Self {
+        Self::OpenedData { pictures: d.samples.len(), classes: d.classes.len(), skipped: d.skipped.len() }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

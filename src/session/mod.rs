@@ -3,6 +3,7 @@
 mod checks;
 mod evaluations;
 mod events;
+pub mod fonts;
 pub mod home;
 pub mod jobs;
 mod journal;
@@ -23,7 +24,7 @@ pub use evaluations::{load_evaluation, save_evaluation};
 pub use jobs::{JobEvent, JobId, JobOutput, JobRequest, ModelRef, Outcome};
 pub use places::check_outside;
 pub use predictions::predictions_csv;
-pub use project::Project;
+pub use project::{EXPORTS, Project};
 pub use readable::check_readable;
 pub use runs::{RunInfo, RunState, read_run};
 pub use settings::{Settings, ThemeChoice};

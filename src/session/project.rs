@@ -1,5 +1,6 @@
 //! A project: a folder with `project.toml`, `splits.json`, `journal.jsonl` and `runs/<id>/`.
 
+use super::checks;
 use super::journal::{self, Entry};
 use super::places;
 use super::runs::{RunInfo, read_run};
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 const FILE: &str = "project.toml";
 const RUNS: &str = "runs";
+/// Folder of a project that the window suggests for saved models.
+pub const EXPORTS: &str = "exports";
 
 /// An open project.
 #[derive(Debug, Clone)]
@@ -54,6 +57,18 @@ impl Project {
                 .with_hint("Choose a folder with a project.toml in it, or make a new project"));
         }
         Ok(Self { dir: dir.to_path_buf(), config: TrainConfig::load(&dir.join(FILE))? })
+    }
+
+    /// Puts a project on disk whose pictures have been looked through: makes its folder, saves settings, splits and what the
+    /// look showed.
+    ///
+    /// # Errors
+    /// See [`Self::create`].
+    pub fn keep(&self, dataset: &Dataset) -> Result<()> {
+        Self::create(&self.dir, self.config.clone())?;
+        self.save_splits(dataset)?;
+        checks::save(&self.dir, dataset.checks.clone())?;
+        journal::append(&self.dir, Entry::opened(dataset))
     }
 
     /// Saves the settings, atomically.
@@ -115,6 +130,12 @@ impl Project {
     }
 
     /// Refuses places where the project would write among the pictures.
+    /// Folders in `exports`, the place that the window suggests for saved models; none where there is no such folder.
+    pub fn exports(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.dir.join(EXPORTS)).into_iter().flatten().flatten();
+        entries.map(|e| e.path()).collect()
+    }
+
     fn check_places(&self) -> Result<()> {
         let Some(data) = &self.config.data.path else { return Ok(()) };
         places::check_outside("the project", &self.dir, data)?;

@@ -131,13 +131,8 @@ fn open_data(root: &Path, config: &DataConfig, project: Option<&Path>, job: &Job
         if d.checks != known {
             checks::save(dir, d.checks.clone())?;
         }
-        let entry = Entry::OpenedData {
-            pictures: d.samples.len(),
-            classes: d.classes.len(),
-            skipped: d.skipped.len(),
-        };
         if project::is_project(dir) {
-            journal::append(dir, entry)?;
+            journal::append(dir, Entry::opened(d))?;
         }
     }
     Ok(preflight)

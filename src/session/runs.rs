@@ -3,7 +3,7 @@
 use super::run_lock;
 use crate::config::TrainConfig;
 use crate::engine::{EpochRecord, Summary};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, place_in_json};
 use std::io::ErrorKind as IoKind;
 use std::path::{Path, PathBuf};
 
@@ -82,9 +82,9 @@ fn read_optional(path: &Path) -> Result<Option<Vec<u8>>> {
 fn read_summary(dir: &Path) -> Result<Option<Summary>> {
     let path = dir.join("summary.json");
     let Some(bytes) = read_optional(&path)? else { return Ok(None) };
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|e| Error::input(format!("the run's summary is damaged ({e})")).with_path(path))
+    serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+        Error::input(format!("the run's summary is damaged ({})", place_in_json(&e))).with_path(path)
+    })
 }
 
 fn read_epochs(dir: &Path) -> Result<Vec<EpochRecord>> {
@@ -95,7 +95,9 @@ fn read_epochs(dir: &Path) -> Result<Vec<EpochRecord>> {
     lines
         .map(|(i, line)| {
             serde_json::from_slice(line).map_err(|e| {
-                Error::input(format!("line {} of the run's metrics is damaged ({e})", i + 1)).with_path(&path)
+                let why = place_in_json(&e);
+                Error::input(format!("line {} of the run's metrics is damaged ({why})", i + 1))
+                    .with_path(&path)
             })
         })
         .collect()

@@ -43,25 +43,32 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The remembered settings, or the defaults where there are none or they cannot be read.
-    pub fn load() -> Self {
+    /// The remembered settings; the defaults where there are none. Where they cannot be read, the defaults and a sentence on
+    /// what was lost: the file is kept under another name, so that the next save does not replace it.
+    pub fn load() -> (Self, Option<String>) {
         default_file().map(|file| Self::load_from(&file)).unwrap_or_default()
     }
 
     /// As [`Self::load`], from a given file.
-    pub fn load_from(file: &Path) -> Self {
-        let text = match std::fs::read_to_string(file) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Self::default(),
-            Err(e) => {
-                tracing::warn!("{}", Error::io("read the settings", file, &e));
-                return Self::default();
-            }
+    pub fn load_from(file: &Path) -> (Self, Option<String>) {
+        let why = match std::fs::read_to_string(file) {
+            Ok(text) => match toml::from_str(&text) {
+                Ok(settings) => return (settings, None),
+                Err(e) => e.message().to_owned(),
+            },
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return (Self::default(), None),
+            Err(e) => e.to_string(),
         };
-        toml::from_str(&text).unwrap_or_else(|e| {
-            tracing::warn!("the settings in {} are not valid: {}", file.display(), e.message());
-            Self::default()
-        })
+        let kept = match set_aside(file) {
+            Ok(kept) => format!("the old file is kept as {}", kept.display()),
+            Err(e) => format!("the old file could not be kept ({e})"),
+        };
+        let lost = format!(
+            "The theme and the list of recent projects could not be read from {} ({why}) and begin anew; {kept}",
+            file.display()
+        );
+        tracing::warn!("{lost}");
+        (Self::default(), Some(lost))
     }
 
     /// Saves them in the user's configuration folder, atomically.
@@ -115,6 +122,20 @@ fn default_file() -> Option<PathBuf> {
     folders().map(|d| d.config_dir().join("settings.toml"))
 }
 
+/// Gives a damaged file another name beside the old one, so that nothing is written over it.
+fn set_aside(file: &Path) -> std::io::Result<PathBuf> {
+    let mut n = 1;
+    loop {
+        let mut name = file.as_os_str().to_owned();
+        name.push(if n == 1 { ".bad".to_owned() } else { format!(".bad{n}") });
+        let kept = PathBuf::from(name);
+        if !kept.exists() {
+            return std::fs::rename(file, &kept).map(|()| kept);
+        }
+        n += 1;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,7 +149,7 @@ mod tests {
         s.remember_project(Path::new("b"));
         s.remember_project(Path::new("a"));
         s.save_to(&file).unwrap();
-        assert_eq!(Settings::load_from(&file), s);
+        assert_eq!(Settings::load_from(&file), (s.clone(), None));
         assert_eq!(s.recent_projects, [Path::new("a"), Path::new("b")]);
     }
 
@@ -136,13 +157,21 @@ mod tests {
     fn damaged_settings_do_not_stop_the_program() {
         let t = tempfile::tempdir().unwrap();
         let file = t.path().join("settings.toml");
-        for text in ["theme = ", "theme = \"purple\"", "\0"] {
+        assert_eq!(Settings::load_from(&file), (Settings::default(), None));
+        for (text, kept) in [
+            ("theme = ", "settings.toml.bad"),
+            ("theme = \"purple\"", "settings.toml.bad2"),
+            ("\0", "settings.toml.bad3"),
+        ] {
             std::fs::write(&file, text).unwrap();
-            assert_eq!(Settings::load_from(&file), Settings::default());
+            let (settings, lost) = Settings::load_from(&file);
+            assert_eq!(settings, Settings::default());
+            assert!(lost.is_some_and(|l| l.contains(kept)), "{kept}");
+            assert_eq!(std::fs::read_to_string(t.path().join(kept)).unwrap(), text);
+            assert!(!file.exists());
         }
-        assert_eq!(Settings::load_from(t.path()), Settings::default());
         std::fs::write(&file, "version = 2\ntheme = \"light\"\nnews = true\n").unwrap();
-        assert_eq!(Settings::load_from(&file).theme, ThemeChoice::Light);
+        assert_eq!(Settings::load_from(&file).0.theme, ThemeChoice::Light);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::config::DataConfig;
 use crate::data::{Dataset, SavedSplits};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, place_in_json};
 use crate::export::atomic;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -44,7 +44,7 @@ fn read(dir: &Path) -> Result<Option<SplitsFile>> {
         Err(e) => return Err(Error::io("read", &path, &e)),
     };
     let file: SplitsFile = serde_json::from_slice(&bytes).map_err(|e| {
-        Error::input(format!("the saved splits are damaged ({e})"))
+        Error::input(format!("the saved splits are damaged ({})", place_in_json(&e)))
             .with_path(&path)
             .with_hint("Delete this file to divide the pictures anew")
     })?;

@@ -204,7 +204,7 @@ mod tests {
             steps: 0,
             loss: 0.0,
             images_per_s: 0.0,
-            eta_s: 0.0,
+            eta_s: None,
         })
     }
 

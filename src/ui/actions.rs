@@ -68,8 +68,12 @@ pub enum Action {
     Resume,
     /// End training and keep the best epoch so far.
     StopAndKeepBest,
-    /// End the job; what was saved stays.
+    /// End the job; what was saved stays. Training asks first.
     CancelJob,
+    /// End training although epochs may be lost.
+    CancelTraining,
+    /// Let training go on after all.
+    KeepTraining,
     /// Show a finished run's evaluation.
     ShowRun(PathBuf),
     /// Show the pictures behind a number, or none.

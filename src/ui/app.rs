@@ -51,6 +51,7 @@ impl App {
         let disk = Disk::start(wake(ctx));
         disk.ask(DiskRequest::LoadSettings);
         disk.ask(DiskRequest::KnownWeights);
+        disk.ask(DiskRequest::Fonts);
         Self {
             state: AppState { cores, ..AppState::default() },
             cx: ViewContext::default(),
@@ -115,13 +116,20 @@ impl App {
             FollowUp::OpenSample(drawn) => self.disk.ask(DiskRequest::SampleDrawn(drawn)),
             FollowUp::RefreshRuns => self.refresh_runs(),
             FollowUp::SaveProject => self.save_project(),
+            FollowUp::Opened => self.keep_new(),
+            FollowUp::RefreshExports => self.refresh_exports(),
         }
     }
 
     fn disk_says(&mut self, ctx: &Context, answer: DiskAnswer) {
         match answer {
             DiskAnswer::Opened(project) => self.opened(*project),
-            DiskAnswer::RunReady(run_dir) => self.start_training(run_dir, Vec::new(), false),
+            DiskAnswer::NewProject(project) => self.open_new(*project),
+            DiskAnswer::Exports(folders) => self.state.exports = folders,
+            DiskAnswer::RunReady(run_dir) => {
+                self.start_training(run_dir, Vec::new(), false);
+                self.refresh_runs();
+            }
             DiskAnswer::Runs(runs, unreadable) => self.runs_read(runs, &unreadable),
             DiskAnswer::Evaluation(read) => {
                 let (run, evaluation) = *read;
@@ -133,21 +141,28 @@ impl App {
                         self.apply(ctx, None, action);
                     }
                 }
-                Err(why) => self.state.notices.push(Tone::Warn, why),
+                Err(why) => {
+                    self.state.path_error = Some(why.clone());
+                    self.state.notices.push(Tone::Warn, why);
+                }
             },
             DiskAnswer::SampleAt(dir) => self.disk.ask(DiskRequest::ProjectFor(dir)),
             DiskAnswer::DrawSampleAt(dir) => {
                 self.submit(JobKind::WriteSample, JobRequest::WriteSample { dir });
             }
-            DiskAnswer::Settings(settings) => {
+            DiskAnswer::Settings(settings, lost) => {
                 ctx.set_theme(theme::preference(settings.theme));
                 self.state.settings = settings;
+                if let Some(lost) = lost {
+                    self.state.notices.push(Tone::Warn, lost);
+                }
             }
             DiskAnswer::KnownWeights(found) => self.state.known_weights = found,
             DiskAnswer::Written(path) => {
                 self.state.notices.push(Tone::Good, format!("Saved: {}", path.display()));
             }
-            DiskAnswer::Nothing => {}
+            DiskAnswer::Fonts(others) if !others.is_empty() => fonts::install_with(ctx, others),
+            DiskAnswer::Fonts(_) | DiskAnswer::Nothing => {}
         }
     }
 

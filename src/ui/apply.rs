@@ -3,7 +3,7 @@
 use super::actions::{Action, Pick};
 use super::app::App;
 use super::disk::DiskRequest;
-use super::state::{JobKind, LiveTraining, Screen, Tone, WeightsState, predictions_csv};
+use super::state::{JobKind, LiveTraining, RunningJob, Screen, Tone, WeightsState, predictions_csv};
 use super::theme;
 use crate::config::{Pooling, TrainConfig};
 use crate::engine::{EpochRecord, Evaluation};
@@ -18,6 +18,7 @@ impl App {
         match action {
             Action::Go(screen) => {
                 self.state.screen = screen;
+                self.state.path_error = None;
                 if screen == Screen::Model {
                     self.disk.ask(DiskRequest::KnownWeights);
                 }
@@ -46,9 +47,15 @@ impl App {
             Action::ForgetWeights => self.use_weights(None),
             Action::Train => self.train(),
             Action::ContinueRun(dir) => self.continue_run(&dir),
-            Action::Pause | Action::Resume | Action::StopAndKeepBest | Action::CancelJob => {
-                self.control(&action);
+            Action::CancelJob if matches!(self.state.job(), Some(job) if job.is_training()) => {
+                self.state.cancel_asked = true;
             }
+            Action::KeepTraining => self.state.cancel_asked = false,
+            Action::Pause
+            | Action::Resume
+            | Action::StopAndKeepBest
+            | Action::CancelJob
+            | Action::CancelTraining => self.control(&action),
             Action::ShowRun(dir) => self.show_run(&dir),
             Action::Select(selection) => self.state.selection = selection,
             Action::SetPredictModel(_)
@@ -102,6 +109,12 @@ impl App {
             let text = "Training is running. Stop it, or wait until it is finished, to open something else.";
             return self.state.notices.push(Tone::Warn, text);
         }
+        let looking = |job: &RunningJob| matches!(job.kind, JobKind::OpenData | JobKind::WriteSample);
+        if self.state.jobs.iter().any(looking) {
+            let text = "A folder is being looked through. Cancel that, or wait until it is done, to open something else.";
+            return self.state.notices.push(Tone::Warn, text);
+        }
+        self.state.path_error = None;
         match action {
             Action::OpenData(path) => self.disk.ask(DiskRequest::ProjectFor(path)),
             Action::OpenProject(path) => self.disk.ask(DiskRequest::OpenProject(path)),
@@ -119,26 +132,45 @@ impl App {
 
     /// A project was opened: its settings, its pictures, its runs.
     pub(super) fn opened(&mut self, project: Project) {
-        let state = &mut self.state;
-        state.config = project.config.clone();
-        state.settings.remember_project(&project.dir);
-        state.project = Some(project);
-        state.preflight = None;
-        state.data_error = None;
-        state.training = None;
-        state.evaluation = None;
-        state.selection = None;
-        state.exported = None;
-        state.export_error = None;
-        state.predictions = super::state::Predictions::default();
-        state.runs.clear();
-        state.weights = WeightsState::None;
+        self.state.adopt(project);
+        self.show_opened();
+        self.scan();
+        self.refresh_runs();
+    }
+
+    /// A folder has no project yet: its pictures are looked through first.
+    pub(super) fn open_new(&mut self, project: Project) {
+        let Some(root) = project.config.data.path.clone() else { return };
+        let config = project.config.data.clone();
+        self.state.data_error = None;
+        self.state.opening = Some(Box::new(project));
+        self.submit(JobKind::OpenData, JobRequest::OpenData { root, config, project: None });
+    }
+
+    /// The pictures of a new project turned out usable.
+    pub(super) fn keep_new(&mut self) {
+        if let (Some(project), Some(data)) = (&self.state.project, self.state.dataset()) {
+            self.disk.ask(DiskRequest::Keep(Box::new(project.clone()), Box::new(data.clone())));
+        }
+        self.show_opened();
+    }
+
+    /// Forgets what was shown of another project.
+    fn show_opened(&mut self) {
         self.disk.ask(DiskRequest::SaveSettings(self.state.settings.clone()));
+        self.save_due_s = None;
         self.cx.thumbnails.clear();
         self.cx.data = Default::default();
-        self.scan();
+        self.cx.train = Default::default();
+        self.cx.export = Default::default();
         self.check_weights();
-        self.refresh_runs();
+        self.refresh_exports();
+    }
+
+    pub(super) fn refresh_exports(&self) {
+        if let Some(project) = &self.state.project {
+            self.disk.ask(DiskRequest::Exports(project.clone()));
+        }
     }
 
     fn scan(&mut self) {
@@ -147,6 +179,7 @@ impl App {
             let text = "The project names no folder of pictures. Open the folder itself.";
             return self.state.notices.push(Tone::Warn, text);
         };
+        self.state.opening = None;
         let request = JobRequest::OpenData {
             root,
             config: self.state.config.data.clone(),
@@ -196,7 +229,8 @@ impl App {
     }
 
     pub(super) fn runs_read(&mut self, runs: Vec<RunInfo>, unreadable: &[String]) {
-        if !unreadable.is_empty() {
+        if !unreadable.is_empty() && self.state.unreadable_runs != unreadable {
+            self.state.unreadable_runs = unreadable.to_vec();
             let text = format!("Some runs cannot be read and are left out: {}", unreadable.join(", "));
             self.state.notices.push(Tone::Warn, text);
         }
@@ -217,7 +251,7 @@ impl App {
 
     pub(super) fn evaluation_read(&mut self, run: &RunInfo, evaluation: Evaluation) {
         let root = run.config.data.path.clone().unwrap_or_default();
-        let title = format!("run {} · val", run.id);
+        let title = format!("run {} · validation", run.id);
         self.state.show_evaluation(evaluation, root, Some(run.dir.clone()), &title);
     }
 
@@ -277,6 +311,7 @@ impl App {
                 (job.paused, job.stopping) = (false, true);
             }
         }
+        self.state.cancel_asked = false;
     }
 
     fn prediction(&mut self, action: Action) {

@@ -2,11 +2,12 @@
 
 use super::state::PathKind;
 use crate::backbones::registry;
+use crate::data::Dataset;
 use crate::engine::Evaluation;
 use crate::error::Result;
 use crate::export::atomic;
-use crate::session::home::{self, SamplePlace};
-use crate::session::{Project, RunInfo, Settings, load_evaluation, weights};
+use crate::session::home::{self, ProjectOf, SamplePlace};
+use crate::session::{Project, RunInfo, Settings, fonts, load_evaluation, weights};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,10 @@ use std::thread::JoinHandle;
 pub(super) enum DiskRequest {
     /// The project of a folder of pictures: the one it has, or a new one.
     ProjectFor(PathBuf),
+    /// Put a new project on disk.
+    Keep(Box<Project>, Box<Dataset>),
+    /// Which folders of exported models a project has.
+    Exports(Project),
     /// A project folder.
     OpenProject(PathBuf),
     /// Save settings.
@@ -36,6 +41,8 @@ pub(super) enum DiskRequest {
     /// What is remembered between starts.
     LoadSettings,
     SaveSettings(Settings),
+    /// Fonts of this computer for letters that the window's own lack.
+    Fonts,
     /// Weight files on this computer.
     KnownWeights,
     /// Write a text file.
@@ -46,6 +53,10 @@ pub(super) enum DiskRequest {
 #[derive(Debug)]
 pub(super) enum DiskAnswer {
     Opened(Box<Project>),
+    /// It is not on disk yet.
+    NewProject(Box<Project>),
+    /// Folders of exported models.
+    Exports(Vec<PathBuf>),
     RunReady(PathBuf),
     Runs(Vec<RunInfo>, Vec<String>),
     Evaluation(Box<(RunInfo, Evaluation)>),
@@ -54,8 +65,10 @@ pub(super) enum DiskAnswer {
     SampleAt(PathBuf),
     /// They have to be drawn, at this place.
     DrawSampleAt(PathBuf),
-    Settings(Settings),
+    /// With what went wrong, if something did.
+    Settings(Settings, Option<String>),
     KnownWeights(BTreeMap<&'static str, Vec<PathBuf>>),
+    Fonts(Vec<Vec<u8>>),
     Written(PathBuf),
     Nothing,
 }
@@ -106,11 +119,14 @@ impl Disk {
 
 fn serve(request: DiskRequest) -> Result<DiskAnswer> {
     match request {
-        DiskRequest::ProjectFor(data) => {
-            home::project_for(&data, &home::home()).map(|p| DiskAnswer::Opened(Box::new(p)))
-        }
+        DiskRequest::ProjectFor(data) => home::project_for(&data, &home::home()).map(|found| match found {
+            ProjectOf::Known(project) => DiskAnswer::Opened(Box::new(project)),
+            ProjectOf::New(project) => DiskAnswer::NewProject(Box::new(project)),
+        }),
+        DiskRequest::Keep(project, dataset) => project.keep(&dataset).map(|()| DiskAnswer::Nothing),
         DiskRequest::OpenProject(dir) => Project::open(&dir).map(|p| DiskAnswer::Opened(Box::new(p))),
         DiskRequest::Save(project) => project.save().map(|()| DiskAnswer::Nothing),
+        DiskRequest::Exports(project) => Ok(DiskAnswer::Exports(project.exports())),
         DiskRequest::NewRun(project) => project.new_run_dir().map(DiskAnswer::RunReady),
         DiskRequest::Runs(project) => project.runs().map(|(runs, bad)| DiskAnswer::Runs(runs, bad)),
         DiskRequest::Evaluation(run) => {
@@ -131,11 +147,12 @@ fn serve(request: DiskRequest) -> Result<DiskAnswer> {
         }),
         DiskRequest::SampleDrawn(drawn) => home::keep_sample(&drawn).map(DiskAnswer::SampleAt),
         DiskRequest::LoadSettings => {
-            let mut settings = Settings::load();
+            let (mut settings, lost) = Settings::load();
             settings.recent_projects = settings.existing_projects();
-            Ok(DiskAnswer::Settings(settings))
+            Ok(DiskAnswer::Settings(settings, lost))
         }
         DiskRequest::SaveSettings(settings) => settings.save().map(|()| DiskAnswer::Nothing),
+        DiskRequest::Fonts => Ok(DiskAnswer::Fonts(fonts::east_asian())),
         DiskRequest::KnownWeights => {
             let of = |name| (name, weights::known(name));
             Ok(DiskAnswer::KnownWeights(registry().iter().map(|s| of(s.name)).collect()))

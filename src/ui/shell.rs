@@ -63,7 +63,8 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     }
     CentralPanel::default()
         .frame(Frame::new().fill(p.background).inner_margin(Margin::same(space::XL as i8)))
-        .show(ui, |ui| views::show(ui, state, cx, actions));
+        // Each screen scrolls by itself.
+        .show(ui, |ui| ui.push_id(state.screen, |ui| views::show(ui, state, cx, actions)));
     overlays::show(ui, state, actions);
 }
 

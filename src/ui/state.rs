@@ -8,10 +8,10 @@ mod predictions;
 mod training;
 
 pub use drops::{PathKind, drop_hint, plan_drop};
-pub use next::NextStep;
+pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
 pub use predictions::{PredictedPicture, Predictions, predictions_csv};
-pub use training::{LiveTraining, TrainingEnd};
+pub use training::{LiveTraining, TrainingEnd, loaded_words};
 
 use crate::backbones::LoadReport;
 use crate::config::TrainConfig;
@@ -116,6 +116,13 @@ pub struct RunningJob {
     pub stopping: bool,
 }
 
+impl RunningJob {
+    /// Whether it trains.
+    pub fn is_training(&self) -> bool {
+        matches!(self.kind, JobKind::Train { .. })
+    }
+}
+
 /// What is known of the chosen weight file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum WeightsState {
@@ -139,7 +146,7 @@ pub struct ShownEvaluation {
     pub data_root: PathBuf,
     /// The run it is of, if it is of one.
     pub run_dir: Option<PathBuf>,
-    /// What it is of, for example `run 0001 · val`.
+    /// What it is of, for example `run 0001 · validation`.
     pub title: String,
 }
 
@@ -170,6 +177,10 @@ pub enum FollowUp {
     RefreshRuns,
     /// Save the project's settings.
     SaveProject,
+    /// A project was opened that is not on disk yet.
+    Opened,
+    /// Look which exported models there are.
+    RefreshExports,
 }
 
 /// Everything the window knows. Views read it; only [`super::app`] changes it.
@@ -215,6 +226,17 @@ pub struct AppState {
     pub sample_wanted: bool,
     /// Whether the question about closing the window is on show.
     pub close_asked: bool,
+    /// Whether the question about cancelling training is on show.
+    pub cancel_asked: bool,
+    /// The project of the folder that is being looked through for the first time: it replaces the open one, and is put on
+    /// disk, once the pictures have turned out usable.
+    pub opening: Option<Box<Project>>,
+    /// Why the path that was typed or dropped last could not be opened.
+    pub path_error: Option<String>,
+    /// Folders of models that were saved from the open project before.
+    pub exports: Vec<PathBuf>,
+    /// Runs of the open project that cannot be read, as they were told.
+    pub unreadable_runs: Vec<String>,
     /// Something is dragged across the window.
     pub hovering: bool,
     /// Threads that the work uses where the settings leave it open.
@@ -257,6 +279,29 @@ impl AppState {
             Screen::Evaluate => self.evaluation.is_some(),
             Screen::Predict => self.predictions.pictures.iter().any(|p| matches!(p.result, Some(Ok(_)))),
             Screen::Export => self.exported.is_some(),
+        }
+    }
+
+    /// Shows `project` in place of what was open.
+    pub fn adopt(&mut self, project: Project) {
+        let kept = std::mem::take(self);
+        *self = Self {
+            screen: kept.screen,
+            config: project.config.clone(),
+            settings: kept.settings,
+            project: Some(project),
+            known_weights: kept.known_weights,
+            jobs: kept.jobs,
+            notices: kept.notices,
+            cores: kept.cores,
+            now_s: kept.now_s,
+            sample_wanted: kept.sample_wanted,
+            close_asked: kept.close_asked,
+            hovering: kept.hovering,
+            ..Self::default()
+        };
+        if let Some(project) = &self.project {
+            self.settings.remember_project(&project.dir);
         }
     }
 
@@ -304,8 +349,8 @@ impl AppState {
 /// The word for a split.
 pub fn split_name(split: Split) -> &'static str {
     match split {
-        Split::Train => "train",
-        Split::Val => "val",
+        Split::Train => "training",
+        Split::Val => "validation",
         Split::Test => "test",
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Finding, Look, Severity};
 use crate::data::{Dataset, Sample, SkipReason, Skipped, Split};
+use crate::error::count;
 use std::collections::BTreeMap;
 
 /// Fewer training pictures than this are too few to learn a class from.
@@ -12,7 +13,7 @@ const IMBALANCE: usize = 10;
 
 /// `1 picture`, `2 pictures`.
 fn pictures(n: usize) -> String {
-    if n == 1 { "1 picture".to_owned() } else { format!("{n} pictures") }
+    count(n, "picture", "pictures")
 }
 
 fn finding(severity: Severity, title: String, files: Vec<String>) -> Finding {
@@ -110,11 +111,13 @@ pub(super) fn left_out(skipped: &[Skipped]) -> Vec<Finding> {
         let n = files.len();
         let (severity, title) = match kind {
             0 => (Severity::Warning, format!("{} left out: {why}", are(n, "item"))),
-            1 => {
-                (Severity::Warning, format!("{} broken, or leads back to a folder above it", are(n, "link")))
+            1 if n == 1 => {
+                (Severity::Warning, "1 link is broken, or leads back to a folder above it".to_owned())
             }
+            1 => (Severity::Warning, format!("{n} links are broken, or lead back to a folder above them")),
             2 => (Severity::Warning, format!("{} left out: no class folder holds it", are(n, "file"))),
-            3 => (Severity::Info, format!("{} left out: not a picture", are(n, "file"))),
+            3 if n == 1 => (Severity::Info, "1 file is left out: not a picture".to_owned()),
+            3 => (Severity::Info, format!("{n} files are left out: not pictures")),
             _ => (Severity::Info, format!("{} left out: hidden, or the system's own", are(n, "file"))),
         };
         finding(severity, title, files)

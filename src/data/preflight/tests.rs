@@ -276,5 +276,5 @@ fn classes_without_a_decodable_picture_disappear() {
     let config = DataConfig::default();
     let found = scan(f.dir.path(), &config, None, &|_, _| Ok(())).unwrap();
     let e = preflight(found, &config, &|_, _| Ok(())).unwrap_err().to_string();
-    assert!(e.contains("\"b\" is present only in validation (1 pictures)"), "{e}");
+    assert!(e.contains("\"b\" is present only in validation (1 picture)"), "{e}");
 }

@@ -100,11 +100,14 @@ impl FrozenCache {
         let total = t * wanted.views + plain;
         if augmented {
             format!(
-                "The frozen part is computed once: {t} pictures x {} augmented views + {plain} plain views = {total} views",
+                "The part of the network that does not learn sees every picture only now: {t} in {} varied views each, \
+                 {plain} as they are",
                 wanted.views
             )
         } else {
-            format!("The frozen part is computed once: {total} pictures, not varied")
+            format!(
+                "The part of the network that does not learn sees every picture only now: {total} as they are"
+            )
         }
     }
 

@@ -52,8 +52,8 @@ pub(crate) struct Epoch<'a> {
     pub(crate) epoch: usize,
     /// Epochs of all phases, as far as known.
     pub(crate) planned: usize,
-    /// Seconds that everything after this epoch will take, as far as known.
-    pub(crate) eta_after_s: f64,
+    /// Seconds that everything after this epoch will take, where that is known.
+    pub(crate) eta_after_s: Option<f64>,
 }
 
 impl Epoch<'_> {
@@ -219,7 +219,7 @@ impl Epoch<'_> {
             steps,
             loss,
             images_per_s: sums.seen as f64 / sums.seconds.max(1e-9),
-            eta_s: left + self.eta_after_s,
+            eta_s: self.eta_after_s.map(|after| left + after),
         }));
     }
 }

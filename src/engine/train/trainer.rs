@@ -11,7 +11,7 @@ use super::updates::{Updates, learns};
 use crate::backbones::Network;
 use crate::config::Metric;
 use crate::engine::{EpochRecord, Evaluation, TrainEvent};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, count};
 use std::time::Instant;
 
 /// A training step costs about as much as this many forward passes: used only to estimate the time of phases to come.
@@ -35,6 +35,8 @@ pub(crate) struct Trainer<'a> {
     /// Pretrained values that L2-SP pulls towards.
     source: Named,
     forward_s: Option<f64>,
+    /// Seconds that the last epoch of the present phase took, its judgement included.
+    epoch_s: Option<f64>,
     elapsed_before_s: f64,
     stopped: bool,
 }
@@ -112,6 +114,7 @@ impl<'a> Trainer<'a> {
             throttle: Throttle::default(),
             source,
             forward_s: None,
+            epoch_s: None,
             stopped: false,
         })
     }
@@ -181,6 +184,7 @@ impl<'a> Trainer<'a> {
 
     fn run_phase(&mut self, index: usize, phase: &Phase) -> Result<()> {
         let continued = self.progress.epoch > phase.first_epoch;
+        self.epoch_s = self.epoch_s_before(phase);
         self.network.freeze_below(phase.first_stage);
         for (name, tensor) in self.learned(phase)? {
             self.best.entry(name).or_insert(tensor);
@@ -193,8 +197,9 @@ impl<'a> Trainer<'a> {
         while self.progress.epoch < phase.end() && !self.stopped {
             if self.out_of_patience(phase) {
                 self.ctx.note(format!(
-                    "No better epoch for {} epochs: the phase `{}` ends early",
-                    self.ctx.config.train.patience, phase.name
+                    "No better epoch in {}: the phase `{}` ends early",
+                    count(self.ctx.config.train.patience, "epoch", "epochs"),
+                    phase.name
                 ));
                 self.end_early(index);
                 break;
@@ -258,6 +263,7 @@ impl<'a> Trainer<'a> {
             self.best_probabilities = Some(probabilities);
         }
         let epoch_s = began.elapsed().as_secs_f64();
+        self.epoch_s = Some(epoch_s);
         let record = self.record(phase, &sums, &evaluation, best, epoch_s);
         self.metrics.append(&record)?;
         self.records.push(record.clone());
@@ -311,14 +317,19 @@ impl<'a> Trainer<'a> {
         self.elapsed_before_s + self.ctx.started.elapsed().as_secs_f64()
     }
 
-    /// Estimated seconds after `done` epochs of the job, judged by the epochs of this phase so far.
-    fn eta_after(&self, phase: &Phase, done: usize) -> f64 {
+    /// Seconds that an epoch of this phase took before the job was interrupted, where two of them tell.
+    fn epoch_s_before(&self, phase: &Phase) -> Option<f64> {
         let mut of_phase = self.records.iter().rev().take_while(|r| r.phase == phase.name);
-        let per_epoch = match (of_phase.next(), of_phase.next()) {
-            (Some(b), Some(a)) => b.elapsed_s - a.elapsed_s,
-            _ => 0.0,
-        };
-        (phase.end() - done) as f64 * per_epoch + self.eta_later(phase)
+        let (last, before) = (of_phase.next()?, of_phase.next()?);
+        Some(last.elapsed_s - before.elapsed_s)
+    }
+
+    /// Estimated seconds after `done` epochs of the job, judged by the last epoch of this phase; none before there is one,
+    /// unless this is the last.
+    fn eta_after(&self, phase: &Phase, done: usize) -> Option<f64> {
+        let left = phase.end() - done;
+        let of_phase = if left == 0 { 0.0 } else { left as f64 * self.epoch_s? };
+        Some(of_phase + self.eta_later(phase))
     }
 
     /// Estimated seconds of the phases behind this one.

@@ -17,8 +17,11 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     if state.notices.open {
         panel(ui, state, actions);
     }
-    if state.close_asked && state.training_job().is_some() {
-        close_question(ui, actions);
+    let Some(job) = state.training_job() else { return };
+    if state.close_asked {
+        close_question(ui, state, actions);
+    } else if state.cancel_asked && !job.stopping {
+        cancel_question(ui, state, actions);
     }
 }
 
@@ -56,23 +59,53 @@ fn panel(ui: &Ui, state: &AppState, actions: &mut Vec<Action>) {
     });
 }
 
-fn close_question(ui: &Ui, actions: &mut Vec<Action>) {
-    let modal = Modal::new(Id::unique("close")).show(ui.ctx(), |ui| {
+/// What is left of a training that ends now.
+fn what_stays(state: &AppState) -> &'static str {
+    if state.has_finished_epoch() {
+        "The last checkpoint is kept, and you can continue from it later"
+    } else {
+        "No epoch is finished yet, so nothing of it is kept"
+    }
+}
+
+fn close_question(ui: &Ui, state: &AppState, actions: &mut Vec<Action>) {
+    let text = format!("It stops when the window closes. {}.", what_stays(state));
+    let words = ("Training is running", text.as_str(), "Close");
+    question(ui, words, (Action::KeepOpen, Action::CloseAnyway), actions);
+}
+
+fn cancel_question(ui: &Ui, state: &AppState, actions: &mut Vec<Action>) {
+    let mut text = format!("It ends without a model. {}.", what_stays(state));
+    if state.has_finished_epoch() {
+        text.push_str(" To have a model now, choose \u{201c}Stop and keep the best\u{201d} instead.");
+    }
+    let words = ("Cancel training?", text.as_str(), "Cancel training");
+    question(ui, words, (Action::KeepTraining, Action::CancelTraining), actions);
+}
+
+/// Asks whether training is to end; `words` are the title, what happens then, and the button that does it.
+fn question(
+    ui: &Ui,
+    (title, text, end): (&'static str, &str, &str),
+    (keep_on, give_up): (Action, Action),
+    actions: &mut Vec<Action>,
+) {
+    let modal = Modal::new(Id::unique(title)).show(ui.ctx(), |ui| {
         ui.set_width(WIDTH);
-        ui.label(RichText::new("Training is running").text_style(theme::section_style()));
-        ui.label("It stops when the window closes. The last checkpoint is kept, and you can continue from it next time.");
+        ui.label(RichText::new(title).text_style(theme::section_style()));
+        ui.label(text);
         ui.add_space(space::S);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if primary_button(ui, "Keep training").clicked() {
-                actions.push(Action::KeepOpen);
+                actions.push(keep_on.clone());
             }
-            if secondary_button(ui, "Close").clicked() {
-                actions.push(Action::CloseAnyway);
+            if secondary_button(ui, end).clicked() {
+                actions.push(give_up);
             }
         });
     });
     if modal.should_close() {
-        actions.push(Action::KeepOpen);
+        actions.push(keep_on);
     }
 }
 

@@ -5,18 +5,23 @@ use crate::ui::icons::{self, Icon};
 use crate::ui::shell::mark;
 use crate::ui::state::{AppState, Screen};
 use crate::ui::theme::{self, Palette, space, type_size};
-use crate::ui::widgets::{basic::focus_ring, paint_icon};
-use egui::{Align2, FontId, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
+use crate::ui::widgets::{basic::focus_ring_at, paint_icon};
+use egui::scroll_area::ScrollBarVisibility;
+use egui::{Align2, FontId, Rect, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
 
 const HEIGHT: f32 = 60.0;
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
-    ui.spacing_mut().item_spacing.y = space::XS;
-    home(ui, actions);
-    ui.add_space(space::S);
-    for (n, screen) in Screen::RAIL.into_iter().enumerate() {
-        place(ui, state, screen, n + 1, actions);
-    }
+    // Everything enlarged, six places may be higher than the window.
+    let area = ScrollArea::vertical().scroll_bar_visibility(ScrollBarVisibility::AlwaysHidden);
+    area.auto_shrink(false).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = space::XS;
+        home(ui, actions);
+        ui.add_space(space::S);
+        for (n, screen) in Screen::RAIL.into_iter().enumerate() {
+            place(ui, state, screen, n + 1, actions);
+        }
+    });
 }
 
 fn home(ui: &mut Ui, actions: &mut Vec<Action>) {
@@ -24,7 +29,7 @@ fn home(ui: &mut Ui, actions: &mut Vec<Action>) {
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Start screen"));
     mark(ui, rect.center(), 24.0);
-    focus_ring(ui, &response);
+    focus_ring_at(ui, &response, rect.shrink(space::XS));
     if response.on_hover_text("Start screen").clicked() {
         actions.push(Action::Go(Screen::Start));
     }
@@ -62,7 +67,7 @@ fn place(ui: &mut Ui, state: &AppState, screen: Screen, number: usize, actions: 
         word,
     );
     marks(ui, rect, findings, done);
-    focus_ring(ui, &response);
+    focus_ring_at(ui, &response, rect);
     if response.on_hover_text(hint(screen, findings, number)).clicked() {
         actions.push(Action::Go(screen));
     }

@@ -73,7 +73,7 @@ fn words(state: &AppState, job: &RunningJob) -> String {
     let training = state.training.as_ref().filter(|_| matches!(job.kind, JobKind::Train { .. }));
     match training.map(|t| (&t.preflight, &t.cache, &t.step)) {
         Some((Some(_), _, _)) => "Looking through the pictures".to_owned(),
-        Some((_, Some(_), _)) => "Computing the frozen part once".to_owned(),
+        Some((_, Some(_), _)) => "Preparing the pictures for the head".to_owned(),
         Some((_, _, Some(step))) => format!("Training · epoch {} of {}", step.epoch, step.epochs),
         _ => job.kind.words().to_owned(),
     }
@@ -85,10 +85,11 @@ fn facts(state: &AppState, job: &RunningJob) -> String {
     if let Some(t) = training {
         if let Some(c) = &t.cache {
             let left = (c.total - c.done.min(c.total)) as f64 / c.views_per_s.max(1e-9);
-            return format!("{:.0} views/s · {} left", c.views_per_s, clock(left));
+            return format!("{:.0} a second · {} left", c.views_per_s, clock(left));
         }
         if let Some(s) = &t.step {
-            return format!("{:.0} img/s · {} left", s.images_per_s, clock(s.eta_s));
+            let left = s.eta_s.map_or(String::new(), |left| format!(" · {} left", clock(left)));
+            return format!("{:.0} img/s{left}", s.images_per_s);
         }
     }
     let (Some((done, total)), Some(started)) = (job.progress, job.started_s) else { return String::new() };

@@ -5,6 +5,7 @@ use crate::ui::actions::Action;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::{AppState, Notice, Tone};
 use crate::ui::theme::{Palette, space};
+use crate::ui::views::train::words::sentence;
 use crate::ui::widgets::icon_button;
 use egui::{Align, Frame, Label, Layout, Margin, Panel, Stroke, TextStyle, TextWrapMode, Ui, WidgetText};
 
@@ -39,7 +40,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
 }
 
 fn row_height(ui: &Ui, notice: &Notice, width: f32) -> f32 {
-    let text = WidgetText::from(notice.text.as_str());
+    let text = WidgetText::from(sentence(&notice.text));
     text.into_galley(ui, Some(TextWrapMode::Wrap), width, TextStyle::Body).size().y.max(ROW)
 }
 
@@ -59,7 +60,7 @@ pub(super) fn row(ui: &mut Ui, notice: &Notice, actions: &mut Vec<Action>) {
                 actions.push(Action::Dismiss(notice.id));
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                ui.add(Label::new(&notice.text).wrap().selectable(true));
+                ui.add(Label::new(sentence(&notice.text)).wrap().selectable(true));
             });
         });
     });

@@ -42,15 +42,20 @@ impl AppState {
         let Some(at) = self.jobs.iter().position(|j| j.id == id) else { return Vec::new() };
         let job = self.jobs.remove(at);
         match outcome {
-            Outcome::Done(output) => self.done_with(output),
+            Outcome::Done(output) => self.done_with(output, job.stopping),
             Outcome::Cancelled => self.cancelled(&job.kind),
             Outcome::Failed(error) => self.failed(&job.kind, error),
         }
     }
 
-    fn done_with(&mut self, output: JobOutput) -> Vec<FollowUp> {
+    fn done_with(&mut self, output: JobOutput, stopping: bool) -> Vec<FollowUp> {
         match output {
             JobOutput::Data(preflight) => {
+                let mut follow = vec![FollowUp::RefreshRuns];
+                if let Some(project) = self.opening.take() {
+                    self.adopt(*project);
+                    follow.insert(0, FollowUp::Opened);
+                }
                 self.preflight = Some(*preflight);
                 self.data_error = None;
                 if std::mem::take(&mut self.sample_wanted) {
@@ -58,14 +63,14 @@ impl AppState {
                 } else if self.screen == Screen::Start {
                     self.screen = Screen::Data;
                 }
-                vec![FollowUp::RefreshRuns]
+                follow
             }
             JobOutput::Sample(dir) => vec![FollowUp::OpenSample(dir)],
             JobOutput::Weights(report) => {
                 self.weights = WeightsState::Ready(report);
                 vec![FollowUp::SaveProject]
             }
-            JobOutput::Trained(outcome) => self.trained(*outcome),
+            JobOutput::Trained(outcome) => self.trained(*outcome, stopping),
             JobOutput::Evaluated(evaluation) => {
                 let data_root = self.dataset().map(|d| d.root.clone()).unwrap_or_default();
                 self.show_evaluation(*evaluation, data_root, None, "a folder of pictures");
@@ -79,31 +84,38 @@ impl AppState {
                 self.notices.push(Tone::Good, format!("The model is saved: {}", dir.display()));
                 self.exported = Some(dir);
                 self.export_error = None;
-                Vec::new()
+                vec![FollowUp::RefreshExports]
             }
         }
     }
 
-    fn trained(&mut self, outcome: TrainOutcome) -> Vec<FollowUp> {
+    /// `stopping`: somebody asked for an early end. Where that came too late to change anything, training is finished.
+    fn trained(&mut self, outcome: TrainOutcome, stopping: bool) -> Vec<FollowUp> {
         let TrainOutcome { summary, epochs, evaluation, run_dir } = outcome;
-        let correct = evaluation.confusion.correct();
-        let total = evaluation.confusion.total();
-        self.notices.push(
-            Tone::Good,
-            format!(
-                "Training is finished: {:.3} accuracy · {correct} of {total} · val",
-                evaluation.confusion.accuracy()
+        let m = &evaluation.confusion;
+        let score = format!("{:.3} accuracy · {} of {} · validation", m.accuracy(), m.correct(), m.total());
+        let cut = epochs.last().map(|e| e.epochs).filter(|planned| stopping && summary.epochs_run < *planned);
+        let text = match cut {
+            Some(planned) => format!(
+                "Training was stopped after epoch {} of {planned}. Epoch {} is kept: {score}",
+                summary.epochs_run, summary.best_epoch
             ),
-        );
+            None => format!("Training is finished: {score}"),
+        };
+        self.notices.push(Tone::Good, text);
         if let Some(t) = &mut self.training {
             t.epochs = epochs;
-            t.end = Some(TrainingEnd::Finished(summary));
+            t.end = Some(if cut.is_some() {
+                TrainingEnd::Stopped(summary)
+            } else {
+                TrainingEnd::Finished(summary)
+            });
         }
         if self.predictions.pictures.is_empty() {
             self.predictions.model = Some(ModelRef::Saved(run_dir.clone()));
         }
         let data_root = self.dataset().map(|d| d.root.clone()).unwrap_or_default();
-        let title = format!("run {} · val", file_name(&run_dir));
+        let title = format!("run {} · validation", file_name(&run_dir));
         self.show_evaluation(evaluation, data_root, Some(run_dir), &title);
         if self.screen == Screen::Train {
             self.screen = Screen::Evaluate;
@@ -129,11 +141,15 @@ impl AppState {
                 if let Some(t) = &mut self.training {
                     t.end = Some(TrainingEnd::Cancelled);
                 }
-                self.notices.push(Tone::Info, "Training stopped. The last checkpoint is kept.");
+                // What is left of the run shows on the Train screen once its folder has been read again.
+                self.notices.push(Tone::Info, "Training was cancelled");
                 return vec![FollowUp::RefreshRuns];
             }
             JobKind::CheckWeights => self.weights = WeightsState::None,
-            JobKind::OpenData | JobKind::WriteSample => self.sample_wanted = false,
+            JobKind::OpenData | JobKind::WriteSample => {
+                self.sample_wanted = false;
+                self.opening = None;
+            }
             JobKind::Predict => self.predictions.drop_waiting(),
             JobKind::Evaluate | JobKind::Export => {}
         }
@@ -157,10 +173,18 @@ impl AppState {
             }
             JobKind::OpenData | JobKind::WriteSample => {
                 self.sample_wanted = false;
-                self.data_error = Some(error.clone());
+                // A folder that is opened for the first time and cannot be used leaves what is open as it is.
+                if self.opening.take().is_some() && self.project.is_some() {
+                    self.path_error = Some(error.to_string());
+                } else {
+                    self.data_error = Some(error.clone());
+                }
             }
             JobKind::Predict => self.predictions.drop_waiting(),
-            JobKind::Export => self.export_error = Some(error.clone()),
+            JobKind::Export => {
+                self.export_error = Some(error.clone());
+                follow.push(FollowUp::RefreshExports);
+            }
             JobKind::Evaluate => {}
         }
         self.notices.push(Tone::Bad, format!("{} failed: {error}", kind.words()));
@@ -173,7 +197,8 @@ mod tests {
     use super::*;
     use crate::data::{Checks, Dataset, Layout, Preflight, Sample, Split};
     use crate::engine::train::SplitScore;
-    use crate::engine::{ConfusionMatrix, Prediction, Summary};
+    use crate::engine::{ConfusionMatrix, EpochRecord, Prediction, Summary};
+    use crate::session::Project;
     use crate::ui::Action;
 
     fn preflight() -> Box<Preflight> {
@@ -261,9 +286,36 @@ mod tests {
             let shown = state.evaluation.as_ref().unwrap();
             assert_eq!(
                 (shown.title.as_str(), shown.data_root.to_str()),
-                ("run 0001 · val", Some("/pictures"))
+                ("run 0001 · validation", Some("/pictures"))
             );
-            assert!(state.notices.all()[0].text.contains("0.500 accuracy · 1 of 2 · val"));
+            assert!(state.notices.all()[0].text.contains("0.500 accuracy · 1 of 2 · validation"));
+        }
+    }
+
+    #[test]
+    fn a_training_that_was_stopped_says_after_which_epoch_and_which_is_kept() {
+        let epochs = |planned: usize| -> Vec<EpochRecord> {
+            let line = |epoch: usize| {
+                format!(
+                    r#"{{"epoch": {epoch}, "epochs": {planned}, "phase": "head", "train_loss": 1, "train_accuracy": 0.5,
+                    "val_loss": 1, "val_accuracy": 0.5, "val_macro_f1": 0.5, "learning_rate": 0.1, "images_per_s": 1,
+                    "elapsed_s": 1, "eta_s": 1, "best": true}}"#
+                )
+            };
+            (1..=14).map(|epoch| serde_json::from_str(&line(epoch)).unwrap()).collect()
+        };
+        for (stopping, planned, words) in [
+            (true, 80, "stopped after epoch 14 of 80. Epoch 12 is kept: 0.500 accuracy · 1 of 2"),
+            (true, 14, "Training is finished"),
+            (false, 80, "Training is finished"),
+        ] {
+            let mut state = with_job(JobKind::Train { run_dir: "/project/runs/0001".into() });
+            state.jobs[0].stopping = stopping;
+            let mut result = outcome();
+            (result.summary.epochs_run, result.summary.best_epoch) = (14, 12);
+            result.epochs = epochs(planned);
+            state.absorb(done(JobOutput::Trained(Box::new(result))));
+            assert!(state.notices.all()[0].text.contains(words), "{}", state.notices.all()[0].text);
         }
     }
 
@@ -276,14 +328,41 @@ mod tests {
         assert_eq!(state.next_step().action, Action::Go(Screen::Model));
         // Where a network is chosen already, as for the sample, nobody is sent to choose one.
         state.config = crate::config::TrainConfig::for_sample();
-        assert_eq!(state.next_step().action, Action::Train);
+        assert_eq!(state.next_step().action, Action::Go(Screen::Train));
         state.config = crate::config::TrainConfig::default();
         state.config.backbone.name = "resnet18".to_owned();
-        assert_eq!(state.next_step().action, Action::Train);
+        assert_eq!(state.next_step().action, Action::Go(Screen::Train));
         state.screen = Screen::Model;
+        assert_eq!(state.next_step().action, Action::Go(Screen::Train));
+        state.screen = Screen::Train;
         assert_eq!(state.next_step().action, Action::Train);
         state.weights = WeightsState::Checking;
         assert!(state.next_step().blocked.unwrap().contains("being read"));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_used_leaves_what_is_open_as_it_is() {
+        let project = |dir: &str| Project { dir: dir.into(), config: crate::config::TrainConfig::default() };
+        let opening = || {
+            let mut state = with_job(JobKind::OpenData);
+            state.project = Some(project("/old"));
+            state.preflight = Some(*preflight());
+            state.opening = Some(Box::new(project("/new")));
+            state
+        };
+        let dir = |state: &AppState| state.project.as_ref().map(|p| p.dir.clone());
+        for end in [Outcome::Failed(Error::input("no classes")), Outcome::Cancelled] {
+            let mut state = opening();
+            state.absorb(JobEvent::Finished(JobId(1), end));
+            assert!(state.preflight.is_some() && state.opening.is_none() && state.data_error.is_none());
+            assert_eq!((dir(&state), state.settings.recent_projects.len()), (Some("/old".into()), 0));
+        }
+        let mut state = opening();
+        let follow = state.absorb(done(JobOutput::Data(preflight())));
+        assert_eq!(follow, [FollowUp::Opened, FollowUp::RefreshRuns]);
+        assert_eq!(dir(&state), Some("/new".into()));
+        assert_eq!(state.settings.recent_projects, [PathBuf::from("/new")]);
+        assert!(state.preflight.is_some() && state.opening.is_none());
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub struct NextStep {
     pub blocked: Option<String>,
 }
 
+/// Why training cannot be stopped with a result yet.
+pub const NOTHING_TO_KEEP: &str = "No epoch is finished yet, so there is nothing to keep";
+
 impl AppState {
     pub(super) fn data_block(&self) -> Option<String> {
         let Some(data) = self.dataset() else {
@@ -40,9 +43,17 @@ impl AppState {
         if self.training_job().is_some() {
             return Some("Training is running".to_owned());
         }
+        if self.opening.is_some() {
+            return Some("Another folder is being looked through".to_owned());
+        }
         self.data_block()
             .or_else(|| self.weights_block())
             .or_else(|| self.config.validate().err().map(|e| e.to_string()))
+    }
+
+    /// Whether the training that runs, or ran last, has something to keep.
+    pub fn has_finished_epoch(&self) -> bool {
+        self.training.as_ref().is_some_and(|t| !t.epochs.is_empty())
     }
 
     /// Whether somebody chose a network or how it learns, or trained with what there was.
@@ -63,8 +74,12 @@ impl AppState {
             };
         }
         if let Some(job) = self.training_job() {
+            let nothing_to_keep = (!self.has_finished_epoch()).then(|| NOTHING_TO_KEEP.to_owned());
             return NextStep {
-                blocked: job.stopping.then(|| "Training ends at its next step".to_owned()),
+                blocked: job
+                    .stopping
+                    .then(|| "Training ends at its next step".to_owned())
+                    .or(nothing_to_keep),
                 ..step("Stop and keep the best", Action::StopAndKeepBest)
             };
         }
@@ -78,7 +93,9 @@ impl AppState {
             Screen::Export if self.finished_run().is_some() => {
                 step("Classify new pictures", Action::Go(Screen::Predict))
             }
-            _ => NextStep { blocked: self.train_block(), ..step("Train", Action::Train) },
+            Screen::Train => NextStep { blocked: self.train_block(), ..step("Train", Action::Train) },
+            // Other buttons of the header only lead somewhere: this one starts nothing either.
+            _ => NextStep { blocked: self.train_block(), ..step("Go to Train", Action::Go(Screen::Train)) },
         }
     }
 }

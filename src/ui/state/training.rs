@@ -1,5 +1,6 @@
 //! What is known of the training that runs, or ran last.
 
+use crate::backbones::LoadReport;
 use crate::config::TrainConfig;
 use crate::engine::{CacheProgress, EpochRecord, StepProgress, Summary, TrainEvent};
 use crate::error::Error;
@@ -10,6 +11,8 @@ use std::path::PathBuf;
 pub enum TrainingEnd {
     /// With a model.
     Finished(Summary),
+    /// With a model, on request and before all planned epochs were done.
+    Stopped(Summary),
     /// On request; its checkpoint is kept.
     Cancelled,
     /// With an error.
@@ -57,7 +60,7 @@ impl LiveTraining {
         match event {
             TrainEvent::Preflight(done, total) => self.preflight = Some((done, total)),
             TrainEvent::Note(text) => self.notes.push(text),
-            TrainEvent::Loaded(report) => self.notes.push(report.summary()),
+            TrainEvent::Loaded(report) => self.notes.push(loaded_words(&report)),
             TrainEvent::Cache(progress) => {
                 self.preflight = None;
                 self.cache = Some(progress);
@@ -74,10 +77,32 @@ impl LiveTraining {
         }
     }
 
+    /// Epochs that are planned, as far as the finished ones tell.
+    pub fn planned(&self) -> usize {
+        self.epochs.last().map_or(0, |e| e.epochs)
+    }
+
     /// The best epoch so far.
     pub fn best(&self) -> Option<&EpochRecord> {
         self.epochs.iter().rev().find(|e| e.best)
     }
+}
+
+/// What became of a weight file, for people; the names behind the numbers are on the Model screen.
+pub fn loaded_words(report: &LoadReport) -> String {
+    let mut text = match (report.missing.len(), report.unexpected.len()) {
+        (0, 0) => "All weights of the file are in place.".to_owned(),
+        (0, extra) => format!("The network has all its weights; {extra} more in the file are not used."),
+        (missing, _) => format!(
+            "{} of {} parts have weights from the file; the others start from random values.",
+            report.loaded,
+            report.loaded + missing
+        ),
+    };
+    if !report.dropped_head.is_empty() {
+        text.push_str(" Its own classes were left out on purpose: yours take their place.");
+    }
+    text
 }
 
 /// `(done, total)` of the whole job, or of its preparation.

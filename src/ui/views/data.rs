@@ -4,11 +4,12 @@ mod gallery;
 mod panel;
 
 use super::ViewContext;
-use crate::data::{Dataset, Preflight, Split};
+use crate::data::{Dataset, Layout as FolderLayout, Preflight, Split};
 use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::{JobKind, split_name};
 use crate::ui::theme::{self, Palette, space};
+use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::setting::PathChoice;
 use crate::ui::widgets::{
     PathField, caption, card, empty_state, primary_button, progress_bar, secondary_button,
@@ -36,6 +37,10 @@ pub struct Memory {
     rows: gallery::Rows,
     path: PathField,
 }
+
+/// How pictures are divided where the folder does not say.
+const HELD_OUT: &str = "Chance holds out about a fifth of each class for validation, picture by picture, so the share varies, \
+    most where pictures are few. A picture stays where it is when others are added";
 
 /// Draws the pictures.
 pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
@@ -78,11 +83,11 @@ fn nothing_yet(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mu
         return;
     }
     let (title, body) = match &state.data_error {
-        Some(error) => ("This folder cannot be used", error.to_string()),
+        Some(error) => ("This folder cannot be used", sentence(&error.to_string())),
         None => (
             "No pictures yet",
-            "Open a folder with one folder for each class, or with train and val folders that hold them. You can also drop it \
-             on this window."
+            "Open a folder with one folder for each class, or with the folders train and val (for validation) that hold them. \
+             You can also drop it on this window."
                 .to_owned(),
         ),
     };
@@ -113,31 +118,34 @@ fn heading(ui: &mut Ui, data: &Dataset) {
             .map(|(s, n)| format!("{n} {}", split_name(s)))
             .collect();
         let text = format!(
-            "{} pictures · {} classes · {}",
-            data.samples.len(),
-            data.classes.len(),
+            "{} · {} · {}",
+            count(data.samples.len(), "picture", "pictures"),
+            count(data.classes.len(), "class", "classes"),
             splits.join(", ")
         );
-        ui.label(RichText::new(text).color(p.muted));
+        let line = ui.add(egui::Label::new(RichText::new(text).color(p.muted)).truncate());
+        if data.layout == FolderLayout::ClassFolders {
+            line.on_hover_text(HELD_OUT);
+        }
     });
 }
 
 fn unreadable_question(ui: &mut Ui, preflight: &Preflight, actions: &mut Vec<Action>) {
     let p = Palette::of(ui);
+    let (bad, all) = preflight.undecodable();
     card(ui, |ui| {
-        ui.horizontal(|ui| {
-            ui.label(icons::coloured(Icon::TriangleAlert, icons::SIZE, p.warn));
-            ui.label(format!(
-                "{:.0} of 100 pictures cannot be read. Training would go on without them.",
-                preflight.undecodable_frac * 100.0
-            ));
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                if primary_button(ui, "Go on without them").clicked() {
-                    actions.push(Action::AllowUnreadable);
-                }
-                if secondary_button(ui, "Look again").on_hover_text("Scans the folder once more").clicked() {
-                    actions.push(Action::Rescan);
-                }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if primary_button(ui, "Go on without them").clicked() {
+                actions.push(Action::AllowUnreadable);
+            }
+            if secondary_button(ui, "Look again").on_hover_text("Scans the folder once more").clicked() {
+                actions.push(Action::Rescan);
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                ui.label(icons::coloured(Icon::TriangleAlert, icons::SIZE, p.warn));
+                let text =
+                    format!("{bad} of {all} pictures cannot be read. Training would go on without them.");
+                ui.add(egui::Label::new(text).wrap());
             });
         });
     });
@@ -185,8 +193,10 @@ fn theme_link(ui: &mut Ui, text: &str) -> bool {
 fn split_words(split: Option<Split>) -> (&'static str, &'static str) {
     match split {
         None => ("All splits", "Pictures of every split"),
-        Some(Split::Train) => ("Train", "Pictures that are learned from"),
-        Some(Split::Val) => ("Val", "Held out: they tell how good the model is and which epoch is kept"),
+        Some(Split::Train) => ("Training", "Pictures that are learned from"),
+        Some(Split::Val) => {
+            ("Validation", "Held out: they tell how good the model is and which epoch is kept")
+        }
         Some(Split::Test) => ("Test", "Held out until the very end"),
     }
 }

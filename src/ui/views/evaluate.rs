@@ -10,6 +10,7 @@ use crate::engine::Evaluation;
 use crate::ui::icons::Icon;
 use crate::ui::state::{Selection, ShownEvaluation};
 use crate::ui::theme::{Palette, space, type_size};
+use crate::ui::views::train::words::count;
 use crate::ui::widgets::confusion_matrix::{self, CellValue, MatrixView, Zoom};
 use crate::ui::widgets::picture_grid::{self, Tile};
 use crate::ui::widgets::{caption, empty_state, icon_button, link_button, primary_button, stat};
@@ -29,6 +30,8 @@ pub struct Memory {
     pub enlarged: Option<usize>,
 }
 
+/// Headlines narrower than this leave explanations out, in points.
+const NARROW: f32 = 700.0;
 /// Size of a thumbnail in points.
 const TILE: f32 = 112.0;
 
@@ -40,13 +43,9 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     headline(ui, shown);
     ui.add_space(space::M);
     let all = ui.available_rect_before_wrap();
-    let n = shown.evaluation.classes.len();
-    // Few classes need no more width than their cells may have; many get all that leaves room for pictures side by side.
-    let most = all.width() * if n > 30 { 0.68 } else { 0.58 };
-    let wanted = (n as f32 * confusion_matrix::MAX_CELL + 130.0).clamp(360.0, most);
-    let middle = all.left() + wanted;
+    let middle = all.left() + matrix_width(all.width(), shown.evaluation.classes.len());
     let left = Rect::from_min_max(all.min, pos2(middle, all.max.y));
-    let right = Rect::from_min_max(pos2(middle + space::XL, all.min.y), all.max);
+    let right = Rect::from_min_max(pos2((middle + space::XL).min(all.max.x), all.min.y), all.max);
     ui.scope_builder(UiBuilder::new().max_rect(left), |ui| {
         matrix(ui, state, shown, &mut cx.evaluate, actions)
     });
@@ -60,6 +59,13 @@ pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &
     if let Some(shown) = &state.evaluation {
         class_table::show(ui, &shown.evaluation, (&mut cx.evaluate.sort, state.selection), actions);
     }
+}
+
+/// Width of the matrix of `classes` classes on a screen `width` points wide: few classes need no more than their cells may
+/// have; many get all that leaves room for pictures side by side.
+fn matrix_width(width: f32, classes: usize) -> f32 {
+    let most = width.max(0.0) * if classes > 30 { 0.68 } else { 0.58 };
+    (classes as f32 * confusion_matrix::MAX_CELL + 130.0).max(360.0).min(most)
 }
 
 fn nothing(ui: &mut Ui, actions: &mut Vec<Action>) {
@@ -77,20 +83,18 @@ fn headline(ui: &mut Ui, shown: &ShownEvaluation) {
     let (right, all) = (e.confusion.correct(), e.confusion.total());
     let wrong = all - right;
     ui.horizontal_top(|ui| {
-        ui.spacing_mut().item_spacing.x = space::XXL;
+        let wide = ui.available_width() > NARROW;
+        ui.spacing_mut().item_spacing.x = if wide { space::XXL } else { space::L };
         stat(
             ui,
             &format!("{:.3}", e.confusion.accuracy()),
             &format!("accuracy · {right} of {all} · {}", shown.title),
         );
         let classes = e.classes.len();
-        stat(
-            ui,
-            &format!("{:.3}", e.confusion.macro_f1()),
-            &format!("macro F1 · mean over {classes} classes"),
-        );
+        let mean = format!("macro F1 · mean over {}", count(classes, "class", "classes"));
+        stat(ui, &format!("{:.3}", e.confusion.macro_f1()), if wide { &mean } else { "macro F1" });
         stat(ui, &wrong.to_string(), if wrong == 1 { "mistake" } else { "mistakes" });
-        stat(ui, &format!("{:.3}", e.loss), "loss · lower is better");
+        stat(ui, &format!("{:.3}", e.loss), if wide { "loss · lower is better" } else { "loss" });
     });
 }
 
@@ -218,5 +222,21 @@ fn behind(
     });
     if clicked.is_some() {
         cx.evaluate.enlarged = clicked;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matrix_width;
+
+    #[test]
+    fn the_matrix_leaves_room_for_pictures_however_narrow_the_window_is() {
+        for classes in [1, 2, 10, 100] {
+            for width in [-20.0, 0.0, 100.0, 540.0, 900.0, 3000.0] {
+                let matrix = matrix_width(width, classes);
+                assert!((0.0..=width.max(0.0) * 0.7).contains(&matrix), "{classes} {width} {matrix}");
+            }
+        }
+        assert_eq!(matrix_width(900.0, 1), 360.0);
     }
 }

@@ -10,10 +10,13 @@ use crate::ui::state::JobKind;
 use crate::ui::theme::{self, Palette, RADIUS, space};
 use crate::ui::views::train::words::{backbone_title, count, score, sentence, val_pictures, what_learns};
 use crate::ui::widgets::{
-    caption, card, empty_state, link_button, primary_button, secondary_button, section,
+    badge, caption, card, empty_state, link_button, primary_button, secondary_button, section,
 };
 use crate::ui::{Action, AppState, Screen};
-use egui::{Align, Button, Frame, Label, Layout, Margin, RichText, Spinner, TextEdit, Ui, WidgetInfo, vec2};
+use egui::{
+    Align, Button, Frame, Label, Layout, Margin, Rect, RichText, ScrollArea, Spinner, TextEdit, Ui,
+    WidgetInfo, vec2,
+};
 use std::path::{Path, PathBuf};
 
 /// What the view remembers between frames.
@@ -23,10 +26,14 @@ pub struct Memory {
     pub run: Option<PathBuf>,
     /// The folder that is typed; empty is the suggested one.
     pub folder: String,
+    /// The result that has been brought into view.
+    shown: Option<PathBuf>,
 }
 
 /// Widest card, in points: lines stay readable on large screens.
 const WIDTH: f32 = 760.0;
+/// Height that class names may take before they scroll, in points.
+const CLASSES: f32 = 104.0;
 
 /// Draws the screen's subject.
 pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
@@ -36,8 +43,8 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     ui.label(RichText::new("Take the model away").heading());
     caption(ui, "A folder with everything that another program needs to classify with this model");
     ui.add_space(space::M);
-    egui::ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-        ui.set_max_width(WIDTH);
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        ui.set_max_width(WIDTH.min(ui.available_width()));
         card(ui, |ui| {
             ui.set_width(ui.available_width());
             contents(ui, state, run);
@@ -49,10 +56,17 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
         });
         if let Some(folder) = &state.exported {
             ui.add_space(space::M);
+            let top = ui.cursor().min;
             card(ui, |ui| {
                 ui.set_width(ui.available_width());
                 result(ui, folder, actions);
             });
+            if cx.export.shown.as_ref() != Some(folder) {
+                cx.export.shown = Some(folder.clone());
+                // The next export goes to the folder that is suggested then.
+                cx.export.folder.clear();
+                ui.scroll_to_rect(Rect::from_min_max(top, ui.min_rect().max), None);
+            }
         }
     });
 }
@@ -71,7 +85,7 @@ pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &
         let selected = now.as_ref() == Some(&run.dir);
         let text = format!("Run {} · {}", run.id, backbone_title(&run.config.backbone.name));
         if ui.add(Button::selectable(selected, text).min_size(vec2(ui.available_width(), 0.0))).clicked() {
-            cx.export = Memory { run: Some(run.dir.clone()), folder: String::new() };
+            (cx.export.run, cx.export.folder) = (Some(run.dir.clone()), String::new());
         }
         Frame::new().inner_margin(Margin { left: space::M as i8, ..Margin::ZERO }).show(ui, |ui| {
             caption(ui, score(summary.val.accuracy, val_pictures(state)));
@@ -137,15 +151,14 @@ fn contents(ui: &mut Ui, state: &AppState, run: &RunInfo) {
     }
     ui.add_space(space::S);
     ui.label(RichText::new(count(classes.len(), "class", "classes")).strong());
-    const SHOWN: usize = 24;
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().interact_size.y = 18.0;
-        for class in classes.iter().take(SHOWN) {
-            crate::ui::widgets::badge(ui, class, p.text);
-        }
-        if classes.len() > SHOWN {
-            caption(ui, format!("and {} more", classes.len() - SHOWN));
-        }
+    let area = ScrollArea::vertical().id_salt("class names").max_height(CLASSES).auto_shrink([false, true]);
+    area.show(ui, |ui| {
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().interact_size.y = 18.0;
+            for class in classes {
+                badge(ui, class, p.text);
+            }
+        });
     });
 }
 
@@ -156,18 +169,18 @@ fn destination(ui: &mut Ui, state: &AppState, run: &RunInfo, memory: &mut Memory
     caption(ui, "A new folder; nothing is written over");
     ui.add_space(space::XS);
     let suggested = words::suggested(state, run);
-    ui.horizontal(|ui| {
-        let width = ui.available_width() - 96.0;
-        let field = ui.add(
-            TextEdit::singleline(&mut memory.folder)
-                .hint_text(RichText::new(suggested.display().to_string()).color(p.muted))
-                .desired_width(width.max(80.0))
-                .margin(vec2(space::S, 6.0)),
-        );
-        field.widget_info(|| WidgetInfo::labeled(egui::Role::TextInput, true, "Folder for the model"));
+    let row = vec2(ui.available_width(), 30.0);
+    ui.allocate_ui_with_layout(row, Layout::right_to_left(Align::Center), |ui| {
         if secondary_button(ui, "Choose…").clicked() {
             actions.push(Action::Pick(Pick::ExportTo { run_dir: run.dir.clone() }));
         }
+        let field = ui.add(
+            TextEdit::singleline(&mut memory.folder)
+                .hint_text(RichText::new(suggested.display().to_string()).color(p.muted))
+                .desired_width(ui.available_width())
+                .margin(vec2(space::S, 6.0)),
+        );
+        field.widget_info(|| WidgetInfo::labeled(egui::Role::TextInput, true, "Folder for the model"));
     });
     ui.add_space(space::S);
     let typed = memory.folder.trim();

@@ -9,6 +9,7 @@ use super::ViewContext;
 use crate::ui::theme::{Palette, space};
 use crate::ui::widgets::PathField;
 use crate::ui::{Action, AppState};
+use egui::style::ScrollAnimation;
 use egui::{RichText, ScrollArea, Ui};
 
 /// What the view remembers between frames.
@@ -17,6 +18,20 @@ pub struct Memory {
     path: PathField,
     /// Widths of hidden layers while they are typed.
     hidden: Option<String>,
+    /// The frame in which the screen was drawn last.
+    drawn_in: Option<u64>,
+    /// The frame in which it came on show.
+    opened_in: u64,
+}
+
+impl Memory {
+    /// Whether the screen was not on show in the frame before this one. A frame may be drawn in more than one pass.
+    fn opens(&mut self, frame: u64) -> bool {
+        if self.drawn_in.replace(frame).is_none_or(|before| before + 1 < frame) {
+            self.opened_in = frame;
+        }
+        self.opened_in == frame
+    }
 }
 
 /// Draws the backbones.
@@ -30,10 +45,28 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     });
     ui.add_space(space::XS);
     backbone_list::columns(ui);
-    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| backbone_list::show(ui, state, cx, actions));
+    let opens = cx.model.opens(ui.ctx().cumulative_frame_nr());
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        let chosen = backbone_list::show(ui, state, cx, actions);
+        if let Some(rect) = chosen.filter(|_| opens) {
+            ui.scroll_to_rect_animation(rect, None, ScrollAnimation::none());
+        }
+    });
 }
 
 /// Draws what learns, and the head.
 pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     panel::show(ui, state, cx, actions);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Memory;
+
+    #[test]
+    fn the_screen_opens_in_one_frame_however_many_passes_draw_it() {
+        let mut memory = Memory::default();
+        let opens: Vec<bool> = [3, 3, 4, 5, 9, 9, 10].map(|frame| memory.opens(frame)).to_vec();
+        assert_eq!(opens, [true, true, false, false, true, true, false]);
+    }
 }

@@ -10,6 +10,7 @@ use crate::ui::actions::Pick;
 use crate::ui::icons::Icon;
 use crate::ui::state::{JobKind, PredictedPicture, file_name};
 use crate::ui::theme::{self, Palette, class_colour, space};
+use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::picture_grid::large_picture;
 use crate::ui::widgets::probability_bars::{self, Bar};
 use crate::ui::widgets::setting::{PathChoice, PathField};
@@ -25,6 +26,8 @@ use std::path::PathBuf;
 pub struct Memory {
     /// A path that is typed.
     pub path: PathField,
+    /// The path of a saved model that is typed.
+    pub model_path: PathField,
     /// Part of a path or class.
     pub filter: String,
     /// Order of the list.
@@ -43,7 +46,7 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
         return empty(ui, state, cx, actions);
     }
     ui.horizontal(|ui| {
-        ui.label(RichText::new(format!("{} pictures", pictures.len())).heading());
+        ui.label(RichText::new(count(pictures.len(), "picture", "pictures")).heading());
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if secondary_button(ui, "Clear").on_hover_text("Empties this list; the pictures stay").clicked() {
                 cx.predict.selected = None;
@@ -80,11 +83,14 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
 /// Draws the settings and details beside it.
 pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     section(ui, "What classifies");
-    model_choice::show(ui, state, actions);
+    model_choice::show(ui, state, &mut cx.predict.model_path, actions);
     if state.predict_model().is_some() && !state.predictions.pictures.is_empty() {
         ui.add_space(space::S);
         section(ui, "Add by path");
-        path_field(ui, cx, actions);
+        // The dialogs' buttons stand over the list.
+        let (name, hint) = ("Path of a picture or folder", "A picture or folder");
+        let choice = cx.predict.path.show_plain(ui, name, hint);
+        path_chosen(choice, cx, actions);
     }
     let pictures = &state.predictions.pictures;
     let chosen = cx.predict.selected.as_ref().and_then(|path| pictures.iter().find(|p| p.path == *path));
@@ -134,7 +140,12 @@ fn empty(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<
 }
 
 fn path_field(ui: &mut Ui, cx: &mut ViewContext, actions: &mut Vec<Action>) {
-    match cx.predict.path.show(ui, "Path of a picture or folder", "Path of a picture or folder") {
+    let choice = cx.predict.path.show(ui, "Path of a picture or folder", "Path of a picture or folder");
+    path_chosen(choice, cx, actions);
+}
+
+fn path_chosen(choice: Option<PathChoice>, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    match choice {
         Some(PathChoice::Typed(path)) => {
             cx.predict.path.text.clear();
             actions.push(Action::Predict(vec![path]));
@@ -185,7 +196,7 @@ fn details(ui: &mut Ui, state: &AppState, picture: &PredictedPicture, cx: &mut V
     match &picture.result {
         Some(Ok(ranked)) => probability_bars::show(ui, &bars(state, ranked, 50), side),
         Some(Err(error)) => {
-            ui.add(Label::new(RichText::new(error.to_string()).color(Palette::of(ui).bad)).wrap());
+            ui.add(Label::new(RichText::new(sentence(&error.to_string())).color(Palette::of(ui).bad)).wrap());
         }
         None => {
             caption(ui, "Waiting for its turn");

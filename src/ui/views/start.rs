@@ -5,9 +5,10 @@ use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::{JobKind, file_name};
 use crate::ui::theme::{self, Palette, space, type_size};
+use crate::ui::views::train::words::sentence;
 use crate::ui::widgets::basic::focus_ring;
 use crate::ui::widgets::setting::PathChoice;
-use crate::ui::widgets::{PathField, caption, paint_icon, progress_bar};
+use crate::ui::widgets::{PathField, caption, lasting_height, paint_icon, progress_bar};
 use crate::ui::{Action, AppState};
 use egui::{
     Align, Align2, Color32, FontId, Layout, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui,
@@ -23,13 +24,12 @@ pub struct Memory {
 
 const CARD: egui::Vec2 = egui::vec2(232.0, 168.0);
 const WIDTH: f32 = 3.0 * CARD.x + 2.0 * space::L;
-const RECENT_SHOWN: usize = 4;
 
 /// Draws the screen.
 pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-        let content = 500.0 + 44.0 * state.settings.recent_projects.len().min(RECENT_SHOWN) as f32;
-        ui.add_space(((ui.available_height() - content) * 0.42).max(0.0));
+        let content = 500.0 + 44.0 * state.settings.recent_projects.len() as f32;
+        ui.add_space(((lasting_height(ui) - content) * 0.42).max(0.0));
         let margin = ((ui.available_width() - WIDTH) / 2.0).max(0.0);
         ui.horizontal(|ui| {
             ui.add_space(margin);
@@ -39,7 +39,7 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
                 welcome(ui);
                 cards(ui, state, actions);
                 progress(ui, state);
-                typed_path(ui, cx, actions);
+                typed_path(ui, state, cx, actions);
                 recent(ui, state, actions);
             });
         });
@@ -120,7 +120,7 @@ fn progress(ui: &mut Ui, state: &AppState) {
     caption(ui, format!("{}{numbers}", job.kind.words()));
 }
 
-fn typed_path(ui: &mut Ui, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+fn typed_path(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     ui.add_space(space::S);
     match cx.start.path.show_plain(
         ui,
@@ -131,6 +131,14 @@ fn typed_path(ui: &mut Ui, cx: &mut ViewContext, actions: &mut Vec<Action>) {
         Some(PathChoice::Browse) => actions.push(Action::Pick(Pick::DataFolder)),
         None => {}
     }
+    let data_error = || state.data_error.as_ref().map(ToString::to_string);
+    if let Some(why) = state.path_error.clone().or_else(data_error) {
+        ui.horizontal_top(|ui| {
+            let p = Palette::of(ui);
+            ui.label(icons::coloured(Icon::CircleAlert, icons::SIZE, p.bad));
+            ui.add(egui::Label::new(sentence(&why)).wrap().selectable(true));
+        });
+    }
 }
 
 fn recent(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
@@ -140,7 +148,7 @@ fn recent(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     ui.add_space(space::S);
     caption(ui, "Recent projects");
     ui.spacing_mut().item_spacing.y = space::XS;
-    for dir in state.settings.recent_projects.iter().take(RECENT_SHOWN) {
+    for dir in &state.settings.recent_projects {
         if recent_row(ui, dir) {
             actions.push(Action::OpenProject(dir.clone()));
         }

@@ -10,7 +10,7 @@ use super::ViewContext;
 use crate::engine::EpochRecord;
 use crate::session::RunInfo;
 use crate::ui::theme::{Palette, space};
-use crate::ui::widgets::{caption, curves, link_button};
+use crate::ui::widgets::{caption, curves, lasting_height, link_button};
 use crate::ui::{Action, AppState};
 use egui::{Id, RichText, Ui};
 use std::path::PathBuf;
@@ -26,15 +26,20 @@ pub struct Memory {
 
 /// Height of the runs' part, in points.
 const RUNS: f32 = 150.0;
+/// What messages over the status bar leave of it at least.
+const LEAST_RUNS: f32 = 72.0;
 
 /// Draws the screen's subject.
 pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     let memory = &mut cx.train;
     status::show(ui, state, memory, actions);
     ui.add_space(space::M);
-    let runs_height = if state.runs.is_empty() { 0.0 } else { RUNS.min(ui.available_height() * 0.3) };
+    let runs_height = if state.runs.is_empty() { 0.0 } else { RUNS.min(lasting_height(ui) * 0.3) };
     let shown = Shown::of(state, memory);
-    shown.show(ui, memory, (ui.available_height() - runs_height - space::M).max(160.0));
+    // As high as without a message over the status bar: the list of runs stays where it is when one goes.
+    let room = lasting_height(ui) - runs_height - space::M;
+    let most = ui.available_height() - LEAST_RUNS.min(runs_height) - space::M;
+    shown.show(ui, memory, room.min(most).max(160.0));
     if !state.runs.is_empty() {
         ui.add_space(space::M);
         runs::show(ui, state, memory, actions);
@@ -91,6 +96,7 @@ impl<'a> Shown<'a> {
         let link = Id::unique("epoch under the pointer");
         let wide = ui.available_width() > 1200.0;
         if wide {
+            ui.spacing_mut().item_spacing.x = space::XXL;
             ui.columns_const(|[left, right]: &mut [Ui; 2]| {
                 curves::show(left, self.epochs, curves::Quantity::Loss, link, height);
                 curves::show(right, self.epochs, curves::Quantity::Quality, link, height);

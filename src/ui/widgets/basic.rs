@@ -2,9 +2,10 @@
 
 use crate::ui::icons::{self, Icon};
 use crate::ui::theme::{self, Palette, RADIUS_CARD, space};
+use egui::text::{LayoutJob, TextFormat, TextWrapping};
 use egui::{
-    Align, Button, Color32, Frame, Layout, Margin, Rect, Response, RichText, Role, Sense, Stroke, Ui, Vec2,
-    WidgetInfo, WidgetText, vec2,
+    Align, Button, Color32, Frame, Label, Layout, Margin, Rect, Response, RichText, Role, Sense, Stroke,
+    TextStyle, Ui, Vec2, WidgetInfo, WidgetText, vec2,
 };
 
 /// The one button of a screen that leads on: filled with the accent.
@@ -60,10 +61,21 @@ pub fn paint_icon(ui: &Ui, at: egui::Pos2, icon: Icon, size: f32, colour: Color3
 
 /// A ring around what has the keyboard's focus.
 pub fn focus_ring(ui: &Ui, response: &Response) {
+    focus_ring_at(ui, response, response.rect.expand(1.0));
+}
+
+/// The same around `rect`, where what is pressed reaches to the edge of its panel.
+pub fn focus_ring_at(ui: &Ui, response: &Response, rect: Rect) {
     if response.has_focus() {
         let stroke = Stroke::new(1.5, Palette::of(ui).accent);
-        ui.painter().rect_stroke(response.rect.expand(1.0), theme::RADIUS, stroke, egui::StrokeKind::Outside);
+        ui.painter().rect_stroke(rect, theme::RADIUS, stroke, egui::StrokeKind::Outside);
     }
+}
+
+/// Height that a screen's content has left below the cursor once no message stands over the status bar.
+pub fn lasting_height(ui: &Ui) -> f32 {
+    let bottom = ui.ctx().content_rect().bottom() - theme::frame::STATUS - space::XL;
+    (bottom - ui.cursor().top()).max(ui.available_height())
 }
 
 /// A card: a surface with room inside.
@@ -95,20 +107,31 @@ pub fn caption(ui: &mut Ui, text: impl Into<String>) -> Response {
 pub fn stat(ui: &mut Ui, number: &str, of: &str) {
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
-        ui.label(RichText::new(number).text_style(theme::section_style()).strong());
-        caption(ui, of);
+        let number = RichText::new(number).text_style(theme::section_style()).strong();
+        let of = RichText::new(of).small().color(Palette::of(ui).muted);
+        for text in [number, of] {
+            ui.add(Label::new(text).extend());
+        }
     });
 }
 
-/// A word on a tinted ground.
+/// Widest text of a badge, in points; longer ones are cut and shown whole on hovering.
+const BADGE_TEXT: f32 = 168.0;
+
+/// A word on a tinted ground, in one line.
 pub fn badge(ui: &mut Ui, text: &str, colour: Color32) -> Response {
     let ground = Palette::mix(Palette::of(ui).surface, colour, 0.16);
-    Frame::new()
-        .fill(ground)
-        .corner_radius(theme::RADIUS)
-        .inner_margin(Margin::symmetric(6, 2))
-        .show(ui, |ui| ui.label(RichText::new(text).small().color(colour)))
-        .response
+    let format = TextFormat::simple(TextStyle::Small.resolve(ui.style()), colour);
+    let mut job = LayoutJob::single_section(text.to_owned(), format);
+    job.wrap = TextWrapping::truncate_at_width(BADGE_TEXT);
+    let galley = ui.painter().layout_job(job);
+    let margin = vec2(6.0, 2.0);
+    let (rect, response) = ui.allocate_exact_size(galley.size() + 2.0 * margin, Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, text));
+    ui.painter().rect_filled(rect, theme::RADIUS, ground);
+    let cut = galley.elided;
+    ui.painter().galley(rect.min + margin, galley, colour);
+    if cut { response.on_hover_text(text) } else { response }
 }
 
 /// The dot in a class's colour that stands before its name.

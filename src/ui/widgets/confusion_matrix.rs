@@ -85,10 +85,9 @@ impl MatrixView<'_> {
         let layout = MatrixLayout::new(n, room, widest, zoom.0);
         let origin = outer.min + vec2(title + layout.left, title + layout.top);
         let side = layout.side(n);
-        let frame = Rect::from_min_max(
-            origin,
-            pos2((origin.x + side).min(outer.max.x), (origin.y + side).min(outer.max.y)),
-        );
+        // Names may leave no room at all in a narrow window.
+        let end = pos2((origin.x + side).min(outer.max.x), (origin.y + side).min(outer.max.y));
+        let frame = Rect::from_min_max(origin, end.max(origin));
         ui.allocate_rect(Rect::from_min_max(outer.min, frame.max), Sense::hover());
 
         let area = ScrollArea::both().id_salt("matrix cells").auto_shrink([false, false]);
@@ -145,7 +144,7 @@ impl MatrixView<'_> {
         let (count, row) = (self.matrix.count(truth, predicted), self.matrix.row_total(truth));
         let class = self.classes.get(truth).map_or("?", String::as_str);
         let share = if row == 0 { 0.0 } else { count as f64 / row as f64 };
-        format!("{name}\n{share:.3} · {count} of {row} pictures of {class}")
+        format!("{name}\n{share:.3} · {count} of {row} of {class}")
     }
 
     /// Makes cells findable for assistive technologies, where one listens.

@@ -6,13 +6,20 @@ pub use series::{CurveData, Quantity, Series, best, describe, nearest, prepare};
 
 use crate::engine::EpochRecord;
 use crate::ui::theme::{Palette, space, type_size};
-use egui::{
-    Align, Color32, FontId, Id, Layout, Response, RichText, Role, Sense, Stroke, Ui, WidgetInfo, vec2,
-};
+use egui::{Color32, FontId, Id, Response, RichText, Role, Sense, Stroke, Ui, WidgetInfo, vec2};
 use egui_plot::{
     AxisHints, GridInput, GridMark, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, Points, Text,
     VLine,
 };
+
+/// Headings narrower than this have a shorter title, in points.
+const NARROW: f32 = 640.0;
+/// Height that a number on the vertical axis and its distance to the next take, in points.
+const TICK_ROOM: f32 = 26.0;
+/// Distances between numbers on the vertical axis at most; more would say no more.
+const MOST_TICKS: f64 = 7.0;
+/// Numbers on the vertical axis fade where they come nearer to each other than this, in points.
+const NEAREST_TICKS: egui::Rangef = egui::Rangef { min: 12.0, max: 16.0 };
 
 /// Draws one plot with its heading, `height` points high. Both plots of a screen share `link`, so that hovering one marks the
 /// epoch in both.
@@ -20,7 +27,7 @@ pub fn show(ui: &mut Ui, epochs: &[EpochRecord], quantity: Quantity, link: Id, h
     let p = Palette::of(ui);
     let colours = colours(&p, quantity);
     ui.vertical(|ui| {
-        ui.spacing_mut().item_spacing.y = space::XS;
+        ui.spacing_mut().item_spacing = vec2(space::S, space::XS);
         heading(ui, epochs, quantity, colours);
         let head = 24.0 + space::XS;
         plot(ui, epochs, quantity, (link, colours), (height - head).max(64.0))
@@ -35,23 +42,26 @@ fn colours(p: &Palette, quantity: Quantity) -> [Color32; 2] {
     }
 }
 
-/// Title, and the legend with the last values.
+/// Title, and the legend: the values of the last epoch, and behind them the first line's at the best one.
 fn heading(ui: &mut Ui, epochs: &[EpochRecord], quantity: Quantity, colours: [Color32; 2]) {
     let p = Palette::of(ui);
     let data = prepare(epochs, quantity);
     ui.horizontal(|ui| {
         ui.set_height(24.0);
-        ui.label(RichText::new(quantity.title()).strong()).on_hover_text(quantity.meaning());
-        ui.add_space(space::S);
+        let title = if ui.available_width() < NARROW { quantity.short_title() } else { quantity.title() };
+        ui.label(RichText::new(title).strong()).on_hover_text(quantity.meaning());
+        let quiet = |ui: &mut Ui, text: String| ui.label(RichText::new(text).small().color(p.muted));
+        quiet(ui, "last epoch".to_owned());
         for (series, colour) in data.series.iter().zip(colours) {
             key(ui, series.dashed, colour);
             let value = series.points.last().map_or(String::new(), |point| format!(" {:.3}", point[1]));
-            ui.label(RichText::new(format!("{}{value}", series.name)).small().color(p.muted));
-            ui.add_space(space::XS);
+            quiet(ui, format!("{}{value}", series.name));
         }
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.label(RichText::new("by epoch").small().color(p.muted));
-        });
+        if let Some([epoch, value]) = data.best {
+            let text = RichText::new(format!("· best epoch {epoch:.0}: {value:.3}")).small().color(p.muted);
+            ui.add(egui::Label::new(text).truncate())
+                .on_hover_text("The epoch that is kept as the model. The dotted line marks it");
+        }
     });
 }
 
@@ -90,9 +100,13 @@ fn plot(
         .show_crosshair(false)
         .grid_color(p.stroke)
         .x_grid_spacer(whole_epochs)
+        .y_grid_spacer(move |input| even_steps(input.bounds, height))
         .custom_x_axes(vec![ticks(AxisHints::new_x(), &p).formatter(|mark, _| format!("{:.0}", mark.value))])
         .custom_y_axes(vec![
-            ticks(AxisHints::new_y(), &p).formatter(|mark, _| trimmed(mark.value)).min_thickness(34.0),
+            ticks(AxisHints::new_y(), &p)
+                .formatter(|mark, _| trimmed(mark.value))
+                .label_spacing(NEAREST_TICKS)
+                .min_thickness(34.0),
         ])
         .label_formatter(|_| None)
         .show(ui, |plot| {
@@ -158,15 +172,11 @@ fn marks(plot: &mut egui_plot::PlotUi<'_>, p: &Palette, data: &CurveData, hovere
         let text = note(format!(" {phase} learns")).color(p.muted);
         plot.text(Text::new("phase", at, text).anchor(egui::Align2::LEFT_TOP).allow_hover(false));
     }
+    // Which epoch it is stands in the heading: in the plot it would lie over the lines.
     if let Some(best) = data.best {
         let line =
             VLine::new("best epoch", best[0]).color(p.muted).width(1.0).style(LineStyle::dotted_dense());
         plot.vline(line.allow_hover(false));
-        let right = best[0] > (data.x[0] + data.x[1]) / 2.0;
-        let anchor = if right { egui::Align2::RIGHT_BOTTOM } else { egui::Align2::LEFT_BOTTOM };
-        let text = note(format!(" best: epoch {:.0} ", best[0])).color(p.text);
-        let at = PlotPoint::new(best[0], data.y[0]);
-        plot.text(Text::new("best epoch", at, text).anchor(anchor).allow_hover(false));
     }
     if let Some(epoch) = hovered {
         plot.vline(VLine::new("pointer", epoch as f64).color(p.text).width(1.0).allow_hover(false));
@@ -192,6 +202,15 @@ fn whole_epochs(input: GridInput) -> Vec<GridMark> {
         .unwrap_or(10_000.0);
     let first = (from / step).ceil() as i64;
     let last = (to / step).floor() as i64;
+    (first..=last).map(|i| GridMark { value: i as f64 * step, step_size: step }).collect()
+}
+
+/// Marks at round numbers, as many as have room in `height` points and say something, at least two.
+fn even_steps((from, to): (f64, f64), height: f32) -> Vec<GridMark> {
+    let most = (f64::from(height) / f64::from(TICK_ROOM)).floor().clamp(2.0, MOST_TICKS);
+    let steps = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0];
+    let step = steps.into_iter().find(|s| (to - from) / s <= most).unwrap_or((to - from).max(1.0) / 2.0);
+    let (first, last) = ((from / step).ceil() as i64, (to / step).floor() as i64);
     (first..=last).map(|i| GridMark { value: i as f64 * step, step_size: step }).collect()
 }
 
@@ -230,6 +249,19 @@ mod tests {
         let marks = |to: f64| whole_epochs(GridInput { bounds: (0.7, to), base_step_size: 0.1 });
         assert_eq!(marks(5.3).iter().map(|m| m.value).collect::<Vec<_>>(), [1.0, 2.0, 3.0, 4.0, 5.0]);
         assert!(marks(25.3).len() <= 13 && marks(100_000.0).len() <= 13);
+    }
+
+    #[test]
+    fn a_plot_of_any_height_has_at_least_two_numbers_on_its_axis() {
+        for height in [64.0, 120.0, 240.0, 700.0] {
+            for bounds in [(0.0, 0.7), (0.0, 2.9), (0.5, 1.01), (0.9, 1.01), (0.0, 1.01), (0.0, 61.0)] {
+                let marks = even_steps(bounds, height);
+                assert!(marks.len() >= 2, "{bounds:?} in {height}: {}", marks.len());
+                let room = f64::from(height) / (bounds.1 - bounds.0) * marks[0].step_size;
+                assert!(room >= f64::from(NEAREST_TICKS.max), "{bounds:?} in {height}: {room}");
+            }
+        }
+        assert!(even_steps((0.0, 1e9), 100.0).len() < 5);
     }
 
     #[test]

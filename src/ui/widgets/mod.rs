@@ -9,8 +9,8 @@ pub mod probability_bars;
 pub mod setting;
 
 pub use basic::{
-    badge, caption, card, class_dot, empty_state, icon_button, link_button, paint_bar, paint_icon,
-    primary_button, progress_bar, secondary_button, section, stat,
+    badge, caption, card, class_dot, empty_state, icon_button, lasting_height, link_button, paint_bar,
+    paint_icon, primary_button, progress_bar, secondary_button, section, stat,
 };
 pub use picture::{picture, picture_button};
 pub use setting::{PathField, setting, setting_reset};

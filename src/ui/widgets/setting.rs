@@ -4,7 +4,8 @@ use super::basic::icon_button;
 use crate::ui::icons::Icon;
 use crate::ui::theme::{Palette, space};
 use egui::{
-    Align, Button, Label, Layout, Response, RichText, TextEdit, TextStyle, TextWrapMode, Ui, WidgetText, vec2,
+    Align, Button, Id, Label, Layout, Response, RichText, TextEdit, TextStyle, TextWrapMode, Ui, WidgetText,
+    vec2,
 };
 use std::path::PathBuf;
 
@@ -101,29 +102,35 @@ impl PathField {
 
     fn draw(&mut self, ui: &mut Ui, name: &str, hint: &str, browse: bool) -> Option<PathChoice> {
         let mut choice = None;
-        ui.horizontal(|ui| {
-            let go = !self.text.trim().is_empty();
-            let room =
-                |there: bool, width: f32| if there { width + ui.spacing().item_spacing.x } else { 0.0 };
-            let width = ui.available_width() - room(go, OPEN_WIDTH) - room(browse, BROWSE_WIDTH);
-            let field = self.field(ui, name, hint, width);
-            let entered = field.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
-            if go && (sized_button(ui, "Open", OPEN_WIDTH).clicked() || entered) {
-                choice = Some(PathChoice::Typed(PathBuf::from(self.text.trim())));
-            }
+        // The button's room is there before it can be pressed: typing moves nothing.
+        let row = vec2(ui.available_width(), 30.0);
+        ui.allocate_ui_with_layout(row, Layout::right_to_left(Align::Center), |ui| {
             if browse && sized_button(ui, "Browse…", BROWSE_WIDTH).clicked() {
                 choice = Some(PathChoice::Browse);
+            }
+            let go = !self.text.trim().is_empty();
+            let open = ui.add_enabled_ui(go, |ui| sized_button(ui, "Open", OPEN_WIDTH)).inner;
+            let field = self.field(ui, name, hint);
+            let entered = field.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
+            if entered {
+                // The next path, or this one put right.
+                field.request_focus();
+            }
+            if go && (open.clicked() || entered) {
+                choice = Some(PathChoice::Typed(PathBuf::from(self.text.trim())));
             }
         });
         choice
     }
 
-    fn field(&mut self, ui: &mut Ui, name: &str, hint: &str, width: f32) -> Response {
+    fn field(&mut self, ui: &mut Ui, name: &str, hint: &str) -> Response {
         let muted = Palette::of(ui).muted;
         let field = ui.add(
             TextEdit::singleline(&mut self.text)
+                // Its own, so that a message that comes or goes above it takes nothing from it.
+                .id(Id::unique(("path field", name)))
                 .hint_text(RichText::new(hint).color(muted))
-                .desired_width(width.max(60.0))
+                .desired_width(ui.available_width().max(40.0))
                 .margin(egui::vec2(space::S, 6.0)),
         );
         field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, name));

@@ -149,10 +149,12 @@ fn tile(ui: &mut Ui, data: &Dataset, cx: &mut ViewContext, index: usize, side: f
     let response = picture_button(ui, &mut cx.thumbnails, &path, side, &name);
     let p = Palette::of(ui);
     if sample.split != Split::Train {
-        let rect = Rect::from_min_size(response.rect.left_bottom() + vec2(6.0, -22.0), vec2(30.0, 16.0));
+        let word = split_name(sample.split).to_owned();
+        let galley = ui.painter().layout_no_wrap(word, FontId::proportional(10.5), p.text);
+        let size = galley.size() + vec2(10.0, 3.0);
+        let rect = Rect::from_min_size(response.rect.left_bottom() + vec2(6.0, -6.0 - size.y), size);
         ui.painter().rect_filled(rect, 4.0, p.background.gamma_multiply(0.85));
-        let font = FontId::proportional(10.5);
-        ui.painter().text(rect.center(), Align2::CENTER_CENTER, split_name(sample.split), font, p.text);
+        ui.painter().galley(rect.center() - galley.size() / 2.0, galley, p.text);
     }
     if cx.data.selected == Some(index) {
         let edge = Stroke::new(2.0, p.accent);

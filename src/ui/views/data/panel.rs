@@ -7,6 +7,7 @@ use crate::ui::icons::{self, Icon};
 use crate::ui::state::split_name;
 use crate::ui::theme::{Palette, space};
 use crate::ui::thumbnails::{LARGE_PX, Thumb};
+use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::basic::focus_ring;
 use crate::ui::widgets::{caption, class_dot, icon_button, link_button, section};
 use egui::{Align, CollapsingHeader, Label, Layout, RichText, Role, Sense, Ui, WidgetInfo, vec2};
@@ -159,7 +160,7 @@ fn show_finding(ui: &mut Ui, data: &Dataset, index: usize, finding: &Finding, cx
     ui.horizontal_top(|ui| {
         ui.label(icons::coloured(icon, icons::SIZE, ink));
         ui.vertical(|ui| {
-            ui.add(Label::new(&finding.title).wrap());
+            ui.add(Label::new(sentence(&finding.title)).wrap());
             if finding.files.is_empty() {
                 return;
             }
@@ -171,11 +172,7 @@ fn show_finding(ui: &mut Ui, data: &Dataset, index: usize, finding: &Finding, cx
                 cx.data.filter =
                     super::Filter { finding: (!shown).then_some(index), ..super::Filter::default() };
             }
-            let head = if finding.files.len() == 1 {
-                "1 file".to_owned()
-            } else {
-                format!("{} files", finding.files.len())
-            };
+            let head = count(finding.files.len(), "file", "files");
             CollapsingHeader::new(RichText::new(head).small()).id_salt(("finding", index)).show(ui, |ui| {
                 file_list(ui, finding.files.iter().map(|f| (f.as_str(), None)), finding.files.len());
             });
@@ -198,21 +195,23 @@ fn file_list<'a>(ui: &mut Ui, files: impl Iterator<Item = (&'a str, Option<&'a s
 /// Files left out, under their reasons.
 fn skipped(ui: &mut Ui, data: &Dataset) {
     type Is = fn(&SkipReason) -> bool;
-    let groups: [(&str, Is); 6] = [
-        ("cannot be decoded", |r| matches!(r, SkipReason::Undecodable(_))),
-        ("cannot be opened", |r| matches!(r, SkipReason::Unreadable(_))),
-        ("broken links", |r| matches!(r, SkipReason::BrokenLink)),
-        ("outside the class folders", |r| matches!(r, SkipReason::Misplaced)),
-        ("not pictures", |r| matches!(r, SkipReason::NotAnImage)),
-        ("hidden", |r| matches!(r, SkipReason::Hidden)),
+    let groups: [(&str, &str, Is); 6] = [
+        ("file cannot be decoded", "files cannot be decoded", |r| matches!(r, SkipReason::Undecodable(_))),
+        ("item cannot be opened", "items cannot be opened", |r| matches!(r, SkipReason::Unreadable(_))),
+        ("broken link", "broken links", |r| matches!(r, SkipReason::BrokenLink)),
+        ("file outside the class folders", "files outside the class folders", |r| {
+            matches!(r, SkipReason::Misplaced)
+        }),
+        ("file that is no picture", "files that are no pictures", |r| matches!(r, SkipReason::NotAnImage)),
+        ("hidden file", "hidden files", |r| matches!(r, SkipReason::Hidden)),
     ];
-    for (words, is) in groups {
+    for (one, many, is) in groups {
         let files: Vec<_> = data.skipped.iter().filter(|s| is(&s.reason)).collect();
         if files.is_empty() {
             continue;
         }
-        let head = format!("{} {words}", files.len());
-        CollapsingHeader::new(head).id_salt(("skipped", words)).show(ui, |ui| {
+        let head = count(files.len(), one, many);
+        CollapsingHeader::new(head).id_salt(("skipped", many)).show(ui, |ui| {
             let list = files.iter().map(|s| (s.rel.as_str(), detail(&s.reason)));
             file_list(ui, list, files.len());
         });

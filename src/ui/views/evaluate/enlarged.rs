@@ -22,9 +22,9 @@ pub(super) fn show(ui: &Ui, shown: &ShownEvaluation, selection: Selection, cx: &
     let mut close = false;
     let screen = ui.ctx().content_rect().size();
     let modal = Modal::new(Id::unique("enlarged picture")).show(ui.ctx(), |ui| {
-        ui.set_width((screen.x - 160.0).min(1040.0));
+        ui.set_width((screen.x - 160.0).clamp(0.0, 1040.0));
         ui.horizontal_top(|ui| {
-            let side = (screen.y - 220.0).min(640.0).min(ui.available_width() - 340.0);
+            let side = (screen.y - 220.0).min(640.0).min(ui.available_width() - 340.0).max(0.0);
             let name = format!("Enlarged picture {}", prediction.rel);
             large_picture(
                 ui,

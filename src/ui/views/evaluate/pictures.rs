@@ -4,9 +4,8 @@ use crate::engine::{Evaluation, Prediction};
 use crate::ui::state::Selection;
 use std::cmp::Ordering;
 
-/// Indices into [`Evaluation::predictions`], the most telling first: of mistakes those with the highest loss (the least
-/// probability for the true class), of one kind of mistake the surest, of what is right the least sure, of a class its
-/// mistakes before what is right.
+/// Indices into [`Evaluation::predictions`], the most telling first: mistakes before what is right; of mistakes the surest
+/// (the highest probability for the wrong class), of what is right the least sure.
 pub(super) fn behind(evaluation: &Evaluation, selection: Selection) -> Vec<usize> {
     let all = &evaluation.predictions;
     let mut found: Vec<usize> = (0..all.len())
@@ -17,9 +16,9 @@ pub(super) fn behind(evaluation: &Evaluation, selection: Selection) -> Vec<usize
             Selection::PredictedAs(class) => all[i].predicted == class,
         })
         .collect();
-    let key = |p: &Prediction| match selection {
-        Selection::Cell { truth, predicted } if truth != predicted => -probability(p, p.predicted),
-        _ => probability(p, p.truth),
+    let key = |p: &Prediction| {
+        let (right, sure) = (p.truth == p.predicted, probability(p, p.predicted));
+        (right, if right { sure } else { -sure })
     };
     // Stable: equal ones stay in the data set's order.
     found.sort_by(|&a, &b| key(&all[a]).partial_cmp(&key(&all[b])).unwrap_or(Ordering::Equal));
@@ -65,7 +64,9 @@ pub(super) fn order(selection: Selection, found: usize) -> &'static str {
         Selection::Mistakes => "The surest mistakes first. Select a cell to see only its pictures",
         Selection::Cell { truth, predicted } if truth != predicted => "The surest mistakes first",
         Selection::Cell { .. } => "The least sure first",
-        Selection::Class(_) | Selection::PredictedAs(_) => "Mistakes first, then the least sure",
+        Selection::Class(_) | Selection::PredictedAs(_) => {
+            "Mistakes first, the surest of them at the top; then what is right, the least sure first"
+        }
     }
 }
 
@@ -88,13 +89,14 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_come_by_loss_and_a_cell_by_confidence() {
+    fn the_surest_mistakes_come_first_and_of_what_is_right_the_least_sure() {
         let e = evaluation(&[
             (0, 0, [0.9, 0.1, 0.0]),
             (0, 1, [0.30, 0.6, 0.1]),
             (1, 1, [0.4, 0.6, 0.0]),
             (0, 1, [0.02, 0.98, 0.0]),
-            (2, 0, [0.8, 0.1, 0.1]),
+            // Surer than the first mistake, although the true class got more.
+            (2, 0, [0.65, 0.0, 0.35]),
             (1, 1, [0.1, 0.9, 0.0]),
         ]);
         assert_eq!(behind(&e, Selection::Mistakes), [3, 4, 1]);
@@ -103,6 +105,9 @@ mod tests {
         assert!(behind(&e, Selection::Cell { truth: 2, predicted: 2 }).is_empty());
         assert_eq!(behind(&e, Selection::Class(0)), [3, 1, 0]);
         assert_eq!(behind(&e, Selection::PredictedAs(0)), [4, 0]);
+        // A mistake comes first also where what is right was less sure of itself.
+        let e = evaluation(&[(0, 0, [0.36, 0.34, 0.3]), (0, 1, [0.45, 0.55, 0.0])]);
+        assert_eq!(behind(&e, Selection::Class(0)), [1, 0]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a bundle holds, and where it goes.
 
-use crate::session::RunInfo;
+use crate::session::{EXPORTS, RunInfo};
 use crate::ui::AppState;
 use std::path::{Path, PathBuf};
 
@@ -48,10 +48,22 @@ pub(super) fn classes<'a>(state: &'a AppState, run: &RunInfo) -> &'a [String] {
     }
 }
 
-/// A folder for the bundle: in the project, named after the run.
+/// A folder for the bundle that is not there yet: in the project, named after the run.
 pub(super) fn suggested(state: &AppState, run: &RunInfo) -> PathBuf {
     let name = format!("{}-run-{}", run.config.backbone.name, run.id);
-    state.project.as_ref().map_or_else(|| PathBuf::from(&name), |p| p.dir.join("exports").join(&name))
+    let place = state.project.as_ref().map(|p| p.dir.join(EXPORTS)).unwrap_or_default();
+    free_name(&place, &name, &state.exports)
+}
+
+/// `name` in `place`, numbered where that is taken.
+fn free_name(place: &Path, name: &str, taken: &[PathBuf]) -> PathBuf {
+    let mut path = place.join(name);
+    let mut n = 2;
+    while taken.contains(&path) {
+        path = place.join(format!("{name}-{n}"));
+        n += 1;
+    }
+    path
 }
 
 /// Python that opens the bundle in timm.
@@ -68,6 +80,13 @@ mod tests {
     fn sizes_are_short() {
         assert_eq!(megabytes(8_900_000), "8.9 MB");
         assert_eq!(megabytes(102_000_000), "102 MB");
+    }
+
+    #[test]
+    fn a_second_export_gets_a_name_of_its_own() {
+        let place = Path::new("/p/exports");
+        assert_eq!(free_name(place, "m", &[]), place.join("m"));
+        assert_eq!(free_name(place, "m", &[place.join("m-2"), place.join("m")]), place.join("m-3"));
     }
 
     #[test]

@@ -13,10 +13,12 @@ use egui::{
 };
 
 const ROW: f32 = 58.0;
+/// Rows narrower than this leave columns out, in points.
+const NARROW: f32 = 640.0;
 /// Room for the scroll bar beside the rows.
 const GUTTER: f32 = 10.0;
 /// Distance of the right edges of the columns from the row's right edge.
-const COLUMNS: [(&str, &str, f32); 4] = [
+static COLUMNS: [(&str, &str, f32); 4] = [
     ("Parameters", "Numbers that the network has learned; more need more time and memory", 300.0),
     ("Input", "Side of the square picture that the network looks at, in pixels", 210.0),
     (
@@ -27,27 +29,39 @@ const COLUMNS: [(&str, &str, f32); 4] = [
     ("Weights", "Whether a weight file is on this computer", 16.0),
 ];
 
+/// The columns that leave room for names in a row `width` points wide; what is left out shows on hovering.
+fn shown(width: f32) -> &'static [(&'static str, &'static str, f32)] {
+    if width < NARROW { &COLUMNS[2..] } else { &COLUMNS }
+}
+
 /// The columns' heads.
 pub(super) fn columns(ui: &mut Ui) {
     let p = Palette::of(ui);
     let (rect, line) =
         ui.allocate_exact_size(vec2(ui.available_width() - GUTTER - 7.0, 16.0), Sense::hover());
     let font = FontId::proportional(type_size::CAPTION);
-    for (name, why, right) in COLUMNS {
+    for &(name, why, right) in shown(rect.width()) {
         let at = pos2(rect.right() - right, rect.center().y);
         let drawn = ui.painter().text(at, Align2::RIGHT_CENTER, name, font.clone(), p.muted);
         ui.interact(drawn, line.id.with(name), Sense::hover()).on_hover_text(why);
     }
 }
 
-pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+/// Draws the rows; returns where the chosen one is.
+pub(super) fn show(
+    ui: &mut Ui,
+    state: &AppState,
+    cx: &mut ViewContext,
+    actions: &mut Vec<Action>,
+) -> Option<Rect> {
+    let mut place = None;
     ui.spacing_mut().item_spacing.y = space::XS;
     ui.set_width(ui.available_width() - GUTTER);
     for spec in registry() {
         let chosen = state.config.backbone.name == spec.name;
         let p = Palette::of(ui);
         let edge = if chosen { p.accent } else { p.stroke };
-        Frame::new()
+        let frame = Frame::new()
             .fill(p.surface)
             .stroke(Stroke::new(1.0, edge))
             .corner_radius(theme::RADIUS_CARD)
@@ -65,7 +79,11 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions:
                     });
                 }
             });
+        if chosen {
+            place = Some(frame.response.rect);
+        }
     }
+    place
 }
 
 fn row(ui: &mut Ui, state: &AppState, spec: &BackboneSpec, chosen: bool) -> bool {
@@ -92,7 +110,8 @@ fn row(ui: &mut Ui, state: &AppState, spec: &BackboneSpec, chosen: bool) -> bool
         (top1, p.text),
         (weights.0.to_owned(), weights.1),
     ];
-    for ((text, ink), (_, _, right)) in cells.into_iter().zip(COLUMNS) {
+    let columns = shown(rect.width());
+    for ((text, ink), (_, _, right)) in cells.into_iter().skip(COLUMNS.len() - columns.len()).zip(columns) {
         let at = pos2(rect.right() - right, rect.center().y);
         ui.painter().text(at, Align2::RIGHT_CENTER, text, FontId::proportional(type_size::BODY), ink);
     }
@@ -110,7 +129,9 @@ fn radio(ui: &Ui, at: egui::Pos2, chosen: bool) {
 
 fn names(ui: &mut Ui, rect: Rect, spec: &BackboneSpec) {
     let muted = Palette::of(ui).muted;
-    let area = Rect::from_min_max(rect.min + vec2(44.0, 9.0), pos2(rect.right() - 390.0, rect.bottom()));
+    // The first column's heading is about this wide.
+    let columns = shown(rect.width()).first().map_or(0.0, |c| c.2) + 90.0;
+    let area = Rect::from_min_max(rect.min + vec2(44.0, 9.0), pos2(rect.right() - columns, rect.bottom()));
     let mut ui = ui.new_child(UiBuilder::new().max_rect(area));
     ui.spacing_mut().item_spacing.y = 1.0;
     ui.add(Label::new(RichText::new(spec.title).strong()).truncate().selectable(false));
@@ -120,8 +141,10 @@ fn names(ui: &mut Ui, rect: Rect, spec: &BackboneSpec) {
 fn hover(spec: &BackboneSpec) -> String {
     match spec.sources.first() {
         Some(s) => format!(
-            "{}. ImageNet top-1 {:.3} as published. Weights: {} ({}).",
+            "{}. {} parameters, pictures of {} px, ImageNet top-1 {:.3} as published. Weights: {} ({}).",
             spec.advice.trim_end_matches('.'),
+            millions(spec.param_count),
+            spec.preprocess.crop_px,
             s.top1_frac,
             s.place,
             s.licence

@@ -4,12 +4,13 @@ use super::super::ViewContext;
 use crate::backbones::{BackboneSpec, LoadReport};
 use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
-use crate::ui::state::{Screen, WeightsState, file_name};
+use crate::ui::state::{Screen, WeightsState, file_name, loaded_words};
 use crate::ui::theme::Palette;
+use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::setting::PathChoice;
 use crate::ui::widgets::{caption, link_button, secondary_button};
 use crate::ui::{Action, AppState};
-use egui::{CollapsingHeader, Color32, Label, RichText, Ui};
+use egui::{Align, CollapsingHeader, Color32, Label, Layout, RichText, Spinner, Ui, vec2};
 
 /// Names of tensors shown in a list; the rest is counted.
 const NAMES_SHOWN: usize = 40;
@@ -25,23 +26,30 @@ pub(super) fn show(
         return;
     }
     match (&state.weights, &state.config.backbone.weights) {
-        (WeightsState::None, _) | (_, None) => choose(ui, state, spec, cx, actions),
+        (WeightsState::None, _) | (_, None) => {
+            let p = Palette::of(ui);
+            let text = "Without a weight file, training starts from random weights, far from the accuracy shown above.";
+            line(ui, Icon::TriangleAlert, p.warn, text);
+            choose(ui, state, spec, cx, actions);
+        }
         (WeightsState::Checking, Some(file)) => {
             ui.horizontal(|ui| {
-                ui.spinner();
+                ui.add(Spinner::new().size(icons::SIZE));
                 ui.label(format!("Reading {}", file_name(file)));
             });
+            // The field keeps its place and the keyboard: the file may turn out not to fit.
+            choose(ui, state, spec, cx, actions);
         }
         (WeightsState::Ready(report), Some(file)) => {
             let p = Palette::of(ui);
             line(ui, Icon::CircleCheck, p.good, &file_name(file)).on_hover_text(file.display().to_string());
-            ui.add(Label::new(report.summary()).wrap());
+            ui.add(Label::new(loaded_words(report)).wrap());
             details(ui, report);
             after(ui, state, actions);
         }
         (WeightsState::Failed(error), Some(_)) => {
             let p = Palette::of(ui);
-            line(ui, Icon::CircleAlert, p.bad, &error.to_string());
+            line(ui, Icon::CircleAlert, p.bad, &sentence(&error.to_string()));
             choose(ui, state, spec, cx, actions);
             if link_button(ui, "Go on without pretrained weights").clicked() {
                 actions.push(Action::ForgetWeights);
@@ -67,11 +75,11 @@ fn choose(
 ) {
     if let Some(source) = spec.sources.first() {
         let text = format!(
-            "Pretrained weights make the difference. They are published as {} (licence: {}). Download the file once, then choose \
-             it here.",
-            source.place, source.licence
+            "Pretrained weights make the difference. Download this file once (licence: {}), then choose it here:",
+            source.licence
         );
         ui.add(Label::new(RichText::new(text).color(Palette::of(ui).muted)).wrap());
+        address(ui, &source.url(), actions);
     }
     for file in state.known_weights.get(spec.name).into_iter().flatten() {
         ui.horizontal(|ui| {
@@ -93,8 +101,21 @@ fn choose(
     }
 }
 
+/// Where the file is published: to be copied, nothing is opened.
+fn address(ui: &mut Ui, url: &str, actions: &mut Vec<Action>) {
+    let row = vec2(ui.available_width(), 20.0);
+    ui.allocate_ui_with_layout(row, Layout::right_to_left(Align::Center), |ui| {
+        if link_button(ui, "Copy address").clicked() {
+            actions.push(Action::Copy(url.to_owned()));
+        }
+        ui.with_layout(Layout::left_to_right(Align::Center).with_main_wrap(false), |ui| {
+            ui.add(Label::new(RichText::new(url).monospace()).wrap().selectable(true));
+        });
+    });
+}
+
 fn after(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         if link_button(ui, "Choose another file…").clicked() {
             actions.push(Action::Pick(Pick::Weights));
         }
@@ -115,7 +136,7 @@ fn after(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
 fn details(ui: &mut Ui, report: &LoadReport) {
     let lists: [(&str, &str, &[String]); 4] = [
         (
-            "missing",
+            "missing in the file",
             "The network has these and the file does not; they start from random values",
             &report.missing,
         ),
@@ -127,8 +148,7 @@ fn details(ui: &mut Ui, report: &LoadReport) {
         if names.is_empty() {
             continue;
         }
-        let noun = if names.len() == 1 { "tensor" } else { "tensors" };
-        let head = RichText::new(format!("{} {noun} {words}", names.len())).small();
+        let head = RichText::new(format!("{} {words}", count(names.len(), "part", "parts"))).small();
         CollapsingHeader::new(head).id_salt(words).show(ui, |ui| {
             caption(ui, why);
             for name in names.iter().take(NAMES_SHOWN) {

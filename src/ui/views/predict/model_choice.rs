@@ -5,12 +5,13 @@ use crate::session::jobs::ModelRef;
 use crate::ui::actions::Pick;
 use crate::ui::state::file_name;
 use crate::ui::views::train::words::{backbone_title, score, val_pictures};
+use crate::ui::widgets::setting::{PathChoice, PathField};
 use crate::ui::widgets::{caption, secondary_button};
 use crate::ui::{Action, AppState};
 use egui::{ComboBox, Ui};
 
 /// Draws the choice and what is chosen.
-pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
+pub(super) fn show(ui: &mut Ui, state: &AppState, path: &mut PathField, actions: &mut Vec<Action>) {
     let chosen = state.predict_model();
     let mut options: Vec<ModelRef> = state
         .runs
@@ -46,6 +47,10 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         .clicked()
     {
         actions.push(Action::Pick(Pick::Model));
+    }
+    if let Some(PathChoice::Typed(model)) = path.show_plain(ui, "Path of a saved model", "Or type its path") {
+        path.text.clear();
+        actions.push(Action::SetPredictModel(ModelRef::Saved(model)));
     }
 }
 

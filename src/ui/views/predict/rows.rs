@@ -5,6 +5,7 @@ use crate::ui::AppState;
 use crate::ui::state::{PredictedPicture, file_name};
 use crate::ui::theme::{Palette, RADIUS, space};
 use crate::ui::views::ViewContext;
+use crate::ui::views::train::words::sentence;
 use crate::ui::widgets::{basic::focus_ring, caption, picture, probability_bars};
 use egui::{
     Align, Label, Layout, Rect, RichText, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2,
@@ -98,7 +99,7 @@ fn result(ui: &mut Ui, state: &AppState, shown: &PredictedPicture) {
         Some(Err(error)) => {
             ui.add_space(space::S);
             ui.label(RichText::new("Could not be read").color(Palette::of(ui).bad));
-            ui.add(Label::new(RichText::new(error.to_string()).small()).wrap());
+            ui.add(Label::new(RichText::new(sentence(&error.to_string())).small()).wrap());
         }
         None => {
             ui.add_space(space::S);

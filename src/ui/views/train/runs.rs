@@ -3,33 +3,42 @@
 use super::Memory;
 use super::words::{self, backbone_title};
 use crate::session::{RunInfo, RunState};
+use crate::ui::state::LiveTraining;
 use crate::ui::theme::{Palette, space};
 use crate::ui::widgets::{badge, link_button};
 use crate::ui::{Action, AppState};
-use egui::{Align, Button, Color32, Layout, RichText, Ui};
+use egui::{Align, Button, Color32, Label, Layout, RichText, Ui};
 use egui_extras::{Column, TableBuilder, TableRow};
 
 const ROW: f32 = 28.0;
+/// Narrower than this, what learns is left to hovering over the backbone, in points.
+const NARROW: f32 = 640.0;
 
 /// Draws the list, newest first.
 pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: &mut Vec<Action>) {
     let p = Palette::of(ui);
     ui.label(RichText::new("Runs").strong());
     ui.spacing_mut().item_spacing = egui::vec2(space::M, 2.0);
-    let present = state.training.as_ref().filter(|_| state.training_job().is_some()).map(|t| &t.run_dir);
-    TableBuilder::new(ui)
+    let live = state.training.as_ref().filter(|_| state.training_job().is_some());
+    let wide = ui.available_width() > NARROW;
+    let mut titles = vec!["Run", "State", "Backbone", "What learns", "Validation accuracy", ""];
+    if !wide {
+        titles.remove(3);
+    }
+    let table = TableBuilder::new(ui)
         .id_salt("runs")
         .striped(false)
         .auto_shrink([false, false])
         .cell_layout(Layout::left_to_right(Align::Center))
-        .column(Column::exact(84.0))
-        .column(Column::exact(92.0))
-        .column(Column::remainder().at_least(110.0).clip(true))
-        .column(Column::remainder().at_least(90.0).clip(true))
-        .column(Column::exact(210.0))
-        .column(Column::exact(84.0))
+        .column(Column::exact(68.0))
+        .column(Column::exact(82.0))
+        .column(Column::remainder().at_least(90.0).clip(true));
+    let table = if wide { table.column(Column::remainder().at_least(120.0).clip(true)) } else { table };
+    table
+        .column(Column::exact(if wide { 190.0 } else { 168.0 }))
+        .column(Column::exact(68.0))
         .header(20.0, |mut header| {
-            for title in ["Run", "State", "Backbone", "What learns", "Validation accuracy", ""] {
+            for title in titles {
                 header.col(|ui| {
                     ui.label(RichText::new(title).small().color(p.muted));
                 });
@@ -38,8 +47,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
         .body(|body| {
             body.rows(ROW, state.runs.len(), |mut row| {
                 let Some(run) = state.runs.get(row.index()) else { return };
-                let running = present == Some(&run.dir);
-                cells(&mut row, state, (run, running), memory, actions);
+                let live = live.filter(|t| t.run_dir == run.dir);
+                cells(&mut row, state, (run, live), (memory, wide), actions);
             });
         });
 }
@@ -47,10 +56,11 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
 fn cells(
     row: &mut TableRow<'_, '_>,
     state: &AppState,
-    (run, running): (&RunInfo, bool),
-    memory: &mut Memory,
+    (run, live): (&RunInfo, Option<&LiveTraining>),
+    (memory, wide): (&mut Memory, bool),
     actions: &mut Vec<Action>,
 ) {
+    let running = live.is_some();
     row.col(|ui| {
         let selected = memory.shown_run.as_ref() == Some(&run.dir);
         ui.spacing_mut().button_padding.x = space::XS;
@@ -70,13 +80,19 @@ fn cells(
         });
     });
     row.col(|ui| {
-        ui.label(backbone_title(&run.config.backbone.name));
+        let title = backbone_title(&run.config.backbone.name);
+        let learns = words::what_learns(&run.config);
+        ui.add(Label::new(title.as_str()).truncate()).on_hover_text(format!("{title}: {learns}"));
     });
+    if wide {
+        row.col(|ui| {
+            ui.add(Label::new(words::learns_in_short(&run.config)).truncate())
+                .on_hover_text(words::what_learns(&run.config));
+        });
+    }
     row.col(|ui| {
-        ui.label(mode_word(run));
-    });
-    row.col(|ui| {
-        ui.label(accuracy(run, words::val_pictures(state)));
+        let text = accuracy(run, live, words::val_pictures(state));
+        ui.add(Label::new(&text).truncate()).on_hover_text(text);
     });
     row.col(|ui| match run.state {
         RunState::Finished => {
@@ -100,21 +116,18 @@ fn state_word(p: &Palette, state: RunState, running: bool) -> (&'static str, Col
         _ if running => ("running", p.accent),
         RunState::Finished => ("finished", p.good),
         RunState::Interrupted => ("interrupted", p.warn),
-        RunState::Empty => ("not started", p.muted),
+        RunState::Empty => ("nothing kept", p.muted),
         RunState::Training => ("training", p.accent),
     }
 }
 
-fn mode_word(run: &RunInfo) -> String {
-    words::what_learns(&run.config).replace(" learns", "").replace(" learn", "")
-}
-
-/// The kept model's accuracy; of a run that has none yet, its best epoch's.
-fn accuracy(run: &RunInfo, val_pictures: usize) -> String {
-    let best = run.epochs.iter().rev().find(|e| e.best);
+/// The kept model's accuracy; of a run that has none yet, its best epoch's; of the one that runs, the best so far.
+fn accuracy(run: &RunInfo, live: Option<&LiveTraining>, val_pictures: usize) -> String {
+    let epochs = live.map_or(run.epochs.as_slice(), |t| &t.epochs);
+    let best = epochs.iter().rev().find(|e| e.best);
     match (&run.summary, best) {
-        (Some(s), _) => words::score(s.val.accuracy, val_pictures),
-        (None, Some(e)) => format!("{} · epoch {}", words::score(e.val_accuracy, val_pictures), e.epoch),
-        (None, None) => "none yet".to_owned(),
+        (Some(s), _) if live.is_none() => words::share(s.val.accuracy, val_pictures),
+        (_, Some(e)) => format!("{} · epoch {}", words::share(e.val_accuracy, val_pictures), e.epoch),
+        (_, None) => "none yet".to_owned(),
     }
 }

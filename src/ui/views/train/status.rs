@@ -3,30 +3,31 @@
 use super::Memory;
 use super::words::{self, Running, Standing};
 use crate::ui::actions::Pick;
+use crate::ui::icons::{self, Icon};
+use crate::ui::state::NOTHING_TO_KEEP;
 use crate::ui::theme::{Palette, space};
-use crate::ui::widgets::{primary_button, progress_bar, secondary_button};
+use crate::ui::widgets::{link_button, primary_button, progress_bar, secondary_button};
 use crate::ui::{Action, AppState, Screen};
-use egui::{Align, Layout, Response, RichText, Role, Ui, WidgetInfo};
+use egui::{Align, Label, Layout, Response, RichText, Role, Ui, WidgetInfo};
 
 /// Draws title, sentence, buttons and progress.
 pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: &mut Vec<Action>) {
     let standing = words::standing(state);
     let p = Palette::of(ui);
-    ui.horizontal_top(|ui| {
-        let buttons = 340.0;
-        let width = (ui.available_width() - buttons).max(200.0);
-        ui.allocate_ui_with_layout(egui::vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
-            ui.set_width(width);
+    // The buttons take what they need, the words the rest.
+    let room = egui::vec2(ui.available_width(), 0.0);
+    ui.allocate_ui_with_layout(room, Layout::right_to_left(Align::Min), |ui| {
+        buttons_of(ui, state, &standing, memory, actions);
+        ui.with_layout(Layout::top_down(Align::Min), |ui| {
             ui.spacing_mut().item_spacing.y = 3.0;
             let ink = if matches!(standing, Standing::Failed(_)) { p.bad } else { p.text };
             ui.label(RichText::new(standing.title()).heading().color(ink));
-            ui.label(RichText::new(standing.detail(state)).color(p.muted));
-        });
-        let room = egui::vec2(ui.available_width(), 32.0);
-        ui.allocate_ui_with_layout(room, Layout::right_to_left(Align::Center), |ui| {
-            buttons_of(ui, state, &standing, memory, actions);
+            ui.add(Label::new(RichText::new(standing.detail(state)).color(p.muted)).wrap());
         });
     });
+    if matches!(standing, Standing::Ready) && words::misses_weights(&state.config) {
+        random_start(ui, state, actions);
+    }
     if let Some(progress) = standing.progress() {
         ui.add_space(space::S);
         let response = progress_bar(ui, progress, egui::vec2(ui.available_width(), 6.0));
@@ -58,12 +59,12 @@ fn buttons_of(
     };
     match standing {
         Standing::NoPictures => push(primary_button(ui, "Open a folder…"), Action::Pick(Pick::DataFolder)),
-        Standing::Running(r) => running(ui, r, actions),
+        Standing::Running(r) => running(ui, state, r, actions),
         Standing::Interrupted(run) => {
             push(primary_button(ui, "Continue"), Action::ContinueRun(run.dir.clone()));
             train(ui, state, "Train anew", memory, actions);
         }
-        Standing::Finished(_) => {
+        Standing::Finished(_) | Standing::Stopped(_) => {
             push(primary_button(ui, "Evaluate"), Action::Go(Screen::Evaluate));
             train(ui, state, "Train again", memory, actions);
         }
@@ -94,15 +95,34 @@ fn train(ui: &mut Ui, state: &AppState, label: &str, memory: &mut Memory, action
     }
 }
 
-fn running(ui: &mut Ui, r: &Running, actions: &mut Vec<Action>) {
+/// The published accuracy is that of the published weights, and they are not there.
+fn random_start(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
+    let p = Palette::of(ui);
+    let name = words::backbone_title(&state.config.backbone.name);
+    ui.horizontal_wrapped(|ui| {
+        ui.label(icons::coloured(Icon::TriangleAlert, icons::SIZE, p.warn));
+        ui.label(format!(
+            "{name} has no weight file, so it starts from random weights and knows nothing yet."
+        ));
+        if link_button(ui, "Choose a weight file").clicked() {
+            actions.push(Action::Go(Screen::Model));
+        }
+    });
+}
+
+/// Where Train was stands what cannot be pressed before an epoch is finished: a second click changes nothing.
+fn running(ui: &mut Ui, state: &AppState, r: &Running, actions: &mut Vec<Action>) {
     ui.add_enabled_ui(!r.stopping, |ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let cancel = secondary_button(ui, "Cancel").on_hover_text(
-                "Ends training now. The last checkpoint stays, and the run can be continued from it",
-            );
-            let stop = secondary_button(ui, "Stop and keep the best").on_hover_text(
-                "Ends training after the present step and saves the best epoch so far as the model",
-            );
+            let keep = ui.add_enabled_ui(state.has_finished_epoch(), |ui| {
+                secondary_button(ui, "Stop and keep the best")
+            });
+            let stop = keep
+                .inner
+                .on_hover_text(
+                    "Ends training after the present step and saves the best epoch so far as the model",
+                )
+                .on_disabled_hover_text(NOTHING_TO_KEEP);
             let (label, why, action) = if r.paused {
                 ("Resume", "Goes on where it was held", Action::Resume)
             } else {
@@ -113,9 +133,12 @@ fn running(ui: &mut Ui, r: &Running, actions: &mut Vec<Action>) {
                 )
             };
             for (response, action) in [
-                (cancel, Action::CancelJob),
                 (stop, Action::StopAndKeepBest),
                 (secondary_button(ui, label).on_hover_text(why), action),
+                (
+                    secondary_button(ui, "Cancel").on_hover_text("Ends training without a model"),
+                    Action::CancelJob,
+                ),
             ] {
                 if response.clicked() {
                     actions.push(action);

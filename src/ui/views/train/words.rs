@@ -5,7 +5,8 @@ use crate::config::{TrainConfig, TrainMode};
 use crate::data::Split;
 use crate::engine::{CacheProgress, EpochRecord, StepProgress, Summary};
 use crate::error::Error;
-use crate::session::RunInfo;
+pub use crate::error::count;
+use crate::session::{RunInfo, RunState};
 use crate::ui::AppState;
 use crate::ui::shell::clock;
 use crate::ui::state::{LiveTraining, TrainingEnd};
@@ -25,6 +26,8 @@ pub enum Standing<'a> {
     Running(Running),
     /// It ended with a model.
     Finished(&'a Summary),
+    /// It was stopped on request and left a model.
+    Stopped(&'a Summary),
     /// It was cancelled.
     Cancelled,
     /// It failed.
@@ -71,6 +74,7 @@ pub fn standing(state: &AppState) -> Standing<'_> {
     }
     match state.training.as_ref().and_then(|t| t.end.as_ref()) {
         Some(TrainingEnd::Finished(summary)) => return Standing::Finished(summary),
+        Some(TrainingEnd::Stopped(summary)) => return Standing::Stopped(summary),
         Some(TrainingEnd::Failed(error)) => return Standing::Failed(error),
         Some(TrainingEnd::Cancelled) => return Standing::Cancelled,
         None => {}
@@ -97,10 +101,11 @@ impl Standing<'_> {
                 At::Waiting => "Waiting for its turn".to_owned(),
                 At::Starting => "Getting ready".to_owned(),
                 At::Pictures(..) => "Looking through the pictures".to_owned(),
-                At::Cache(_) => "Computing the frozen part once".to_owned(),
+                At::Cache(_) => "Preparing the pictures for the head".to_owned(),
                 At::Step(s) => format!("Epoch {} of {}", s.epoch, s.epochs),
             },
             Self::Finished(_) => "Training is finished".to_owned(),
+            Self::Stopped(s) => format!("Training was stopped after epoch {}", s.epochs_run),
             Self::Cancelled => "Training was cancelled".to_owned(),
             Self::Failed(_) => "Training failed".to_owned(),
         }
@@ -115,15 +120,14 @@ impl Standing<'_> {
             Self::Ready => plan(state),
             Self::Blocked(why) => why.clone(),
             Self::Interrupted(run) => format!(
-                "{} of {} epochs are on disk. Continuing gives the same result as if nothing had happened",
+                "{} of {} are on disk. Continuing gives the same result as if nothing had happened",
                 run.epochs.len(),
-                planned(&run.config, &run.epochs),
+                count(planned(&run.config, &run.epochs), "epoch", "epochs"),
             ),
             Self::Running(r) => running(r),
             Self::Finished(s) => finished(state, s),
-            Self::Cancelled => {
-                "What was saved before stays: the run can be continued from its last checkpoint".to_owned()
-            }
+            Self::Stopped(s) => stopped(state, s),
+            Self::Cancelled => cancelled(state),
             Self::Failed(error) => sentence(&error.to_string()),
         }
     }
@@ -147,20 +151,20 @@ fn running(r: &Running) -> String {
     match r.at {
         At::Waiting => "It begins when the present job has ended".to_owned(),
         At::Starting => "Reading the weights and setting up the network".to_owned(),
-        At::Pictures(done, total) => format!("{done} of {total} pictures"),
+        At::Pictures(done, total) => format!("{done} of {}", count(total, "picture", "pictures")),
         At::Cache(c) => cache(&c),
-        At::Step(s) => format!(
-            "Step {} of {} · loss {:.3} · {:.0} pictures a second · {} left",
-            s.step,
-            s.steps,
-            s.loss,
-            s.images_per_s,
-            clock(s.eta_s)
-        ),
+        At::Step(s) => {
+            let left = s.eta_s.map_or(String::new(), |left| format!(" · {} left", clock(left)));
+            format!(
+                "Step {} of {} · loss {:.3} · {:.0} pictures a second{left}",
+                s.step, s.steps, s.loss, s.images_per_s
+            )
+        }
     }
 }
 
-/// "640 of 1373 views, 95 a second, 0:08 left".
+/// "640 of 1373 looks at pictures, 95 a second, 0:08 left": the part of the network that does not learn sees each picture
+/// only now, in a few varied views.
 pub fn cache(c: &CacheProgress) -> String {
     let left = c.total.saturating_sub(c.done) as f64 / c.views_per_s;
     let rest = if left.is_finite() {
@@ -168,7 +172,7 @@ pub fn cache(c: &CacheProgress) -> String {
     } else {
         String::new()
     };
-    format!("{} of {} views{rest}", c.done, c.total)
+    format!("{} of {} looks at pictures{rest}", c.done, c.total)
 }
 
 /// What is about to happen: "244 pictures, 2 classes, MobileNetV2, only the head learns".
@@ -202,7 +206,17 @@ pub fn what_learns(config: &TrainConfig) -> String {
     }
 }
 
-/// "0.948 · 145 of 153 · val · best of 25 epochs: 17 · 0:42".
+/// What learns, in a word or two.
+pub fn learns_in_short(config: &TrainConfig) -> String {
+    match config.train.resolve(config.backbone.weights.is_some()).mode {
+        TrainMode::Auto | TrainMode::Frozen => "only the head".to_owned(),
+        TrainMode::LastStages => format!("last {}", count(config.train.last_stages, "stage", "stages")),
+        TrainMode::Full => "everything".to_owned(),
+        TrainMode::Scratch => "from scratch".to_owned(),
+    }
+}
+
+/// "0.948 · 145 of 153 · validation · best of 25 epochs: 17 · 0:42".
 fn finished(state: &AppState, s: &Summary) -> String {
     let total = val_pictures(state);
     let epochs = if s.best_epoch == 0 {
@@ -213,17 +227,50 @@ fn finished(state: &AppState, s: &Summary) -> String {
     format!("Accuracy {} · {epochs} · {} in all", score(s.val.accuracy, total), clock(s.wall_s))
 }
 
+/// "Epoch 12 is kept, of 80 that were planned · accuracy 0.948 · 145 of 153 · validation · 0:42 in all".
+fn stopped(state: &AppState, s: &Summary) -> String {
+    let planned = state.training.as_ref().map_or(0, LiveTraining::planned);
+    format!(
+        "Epoch {} is kept, of {planned} planned · accuracy {} · {} in all",
+        s.best_epoch,
+        score(s.val.accuracy, val_pictures(state)),
+        clock(s.wall_s)
+    )
+}
+
+/// What is on disk of the run that was cancelled.
+fn cancelled(state: &AppState) -> String {
+    let dir = state.training.as_ref().map(|t| &t.run_dir);
+    let run = state.runs.iter().find(|r| Some(&r.dir) == dir);
+    if run.is_some_and(|r| r.state == RunState::Interrupted) {
+        "What was saved before stays: the run can be continued from its last checkpoint".to_owned()
+    } else {
+        "No epoch was finished, so there is nothing to continue from".to_owned()
+    }
+}
+
+/// Whether pretrained weights exist for the backbone and none are chosen, without anybody having asked for random ones.
+pub fn misses_weights(config: &TrainConfig) -> bool {
+    let published = backbones::spec::find(&config.backbone.name).is_ok_and(|s| !s.sources.is_empty());
+    published && config.backbone.weights.is_none() && config.train.mode != TrainMode::Scratch
+}
+
 /// Validation pictures of the open folder.
 pub fn val_pictures(state: &AppState) -> usize {
     state.dataset().map_or(0, |d| d.class_counts(Split::Val).iter().sum())
 }
 
-/// A share with what it is of: "0.948 · 145 of 153 · val"; without the counts where they are not known.
+/// A share with what it is of: "0.948 · 145 of 153 · validation"; without the counts where they are not known.
 pub fn score(accuracy: f64, total: usize) -> String {
-    if total == 0 {
-        return format!("{accuracy:.3} · val");
+    format!("{} · validation", share(accuracy, total))
+}
+
+/// The same where a heading says that it is of the validation pictures.
+pub fn share(accuracy: f64, total: usize) -> String {
+    match total {
+        0 => format!("{accuracy:.3}"),
+        _ => format!("{accuracy:.3} · {:.0} of {total}", accuracy * total as f64),
     }
-    format!("{accuracy:.3} · {:.0} of {total} · val", accuracy * total as f64)
 }
 
 /// Epochs that a run is to have.
@@ -237,11 +284,6 @@ pub fn sentence(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// "1 class", "2 classes".
-pub fn count(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,15 +291,15 @@ mod tests {
     #[test]
     fn the_frozen_part_is_told_in_words() {
         let c = CacheProgress { done: 640, total: 1373, views_per_s: 95.0 };
-        assert_eq!(cache(&c), "640 of 1373 views, 95 a second, 0:08 left");
+        assert_eq!(cache(&c), "640 of 1373 looks at pictures, 95 a second, 0:08 left");
         let c = CacheProgress { done: 0, total: 10, views_per_s: 0.0 };
-        assert_eq!(cache(&c), "0 of 10 views");
+        assert_eq!(cache(&c), "0 of 10 looks at pictures");
     }
 
     #[test]
     fn a_score_says_what_it_is_of() {
-        assert_eq!(score(145.0 / 153.0, 153), "0.948 · 145 of 153 · val");
-        assert_eq!(score(0.5, 0), "0.500 · val");
+        assert_eq!(score(145.0 / 153.0, 153), "0.948 · 145 of 153 · validation");
+        assert_eq!(score(0.5, 0), "0.500 · validation");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is drawn, worked out from the epochs on record, without drawing anything.
 
 use crate::engine::EpochRecord;
+use crate::error::count;
 
 /// Which numbers are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,14 @@ impl Quantity {
         match self {
             Self::Loss => "Loss",
             Self::Quality => "Quality on validation pictures",
+        }
+    }
+
+    /// Heading where there is little room.
+    pub fn short_title(self) -> &'static str {
+        match self {
+            Self::Loss => "Loss",
+            Self::Quality => "Quality",
         }
     }
 
@@ -125,10 +134,10 @@ pub fn describe(epochs: &[EpochRecord], quantity: Quantity) -> String {
     let (names, values) = (quantity.names(), quantity.values(last));
     let mark = best(epochs).map_or(String::new(), |b| format!("; best epoch {}", b.epoch));
     format!(
-        "{}: {} of {} epochs, {} {:.3}, {} {:.3}{mark}",
+        "{}: {} of {}, {} {:.3}, {} {:.3}{mark}",
         quantity.title(),
         last.epoch,
-        last.epochs,
+        count(last.epochs, "epoch", "epochs"),
         names[0],
         values[0],
         names[1],

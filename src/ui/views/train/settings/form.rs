@@ -130,6 +130,28 @@ impl<'a> Form<'a> {
         self.row(ui, what, get, |ui, value| ui.add(drag(value, scale)));
     }
 
+    /// A number of which 0 switches something off, and says so.
+    pub(super) fn off_at_zero<T: Numeric>(
+        &mut self,
+        ui: &mut Ui,
+        what: About,
+        scale: Scale<T>,
+        get: impl Fn(&mut TrainConfig) -> &mut T,
+    ) {
+        let decimals = scale.decimals;
+        let shown = move |n: f64| match n {
+            0.0 => "off".to_owned(),
+            n => (format!("{n:.decimals$}").trim_end_matches(|c| decimals > 0 && c == '0')).to_owned(),
+        };
+        self.row(ui, what, get, |ui, value| {
+            let field = drag(value, scale).custom_formatter(move |n, _| shown(n));
+            ui.add(field.custom_parser(|text| match text.trim() {
+                "off" => Some(0.0),
+                number => number.parse().ok(),
+            }))
+        });
+    }
+
     /// A number that is left to the program until it is set; `auto` is what it would be.
     pub(super) fn auto<T: Numeric>(
         &mut self,

@@ -55,9 +55,9 @@ const BALANCE: About = about(
     "Lets a picture of a rare class count more. Off, because with classes of similar size it changes nothing",
 );
 const PATIENCE: About = about(
-    "Epochs without progress",
+    "Stop without progress, epochs",
     "train.patience",
-    "Training ends after this many epochs without a better one. 0 is off: training is short, and the best is kept anyway",
+    "Training ends after this many epochs without a better one. Off, because training is short and the best is kept anyway",
 );
 
 /// What most people look at first.
@@ -91,7 +91,7 @@ pub(super) fn main(ui: &mut Ui, form: &mut Form<'_>) {
         [(Metric::Accuracy, "Accuracy"), (Metric::MacroF1, "Macro F1"), (Metric::Loss, "Lowest loss")];
     form.choice(ui, BEST, &metrics, |c| &mut c.train.keep_best_by);
     form.switch(ui, BALANCE, |c| &mut c.train.balance_classes);
-    form.number(ui, PATIENCE, scale(0..=10_000, 0.1, 0), |c| &mut c.train.patience);
+    form.off_at_zero(ui, PATIENCE, scale(0..=10_000, 0.1, 0), |c| &mut c.train.patience);
 }
 
 const HEAD_EPOCHS: About = about(
@@ -193,9 +193,9 @@ pub(super) fn advanced(ui: &mut Ui, form: &mut Form<'_>) {
     form.number(ui, WARMUP, scale(0.0..=100.0, 0.05, 2), |c| &mut c.train.warmup_epochs);
     form.number(ui, STEP_EPOCHS, scale(1..=1000, 0.1, 0), |c| &mut c.train.step_epochs);
     form.number(ui, STEP_GAMMA, scale(0.0..=1.0, 0.005, 3), |c| &mut c.train.step_gamma);
-    form.number(ui, L2_SP, scale(0.0..=10.0, 0.001, 6), |c| &mut c.train.l2_sp);
+    form.off_at_zero(ui, L2_SP, scale(0.0..=10.0, 0.001, 6), |c| &mut c.train.l2_sp);
     form.number(ui, SMOOTHING, scale(0.0..=0.9, 0.005, 3), |c| &mut c.train.label_smoothing);
-    form.number(ui, CLIP, scale(0.0..=1000.0, 0.05, 3), |c| &mut c.train.clip_norm);
+    form.off_at_zero(ui, CLIP, scale(0.0..=1000.0, 0.05, 3), |c| &mut c.train.clip_norm);
     let auto = if r.train_batch_norm { "Automatic: train" } else { "Automatic: frozen" };
     let norms =
         [(BatchNormMode::Auto, auto), (BatchNormMode::Frozen, "Frozen"), (BatchNormMode::Train, "Train")];
