@@ -381,15 +381,18 @@ mod tests {
     }
 
     #[test]
-    fn in_place_gives_the_same_at_each_level() {
+    fn in_place_is_the_same_at_each_level() {
         simd::testing::at_each_level(|level| {
             for act in Activation::ALL {
                 let mut values: Vec<f32> = (-2_000..=2_005).map(|i| i as f32 * 0.05).collect();
                 values.extend([f32::NAN, f32::INFINITY, f32::MAX, -500.0]);
-                let want: Vec<f32> = values.iter().map(|&v| act.value(v)).collect();
+                let mut want = vec![0.0; values.len()];
+                act.values(&values, &mut want);
                 act.rewrite(&mut values);
+                // Only silu is computed in another way.
+                let share = if act == Activation::Silu { 4e-7 } else { 0.0 };
                 for (got, want) in values.iter().zip(&want) {
-                    let close = (got - want).abs() <= 4e-7 * want.abs() + 1e-30;
+                    let close = (got - want).abs() <= share * want.abs() + 1e-30;
                     assert!(
                         got == want || close || want.is_nan() && got.is_nan(),
                         "{act:?} {level:?}: {got} {want}"
