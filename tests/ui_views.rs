@@ -135,6 +135,12 @@ fn a_picture_opens_beside_the_others() {
     h.run_steps(4);
     h.get_by_label("ash/3.png · training").click();
     h.run_steps(4);
+    // The picture moves what stands under it when it comes.
+    while h.state().cx.thumbnails.waiting() > 0 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        h.run_steps(1);
+    }
+    h.run_steps(2);
     h.get_by_label("Show in folder").click();
     h.run_steps(2);
     assert_eq!(h.state().actions, [Action::Reveal(dir.path().join("ash"))]);
