@@ -26,6 +26,11 @@ pub fn has_picture_content(path: &Path) -> bool {
     File::open(path).and_then(|f| signature(&mut BufReader::new(f))).is_ok_and(|s| format_of(&s).is_ok())
 }
 
+/// Whether a file has a picture's name or content, which [`decode_file`] then judges.
+pub fn may_be_picture(path: &Path) -> bool {
+    path.file_name().is_some_and(|n| has_picture_extension(&n.to_string_lossy())) || has_picture_content(path)
+}
+
 /// Decodes a picture by its content, not its name: JPEG, PNG, WebP, GIF (first frame), BMP, TIFF; EXIF orientation applied;
 /// grey, alpha (on white), palette, 16-bit and CMYK to RGB8. 16-bit values are divided by 257 and rounded.
 ///

@@ -1,7 +1,7 @@
 //! Walking a data folder: every file is either a picture of a class or left out for a reason.
 
 use super::Progress;
-use super::decode::{has_picture_content, has_picture_extension};
+use super::decode::may_be_picture;
 use super::scan::{EXPECTED, Layout, SkipReason, Skipped, natural};
 use super::split::Split;
 use crate::error::{Error, Result, count};
@@ -140,7 +140,7 @@ impl<'a> Walk<'a> {
             listing.dirs.push(found);
         } else if !kind.is_file() {
             self.skip(found.rel, SkipReason::NotAnImage);
-        } else if has_picture_extension(name) || has_picture_content(&entry.path()) {
+        } else if may_be_picture(&entry.path()) {
             listing.pictures.push(found);
         } else {
             self.skip(found.rel, SkipReason::NotAnImage);

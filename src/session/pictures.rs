@@ -1,6 +1,6 @@
 //! Files and folders that a person dropped or named, as a list of pictures.
 
-use crate::data::decode::{has_picture_content, has_picture_extension};
+use crate::data::decode::may_be_picture;
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ impl Walk<'_> {
         for path in names {
             if path.is_dir() {
                 self.folder(&path)?;
-            } else if has_picture_name(&path) || has_picture_content(&path) {
+            } else if may_be_picture(&path) {
                 self.found.push(path);
             }
         }
@@ -54,10 +54,6 @@ impl Walk<'_> {
 
 fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'))
-}
-
-fn has_picture_name(path: &Path) -> bool {
-    path.file_name().is_some_and(|n| has_picture_extension(&n.to_string_lossy()))
 }
 
 #[cfg(test)]
