@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::nn::init::ParamBuilder;
 use crate::nn::layers::{Forward, LayerNorm};
 use crate::nn::ops::Activation;
+use crate::nn::ops::parallel::alone;
 use crate::nn::params::{ParamId, ParamStore};
 use crate::nn::tape;
 use candle_core::{Device, Tensor};
@@ -247,6 +248,8 @@ impl Network {
 
 /// Values of a layer's parameters up to which they stay in a second-level cache beside the picture.
 const MOST_WEIGHTS: usize = 300_000;
+/// Pictures for each thread from which on no layer has to be split to keep all of them busy.
+const PICTURES_PER_THREAD: usize = 4;
 /// Positions of a map from which on one picture is work enough for a matrix product.
 const FEWEST_POSITIONS: usize = 14 * 14;
 
@@ -274,7 +277,9 @@ fn by_picture(f: &Forward<'_>, layers: &[&Part], x: &Tensor) -> Result<(usize, T
         }
         Ok((layers.len(), y))
     };
-    let results = (0..count).into_par_iter().map(run).collect::<Result<Vec<_>>>()?;
+    let enough = count >= PICTURES_PER_THREAD * rayon::current_num_threads();
+    let one = |i: usize| if enough { alone(|| run(i)) } else { run(i) };
+    let results = (0..count).into_par_iter().map(one).collect::<Result<Vec<_>>>()?;
     let done = results.first().map_or(0, |(done, _)| *done);
     let pictures: Vec<Tensor> = results.into_iter().map(|(_, y)| y).collect();
     Ok((done, Tensor::cat(&pictures, 0)?))

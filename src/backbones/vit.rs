@@ -144,7 +144,7 @@ struct Encoder {
 impl Layer for Encoder {
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
         let qkv = self.qkv.forward(f, &self.norm1.forward(f, x)?)?;
-        let x = self.proj.add_to(f, x, &attention(&qkv, self.heads)?)?;
+        let x = self.proj.add_to(f, x, (Activation::Identity, &attention(&qkv, self.heads)?), None)?;
         self.mlp.add_to(f, &x, &self.norm2.forward(f, &x)?, None)
     }
 }

@@ -4,10 +4,12 @@ use super::{Forward, Layer};
 use crate::error::{Error, Result};
 use crate::nn::init::{Init, ParamBuilder};
 use crate::nn::ops::{
-    Activation, PoolSpec, avg_pool2d, dropout, dropout_rows, linear, linear_residual, max_pool2d,
+    Activation, PackedLinear, PoolSpec, avg_pool2d, dropout, dropout_rows, linear, linear_residual,
+    max_pool2d,
 };
 use crate::nn::params::{ParamId, ParamKind};
 use candle_core::Tensor;
+use std::sync::Arc;
 
 /// Fully connected layer with bias, `[.., In]` to `[.., Out]`, and an activation fused behind it.
 #[derive(Debug, Clone)]
@@ -57,18 +59,44 @@ impl Linear {
 }
 
 impl Linear {
-    /// `onto + layer(x)`; the activation is left out.
+    /// `onto + scale * (act(x) · weight + bias)`, with one scale a channel or without; the layer's own activation is left out.
     ///
     /// # Errors
     /// If the shapes do not fit.
-    pub fn add_to(&self, f: &Forward<'_>, onto: &Tensor, x: &Tensor) -> Result<Tensor> {
+    pub fn add_to(
+        &self,
+        f: &Forward<'_>,
+        onto: &Tensor,
+        (act, x): (Activation, &Tensor),
+        scale: Option<ParamId>,
+    ) -> Result<Tensor> {
+        if let Some(packed) = self.packed(f, scale)? {
+            return packed.forward(act, x, Some(onto), Activation::Identity);
+        }
         let (weight, bias) = (f.store.tensor(self.weight), f.store.tensor(self.bias));
-        linear_residual(Activation::Identity, x, (&weight, &bias), onto, None)
+        let scale = scale.map(|id| f.store.tensor(id));
+        linear_residual(act, x, (&weight, &bias), onto, scale.as_ref())
+    }
+
+    /// The layer as it is applied where nothing of it learns; the store keeps it until a part changes. The same scale at every call.
+    fn packed(&self, f: &Forward<'_>, scale: Option<ParamId>) -> Result<Option<Arc<PackedLinear>>> {
+        let parts = || [self.weight, self.bias].into_iter().chain(scale);
+        if parts().any(|id| f.store.get(id).trainable) {
+            return Ok(None);
+        }
+        let changes = parts().map(|id| f.store.version(id)).sum();
+        let value = |id| f.store.get(id).var.as_detached_tensor();
+        let make =
+            || Ok(PackedLinear::new(&value(self.weight), &value(self.bias), scale.map(value).as_ref()));
+        f.store.derived(self.weight, changes, make).map(Some)
     }
 }
 
 impl Layer for Linear {
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
+        if let Some(packed) = self.packed(f, None)? {
+            return packed.forward(Activation::Identity, x, None, self.act);
+        }
         linear(x, &f.store.tensor(self.weight), Some(&f.store.tensor(self.bias)), self.act)
     }
 }

@@ -3,7 +3,7 @@
 use super::{Forward, Layer, Linear};
 use crate::error::Result;
 use crate::nn::init::{Init, ParamBuilder};
-use crate::nn::ops::{Activation, linear_residual};
+use crate::nn::ops::Activation;
 use crate::nn::params::ParamId;
 use candle_core::Tensor;
 
@@ -47,8 +47,6 @@ impl Mlp {
         scale: Option<ParamId>,
     ) -> Result<Tensor> {
         let hidden = self.first.forward(f, x)?;
-        let (weight, bias) = (f.store.tensor(self.second.weight), f.store.tensor(self.second.bias));
-        let scale = scale.map(|id| f.store.tensor(id));
-        linear_residual(self.act, &hidden, (&weight, &bias), onto, scale.as_ref())
+        self.second.add_to(f, onto, (self.act, &hidden), scale)
     }
 }

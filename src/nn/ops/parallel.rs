@@ -4,7 +4,7 @@
 use super::memory::filled;
 use super::simd;
 use rayon::prelude::*;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 
 /// A slice of which parallel tasks write separate parts that do not lie in one piece each.
@@ -80,6 +80,24 @@ pub(crate) fn prefetch(values: &[f32]) {
     let _ = values;
 }
 
+thread_local! {
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `body` with work split as little as may be ([`parts`]): for a task beside enough others to keep all processors busy.
+pub(crate) fn alone<R>(body: impl FnOnce() -> R) -> R {
+    let before = ALONE.replace(true);
+    let result = body();
+    ALONE.set(before);
+    result
+}
+
+/// Tasks to split an operation into of which each result is one task's: `usual`, or one inside of [`alone`]. Not for sums that
+/// tasks make parts of: their values would depend on it.
+pub(crate) fn parts(usual: usize) -> usize {
+    if ALONE.get() { 1 } else { usual }
+}
+
 /// Splits `total` items into about `parts` tasks of equal size, each a multiple of `unit` and at most `most` (if that is
 /// positive): the size of one task.
 pub(crate) fn task_size(total: usize, parts: usize, unit: usize, most: usize) -> usize {
@@ -114,6 +132,17 @@ pub(crate) fn add_parts(parts: Vec<f32>, len: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_task_beside_others_is_not_split() {
+        assert_eq!(parts(32), 32);
+        alone(|| {
+            assert_eq!(parts(32), 1);
+            alone(|| assert_eq!(parts(32), 1));
+            assert_eq!(parts(32), 1);
+        });
+        assert_eq!(parts(32), 32);
+    }
 
     #[test]
     fn tasks_are_multiples_of_their_unit() {

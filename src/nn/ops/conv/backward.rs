@@ -101,7 +101,7 @@ impl Geometry {
         }
         for group in 0..self.spec.groups {
             grid.channels = (group * cout, cout);
-            let packed = Packed::from_fn(taps.len() * cout, cin, |first, cols, panel, width| {
+            let fill = |first: usize, cols: usize, panel: &mut [f32], width: usize| {
                 for (tap, panel) in taps.iter().zip(panel.chunks_exact_mut(cout * width)) {
                     for j in 0..cols {
                         let from = (tap * cin + first + j) * total + group * cout;
@@ -109,7 +109,9 @@ impl Geometry {
                         row.iter().zip(panel[j..].iter_mut().step_by(width)).for_each(|(&w, p)| *p = w);
                     }
                 }
-            });
+            };
+            // SAFETY: each tap's rows get each column.
+            let packed = unsafe { Packed::from_fn(taps.len() * cout, cin, fill) };
             let place = Place { channel: group * cin, ..place };
             direct::convolve(&grid, &packed, &Epilogue::none(), None, place, out);
         }

@@ -9,7 +9,7 @@ use crate::nn::ops::gemm::{
     Epilogue, Lines, Mat, Out, Packed, Transposed, add_product_of_transposed, product, row_unit,
 };
 use crate::nn::ops::memory::filled;
-use crate::nn::ops::parallel::{Shared, add_parts, task_size, with_scratch};
+use crate::nn::ops::parallel::{Shared, add_parts, parts, task_size, with_scratch};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -96,13 +96,18 @@ impl Gather<'_> {
         } else {
             ((self.positions[1] - 1) * self.step + columns.len(), self.channels.1)
         };
-        // All runs must be of the same length: they are as long as the first, or one tap each.
+        let run = if self.channels.1 == channels { self.run_length() } else { 1 };
+        Reading { rows, columns, width, channels, in_place, run }
+    }
+
+    /// How many taps lie side by side, the same number everywhere, in the order of their columns; 1 where there is no such
+    /// number.
+    pub(super) fn run_length(&self) -> usize {
         let follows = |i: usize| self.taps[i] == [self.taps[i - 1][0], self.taps[i - 1][1] + 1];
         let first = 1 + (1..self.taps.len()).take_while(|&i| follows(i)).count();
         let even = self.taps.len().is_multiple_of(first)
             && (1..self.taps.len()).all(|i| i.is_multiple_of(first) || follows(i));
-        let run = if even && self.channels.1 == channels { first } else { 1 };
-        Reading { rows, columns, width, channels, in_place, run }
+        if even { first } else { 1 }
     }
 
     /// The source itself, if each position sees its own pixel and nothing else.
@@ -159,7 +164,7 @@ pub(super) fn convolve(
     let shared = Shared::new(out);
     if let (Some(a), 1) = (gather.as_matrix(), place.step) {
         let rows = gather.n * gather.positions[0] * gather.positions[1];
-        let tile = task_size(rows, TASKS, row_unit(), 512);
+        let tile = task_size(rows, parts(TASKS), row_unit(), 512);
         (0..rows.div_ceil(tile)).into_par_iter().for_each(|i| {
             let (first, count) = (i * tile, tile.min(rows - i * tile));
             let (at, len) = (first * c + place.channel, (count - 1) * c + n);
@@ -173,7 +178,8 @@ pub(super) fn convolve(
     let reading = gather.reading();
     let [pos_h, pos_w] = gather.positions;
     let line = reading.width * reading.channels;
-    let per_task = task_size(pos_h, TASKS.div_ceil(gather.n), 1, (BAND_VALUES / (gather.step * line)).max(1));
+    let per_task =
+        task_size(pos_h, parts(TASKS).div_ceil(gather.n), 1, (BAND_VALUES / (gather.step * line)).max(1));
     let (top, left) = if reading.in_place { (0, 0) } else { (reading.rows.start, reading.columns.start) };
     let segment = |tap: &[isize; 2]| {
         ((tap[0] - top) as usize * reading.width + (tap[1] - left) as usize) * reading.channels

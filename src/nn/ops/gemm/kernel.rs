@@ -7,6 +7,15 @@
 
 use crate::nn::ops::simd::{Level, Vector, level};
 
+/// How the values of a block's left side lie.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Order {
+    /// Steps of the sum side by side, rows this far apart.
+    Rows(usize),
+    /// Rows side by side, steps of the sum this far apart.
+    Steps(usize),
+}
+
 /// One block's operands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block<'a> {
@@ -14,10 +23,8 @@ pub(super) struct Block<'a> {
     pub(super) k: usize,
     /// First value of `A`.
     pub(super) a: *const f32,
-    /// Distance between rows of `A`.
-    pub(super) a_row: usize,
-    /// Distance between steps of the sum in `A`.
-    pub(super) a_step: usize,
+    /// How `A` lies.
+    pub(super) a_order: Order,
     /// Where in `A` each segment of the sum starts.
     pub(super) segments: &'a [usize],
     /// First value of `B`.
@@ -48,8 +55,8 @@ type BlockFn = unsafe fn(&Block<'_>);
 pub(crate) struct Micro {
     /// Columns in a vector; a block has as many, or twice as many.
     pub(super) lanes: usize,
-    /// `by_rows[r - 1]` computes `r` rows of one vector and of two.
-    by_rows: &'static [[BlockFn; 2]],
+    /// `by_rows[r - 1]` computes `r` rows of one vector and of two, from a left side in rows and in steps.
+    by_rows: &'static [[[BlockFn; 2]; 2]],
 }
 
 impl Micro {
@@ -71,13 +78,15 @@ impl Micro {
     /// Computes `rows` rows (1 to `mr`) of `block.cols` columns (1 to `nr`).
     ///
     /// # Safety
-    /// With `r < rows`, `p < k`, `s < segments.len()`, `j < cols` and `w < width(cols)`: `a + segments[s] + r * a_row + p * a_step` and
+    /// With `r < rows`, `p < k`, `s < segments.len()`, `j < cols` and `w < width(cols)`: row `r` and step `p` of `a + segments[s]` and
     /// `b + (s * k + p) * b_step + w` are readable, `c + r * c_row + j` is writable and nobody else's, and `bias + w` and
     /// `addend + r * c_row + j` are readable where they are not null.
     pub(super) unsafe fn run(&self, rows: usize, block: &Block<'_>) {
         let vectors = usize::from(block.cols > self.lanes);
         // SAFETY: the caller's promise; `micro` chose functions that this processor can run.
-        unsafe { self.by_rows[rows - 1][vectors](block) }
+        unsafe {
+            self.by_rows[rows - 1][vectors][usize::from(matches!(block.a_order, Order::Steps(_)))](block)
+        }
     }
 }
 
@@ -100,37 +109,100 @@ macro_rules! for_rows {
     };
 }
 
+/// Steps of the sum in one turn of the loop, where the left side lies in rows: fewer additions to addresses.
+const UNROLLED: usize = 2;
+/// Rows that one pointer reaches: its own, and two by the multiples that an address can hold.
+const ROWS_OF_POINTER: usize = 3;
+
+/// Hides from the compiler how an address was computed: it would compute all of them from the first again, in a chain of additions
+/// that holds up the products.
+#[inline(always)]
+#[allow(clippy::pointers_in_nomem_asm_block, reason = "nothing is read or written there")]
+fn keep(pointer: &mut *const f32) {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: no instruction at all.
+    unsafe {
+        core::arch::asm!("/* {0} */", inout(reg) * pointer, options(pure, nomem, nostack, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = pointer;
+}
+
+/// Adds `U` steps of the sum in each of `turns`, the left side lying in rows `row` apart from `a` on.
+///
 /// # Safety
 /// As for `Micro::run`, inlined where `V` may be used.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "closures and iterators are not certainly inlined")]
-unsafe fn block<V: Vector, const ROWS: usize, const VECTORS: usize>(t: &Block<'_>) {
+unsafe fn add_rows<V: Vector, const ROWS: usize, const VECTORS: usize, const U: usize>(
+    acc: &mut [[V; VECTORS]; MOST_ROWS],
+    a: &mut [*const f32; MOST_ROWS.div_ceil(ROWS_OF_POINTER)],
+    b: &mut *const f32,
+    (row, b_step, turns): (usize, usize, usize),
+) {
+    for _ in 0..turns {
+        for u in 0..U {
+            // SAFETY: every access is one of those promised to `Micro::run`.
+            unsafe {
+                let mut values = [V::splat(0.0); VECTORS];
+                for j in 0..VECTORS {
+                    values[j] = V::load(b.add(u * b_step + j * V::LANES));
+                }
+                for_rows!(ROWS, {
+                    let v = V::splat(*a[R / ROWS_OF_POINTER].add(R % ROWS_OF_POINTER * row + u));
+                    for j in 0..VECTORS {
+                        acc[R][j] = v.mul_add(values[j], acc[R][j]);
+                    }
+                });
+            }
+        }
+        for_rows!(ROWS, {
+            if R.is_multiple_of(ROWS_OF_POINTER) {
+                a[R / ROWS_OF_POINTER] = a[R / ROWS_OF_POINTER].wrapping_add(U);
+                keep(&mut a[R / ROWS_OF_POINTER]);
+            }
+        });
+        *b = b.wrapping_add(U * b_step);
+    }
+}
+
+/// # Safety
+/// As for `Micro::run`, inlined where `V` may be used; `STEPS` tells the order of the left side.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "closures and iterators are not certainly inlined")]
+unsafe fn block<V: Vector, const ROWS: usize, const VECTORS: usize, const STEPS: bool>(t: &Block<'_>) {
     let whole = t.cols == VECTORS * V::LANES;
+    let (Order::Rows(distance) | Order::Steps(distance)) = t.a_order;
     // SAFETY: every access is one of those promised to `Micro::run`.
     unsafe {
         let mut acc = [[V::splat(0.0); VECTORS]; MOST_ROWS];
         let mut b = t.b;
         for &segment in t.segments {
-            // One pointer for three rows: the other two are reached by the strides that an address can hold.
-            let mut a = [t.a; MOST_ROWS.div_ceil(3)];
-            for (g, a) in a.iter_mut().enumerate() {
-                *a = a.wrapping_add(segment + 3 * g * t.a_row);
-            }
-            for _ in 0..t.k {
-                let mut row = [V::splat(0.0); VECTORS];
-                for j in 0..VECTORS {
-                    row[j] = V::load(b.add(j * V::LANES));
-                }
-                for_rows!(ROWS, {
-                    let v = V::splat(*a[R / 3].add(R % 3 * t.a_row));
+            let mut a = t.a.wrapping_add(segment);
+            if STEPS {
+                for _ in 0..t.k {
+                    let mut values = [V::splat(0.0); VECTORS];
                     for j in 0..VECTORS {
-                        acc[R][j] = v.mul_add(row[j], acc[R][j]);
+                        values[j] = V::load(b.add(j * V::LANES));
                     }
-                });
-                for a in &mut a {
-                    *a = a.wrapping_add(t.a_step);
+                    for_rows!(ROWS, {
+                        let v = V::splat(*a.add(R));
+                        for j in 0..VECTORS {
+                            acc[R][j] = v.mul_add(values[j], acc[R][j]);
+                        }
+                    });
+                    a = a.wrapping_add(distance);
+                    b = b.wrapping_add(t.b_step);
                 }
-                b = b.wrapping_add(t.b_step);
+            } else {
+                let mut rows = [a; MOST_ROWS.div_ceil(ROWS_OF_POINTER)];
+                for (g, row) in rows.iter_mut().enumerate() {
+                    *row = row.wrapping_add(ROWS_OF_POINTER * g * distance);
+                }
+                let (turns, rest) = (t.k / UNROLLED, t.k % UNROLLED);
+                let (acc, rows, b) = (&mut acc, &mut rows, &mut b);
+                add_rows::<V, ROWS, VECTORS, UNROLLED>(acc, rows, b, (distance, t.b_step, turns));
+                add_rows::<V, ROWS, VECTORS, 1>(acc, rows, b, (distance, t.b_step, rest));
             }
         }
         let (low, high) = (V::splat(t.clamp.0), V::splat(t.clamp.1));
@@ -165,13 +237,16 @@ macro_rules! micro {
 
             pub(super) static MICRO: Micro = Micro {
                 lanes: <$vector>::LANES,
-                by_rows: &[$([run::<$rows, 1>, run::<$rows, 2>]),*],
+                by_rows: &[$([
+                    [run::<$rows, 1, false>, run::<$rows, 1, true>],
+                    [run::<$rows, 2, false>, run::<$rows, 2, true>],
+                ]),*],
             };
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn run<const ROWS: usize, const VECTORS: usize>(t: &Block<'_>) {
+            unsafe fn run<const ROWS: usize, const VECTORS: usize, const STEPS: bool>(t: &Block<'_>) {
                 // SAFETY: the caller's promise, in a function compiled for the vector.
-                unsafe { super::block::<$vector, ROWS, VECTORS>(t) }
+                unsafe { super::block::<$vector, ROWS, VECTORS, STEPS>(t) }
             }
         }
     };

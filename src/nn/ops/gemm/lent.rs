@@ -1,7 +1,7 @@
 //! Products of small matrices on one thread, packed into memory that the caller lends: the core of attention, where each
 //! head of each picture is a task of its own.
 
-use super::kernel::{Block, micro};
+use super::kernel::{Block, Order, micro};
 use super::{Mat, Out};
 use std::ops::Range;
 
@@ -71,22 +71,21 @@ pub(crate) fn fill_transposed(b: Mat<'_>, first: usize, cols: usize, panel: &mut
 /// `out = a · b` in whole panels: rows of `out` are at least [`padded_columns`] apart, and the padding is written too.
 pub(crate) fn product_of_panels(a: Mat<'_>, b: LentPanels<'_>, out: Out<'_>) {
     assert!(a.cols == b.k, "product of {} and {} columns", a.cols, b.k);
-    let left = Left { data: a.data, row: a.row, step: 1, rows: a.rows };
+    let left = Left { data: a.data, order: Order::Rows(a.row), rows: a.rows };
     blocks(left, b, 0..b.k, false, out);
 }
 
 /// `out += aᵀ · b` in whole panels, where `a: [k, m]` meets the rows `steps` of `b`.
 pub(crate) fn add_transposed_panels(a: Mat<'_>, b: LentPanels<'_>, steps: Range<usize>, out: Out<'_>) {
     assert!(a.rows == steps.len() && steps.end <= b.k, "product over {} rows and {steps:?}", a.rows);
-    let left = Left { data: a.data, row: 1, step: a.row, rows: a.cols };
+    let left = Left { data: a.data, order: Order::Steps(a.row), rows: a.cols };
     blocks(left, b, steps, true, out);
 }
 
 /// The left matrix of a product, or its transpose.
 struct Left<'a> {
     data: &'a [f32],
-    row: usize,
-    step: usize,
+    order: Order,
     rows: usize,
 }
 
@@ -97,14 +96,17 @@ fn blocks(left: Left<'_>, b: LentPanels<'_>, steps: Range<usize>, accumulate: bo
     if k == 0 {
         return;
     }
+    let row = match left.order {
+        Order::Rows(row) => row,
+        Order::Steps(_) => 1,
+    };
     for r in (0..left.rows).step_by(mr) {
         for panel in 0..b.n.div_ceil(nr) {
             let first = (panel * b.k + steps.start) * nr;
             let block = Block {
                 k,
-                a: left.data[r * left.row..].as_ptr(),
-                a_row: left.row,
-                a_step: left.step,
+                a: left.data[r * row..].as_ptr(),
+                a_order: left.order,
                 segments: &[0],
                 b: b.data[first..first + k * nr].as_ptr(),
                 b_step: nr,

@@ -16,7 +16,7 @@ use super::Activation;
 use super::memory::filled;
 use super::parallel::{Shared, with_scratch};
 use super::simd::dispatch;
-use kernel::{Block, Micro, micro};
+use kernel::{Block, Micro, Order, micro};
 use pack::{PackLeft, PackRight};
 use rayon::prelude::*;
 use std::marker::PhantomData;
@@ -115,23 +115,40 @@ pub(crate) struct Packed {
 impl Packed {
     /// Packs `b`.
     pub(crate) fn new(b: Mat<'_>) -> Self {
-        Self::from_fn(b.rows, b.cols, |first_col, cols, panel, width| {
-            copy_panel(b, first_col, cols, panel, width);
-        })
+        let copy = |first: usize, cols: usize, panel: &mut [f32], width: usize| {
+            for (p, out) in panel.chunks_exact_mut(width).enumerate() {
+                let from = p * b.row + first;
+                out[..cols].copy_from_slice(&b.data[from..from + cols]);
+            }
+        };
+        // SAFETY: every row's columns are copied.
+        unsafe { Self::from_fn(b.rows, b.cols, copy) }
     }
 
     /// Packs by calling `fill(first column, columns, panel, width)` for each panel, in parallel; the panel is `k` rows of
-    /// `width` zeros.
-    pub(crate) fn from_fn(k: usize, n: usize, fill: impl Fn(usize, usize, &mut [f32], usize) + Sync) -> Self {
+    /// `width` values, of which those behind the columns are zeros.
+    ///
+    /// # Safety
+    /// `fill` must write the columns of each row of the panel, and read none before.
+    pub(crate) unsafe fn from_fn(
+        k: usize,
+        n: usize,
+        fill: impl Fn(usize, usize, &mut [f32], usize) + Sync,
+    ) -> Self {
         let micro = micro();
         let nr = micro.nr();
-        let mut data = vec![0.0; k * n.next_multiple_of(micro.lanes)];
-        if k > 0 {
-            data.par_chunks_mut(k * nr).enumerate().for_each(|(i, panel)| {
+        let fill = |data: &mut [f32]| {
+            data.par_chunks_mut((k * nr).max(1)).enumerate().for_each(|(i, panel)| {
                 let cols = nr.min(n - i * nr);
-                fill(i * nr, cols, panel, micro.width(cols));
+                let width = micro.width(cols);
+                if cols < width {
+                    panel.chunks_exact_mut(width).for_each(|row| row[cols..].fill(0.0));
+                }
+                fill(i * nr, cols, panel, width);
             });
-        }
+        };
+        // SAFETY: the caller's promise for the columns; the others are zeros.
+        let data = unsafe { filled(k * n.next_multiple_of(micro.lanes), fill) };
         Self { data, k, n, micro }
     }
 
@@ -233,13 +250,6 @@ impl Panels<'_> {
 impl<'a> From<&'a Packed> for Panels<'a> {
     fn from(p: &'a Packed) -> Self {
         Self { data: &p.data, k: p.k, n: p.n, micro: p.micro }
-    }
-}
-
-fn copy_panel(b: Mat<'_>, first_col: usize, cols: usize, panel: &mut [f32], width: usize) {
-    for (p, out) in panel.chunks_exact_mut(width).enumerate() {
-        let from = p * b.row + first_col;
-        out[..cols].copy_from_slice(&b.data[from..from + cols]);
     }
 }
 
@@ -371,8 +381,7 @@ pub(crate) fn product<'a>(
         let block = Block {
             k: a.k,
             a: a.data[line * a.line + begin * a.row..].as_ptr(),
-            a_row: a.row,
-            a_step: 1,
+            a_order: Order::Rows(a.row),
             segments: a.segments,
             b: b.data[panel * b.k * nr..].as_ptr(),
             b_step: micro.width(cols),
@@ -457,8 +466,7 @@ pub(crate) fn add_product_of_transposed(a: Transposed<'_>, b: Mat<'_>, first: bo
                         let block = Block {
                             k: rows.len(),
                             a: left.as_ptr(),
-                            a_row: 1,
-                            a_step: end - begin,
+                            a_order: Order::Steps(end - begin),
                             segments: &[0],
                             b: panels[(at - first_col) * rows.len()..].as_ptr(),
                             b_step: micro.width(cols),

@@ -1,19 +1,21 @@
 //! Fully connected layer over the last axis.
 
+mod packed;
 mod residual;
 
+pub use packed::PackedLinear;
 pub use residual::linear_residual;
 
 use super::Activation;
 use super::conv::{self, Conv2dSpec, Geometry};
-use super::cpu::{check_operands, column_sums, with_values};
+use super::cpu::{Clamp, check_operands, column_sums, with_values};
 use super::gemm::{
     Epilogue, LentPanels, Mat, Out, Packed, add_transposed_panels, fill_transposed, padded_columns, product,
     row_unit,
 };
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
-use super::parallel::{Shared, add_parts, prefetch, task_size, with_scratch};
+use super::parallel::{Shared, add_parts, parts, prefetch, task_size, with_scratch};
 use crate::error::{Error, ErrorKind, Result};
 use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
@@ -102,16 +104,14 @@ impl Dense {
 
     /// Rows of a task.
     fn tile(&self) -> usize {
-        task_size(self.rows, TASKS, row_unit(), ROWS)
+        task_size(self.rows, parts(TASKS), row_unit(), ROWS)
     }
 
-    /// `addend + scale * (before(x) · weight + bias)`; bias, addend and scale may be empty.
-    fn forward(&self, x: &[f32], weight: &[f32], [bias, addend, scale]: [&[f32]; 3]) -> Vec<f32> {
+    /// `act(before(x) · weight + bias + addend)`; bias and addend may be empty.
+    fn forward(&self, x: &[f32], weight: &Packed, [bias, addend]: [&[f32]; 2], act: Activation) -> Vec<f32> {
         let (inputs, outputs) = (self.inputs, self.outputs);
-        let packed = self.packed(weight, scale);
-        let bias = scaled(bias.to_vec(), scale);
-        let epilogue =
-            Epilogue::new((!bias.is_empty()).then_some(&bias[..]), (f32::NEG_INFINITY, f32::INFINITY));
+        let (clamp, act) = Clamp::of(act);
+        let epilogue = Epilogue::new((!bias.is_empty()).then_some(bias), clamp.range()).then(act);
         let fill = |out: &mut [f32]| {
             let tile = self.tile();
             let tasks = out.par_chunks_mut(tile * outputs).zip(x.par_chunks(tile * inputs)).enumerate();
@@ -120,7 +120,7 @@ impl Dense {
                 let rows = x.len() / inputs;
                 let mut multiply = |x: &[f32]| {
                     let out = Out::rows(&mut *out, outputs).plus(addend);
-                    product(Mat::rows(x, rows, inputs, inputs), &packed, &epilogue, out);
+                    product(Mat::rows(x, rows, inputs, inputs), weight, &epilogue, out);
                 };
                 if self.before == Activation::Identity {
                     multiply(x);
@@ -136,29 +136,33 @@ impl Dense {
         unsafe { filled(self.rows * outputs, fill) }
     }
 
-    /// The weights with their columns scaled.
+    /// The weights with their columns scaled, in the form that [`Self::forward`] reads.
     fn packed(&self, weight: &[f32], scale: &[f32]) -> Packed {
         if scale.is_empty() {
             return Packed::new(Mat::rows(weight, self.inputs, self.outputs, self.outputs));
         }
-        Packed::from_fn(self.inputs, self.outputs, |first, cols, panel, width| {
+        let fill = |first: usize, cols: usize, panel: &mut [f32], width: usize| {
             let scale = &scale[first..first + cols];
             for (row, weight) in panel.chunks_exact_mut(width).zip(weight.chunks_exact(self.outputs)) {
                 row.iter_mut().zip(weight[first..].iter().zip(scale)).for_each(|(p, (w, s))| *p = w * s);
             }
-        })
+        };
+        // SAFETY: every row gets each column.
+        unsafe { Packed::from_fn(self.inputs, self.outputs, fill) }
     }
 
     /// The gradient of `x` from the result's; `scale` may be empty.
     fn input_gradient(&self, x: &[f32], [weight, scale]: [&[f32]; 2], grad: &[f32]) -> Vec<f32> {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let weight = Mat::rows(weight, inputs, outputs, outputs);
-        let packed = Packed::from_fn(outputs, inputs, |first, cols, panel, width| {
+        let fill = |first: usize, cols: usize, panel: &mut [f32], width: usize| {
             fill_transposed(weight, first, cols, panel, width);
             for (row, s) in panel.chunks_exact_mut(width).zip(scale) {
                 row.iter_mut().for_each(|p| *p *= s);
             }
-        });
+        };
+        // SAFETY: the whole panel is filled before it is scaled.
+        let packed = unsafe { Packed::from_fn(outputs, inputs, fill) };
         let fill = |out: &mut [f32]| {
             let tasks = out.par_chunks_mut(self.tile() * inputs).zip(x.par_chunks(self.tile() * inputs));
             tasks.zip(grad.par_chunks(self.tile() * outputs)).for_each(|((out, x), grad)| {
@@ -267,8 +271,8 @@ impl Operation for LinearOfActivated {
     }
 
     fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
-        let bias = args.get(2).copied().unwrap_or_default();
-        (self.dense.forward(args[0], args[1], [bias, &[], &[]]), self.shape.clone())
+        let (packed, bias) = (self.dense.packed(args[1], &[]), args.get(2).copied().unwrap_or_default());
+        (self.dense.forward(args[0], &packed, [bias, &[]], Activation::Identity), self.shape.clone())
     }
 
     fn backward(&self, saved: &Saved, grad: Grad, wanted: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {

@@ -76,7 +76,8 @@ impl Operation for Branch {
 
     fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
         let scale = args.get(4).copied().unwrap_or_default();
-        (self.dense.forward(args[0], args[1], [args[2], args[3], scale]), self.shape.clone())
+        let (packed, bias) = (self.dense.packed(args[1], scale), scaled(args[2].to_vec(), scale));
+        (self.dense.forward(args[0], &packed, [&bias, args[3]], Activation::Identity), self.shape.clone())
     }
 
     fn backward(&self, saved: &Saved, grad: Grad, wanted: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {

@@ -1,6 +1,6 @@
 //! The weight gradient of a depthwise convolution.
 
-use super::{Run, TASKS, interior, run_length, runs_of_row};
+use super::{Run, TASKS, interior, runs_of_row};
 use crate::nn::ops::conv::direct::Gather;
 use crate::nn::ops::parallel::{add_parts, task_size};
 use crate::nn::ops::simd::{Isa, Kernel, Vector, dispatch};
@@ -16,7 +16,7 @@ pub(in super::super) fn weight_gradient(gather: &Gather<'_>, grad: &[f32]) -> Ve
     let len = gather.taps.len() * channels;
     assert!(grad.len() == lines * gather.positions[1] * channels);
     let per_task = task_size(lines, TASKS, 1, lines);
-    let (inside, length) = (interior(gather), run_length(gather));
+    let (inside, length) = (interior(gather), gather.run_length());
     let mut sums = vec![0.0f32; lines.div_ceil(per_task) * len];
     sums.par_chunks_mut(len).enumerate().for_each(|(task, sum)| {
         for line in task * per_task..((task + 1) * per_task).min(lines) {

@@ -7,7 +7,7 @@ pub(super) use gradient::weight_gradient;
 
 use super::direct::{Gather, Place};
 use crate::nn::ops::Activation;
-use crate::nn::ops::parallel::{Shared, task_size};
+use crate::nn::ops::parallel::{Shared, parts, task_size};
 use rayon::prelude::*;
 use rows::Row;
 use std::ops::Range;
@@ -24,16 +24,6 @@ struct Run {
     dx: isize,
     /// Index of the first tap's weights; those of the others follow.
     index: usize,
-}
-
-/// How many taps lie side by side, the same number everywhere, in the order of their columns; 1 where there is no such number.
-fn run_length(gather: &Gather<'_>) -> usize {
-    let taps = &gather.taps;
-    let follows = |i: usize| taps[i] == [taps[i - 1][0], taps[i - 1][1] + 1];
-    let first = 1 + (1..taps.len()).take_while(|&i| follows(i)).count();
-    let even =
-        taps.len().is_multiple_of(first) && (1..taps.len()).all(|i| i.is_multiple_of(first) || follows(i));
-    if even { first } else { 1 }
 }
 
 /// The runs of position row `y` of a picture that lie in the source.
@@ -75,8 +65,8 @@ pub(super) fn convolve(
     assert!(weights.len() == gather.taps.len() * channels && (bias.is_empty() || bias.len() == channels));
     assert!(act == Activation::Identity || place.step == 1, "activation of every {}th pixel", place.step);
     let shared = Shared::new(out);
-    let (inside, length) = (interior(gather), run_length(gather));
-    let per_task = task_size(lines, 4 * TASKS, 1, lines);
+    let (inside, length) = (interior(gather), gather.run_length());
+    let per_task = task_size(lines, parts(4 * TASKS), 1, lines);
     (0..lines.div_ceil(per_task)).into_par_iter().for_each(|task| {
         for line in task * per_task..((task + 1) * per_task).min(lines) {
             let (picture, y) = (line / pos_h, line % pos_h);
