@@ -70,6 +70,28 @@ fn a_run_among_the_pictures_is_refused() {
 }
 
 #[test]
+fn a_refused_run_leaves_nothing_behind() {
+    let t = tempfile::tempdir().unwrap();
+    let (data, out, weights) =
+        (t.path().join("pictures"), t.path().join("run"), t.path().join("w.safetensors"));
+    tiny_pictures(&data);
+    std::fs::write(&weights, "no weights").unwrap();
+    let [d, o, w] = [&data, &out, &weights].map(|p| p.to_str().unwrap());
+    let refused = || {
+        let line = failed(&cli(t.path(), ["train", "--data", d, "--out", o, "--weights", w]));
+        assert!(line.contains("w.safetensors"), "{line}");
+    };
+    refused();
+    assert!(!out.exists());
+    std::fs::create_dir(&out).unwrap();
+    refused();
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+    std::fs::write(out.join("notes.txt"), "mine").unwrap();
+    refused();
+    assert_eq!(std::fs::read_to_string(out.join("notes.txt")).unwrap(), "mine");
+}
+
+#[test]
 fn inspect_tells_classes_counts_and_what_was_left_out() {
     let t = tempfile::tempdir().unwrap();
     let data = t.path().join("pictures");

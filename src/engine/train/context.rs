@@ -133,6 +133,11 @@ impl<'a> Context<'a> {
         (self.on_event)(TrainEvent::Note(text.into()));
     }
 
+    /// Says something that the person should not miss.
+    pub(crate) fn warn(&self, text: impl Into<String>) {
+        (self.on_event)(TrainEvent::Warning(text.into()));
+    }
+
     /// Softmax or sigmoid.
     pub(crate) fn output(&self) -> HeadOutput {
         self.config.head.output
@@ -153,11 +158,7 @@ fn keep_going(control: &Control) -> Result<()> {
 
 fn prepare_folder(dir: &Path, resume: bool) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|e| Error::io("create", dir, &e))?;
-    if dir.join(files::names::SUMMARY).exists() {
-        return Err(Error::input("this folder already holds a finished run")
-            .with_path(dir)
-            .with_hint("There is nothing to go on with: train a new run in another folder"));
-    }
+    files::check_unfinished(dir)?;
     if !resume {
         for old in [checkpoint::dir(dir), dir.join(files::names::MODEL)] {
             match std::fs::remove_dir_all(&old) {

@@ -81,7 +81,7 @@ impl<'a> Trainer<'a> {
             false => None,
         };
         if resume && saved.is_none() {
-            ctx.note("The run has no checkpoint: training begins with the first epoch");
+            ctx.warn("The run has no checkpoint: training begins again with the first epoch");
         }
         let (progress, best, optimizer) = match saved {
             None => (fresh, Named::new(), Named::new()),
