@@ -114,6 +114,22 @@ fn inspect_tells_classes_counts_and_what_was_left_out() {
 }
 
 #[test]
+fn inspect_reports_and_fails_where_training_would() {
+    let t = tempfile::tempdir().unwrap();
+    let data = t.path().join("pictures");
+    tiny_pictures(&data);
+    std::fs::remove_dir_all(data.join("light")).unwrap();
+    let d = data.to_str().unwrap();
+    let told_as_text = cli(t.path(), ["inspect", d]);
+    assert!(failed(&told_as_text).contains("only one class (dark)"));
+    assert!(told(&told_as_text).1.contains("6 pictures in 1 classes"));
+    let told_as_json = cli(t.path(), ["inspect", d, "--json"]);
+    assert!(failed(&told_as_json).contains("only one class (dark)"));
+    let report: serde_json::Value = serde_json::from_str(&told(&told_as_json).1).unwrap();
+    assert_eq!(report["findings"][0]["severity"], "error");
+}
+
+#[test]
 fn backbones_are_listed_for_people_and_programs() {
     let t = tempfile::tempdir().unwrap();
     let text = done(&cli(t.path(), ["backbones"]));
