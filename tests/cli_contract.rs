@@ -70,6 +70,28 @@ fn a_run_among_the_pictures_is_refused() {
 }
 
 #[test]
+fn a_refused_run_leaves_nothing_behind() {
+    let t = tempfile::tempdir().unwrap();
+    let (data, out, weights) =
+        (t.path().join("pictures"), t.path().join("run"), t.path().join("w.safetensors"));
+    tiny_pictures(&data);
+    std::fs::write(&weights, "no weights").unwrap();
+    let [d, o, w] = [&data, &out, &weights].map(|p| p.to_str().unwrap());
+    let refused = || {
+        let line = failed(&cli(t.path(), ["train", "--data", d, "--out", o, "--weights", w]));
+        assert!(line.contains("w.safetensors"), "{line}");
+    };
+    refused();
+    assert!(!out.exists());
+    std::fs::create_dir(&out).unwrap();
+    refused();
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+    std::fs::write(out.join("notes.txt"), "mine").unwrap();
+    refused();
+    assert_eq!(std::fs::read_to_string(out.join("notes.txt")).unwrap(), "mine");
+}
+
+#[test]
 fn inspect_tells_classes_counts_and_what_was_left_out() {
     let t = tempfile::tempdir().unwrap();
     let data = t.path().join("pictures");
@@ -89,6 +111,22 @@ fn inspect_tells_classes_counts_and_what_was_left_out() {
     let skipped: Vec<_> = json["skipped"].as_array().unwrap().iter().map(|s| s["reason"].clone()).collect();
     assert_eq!(skipped.len(), 2, "{json}");
     assert!(skipped.contains(&"not-an-image".into()), "{json}");
+}
+
+#[test]
+fn inspect_reports_and_fails_where_training_would() {
+    let t = tempfile::tempdir().unwrap();
+    let data = t.path().join("pictures");
+    tiny_pictures(&data);
+    std::fs::remove_dir_all(data.join("light")).unwrap();
+    let d = data.to_str().unwrap();
+    let told_as_text = cli(t.path(), ["inspect", d]);
+    assert!(failed(&told_as_text).contains("only one class (dark)"));
+    assert!(told(&told_as_text).1.contains("6 pictures in 1 classes"));
+    let told_as_json = cli(t.path(), ["inspect", d, "--json"]);
+    assert!(failed(&told_as_json).contains("only one class (dark)"));
+    let report: serde_json::Value = serde_json::from_str(&told(&told_as_json).1).unwrap();
+    assert_eq!(report["findings"][0]["severity"], "error");
 }
 
 #[test]

@@ -164,6 +164,20 @@ fn a_finished_run_is_not_written_over() {
 }
 
 #[test]
+fn a_lost_checkpoint_is_told_once_in_every_style() {
+    let p = Place::new();
+    done(&p.train(&[]));
+    for style in ["none", "bar", "json"] {
+        std::fs::remove_file(p.run.join("summary.json")).unwrap();
+        std::fs::remove_dir_all(p.run.join("checkpoint")).unwrap();
+        let resumed = p.cli(&["train", "--out", p.run.to_str().unwrap(), "--resume", "--progress", style]);
+        let (code, stdout, stderr) = told(&resumed);
+        let times = format!("{stdout}{stderr}").matches("has no checkpoint").count();
+        assert_eq!((code, times), (0, 1), "{style}: {stdout}{stderr}");
+    }
+}
+
+#[test]
 fn json_progress_ends_with_the_summary() {
     let p = Place::new();
     let text = done(&p.train(&["--progress", "json", "--seed", "3"]));

@@ -384,6 +384,34 @@ fn other_settings_cannot_continue_a_run() {
 }
 
 #[test]
+fn a_resumed_run_tells_how_many_pictures_changed_under_their_names() {
+    let f = fixture(6, 3);
+    let mut job = f.job("a", &config(TrainMode::Scratch, 10));
+    let one_epoch = |job: &TrainJob| {
+        let control = Control::default();
+        let warnings = Mutex::new(Vec::new());
+        let told = train(job, &control, &|e| match e {
+            TrainEvent::Epoch(_) => control.cancel(),
+            TrainEvent::Warning(text) => warnings.lock().unwrap().push(text),
+            _ => {}
+        });
+        assert!(told.unwrap_err().is_cancelled());
+        warnings.into_inner().unwrap()
+    };
+    assert_eq!(one_epoch(&job), [""; 0]);
+    job.resume = true;
+    let picture = |i: usize| f.dataset.path(i);
+    // Written anew, and the same.
+    std::fs::write(picture(0), std::fs::read(picture(0)).unwrap()).unwrap();
+    assert_eq!(one_epoch(&job), [""; 0]);
+    for i in [1, 17] {
+        draw(0, 90 + i).save(picture(i)).unwrap();
+    }
+    let told = one_epoch(&job);
+    assert!(told.len() == 1 && told[0].contains("2 of 18 pictures"), "{told:?}");
+}
+
+#[test]
 fn stopping_early_keeps_the_best_so_far() {
     let f = fixture(8, 4);
     let job = f.job("a", &config(TrainMode::Scratch, 50));

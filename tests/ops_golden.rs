@@ -8,10 +8,10 @@
 
 mod digest;
 
-use candle_core::Var;
+use candle_core::{DType, Device, Tensor, Var};
 use digest::{assert_digest, size, sizes, wave};
 use headstart::nn::ops::{
-    Activation, Conv2dSpec, PoolSpec, avg_pool2d, conv2d, global_avg_pool, global_max_pool, max_pool2d,
+    Activation, Conv2dSpec, PoolSpec, add, avg_pool2d, conv2d, global_avg_pool, global_max_pool, max_pool2d,
 };
 use serde_json::Value;
 
@@ -27,6 +27,7 @@ fn activation(name: &str) -> Activation {
         "hardswish" => Activation::Hardswish,
         "silu" => Activation::Silu,
         "gelu" => Activation::Gelu,
+        "hardsigmoid" => Activation::Hardsigmoid,
         other => panic!("activation {other}"),
     }
 }
@@ -94,5 +95,30 @@ fn pooling_agrees_with_pytorch() {
         let loss = (&y * wave(y.dims(), 0.9)).unwrap().sum_all().unwrap();
         let grads = loss.backward().unwrap();
         assert_digest(&format!("{label}: gradient"), grads.get(&x).unwrap(), &case["grad"]);
+    }
+}
+
+#[test]
+fn gradients_at_kinks_and_of_what_is_not_finite_are_those_of_pytorch() {
+    let numbers = |list: &Value| -> Vec<f32> {
+        list.as_array().unwrap().iter().map(|v| v.as_str().unwrap().parse().unwrap()).collect()
+    };
+    let tiled = |values: &[f32]| Tensor::from_vec(values.repeat(8), 8 * values.len(), &Device::Cpu).unwrap();
+    for case in golden()["edges"].as_array().unwrap() {
+        let act = activation(case["act"].as_str().unwrap());
+        let x = numbers(&case["x"]);
+        let nothing = Tensor::zeros(8 * x.len(), DType::F32, &Device::Cpu).unwrap();
+        for (grad, want) in numbers(&case["upstream"]).into_iter().zip(case["grads"].as_array().unwrap()) {
+            let x = Var::from_tensor(&tiled(&x)).unwrap();
+            let upstream = tiled(&vec![grad; case["x"].as_array().unwrap().len()]);
+            for y in [act.apply(&x).unwrap(), add(&x, &nothing, act).unwrap()] {
+                let loss = (y * &upstream).unwrap().sum_all().unwrap();
+                let got = loss.backward().unwrap().get(&x).unwrap().to_vec1::<f32>().unwrap();
+                for (i, (got, want)) in got.iter().zip(numbers(want).repeat(8)).enumerate() {
+                    let alike = *got == want || (got.is_nan() && want.is_nan()) || (got - want).abs() < 1e-6;
+                    assert!(alike, "{act:?} value {i}, gradient {grad}: {got}, PyTorch {want}");
+                }
+            }
+        }
     }
 }

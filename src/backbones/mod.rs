@@ -9,6 +9,7 @@ pub mod imagenet;
 mod mobilenet_v2;
 mod mobilenet_v3;
 pub mod network;
+mod registry;
 mod resnet;
 mod small_cnn;
 pub mod spec;
@@ -18,5 +19,6 @@ mod vit;
 pub mod weights;
 
 pub use network::Network;
-pub use spec::{BackboneSpec, WeightSource, find, registry};
+pub use registry::{find, registry};
+pub use spec::{BackboneSpec, WeightSource};
 pub use weights::{LoadReport, StateDict};

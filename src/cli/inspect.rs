@@ -1,4 +1,4 @@
-//! `inspect`: what is in a folder, and what is wrong with it.
+//! `inspect`: what is in a folder, and what is wrong with it. Fails, after its report, where that would stop training.
 
 use super::job;
 use super::output::{CliResult, Out};
@@ -6,6 +6,7 @@ use super::progress::{Reporter, Style};
 use super::tables::Table;
 use crate::config::DataConfig;
 use crate::data::{Dataset, Layout, Preflight, Severity, SkipReason, Split};
+use crate::error::Error;
 use crate::session::{JobOutput, JobRequest, Worker};
 use serde_json::json;
 use std::path::PathBuf;
@@ -30,7 +31,16 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
         JobRequest::OpenData { root: args.data.clone(), config: DataConfig::default(), project: None };
     let output = job::run_quietly(&Worker::spawn(|| {}), request, &mut reporter, out)?;
     let JobOutput::Data(found) = output else { return Err(job::wrong_output()) };
-    if args.json { print_json(&found, out) } else { print_text(&found, out) }
+    if args.json {
+        print_json(&found, out)?
+    } else {
+        print_text(&found, out)?
+    }
+    out.flush()?;
+    match found.findings.iter().find(|f| f.severity == Severity::Error) {
+        Some(stops) => Err(Error::input(stops.title.clone()).with_path(&args.data).into()),
+        None => Ok(()),
+    }
 }
 
 fn layout(d: &Dataset) -> &'static str {

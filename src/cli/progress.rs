@@ -15,7 +15,7 @@ pub(super) enum Style {
     Bar,
     /// One JSON object a line on standard output.
     Json,
-    /// Nothing.
+    /// Nothing but warnings, on standard error.
     None,
 }
 
@@ -49,7 +49,12 @@ impl Reporter {
     /// Shows one event.
     pub(super) fn event(&mut self, event: &JobEvent, out: &mut Out<'_>) -> CliResult {
         match self.style {
-            Style::None => Ok(()),
+            Style::None => {
+                if let JobEvent::Train(_, TrainEvent::Warning(text)) = event {
+                    self.say(text);
+                }
+                Ok(())
+            }
             Style::Json => as_json(event, self.what).map_or(Ok(()), |line| out.json_line(&line)),
             Style::Bar => {
                 self.draw(event);
@@ -78,7 +83,7 @@ impl Reporter {
             TrainEvent::Preflight(done, total) => {
                 self.show("Looking at the pictures".to_owned(), *done, *total, String::new());
             }
-            TrainEvent::Note(text) => self.say(text),
+            TrainEvent::Note(text) | TrainEvent::Warning(text) => self.say(text),
             TrainEvent::Loaded(report) => self.say(&report.summary()),
             TrainEvent::Cache(c) => {
                 let rate = format!("{:.0} views/s", c.views_per_s);
@@ -149,6 +154,7 @@ fn training_as_json(event: &TrainEvent) -> Value {
             json!({"event": "progress", "what": "Looking at the pictures", "done": done, "total": total})
         }
         TrainEvent::Note(text) => json!({"event": "note", "text": text}),
+        TrainEvent::Warning(text) => json!({"event": "warning", "text": text}),
         TrainEvent::Loaded(r) => json!({
             "event": "loaded",
             "path": r.path.to_string_lossy(),

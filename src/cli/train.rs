@@ -6,7 +6,7 @@ use super::progress::{Reporter, Style, duration};
 use super::tables::share;
 use crate::config::TrainConfig;
 use crate::data::Preflight;
-use crate::engine::TrainOutcome;
+use crate::engine::{TrainOutcome, check_unfinished};
 use crate::error::{Error, Result};
 use crate::session::{JobOutput, JobRequest, RunState, Worker, check_readable, read_run, weights};
 use serde_json::{Value, json};
@@ -62,10 +62,6 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     };
     check_readable(&found, &config.data)?;
     report_data(&found, style, out)?;
-    if style != Style::Json && lost_checkpoint(args) {
-        out.line("The run has no checkpoint: training begins again with the first epoch")?;
-        out.flush()?;
-    }
 
     let mut reporter = Reporter::new(style, "Training");
     let request = JobRequest::Train {
@@ -80,14 +76,9 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     report(&outcome, style, out)
 }
 
-/// Whether epochs are on record of a run that cannot be gone on with.
-fn lost_checkpoint(args: &Args) -> bool {
-    read_run(&args.out, &TrainConfig::default())
-        .is_ok_and(|run| run.state == RunState::Empty && !run.epochs.is_empty())
-}
-
 /// Refuses to write over a run, before any work is done.
 fn check_out(args: &Args) -> Result<()> {
+    check_unfinished(&args.out)?;
     if args.resume {
         return Ok(());
     }
@@ -95,7 +86,6 @@ fn check_out(args: &Args) -> Result<()> {
         Ok(run) if run.state == RunState::Empty => Ok(()),
         Ok(run) => {
             let (what, hint) = match run.state {
-                RunState::Finished => ("a finished run", "Choose another folder"),
                 RunState::Training => ("a run that is being trained", "Choose another folder"),
                 _ => ("an interrupted run", "Go on with it with --resume, or choose another folder"),
             };

@@ -42,6 +42,8 @@ pub struct Finding {
 pub struct Preflight {
     /// The data set without what cannot be decoded (moved to `skipped`).
     pub dataset: Dataset,
+    /// SHA-256 of each picture's file, in the order of the data set.
+    pub contents: Vec<[u8; 32]>,
     /// What was found, most important first.
     pub findings: Vec<Finding>,
     /// Share of the pictures that could not be decoded.
@@ -88,10 +90,11 @@ pub fn preflight(dataset: Dataset, config: &DataConfig, progress: Progress<'_>) 
     findings.extend(findings::duplicates(&dataset, &looks));
     findings.extend(findings::animated(&dataset, &looks));
     findings.extend(findings::left_out(&dataset.skipped));
+    let contents = looks.iter().filter_map(|l| l.content.as_ref().ok().copied()).collect();
     let dataset = Dataset { checks, ..without_undecodable(dataset, looks)? };
     findings.extend(findings::classes(&dataset));
     findings.sort_by_key(|f| std::cmp::Reverse(f.severity));
-    Ok(Preflight { dataset, findings, undecodable_frac })
+    Ok(Preflight { dataset, contents, findings, undecodable_frac })
 }
 
 /// What one look at a picture showed.

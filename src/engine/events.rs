@@ -71,6 +71,8 @@ pub enum TrainEvent {
     Preflight(usize, usize),
     /// A plain sentence about what happens now, for example that the frozen part is computed once for so many views.
     Note(String),
+    /// A plain sentence about something that the person did not ask for and should know, however quiet progress is.
+    Warning(String),
     /// The pretrained weights were read.
     Loaded(LoadReport),
     /// The frozen part is being computed.

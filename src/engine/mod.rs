@@ -21,4 +21,4 @@ pub use evaluate::{Evaluation, Prediction, evaluate};
 pub use events::{CacheProgress, EpochRecord, StepProgress, TrainEvent};
 pub use metrics::{ClassMetrics, ConfusionMatrix};
 pub use predict::{Classifier, Ranked};
-pub use train::{Summary, TrainJob, TrainOutcome, train};
+pub use train::{Summary, TrainJob, TrainOutcome, check_unfinished, train};

@@ -129,13 +129,13 @@ impl Project {
         Ok((found, damaged))
     }
 
-    /// Refuses places where the project would write among the pictures.
     /// Folders in `exports`, the place that the window suggests for saved models; none where there is no such folder.
     pub fn exports(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.dir.join(EXPORTS)).into_iter().flatten().flatten();
         entries.map(|e| e.path()).collect()
     }
 
+    /// Refuses places where the project would write among the pictures.
     fn check_places(&self) -> Result<()> {
         let Some(data) = &self.config.data.path else { return Ok(()) };
         places::check_outside("the project", &self.dir, data)?;

@@ -38,7 +38,8 @@ mod tests {
             skipped: Vec::new(),
             checks: Checks::default(),
         };
-        let mut found = Preflight { dataset, findings: Vec::new(), undecodable_frac: 0.2 };
+        let mut found =
+            Preflight { dataset, contents: Vec::new(), findings: Vec::new(), undecodable_frac: 0.2 };
         let mut config = DataConfig::default();
         check_readable(&found, &config).unwrap();
         found.undecodable_frac = 0.21;

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
-/// Name of the locked file inside a run's folder. It stays there: who removed it could not know who waits for it.
+/// Name of the locked file inside a run's folder. It stays where a run is: who removed it could not know who waits for it.
 const FILE: &str = ".lock";
 
 /// Held while a run is worked on; the system lets go of it when the process ends, however it ends.
@@ -33,6 +33,13 @@ impl RunLock {
                 Ok(Self { _held: None })
             }
         }
+    }
+}
+
+impl RunLock {
+    /// Takes the locked file away from a folder that came to hold no run, and lets go of it.
+    pub(super) fn remove(self, run_dir: &Path) -> std::io::Result<()> {
+        std::fs::remove_file(run_dir.join(FILE))
     }
 }
 

@@ -166,13 +166,10 @@ fn project_of(run_dir: &Path) -> Option<(&Path, String)> {
 fn run_training(train: &TrainJob, job: &Job<'_>) -> Result<JobOutput> {
     let run_dir = &train.run_dir;
     places::check_outside("the run", run_dir, &train.dataset.root)?;
-    if !train.resume && run_dir.join("summary.json").exists() {
-        return Err(Error::input("this folder already holds a finished run")
-            .with_path(run_dir)
-            .with_hint("Choose another folder"));
-    }
+    engine::check_unfinished(run_dir)?;
+    let (made, empty) = (!run_dir.exists(), places::is_new_or_empty(run_dir)?);
     std::fs::create_dir_all(run_dir).map_err(|e| Error::io("create the folder", run_dir, &e))?;
-    let _lock = RunLock::take(run_dir)?;
+    let lock = RunLock::take(run_dir)?;
     splits::save(run_dir, &train.config.data, &train.dataset)?;
     let project = project_of(run_dir);
     if let Some((dir, run)) = &project {
@@ -189,7 +186,20 @@ fn run_training(train: &TrainJob, job: &Job<'_>) -> Result<JobOutput> {
         // A result is worth more than the line about it.
         written.unwrap_or_else(|e| tracing::warn!("{e}"));
     }
+    if result.is_err() && empty && !run_dir.join("config.toml").exists() {
+        tidy_up(run_dir, made, lock);
+    }
     result.map(|outcome| JobOutput::Trained(Box::new(outcome)))
+}
+
+/// Leaves the place of a run that was refused as it was found; only the splits and the lock were written by then.
+fn tidy_up(run_dir: &Path, made: bool, lock: RunLock) {
+    let removed = splits::remove(run_dir).and_then(|()| lock.remove(run_dir)).and_then(|()| match made {
+        true => std::fs::remove_dir(run_dir),
+        false => Ok(()),
+    });
+    // Why the run was refused is what the person has to know.
+    removed.unwrap_or_else(|e| tracing::warn!("{} could not be tidied up: {e}", run_dir.display()));
 }
 
 fn evaluate(classifier: &Classifier, model: &Path, root: &Path, job: &Job<'_>) -> Result<Evaluation> {

@@ -36,6 +36,11 @@ pub(super) fn save(dir: &Path, config: &DataConfig, dataset: &Dataset) -> Result
     atomic::write(&dir.join(FILE), &text)
 }
 
+/// Removes what was saved in `dir`.
+pub(super) fn remove(dir: &Path) -> std::io::Result<()> {
+    std::fs::remove_file(dir.join(FILE))
+}
+
 fn read(dir: &Path) -> Result<Option<SplitsFile>> {
     let path = dir.join(FILE);
     let bytes = match std::fs::read(&path) {

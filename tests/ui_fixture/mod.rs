@@ -74,7 +74,7 @@ fn pictures() -> (TempDir, Preflight) {
             files: vec!["birch/0.png".to_owned(), "birch/1.png".to_owned()],
         },
     ];
-    (dir, Preflight { dataset, findings, undecodable_frac: 1.0 / 25.0 })
+    (dir, Preflight { dataset, contents: Vec::new(), findings, undecodable_frac: 1.0 / 25.0 })
 }
 
 fn draw(path: &Path, class: u32, n: u32) {

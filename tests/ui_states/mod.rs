@@ -207,7 +207,12 @@ pub(crate) fn with_pictures() -> AppState {
     AppState {
         screen: Screen::Train,
         project: Some(Project { dir: "/projects/Ants and bees".into(), config: config() }),
-        preflight: Some(Preflight { dataset, findings: Vec::new(), undecodable_frac: 0.0 }),
+        preflight: Some(Preflight {
+            dataset,
+            contents: Vec::new(),
+            findings: Vec::new(),
+            undecodable_frac: 0.0,
+        }),
         config: config(),
         cores: 2,
         ..AppState::default()

@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 use crate::export::atomic;
 use candle_core::{Device, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
@@ -19,6 +20,8 @@ use std::time::{Duration, Instant};
 const FILE: &str = "state.safetensors";
 const METADATA_KEY: &str = "headstart";
 const VERSION: u32 = 1;
+/// Enough to miss one change in four billion, and little where there are many pictures.
+const CONTENT_DIGITS: usize = 8;
 /// Writing may take one part in this many of the training time.
 const COST: u32 = 25;
 
@@ -39,6 +42,10 @@ pub(crate) struct Progress {
     pub(crate) config: String,
     /// Fingerprint of the pictures and their split.
     pub(crate) pictures: String,
+    /// Fingerprint of what each picture's file held when the run began, [`CONTENT_DIGITS`] digits each in the order of the data
+    /// set; empty in older checkpoints.
+    #[serde(default)]
+    pub(crate) contents: String,
     /// Fingerprint of the source weights; empty without any.
     pub(crate) weights: String,
     /// `metrics.jsonl` so far.
@@ -47,24 +54,39 @@ pub(crate) struct Progress {
     pub(crate) best: Option<(usize, [u64; 2])>,
     /// Seconds spent so far.
     pub(crate) elapsed_s: f64,
-    /// Training pictures seen and the seconds that took.
-    pub(crate) trained: (u64, f64),
+    /// Training pictures that the epochs went through.
+    #[serde(deserialize_with = "pictures_trained")]
+    pub(crate) trained: u64,
+}
+
+/// A number, or as in older checkpoints a number and the seconds that the steps took.
+fn pictures_trained<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Trained {
+        Pictures(u64),
+        WithSeconds((u64, IgnoredAny)),
+    }
+    Trained::deserialize(deserializer).map(|trained| match trained {
+        Trained::Pictures(pictures) | Trained::WithSeconds((pictures, _)) => pictures,
+    })
 }
 
 impl Progress {
     /// An unstarted job's.
-    pub(crate) fn new(config: String, pictures: String, weights: String) -> Self {
+    pub(crate) fn new(config: String, pictures: String, contents: String, weights: String) -> Self {
         Self {
             version: VERSION,
             epoch: 0,
             shortened: Vec::new(),
             config,
             pictures,
+            contents,
             weights,
             lines: Vec::new(),
             best: None,
             elapsed_s: 0.0,
-            trained: (0, 0.0),
+            trained: 0,
         }
     }
 }
@@ -213,6 +235,18 @@ pub(crate) fn fingerprint(dataset: &crate::data::Dataset) -> String {
     hex(&hash.finalize())
 }
 
+/// Fingerprints of the contents of pictures, from the SHA-256 of their files.
+pub(crate) fn contents(sha256: &[[u8; 32]]) -> String {
+    sha256.iter().map(|hash| hex(&hash[..CONTENT_DIGITS / 2])).collect()
+}
+
+/// How many pictures of the same job hold something else than when it began; 0 where an older checkpoint does not tell.
+pub(crate) fn changed_pictures(now: &Progress, then: &Progress) -> usize {
+    let of =
+        |p: &Progress| p.contents.as_bytes().chunks(CONTENT_DIGITS).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    of(now).iter().zip(of(then)).filter(|(now, then)| *now != then).count()
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
@@ -251,7 +285,7 @@ mod tests {
 
     fn sample() -> Checkpoint {
         let t = |v: &[f32]| Tensor::new(v, &Device::Cpu).unwrap();
-        let mut progress = Progress::new("a = 1".into(), "p".into(), String::new());
+        let mut progress = Progress::new("a = 1".into(), "p".into(), "0123".into(), String::new());
         progress.best = Some((3, [(0.1f64 + 0.2).to_bits(), f64::NEG_INFINITY.to_bits()]));
         Checkpoint {
             progress,
@@ -277,6 +311,29 @@ mod tests {
         for (a, b) in [(&c.weights, &back.weights), (&c.best, &back.best), (&c.optimizer, &back.optimizer)] {
             assert_eq!(bits(a), bits(b));
         }
+    }
+
+    #[test]
+    fn older_progress_is_read() {
+        let mut now = sample().progress;
+        now.trained = 40;
+        let mut older = serde_json::to_value(&now).unwrap();
+        older["trained"] = serde_json::json!([40, 1.5]);
+        older.as_object_mut().unwrap().remove("contents").unwrap();
+        let older: Progress = serde_json::from_value(older).unwrap();
+        assert_eq!(changed_pictures(&now, &older), 0);
+        assert_eq!(Progress { contents: now.contents.clone(), ..older }, now);
+    }
+
+    #[test]
+    fn changed_pictures_are_counted() {
+        let with =
+            |files: [u8; 3]| Progress { contents: contents(&files.map(|b| [b; 32])), ..sample().progress };
+        let then = with([1, 2, 3]);
+        assert_eq!(
+            [[1, 2, 3], [1, 9, 3], [4, 2, 9]].map(|now| changed_pictures(&with(now), &then)),
+            [0, 1, 2]
+        );
     }
 
     #[test]
@@ -311,7 +368,9 @@ mod tests {
 
     #[test]
     fn a_checkpoint_is_refused_for_another_job_and_says_why() {
-        let p = |config: &str, pictures: &str| Progress::new(config.into(), pictures.into(), String::new());
+        let p = |config: &str, pictures: &str| {
+            Progress::new(config.into(), pictures.into(), String::new(), String::new())
+        };
         let a = p("[train]\nepochs = 3\nthreads = 2", "x");
         same_job(&a, &p("[train]\nepochs = 3\nthreads = 4", "x")).unwrap();
         let e = same_job(&a, &p("[train]\nepochs = 4", "x")).unwrap_err().to_string();

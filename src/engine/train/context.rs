@@ -30,6 +30,8 @@ pub(crate) struct Context<'a> {
     pub(crate) on_event: &'a (dyn Fn(TrainEvent) + Sync),
     /// The pictures that can be decoded.
     pub(crate) dataset: Dataset,
+    /// SHA-256 of their files, in their order.
+    pub(crate) contents: Vec<[u8; 32]>,
     /// Training pictures with their numbers.
     pub(crate) train: Vec<(usize, PathBuf)>,
     /// Validation pictures with their numbers.
@@ -65,7 +67,7 @@ impl<'a> Context<'a> {
         let spec = find(&job.config.backbone.name)?;
         let device = device::device(job.config.train.device)?;
         prepare_folder(&job.run_dir, job.resume)?;
-        let dataset = usable_pictures(job, control, on_event)?;
+        let (dataset, contents) = usable_pictures(job, control, on_event)?;
         let resolved = job.config.train.resolve(job.config.backbone.weights.is_some());
         let mut config = written_out(&job.config, &resolved, &dataset);
         let seed = config.train.seed;
@@ -105,6 +107,7 @@ impl<'a> Context<'a> {
             control,
             on_event,
             dataset,
+            contents,
             train,
             val,
             weights_sha256,
@@ -133,6 +136,11 @@ impl<'a> Context<'a> {
         (self.on_event)(TrainEvent::Note(text.into()));
     }
 
+    /// Says something that the person should not miss.
+    pub(crate) fn warn(&self, text: impl Into<String>) {
+        (self.on_event)(TrainEvent::Warning(text.into()));
+    }
+
     /// Softmax or sigmoid.
     pub(crate) fn output(&self) -> HeadOutput {
         self.config.head.output
@@ -153,11 +161,7 @@ fn keep_going(control: &Control) -> Result<()> {
 
 fn prepare_folder(dir: &Path, resume: bool) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|e| Error::io("create", dir, &e))?;
-    if dir.join(files::names::SUMMARY).exists() {
-        return Err(Error::input("this folder already holds a finished run")
-            .with_path(dir)
-            .with_hint("There is nothing to go on with: train a new run in another folder"));
-    }
+    files::check_unfinished(dir)?;
     if !resume {
         for old in [checkpoint::dir(dir), dir.join(files::names::MODEL)] {
             match std::fs::remove_dir_all(&old) {
@@ -171,12 +175,12 @@ fn prepare_folder(dir: &Path, resume: bool) -> Result<()> {
     Ok(())
 }
 
-/// Decodes every picture once and leaves out what cannot be.
+/// Decodes every picture once and leaves out what cannot be; gives the SHA-256 of each file, too.
 fn usable_pictures(
     job: &TrainJob,
     control: &Control,
     on_event: &(dyn Fn(TrainEvent) + Sync),
-) -> Result<Dataset> {
+) -> Result<(Dataset, Vec<[u8; 32]>)> {
     let config = &job.config.data;
     let before = job.dataset.samples.len();
     let found = preflight(job.dataset.clone(), config, &|done, total| {
@@ -213,7 +217,7 @@ fn usable_pictures(
             .with_path(&dataset.root)
             .with_hint("Add some to the val folder, or raise data.val_fraction"));
     }
-    Ok(dataset)
+    Ok((dataset, found.contents))
 }
 
 /// The settings with everything left open filled in, so that the run's `config.toml` says what was used.

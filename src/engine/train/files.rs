@@ -99,6 +99,19 @@ pub(crate) fn write_summary(dir: &Path, summary: &Summary) -> Result<()> {
     atomic::write(&dir.join(names::SUMMARY), format!("{text}\n").as_bytes())
 }
 
+/// Refuses to train where a finished run is: neither over it nor on with it.
+///
+/// # Errors
+/// If the folder holds one.
+pub fn check_unfinished(run_dir: &Path) -> Result<()> {
+    if run_dir.join(names::SUMMARY).exists() {
+        return Err(Error::input("this folder already holds a finished run")
+            .with_path(run_dir)
+            .with_hint("There is nothing to go on with: train a new run in another folder"));
+    }
+    Ok(())
+}
+
 fn json(value: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|e| Error::internal(format!("could not write a record ({e})")))
 }

@@ -19,6 +19,7 @@ use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::export::{Bundle, Card, atomic, write_bundle};
 use context::Context;
+pub use files::check_unfinished;
 use files::names;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

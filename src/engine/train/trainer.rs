@@ -1,7 +1,9 @@
 //! Phases and epochs: what has learned, what was best, and when to stop.
 
 use super::cache::{FrozenCache, Wanted};
-use super::checkpoint::{Checkpoint, Named, Progress, Throttle, fingerprint, same_job};
+use super::checkpoint::{
+    Checkpoint, Named, Progress, Throttle, changed_pictures, contents, fingerprint, same_job,
+};
 use super::context::Context;
 use super::epoch::{Epoch, Sums};
 use super::files::{MetricsFile, parse_records};
@@ -74,19 +76,30 @@ impl<'a> Trainer<'a> {
         } else {
             Named::new()
         };
-        let fresh =
-            Progress::new(ctx.config.to_toml()?, fingerprint(&ctx.dataset), ctx.weights_sha256.clone());
+        let fresh = Progress::new(
+            ctx.config.to_toml()?,
+            fingerprint(&ctx.dataset),
+            contents(&ctx.contents),
+            ctx.weights_sha256.clone(),
+        );
         let saved = match resume {
             true => Checkpoint::load(&ctx.run_dir, network.store.device())?,
             false => None,
         };
         if resume && saved.is_none() {
-            ctx.note("The run has no checkpoint: training begins with the first epoch");
+            ctx.warn("The run has no checkpoint: training begins again with the first epoch");
         }
         let (progress, best, optimizer) = match saved {
             None => (fresh, Named::new(), Named::new()),
             Some(c) => {
                 same_job(&fresh, &c.progress)?;
+                match changed_pictures(&fresh, &c.progress) {
+                    0 => {}
+                    changed => ctx.warn(format!(
+                        "The contents of {changed} of {} changed since the run was begun: training goes on with what is there now",
+                        count(ctx.contents.len(), "picture", "pictures")
+                    )),
+                }
                 restore(&network, &c.weights)?;
                 (c.progress, c.best, c.optimizer)
             }
@@ -148,7 +161,7 @@ impl<'a> Trainer<'a> {
             network: self.network,
             records: self.records,
             best_epoch: self.progress.best.map_or(0, |b| b.0),
-            images_per_s: self.progress.trained.0 as f64 / seconds.max(1e-9),
+            images_per_s: self.progress.trained as f64 / seconds.max(1e-9),
             elapsed_before_s: self.elapsed_before_s,
         })
     }
@@ -256,8 +269,7 @@ impl<'a> Trainer<'a> {
         let probabilities = judged?;
         let evaluation = validation_result(self.ctx, &probabilities);
         self.progress.epoch += 1;
-        self.progress.trained.0 += sums.seen as u64;
-        self.progress.trained.1 += sums.seconds;
+        self.progress.trained += sums.seen as u64;
         let best = self.keep_if_best(phase, &evaluation)?;
         if best {
             self.best_probabilities = Some(probabilities);

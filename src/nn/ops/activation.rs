@@ -1,14 +1,17 @@
 //! Elementwise activations.
 
+mod exp;
 mod in_place;
 
 use super::cpu::{CHUNK, check_operands, with_values};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
-use super::simd::{self, Baseline, Isa, Kernel, WHOLE};
+use super::simd::{self, Baseline, Isa, Kernel};
 use crate::error::Result;
 use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
+
+pub(crate) use exp::exp;
 
 /// An elementwise activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,10 +48,10 @@ impl<const ACT: u8> Fixed<ACT> {
         Self::ACT.value(x)
     }
 
-    /// As [`Activation::derivative`].
+    /// As [`Activation::gradient`].
     #[inline(always)]
-    pub(crate) fn derivative(self, x: f32) -> f32 {
-        Self::ACT.derivative(x)
+    pub(crate) fn gradient(self, x: f32, grad: f32) -> f32 {
+        Self::ACT.gradient(x, grad)
     }
 
     #[inline(always)]
@@ -57,8 +60,8 @@ impl<const ACT: u8> Fixed<ACT> {
     }
 
     #[inline(always)]
-    fn derivative_on(self, isa: impl Isa, x: f32) -> f32 {
-        Self::ACT.derivative_on(isa, x)
+    fn gradient_on(self, isa: impl Isa, x: f32, grad: f32) -> f32 {
+        Self::ACT.gradient_on(isa, x, grad)
     }
 }
 
@@ -93,7 +96,7 @@ impl<const ACT: u8> Kernel for InPlace<'_, ACT> {
     }
 }
 
-/// The derivative at each value of `x` times the value of `grad`.
+/// The gradient before the activation at each value of `x`, from that behind it.
 struct Slopes<'a, const ACT: u8> {
     act: Fixed<ACT>,
     x: &'a [f32],
@@ -105,7 +108,7 @@ impl<const ACT: u8> Kernel for Slopes<'_, ACT> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         let Self { act, x, grad } = self;
-        grad.iter_mut().zip(x).for_each(|(g, &x)| *g *= act.derivative_on(isa, x));
+        grad.iter_mut().zip(x).for_each(|(g, &x)| *g = act.gradient_on(isa, x, *g));
     }
 }
 
@@ -167,7 +170,7 @@ impl Activation {
         }
     }
 
-    /// Multiplies each of `grad` by the derivative at `x`, on this thread.
+    /// Multiplies each of `grad` by the derivative at `x`, on this thread; see [`Self::gradient`].
     pub(crate) fn scale_by_slope(self, x: &[f32], grad: &mut [f32]) {
         assert!(x.len() == grad.len(), "slopes at {} values for {} gradients", x.len(), grad.len());
         if self != Self::Identity {
@@ -196,38 +199,39 @@ impl Activation {
         }
     }
 
-    /// The derivative at input `x`, PyTorch's choice at the kinks.
+    /// The gradient at the argument `x` from that at the result, PyTorch's choice at the kinks: exactly zero where a piece is
+    /// flat, also for one that is infinite or not a number.
     #[inline(always)]
-    pub(crate) fn derivative(self, x: f32) -> f32 {
-        self.derivative_on(Baseline, x)
+    pub(crate) fn gradient(self, x: f32, grad: f32) -> f32 {
+        self.gradient_on(Baseline, x, grad)
     }
 
     /// The same in the arithmetic of an instruction set.
     #[inline(always)]
-    fn derivative_on(self, isa: impl Isa, x: f32) -> f32 {
+    fn gradient_on(self, isa: impl Isa, x: f32, grad: f32) -> f32 {
         match self {
-            Self::Identity => 1.0,
-            Self::Relu => one_if(x > 0.0),
-            Self::Relu6 => one_if((x > 0.0) & (x < 6.0)),
+            Self::Identity => grad,
+            // Not-a-number is no less than zero, and lets the gradient through.
+            Self::Relu => where_not(x <= 0.0, grad),
+            Self::Relu6 => where_not(!((x > 0.0) & (x < 6.0)), grad),
             Self::Hardswish => {
-                let inside = x * (1.0 / 3.0) + 0.5;
-                let low = if x <= -3.0 { 0.0 } else { inside };
-                if x >= 3.0 { 1.0 } else { low }
+                let inside = where_not(x <= -3.0, grad * (x * (1.0 / 3.0) + 0.5));
+                if x >= 3.0 { grad } else { inside }
             }
             Self::Silu => {
                 let s = sigmoid(isa, x);
-                s * (1.0 + x * (1.0 - s))
+                grad * (s * (1.0 + x * (1.0 - s)))
             }
             Self::Gelu => {
                 let density = std::f32::consts::FRAC_1_SQRT_2 * 0.5 * std::f32::consts::FRAC_2_SQRT_PI;
                 let e = exp(isa, -0.5 * x * x);
-                isa.mul_add(x * density, e, normal_cdf(isa, x, e))
+                grad * isa.mul_add(x * density, e, normal_cdf(isa, x, e))
             }
             Self::Sigmoid => {
                 let s = sigmoid(isa, x);
-                s * (1.0 - s)
+                grad * (s * (1.0 - s))
             }
-            Self::Hardsigmoid => one_if((x > -3.0) & (x < 3.0)) * (1.0 / 6.0),
+            Self::Hardsigmoid => where_not(!((x > -3.0) & (x < 3.0)), grad * (1.0 / 6.0)),
         }
     }
 
@@ -239,8 +243,8 @@ impl Activation {
 }
 
 #[inline(always)]
-fn one_if(condition: bool) -> f32 {
-    if condition { 1.0 } else { 0.0 }
+fn where_not(flat: bool, grad: f32) -> f32 {
+    if flat { 0.0 } else { grad }
 }
 
 #[inline(always)]
@@ -273,26 +277,6 @@ fn normal_cdf(isa: impl Isa, x: f32, e: f32) -> f32 {
     let p = isa.mul_add(p, t, 0.127_414_8);
     let tail = p * t * e;
     if x < 0.0 { tail } else { 1.0 - tail }
-}
-
-/// e^x to about 1e-7 relative, in arithmetic that vectorises (Cephes' `expf`: range reduction by ln 2 in two parts, then a
-/// polynomial). Arguments are limited to the range in which the result is a normal number.
-#[inline(always)]
-pub(crate) fn exp(isa: impl Isa, x: f32) -> f32 {
-    let low = if x < -87.0 { -87.0 } else { x };
-    let x = if low > 88.0 { 88.0 } else { low };
-    let shifted = isa.mul_add(x, std::f32::consts::LOG2_E, WHOLE);
-    let n = shifted - WHOLE;
-    let r = isa.mul_add(n, 2.121_944_4e-4, isa.mul_add(n, -0.693_359_4, x));
-    let p = 1.987_569_1e-4;
-    let p = isa.mul_add(p, r, 1.398_199_9e-3);
-    let p = isa.mul_add(p, r, 8.333_452e-3);
-    let p = isa.mul_add(p, r, 4.166_579_6e-2);
-    let p = isa.mul_add(p, r, 1.666_666_5e-1);
-    let p = isa.mul_add(p, r, 0.5);
-    let y = isa.mul_add(p, r * r, r) + 1.0;
-    let exponent = shifted.to_bits().wrapping_sub(WHOLE.to_bits()).wrapping_add(127);
-    y * f32::from_bits(exponent << 23)
 }
 
 const NAME: &str = "activation";
@@ -332,93 +316,4 @@ impl Operation for Op {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exp_is_accurate_over_its_range() {
-        for i in -86_000..=87_000 {
-            let x = i as f32 * 1e-3;
-            let exact = f64::from(x).exp();
-            assert!((f64::from(exp(Baseline, x)) / exact - 1.0).abs() < 3e-7, "{x}");
-        }
-        assert!(exp(Baseline, f32::NAN).is_nan());
-        assert!(exp(Baseline, -1000.0) < 1e-37 && exp(Baseline, 1000.0) > 1e38);
-    }
-
-    #[test]
-    fn gelu_and_its_slope_are_exact_to_rounding() {
-        let x: Vec<f32> = (-9_000..=9_000).map(|i| i as f32 * 1e-3).collect();
-        simd::testing::at_each_level(|level| {
-            let (mut values, mut slopes) = (vec![0.0; x.len()], vec![1.0; x.len()]);
-            Activation::Gelu.values(&x, &mut values);
-            Activation::Gelu.scale_by_slope(&x, &mut slopes);
-            for ((&x, value), slope) in x.iter().zip(values).zip(slopes) {
-                let x = f64::from(x);
-                let cdf = 0.5 * (1.0 + candle_core::cpu::erf::erf_f64(x * std::f64::consts::FRAC_1_SQRT_2));
-                let exact = cdf + x * (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
-                assert!((f64::from(value) - x * cdf).abs() < 6e-7, "{level:?} {x}: {value}");
-                assert!((f64::from(slope) - exact).abs() < 6e-7, "{level:?} {x}: slope {slope}");
-            }
-        });
-    }
-
-    #[test]
-    fn slices_get_what_single_values_get() {
-        let x: Vec<f32> = (-90..=90).map(|i| i as f32 * 0.1).chain([f32::NAN]).collect();
-        let alike = |a: f32, b: f32| (a - b).abs() < 1e-6 || (a.is_nan() && b.is_nan());
-        simd::testing::at_each_level(|level| {
-            for act in Activation::ALL {
-                let (mut values, mut slopes) = (vec![0.0; x.len()], vec![1.0; x.len()]);
-                act.values(&x, &mut values);
-                act.scale_by_slope(&x, &mut slopes);
-                for ((&x, value), slope) in x.iter().zip(values).zip(slopes) {
-                    assert!(alike(value, act.value(x)), "{level:?} {act:?} {x}");
-                    assert!(alike(slope, act.derivative(x)), "{level:?} {act:?} {x}");
-                }
-            }
-        });
-    }
-
-    #[test]
-    fn in_place_is_the_same_at_each_level() {
-        simd::testing::at_each_level(|level| {
-            for act in Activation::ALL {
-                let mut values: Vec<f32> = (-2_000..=2_005).map(|i| i as f32 * 0.05).collect();
-                values.extend([f32::NAN, f32::INFINITY, f32::MAX, -500.0]);
-                let mut want = vec![0.0; values.len()];
-                act.values(&values, &mut want);
-                act.rewrite(&mut values);
-                // Only silu is computed in another way.
-                let share = if act == Activation::Silu { 4e-7 } else { 0.0 };
-                for (got, want) in values.iter().zip(&want) {
-                    let close = (got - want).abs() <= share * want.abs() + 1e-30;
-                    assert!(
-                        got == want || close || want.is_nan() && got.is_nan(),
-                        "{act:?} {level:?}: {got} {want}"
-                    );
-                }
-            }
-        });
-    }
-
-    #[test]
-    fn activations_are_listed_by_their_numbers() {
-        assert!(Activation::ALL.iter().enumerate().all(|(i, &a)| a as usize == i));
-    }
-
-    #[test]
-    fn divergence_is_not_hidden() {
-        for a in [
-            Activation::Relu,
-            Activation::Relu6,
-            Activation::Hardswish,
-            Activation::Silu,
-            Activation::Gelu,
-            Activation::Sigmoid,
-            Activation::Hardsigmoid,
-        ] {
-            assert!(a.value(f32::NAN).is_nan(), "{a:?}");
-        }
-    }
-}
+mod tests;

@@ -101,12 +101,14 @@ impl Clamp {
         }
     }
 
-    /// The gradient before the clamp: zero where the result lies on a bound. Written over `grad` where that is allowed.
+    /// The gradient before the clamp: zero where the result lies on a bound, which an infinite one does not. Written over `grad`
+    /// where that is allowed.
     pub(crate) fn gradient(self, saved: &Saved, grad: Grad) -> candle_core::Result<Grad> {
         if self == Self::None {
             return Ok(grad);
         }
         let (low, high) = self.range();
+        let bounded = high.is_finite();
         let masked = with_values([saved.result()?], |[result]| {
             grad.rewrite(CHUNK, |i, grad| {
                 let result = &result[i * CHUNK..i * CHUNK + grad.len()];
@@ -114,9 +116,9 @@ impl Clamp {
                     #[inline(always)]
                     || {
                         // Copies: what is captured might be what the loop writes, for all that the compiler knows.
-                        let (low, high) = (low, high);
+                        let (low, high, bounded) = (low, high, bounded);
                         for (g, &r) in grad.iter_mut().zip(result) {
-                            *g = if r <= low || r >= high { 0.0 } else { *g };
+                            *g = if (r <= low) | (bounded & (r >= high)) { 0.0 } else { *g };
                         }
                     },
                 );

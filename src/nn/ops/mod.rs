@@ -19,6 +19,8 @@ pub mod pool;
 pub mod residual;
 pub(crate) mod simd;
 pub mod squeeze_excite;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
 
 pub use activation::Activation;

@@ -206,9 +206,9 @@ impl Op {
         let (sums, products) = self.sums(x, Some(grad));
         let Gates { mean, hidden, gate } = self.gates(&sums, m);
         let d_gate: Vec<f32> =
-            products.iter().zip(&gate[0]).map(|(d, &v)| d * self.gate.derivative(v)).collect();
+            products.iter().zip(&gate[0]).map(|(&d, &v)| self.gate.gradient(v, d)).collect();
         let d_hidden: Vec<f32> = (0..self.squeezed)
-            .map(|s| dot(&m.excite[s * channels..][..channels], &d_gate) * self.act.derivative(hidden[0][s]))
+            .map(|s| self.act.gradient(hidden[0][s], dot(&m.excite[s * channels..][..channels], &d_gate)))
             .collect();
         // Each position has its share of the mean.
         let share = |row: &[f32]| dot(row, &d_hidden) / self.positions as f32;

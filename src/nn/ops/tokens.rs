@@ -150,17 +150,8 @@ impl Operation for Pick {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Var};
-
-    fn var(shape: &[usize], pace: f64) -> Var {
-        let len = shape.iter().product();
-        let values: Vec<f32> = (0..len).map(|i: usize| ((i as f64 + 1.0) * pace).sin() as f32).collect();
-        Var::from_vec(values, shape, &Device::Cpu).unwrap()
-    }
-
-    fn flat(t: &Tensor) -> Vec<f32> {
-        t.flatten_all().unwrap().to_vec1().unwrap()
-    }
+    use crate::nn::ops::testing::{flat, var};
+    use candle_core::Var;
 
     /// Compares two ways to the same, and their gradients.
     fn compare(vars: &[&Var], ours: &Tensor, candles: &Tensor) {

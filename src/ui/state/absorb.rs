@@ -212,7 +212,7 @@ mod tests {
             skipped: Vec::new(),
             checks: Checks::default(),
         };
-        Box::new(Preflight { dataset, findings: Vec::new(), undecodable_frac: 0.0 })
+        Box::new(Preflight { dataset, contents: Vec::new(), findings: Vec::new(), undecodable_frac: 0.0 })
     }
 
     fn outcome() -> TrainOutcome {

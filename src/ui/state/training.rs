@@ -59,7 +59,7 @@ impl LiveTraining {
     pub fn absorb(&mut self, event: TrainEvent) {
         match event {
             TrainEvent::Preflight(done, total) => self.preflight = Some((done, total)),
-            TrainEvent::Note(text) => self.notes.push(text),
+            TrainEvent::Note(text) | TrainEvent::Warning(text) => self.notes.push(text),
             TrainEvent::Loaded(report) => self.notes.push(loaded_words(&report)),
             TrainEvent::Cache(progress) => {
                 self.preflight = None;
@@ -112,6 +112,6 @@ pub(super) fn overall_progress(event: &TrainEvent) -> Option<(usize, usize)> {
         TrainEvent::Cache(c) => Some((c.done, c.total)),
         TrainEvent::Step(s) => Some(((s.epoch.saturating_sub(1)) * s.steps + s.step, s.epochs * s.steps)),
         TrainEvent::Epoch(e) => Some((e.epoch, e.epochs)),
-        TrainEvent::Note(_) | TrainEvent::Loaded(_) => None,
+        TrainEvent::Note(_) | TrainEvent::Warning(_) | TrainEvent::Loaded(_) => None,
     }
 }

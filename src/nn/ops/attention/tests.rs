@@ -1,6 +1,7 @@
 //! Attention against loops over the definition in f64, and its gradient against finite differences of those.
 
 use super::attention;
+use crate::nn::ops::testing::flat;
 use candle_core::{Device, Tensor, Var};
 
 fn wave(len: usize, pace: f64) -> Vec<f32> {
@@ -29,10 +30,6 @@ fn exact(qkv: &[f64], [n, t, heads, d]: [usize; 4]) -> Vec<f64> {
         }
     }
     out
-}
-
-fn flat(t: &Tensor) -> Vec<f32> {
-    t.flatten_all().unwrap().to_vec1().unwrap()
 }
 
 #[test]

@@ -145,7 +145,7 @@ fn normalise_parcel<const ACT: u8>(
 /// The gradient at the activation's input from that at its output.
 #[inline(always)]
 fn pre_grad<const ACT: u8>(act: Fixed<ACT>, x: f32, grad: f32, scale: f32, shift: f32) -> f32 {
-    grad * act.derivative(x * scale + shift)
+    act.gradient(x * scale + shift, grad)
 }
 
 /// Sums over the batch of `dz` and of `dz * (x - mean)`, where `z` is the activation's input.

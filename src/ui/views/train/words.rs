@@ -190,7 +190,7 @@ pub fn plan(state: &AppState) -> String {
 
 /// Name for people of a registered backbone; its own name where it is not registered.
 pub fn backbone_title(name: &str) -> String {
-    backbones::spec::find(name).map_or_else(|_| name.to_owned(), |s| s.title.to_owned())
+    backbones::find(name).map_or_else(|_| name.to_owned(), |s| s.title.to_owned())
 }
 
 /// What learns, in words.
@@ -251,7 +251,7 @@ fn cancelled(state: &AppState) -> String {
 
 /// Whether pretrained weights exist for the backbone and none are chosen, without anybody having asked for random ones.
 pub fn misses_weights(config: &TrainConfig) -> bool {
-    let published = backbones::spec::find(&config.backbone.name).is_ok_and(|s| !s.sources.is_empty());
+    let published = backbones::find(&config.backbone.name).is_ok_and(|s| !s.sources.is_empty());
     published && config.backbone.weights.is_none() && config.train.mode != TrainMode::Scratch
 }
 

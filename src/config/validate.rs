@@ -1,0 +1,179 @@
+//! Ranges of the values, and which of them exclude each other.
+
+use super::{CONFIG_VERSION, HeadKind, Solver, TrainConfig, TrainMode};
+use crate::error::{Error, Result};
+
+/// More memory than any machine that this runs on has.
+const MAX_CACHE_MIB: usize = 1 << 20;
+
+fn check(ok: bool, key: &str, value: impl std::fmt::Debug, range: &str) -> Result<()> {
+    if ok {
+        Ok(())
+    } else {
+        Err(Error::input(format!("{key} = {value:?} is out of range"))
+            .with_hint(format!("It must be {range}")))
+    }
+}
+
+impl TrainConfig {
+    /// Checks every value's range.
+    ///
+    /// # Errors
+    /// Names the first key that is out of range, its value and the range.
+    pub fn validate(&self) -> Result<()> {
+        let unit = |v: f64| (0.0..=1.0).contains(&v);
+        let below_one = |v: f64| (0.0..1.0).contains(&v);
+        let positive = |v: f64| v.is_finite() && v > 0.0;
+        let not_negative = |v: f64| v.is_finite() && v >= 0.0;
+        check(
+            (1..=CONFIG_VERSION).contains(&self.version),
+            "version",
+            self.version,
+            "a version this program knows; a newer Headstart wrote this file",
+        )?;
+        let d = &self.data;
+        check(
+            d.val_fraction > 0.0 && d.val_fraction < 1.0,
+            "data.val_fraction",
+            d.val_fraction,
+            "above 0 and below 1",
+        )?;
+        check(positive(d.max_megapixels), "data.max_megapixels", d.max_megapixels, "above 0")?;
+        check(d.cache_mib <= MAX_CACHE_MIB, "data.cache_mib", d.cache_mib, "at most 1048576 (a tebibyte)")?;
+        let h = &self.head;
+        check(below_one(h.dropout), "head.dropout", h.dropout, "at least 0 and below 1")?;
+        check(
+            h.hidden.iter().all(|&w| (1..=65_536).contains(&w)),
+            "head.hidden",
+            &h.hidden,
+            "widths from 1 to 65536",
+        )?;
+        let a = &self.augment;
+        let [lo, hi] = a.crop_scale;
+        check(
+            lo > 0.0 && lo <= hi && hi <= 1.0,
+            "augment.crop_scale",
+            a.crop_scale,
+            "two shares, 0 < low <= high <= 1",
+        )?;
+        let [lo, hi] = a.crop_ratio;
+        check(
+            lo > 0.0 && lo <= hi && hi <= 100.0,
+            "augment.crop_ratio",
+            a.crop_ratio,
+            "two ratios, 0 < low <= high",
+        )?;
+        for (key, v) in [("hflip", a.hflip), ("vflip", a.vflip), ("erasing", a.erasing)] {
+            check(unit(v), &format!("augment.{key}"), v, "a probability from 0 to 1")?;
+        }
+        check(
+            (0.0..=180.0).contains(&a.rotation_degrees),
+            "augment.rotation_degrees",
+            a.rotation_degrees,
+            "0 to 180",
+        )?;
+        for (key, v) in [("brightness", a.brightness), ("contrast", a.contrast), ("saturation", a.saturation)]
+        {
+            check(not_negative(v) && v <= 10.0, &format!("augment.{key}"), v, "0 to 10")?;
+        }
+        check((0.0..=0.5).contains(&a.hue), "augment.hue", a.hue, "0 to 0.5")?;
+        check((1..=64).contains(&a.views), "augment.views", a.views, "1 to 64")?;
+        let t = &self.train;
+        check(
+            t.epochs.is_none_or(|e| (1..=100_000).contains(&e)),
+            "train.epochs",
+            t.epochs.unwrap_or_default(),
+            "1 to 100000",
+        )?;
+        check(
+            t.batch_size.is_none_or(|b| (1..=4096).contains(&b)),
+            "train.batch_size",
+            t.batch_size,
+            "1 to 4096",
+        )?;
+        check(
+            t.learning_rate.is_none_or(positive),
+            "train.learning_rate",
+            t.learning_rate.unwrap_or_default(),
+            "above 0",
+        )?;
+        check(
+            t.head_learning_rate.is_none_or(positive),
+            "train.head_learning_rate",
+            t.head_learning_rate,
+            "above 0",
+        )?;
+        check(
+            t.stage_decay > 0.0 && t.stage_decay <= 1.0,
+            "train.stage_decay",
+            t.stage_decay,
+            "above 0, at most 1",
+        )?;
+        check(t.last_stages >= 1, "train.last_stages", t.last_stages, "at least 1")?;
+        check(below_one(t.momentum), "train.momentum", t.momentum, "at least 0 and below 1")?;
+        check(
+            t.weight_decay.is_none_or(not_negative),
+            "train.weight_decay",
+            t.weight_decay.unwrap_or_default(),
+            "at least 0",
+        )?;
+        check(not_negative(t.warmup_epochs), "train.warmup_epochs", t.warmup_epochs, "at least 0")?;
+        check(t.step_epochs >= 1, "train.step_epochs", t.step_epochs, "at least 1")?;
+        check(unit(t.step_gamma), "train.step_gamma", t.step_gamma, "0 to 1")?;
+        check(not_negative(t.l2_sp), "train.l2_sp", t.l2_sp, "at least 0")?;
+        check(
+            below_one(t.label_smoothing),
+            "train.label_smoothing",
+            t.label_smoothing,
+            "at least 0 and below 1",
+        )?;
+        check(not_negative(t.clip_norm), "train.clip_norm", t.clip_norm, "at least 0")?;
+        check(t.threads <= 1024, "train.threads", t.threads, "0 to 1024")?;
+        if t.solver == Solver::Logistic {
+            if h.kind != HeadKind::Linear {
+                return Err(Error::input(
+                    "train.solver = \"logistic\" fits a linear head, and head.kind is \"hidden\"",
+                )
+                .with_hint("Set head.kind to \"linear\", or train.solver to \"gradient\""));
+            }
+            if !matches!(t.mode, TrainMode::Auto | TrainMode::Frozen) {
+                return Err(Error::input(
+                    "train.solver = \"logistic\" needs a frozen backbone, and train.mode is not \"frozen\"",
+                )
+                .with_hint("Set train.mode to \"frozen\", or train.solver to \"gradient\""));
+            }
+        }
+        if h.kind == HeadKind::Hidden && h.hidden.is_empty() {
+            return Err(Error::input("head.kind = \"hidden\" with no hidden layers")
+                .with_hint("Give head.hidden a width, for example [256]"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid() {
+        TrainConfig::default().validate().unwrap();
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named_with_its_range() {
+        let mut c = TrainConfig::default();
+        c.data.val_fraction = 1.4;
+        let e = c.validate().unwrap_err().to_string();
+        assert!(e.contains("data.val_fraction") && e.contains("1.4") && e.contains("below 1"), "{e}");
+    }
+
+    #[test]
+    fn logistic_needs_a_linear_head() {
+        let mut c = TrainConfig::default();
+        c.train.solver = Solver::Logistic;
+        c.validate().unwrap();
+        c.head.kind = HeadKind::Hidden;
+        assert!(c.validate().is_err());
+    }
+}
