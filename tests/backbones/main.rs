@@ -4,5 +4,6 @@
 mod cnn;
 mod golden;
 mod support;
+mod threads;
 mod transformer;
 mod weights;
