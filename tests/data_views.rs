@@ -4,6 +4,7 @@
 
 use headstart::config::{AugmentConfig, Interpolation, Preprocess};
 use headstart::data::augment::{self, Region};
+use headstart::data::similar::PerceptualHash;
 use headstart::data::{color, transform};
 use headstart::nn::rng::Rng;
 use image::{Rgb, RgbImage};
@@ -53,6 +54,28 @@ fn picture(w: u32, h: u32) -> RgbImage {
             (slopes / 8 + noise).min(255) as u8
         }))
     })
+}
+
+#[test]
+fn a_perceptual_hash_is_that_of_pillow() {
+    #[derive(Deserialize)]
+    struct Case {
+        size: (u32, u32),
+        hash: [u64; 4],
+        close: [u64; 4],
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/data_similar.json");
+    let cases: Vec<Case> = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(cases.len(), 5);
+    for Case { size: (w, h), hash, close } in cases {
+        let ours = serde_json::to_value(PerceptualHash::of(&picture(w, h)).unwrap()).unwrap();
+        let ours: [u64; 4] = serde_json::from_value(ours).unwrap();
+        for i in 0..4 {
+            let undecided = (ours[i] ^ hash[i]) & close[i];
+            assert_eq!((ours[i] ^ hash[i]) & !close[i], 0, "{w} x {h}, number {i}");
+            assert!(undecided.count_ones() <= 2, "{w} x {h}, number {i}: {undecided:b}");
+        }
+    }
 }
 
 /// Mean and largest absolute difference, in levels of 255.

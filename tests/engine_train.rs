@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use headstart::config::{DeviceChoice, HeadKind, HeadOutput, Metric, Solver, TrainConfig, TrainMode};
-use headstart::data::{Checks, Dataset, Layout, Sample, Split};
+use headstart::data::{Checks, Dataset, Layout, Sample, Split, Verdicts};
 use headstart::engine::{Classifier, Control, TrainEvent, TrainJob, TrainOutcome, evaluate, train};
 use headstart::{Error, ErrorKind};
 use image::{Rgb, RgbImage};
@@ -37,6 +37,8 @@ fn fixture(per_class: usize, val_per_class: usize) -> Fixture {
         classes: classes.map(str::to_owned).to_vec(),
         samples,
         skipped: Vec::new(),
+        excluded: Vec::new(),
+        verdicts: Verdicts::default(),
         checks: Checks::default(),
     };
     Fixture { dir, dataset }

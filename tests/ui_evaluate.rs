@@ -6,8 +6,10 @@ mod ui_states;
 
 use egui::Key;
 use egui_kittest::kittest::Queryable;
+use headstart::data::{Decided, Decision, Decisions, Step};
 use headstart::ui::state::Selection;
 use headstart::ui::{Action, AppState, Screen};
+use std::sync::Arc;
 use ui_states::{SIZE, judged, settle, window};
 
 #[test]
@@ -24,8 +26,10 @@ fn numbers_come_with_what_they_are_of() {
     let state = judged(2, 76, None);
     let e = &state.evaluation.as_ref().unwrap().evaluation;
     let (right, all) = (e.confusion.correct(), e.confusion.total());
+    let (low, high) = headstart::engine::metrics::wilson_interval(right, all);
+    assert!(low < e.confusion.accuracy() && e.confusion.accuracy() < high);
     let h = window(state, SIZE, true);
-    h.get_by_label(&format!("accuracy · {right} of {all} · run 0003 · validation"));
+    h.get_by_label(&format!("accuracy ({low:.3} to {high:.3}) · {right} of {all} · run 0003 · validation"));
     h.get_by_label(&format!("{} mistakes", all - right));
 }
 
@@ -124,6 +128,50 @@ fn a_picture_is_enlarged_with_all_probabilities_and_escape_closes_it() {
     h.key_press(Key::Escape);
     h.run();
     assert!(h.query_by_label_contains("Enlarged picture").is_none());
+}
+
+#[test]
+fn what_a_picture_shows_and_whether_it_counts_is_decided_where_it_is_enlarged() {
+    let mut state = judged(2, 76, None);
+    let rel = "Val/0.jpg";
+    let evaluation = &mut state.evaluation.as_mut().unwrap().evaluation;
+    let at = evaluation.predictions.iter().position(|p| (p.truth, p.predicted) == (0, 1)).unwrap();
+    rel.clone_into(&mut evaluation.predictions[at].rel);
+    assert_eq!(state.dataset().unwrap().position(rel), Some(244));
+    let mut h = window(state, SIZE, true);
+    h.get_by_label_contains(&format!("{rel}: true ants, predicted bees")).click();
+    h.run();
+    let about =
+        |decision| Action::Decide(Step::Decided(Decided { decision, pictures: vec![rel.to_owned()] }));
+    h.get_by_label("Leave out").click_accesskit();
+    h.run();
+    assert_eq!(h.state().actions, [about(Decision::Exclude)]);
+    for (key, decision) in [(Key::Num2, Decision::Label("bees".to_owned())), (Key::Delete, Decision::Exclude)]
+    {
+        h.state_mut().actions.clear();
+        h.key_press(key);
+        h.run();
+        assert_eq!(h.state().actions, [about(decision)], "{key:?}");
+    }
+    // What was decided shows, and can be taken back.
+    let decisions: Decisions = match about(Decision::Exclude) {
+        Action::Decide(step) => [step].into_iter().collect(),
+        _ => unreachable!(),
+    };
+    let state = &mut h.state_mut().state;
+    state.preflight = Some(Arc::new(state.preflight.take().unwrap()).decided(&decisions.verdicts()).unwrap());
+    state.decisions = decisions;
+    h.run();
+    h.state_mut().actions.clear();
+    h.get_by_label("Put it back").click_accesskit();
+    h.run();
+    assert_eq!(h.state().actions, [about(Decision::Include)]);
+    h.key_press(Key::Escape);
+    h.run();
+    h.state_mut().actions.clear();
+    h.get_by_label_contains("Undo: leave out 0.jpg").click();
+    h.run();
+    assert_eq!(h.state().actions, [Action::Decide(Step::Undone)]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What looking at a file showed, remembered for as long as the file stays the same.
 
+use super::similar::PerceptualHash;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -36,6 +37,9 @@ pub(super) struct Check {
     pub(super) animated: bool,
     /// Width and height in pixels, upright.
     pub(super) size: (u32, u32),
+    /// What it looks like; none where an earlier version looked.
+    #[serde(default)]
+    pub(super) appearance: Option<PerceptualHash>,
 }
 
 /// How a change of a file is noticed.
@@ -58,8 +62,14 @@ impl Stamp {
 
 impl Check {
     /// What was seen of the file that had `stamp` before it was read.
-    pub(super) fn new(stamp: Stamp, sha256: [u8; 32], animated: bool, size: (u32, u32)) -> Self {
-        Self { stamp, sha256, animated, size }
+    pub(super) fn new(
+        stamp: Stamp,
+        sha256: [u8; 32],
+        animated: bool,
+        size: (u32, u32),
+        appearance: PerceptualHash,
+    ) -> Self {
+        Self { stamp, sha256, animated, size, appearance: Some(appearance) }
     }
 }
 
@@ -67,7 +77,7 @@ impl Checks {
     /// What is remembered of a file, if it is still the same and within the limit of pixels.
     pub(super) fn get(&self, rel: &str, stamp: Stamp, max_megapixels: f64) -> Option<&Check> {
         let within = |c: &&Check| f64::from(c.size.0) * f64::from(c.size.1) / 1e6 <= max_megapixels;
-        self.0.get(rel).filter(|c| c.stamp == stamp).filter(within)
+        self.0.get(rel).filter(|c| c.stamp == stamp && c.appearance.is_some()).filter(within)
     }
 
     /// How many files are remembered.

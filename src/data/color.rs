@@ -50,7 +50,7 @@ fn blend(from: u8, to: u8, factor: f32) -> u8 {
 }
 
 /// Pillow's `convert("L")`: ITU-R 601-2 luma in 16.16 fixed point.
-fn grey(p: Rgb<u8>) -> u8 {
+pub(super) fn grey(p: Rgb<u8>) -> u8 {
     let [r, g, b] = p.0.map(u32::from);
     ((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8
 }

@@ -3,15 +3,18 @@
 pub mod augment;
 mod checks;
 pub mod color;
+pub mod decisions;
 pub mod decode;
 pub mod preflight;
 pub mod sample;
 pub mod scan;
+pub mod similar;
 pub mod split;
 pub mod transform;
 mod walk;
 
 pub use checks::Checks;
+pub use decisions::{Decided, Decision, Decisions, Step, Verdict, Verdicts};
 pub use preflight::{Finding, Preflight, Severity, preflight};
 pub use scan::{Dataset, Layout, Sample, SkipReason, Skipped, scan};
 pub use split::{SavedSplits, Split};

@@ -7,12 +7,14 @@ mod tests;
 use super::checks::{Check, Stamp};
 use super::decode::{decode_bytes, is_animated, read_picture};
 use super::scan::natural;
-use super::{Dataset, Layout, Progress, SkipReason, Skipped, Split};
+use super::similar::{self, PerceptualHash};
+use super::{Dataset, Layout, Progress, SkipReason, Skipped, Split, Verdicts};
 use crate::config::DataConfig;
 use crate::error::{Error, Result};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How much a finding matters.
@@ -48,9 +50,73 @@ pub struct Preflight {
     pub findings: Vec<Finding>,
     /// Share of the pictures that could not be decoded.
     pub undecodable_frac: f64,
+    /// Those findings that no decision about a picture changes.
+    lasting: Vec<Finding>,
+    /// Pairs of pictures that look the same, of different content, by path.
+    alike: Arc<[[String; 2]]>,
+    /// What was found before any decision; none where this is it.
+    before: Option<Arc<Preflight>>,
 }
 
 impl Preflight {
+    /// Of a data set at whose pictures nobody has looked.
+    pub fn unseen(dataset: Dataset) -> Self {
+        Self {
+            dataset,
+            contents: Vec::new(),
+            findings: Vec::new(),
+            undecodable_frac: 0.0,
+            lasting: Vec::new(),
+            alike: Arc::default(),
+            before: None,
+        }
+    }
+
+    /// What was found before any decision.
+    pub fn before_decisions(&self) -> Arc<Self> {
+        self.before.clone().unwrap_or_else(|| Arc::new(self.clone()))
+    }
+
+    /// What this, found before any decision, is after some. Reads no file.
+    ///
+    /// # Errors
+    /// If a class would be left without training pictures.
+    pub fn decided(self: &Arc<Self>, verdicts: &Verdicts) -> Result<Self> {
+        if verdicts.is_empty() {
+            return Ok(Self::clone(self));
+        }
+        let mut dataset = self.dataset.clone();
+        verdicts.apply(&mut dataset);
+        let train = dataset.class_counts(Split::Train);
+        if let Some(class) = train.iter().position(|&n| n == 0) {
+            let what =
+                format!("the class \"{}\" would be left without training pictures", dataset.classes[class]);
+            return Err(Error::input(what).with_hint("Keep at least one picture of each class in training"));
+        }
+        let kept = |rel: &str| verdicts.of(rel).is_none_or(|v| !v.excluded);
+        let contents = self.dataset.samples.iter().zip(&self.contents);
+        let contents = contents.filter(|(s, _)| kept(&s.rel)).map(|(_, content)| *content).collect();
+        let decided = Self {
+            contents,
+            undecodable_frac: self.undecodable_frac,
+            lasting: self.lasting.clone(),
+            alike: Arc::clone(&self.alike),
+            before: Some(Arc::clone(self)),
+            ..Self::unseen(dataset)
+        };
+        Ok(decided.judged())
+    }
+
+    /// With the findings that follow from labels and parts.
+    fn judged(mut self) -> Self {
+        self.findings = findings::duplicates(&self.dataset, &self.contents);
+        self.findings.extend(findings::alike(&self.dataset, &self.alike));
+        self.findings.extend(self.lasting.iter().cloned());
+        self.findings.extend(findings::classes(&self.dataset));
+        self.findings.sort_by_key(|f| std::cmp::Reverse(f.severity));
+        self
+    }
+
     /// How many pictures could not be decoded, and of how many.
     pub fn undecodable(&self) -> (usize, usize) {
         let lost = |s: &&Skipped| matches!(s.reason, SkipReason::Undecodable(_));
@@ -81,20 +147,18 @@ pub fn preflight(dataset: Dataset, config: &DataConfig, progress: Progress<'_>) 
     let checks = dataset.samples.iter().zip(&looks);
     let checks = checks.filter_map(|(s, look)| Some((s.rel.clone(), look.check.clone()?))).collect();
     let bad = looks.iter().filter(|l| l.content.is_err()).count();
-    let mut findings = findings::undecodable(&dataset, &looks);
+    let mut lasting = findings::undecodable(&dataset, &looks);
     let undecodable_frac = bad as f64 / total.max(1) as f64;
     if undecodable_frac > MANY_UNDECODABLE {
         let title = format!("{bad} of {total} pictures cannot be decoded: is this the right folder?");
-        findings.push(Finding { severity: Severity::Error, title, files: Vec::new() });
+        lasting.push(Finding { severity: Severity::Error, title, files: Vec::new() });
     }
-    findings.extend(findings::duplicates(&dataset, &looks));
-    findings.extend(findings::animated(&dataset, &looks));
-    findings.extend(findings::left_out(&dataset.skipped));
+    lasting.extend(findings::animated(&dataset, &looks));
+    lasting.extend(findings::left_out(&dataset.skipped));
     let contents = looks.iter().filter_map(|l| l.content.as_ref().ok().copied()).collect();
+    let alike = alike(&dataset, &looks);
     let dataset = Dataset { checks, ..without_undecodable(dataset, looks)? };
-    findings.extend(findings::classes(&dataset));
-    findings.sort_by_key(|f| std::cmp::Reverse(f.severity));
-    Ok(Preflight { dataset, contents, findings, undecodable_frac })
+    Ok(Preflight { contents, undecodable_frac, lasting, alike, ..Preflight::unseen(dataset) }.judged())
 }
 
 /// What one look at a picture showed.
@@ -103,6 +167,8 @@ pub(super) struct Look {
     pub(super) content: Result<[u8; 32], String>,
     /// It has more than one frame.
     pub(super) animated: bool,
+    /// What it looks like; none where it cannot be decoded.
+    appearance: Option<PerceptualHash>,
     /// What can be remembered of it.
     check: Option<Check>,
 }
@@ -114,22 +180,34 @@ impl Look {
         let stamp = std::fs::metadata(&path).ok().as_ref().and_then(Stamp::of);
         let rel = &dataset.samples[index].rel;
         if let Some(known) = stamp.and_then(|stamp| dataset.checks.get(rel, stamp, max_megapixels)) {
-            return Self { content: Ok(known.sha256), animated: known.animated, check: Some(known.clone()) };
+            let (content, animated, appearance) = (Ok(known.sha256), known.animated, known.appearance);
+            return Self { content, animated, appearance, check: Some(known.clone()) };
         }
         Self::decoding(&path, stamp, max_megapixels).unwrap_or_else(|e| Self {
             content: Err(e.what().to_owned()),
             animated: false,
+            appearance: None,
             check: None,
         })
     }
 
     fn decoding(path: &Path, stamp: Option<Stamp>, max_megapixels: f64) -> Result<Self> {
         let bytes = read_picture(path, max_megapixels)?;
-        let size = decode_bytes(&bytes, max_megapixels)?.dimensions();
+        let image = decode_bytes(&bytes, max_megapixels)?;
+        let appearance = PerceptualHash::of(&image)?;
         let (sha256, animated) = (Sha256::digest(&bytes).into(), is_animated(&bytes));
-        let check = stamp.map(|stamp| Check::new(stamp, sha256, animated, size));
-        Ok(Self { content: Ok(sha256), animated, check })
+        let check = stamp.map(|stamp| Check::new(stamp, sha256, animated, image.dimensions(), appearance));
+        Ok(Self { content: Ok(sha256), animated, appearance: Some(appearance), check })
     }
+}
+
+/// Pairs of pictures that look the same; copies of one file are no news.
+fn alike(dataset: &Dataset, looks: &[Look]) -> Arc<[[String; 2]]> {
+    let seen = looks.iter().enumerate().filter_map(|(i, look)| Some((i, look.appearance?)));
+    let (indices, hashes): (Vec<usize>, Vec<PerceptualHash>) = seen.unzip();
+    let pairs = similar::alike(&hashes).into_iter().map(|(a, b)| [indices[a], indices[b]]);
+    let differ = |[a, b]: &[usize; 2]| looks[*a].content != looks[*b].content;
+    pairs.filter(differ).map(|pair| pair.map(|i| dataset.samples[i].rel.clone())).collect()
 }
 
 /// Moves what cannot be decoded to `skipped`, and drops classes that have no picture left.

@@ -2,6 +2,7 @@
 
 use super::Progress;
 use super::checks::Checks;
+use super::decisions::Verdicts;
 use super::split::{SavedSplits, Split, split_class};
 use super::walk::{Found, Plan, Walk};
 use crate::config::DataConfig;
@@ -69,6 +70,10 @@ pub struct Dataset {
     pub samples: Vec<Sample>,
     /// Files left out.
     pub skipped: Vec<Skipped>,
+    /// Pictures that a person left out, as their folder says.
+    pub excluded: Vec<Sample>,
+    /// What a person decided about pictures; `samples` and `excluded` follow it.
+    pub verdicts: Verdicts,
     /// What earlier looks at the files showed, so that [`preflight`](super::preflight()) need not decode them again.
     pub checks: Checks,
 }
@@ -77,6 +82,11 @@ impl Dataset {
     /// Full path of sample `index`.
     pub fn path(&self, index: usize) -> PathBuf {
         self.root.join(&self.samples[index].rel)
+    }
+
+    /// Index of the sample that lies at `rel`, if there is one.
+    pub fn position(&self, rel: &str) -> Option<usize> {
+        self.samples.binary_search_by(|s| natural(&s.rel, rel)).ok()
     }
 
     /// Indices of the samples of one split, in order.
@@ -180,7 +190,16 @@ fn finish(
             split_samples(&mut samples, class, name, config, saved);
         }
     }
-    let dataset = Dataset { root, layout, classes, samples, skipped, checks: Checks::default() };
+    let dataset = Dataset {
+        root,
+        layout,
+        classes,
+        samples,
+        skipped,
+        excluded: Vec::new(),
+        verdicts: Verdicts::default(),
+        checks: Checks::default(),
+    };
     dataset.check_classes()?;
     Ok(dataset)
 }

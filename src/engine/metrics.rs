@@ -100,6 +100,20 @@ impl ConfusionMatrix {
     }
 }
 
+/// The share `part / whole` with 95 % confidence, both ends in `[0, 1]`: the interval of Wilson (1927, "Probable Inference, the Law of
+/// Succession, and Statistical Inference"). All of `[0, 1]` where `whole` is 0.
+pub fn wilson_interval(part: usize, whole: usize) -> (f64, f64) {
+    /// The normal distribution's 97.5 % quantile.
+    const Z: f64 = 1.959_963_984_540_054;
+    if whole == 0 {
+        return (0.0, 1.0);
+    }
+    let (n, share) = (whole as f64, part as f64 / whole as f64);
+    let centre = (share + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
+    let half = Z / (1.0 + Z * Z / n) * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    ((centre - half).max(0.0), (centre + half).min(1.0))
+}
+
 fn ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
@@ -118,6 +132,22 @@ mod tests {
         assert!((m.accuracy() - 4.0 / 6.0).abs() < 1e-12);
         assert!((m.macro_f1() - (2.0 / 3.0 + 0.8) / 3.0).abs() < 1e-12);
         assert_eq!(m.per_class()[2], ClassMetrics { precision: 0.0, recall: 0.0, f1: 0.0, support: 1 });
+    }
+
+    #[test]
+    fn intervals_agree_with_scipy() {
+        // scipy.stats.binomtest(k, n).proportion_ci(0.95, "wilson")
+        for (k, n, low, high) in [
+            (145, 153, 0.900_223_582_672_342, 0.973_269_950_415_886_3),
+            (0, 10, 0.0, 0.277_532_799_862_889_26),
+            (10, 10, 0.722_467_200_137_111, 1.0),
+            (1, 2, 0.094_531_205_734_230_74, 0.905_468_794_265_769_3),
+            (990, 1000, 0.981_690_531_129_685_2, 0.994_559_245_554_470_6),
+        ] {
+            let (l, h) = wilson_interval(k, n);
+            assert!((l - low).abs() < 1e-12 && (h - high).abs() < 1e-12, "{k} of {n}: {l} to {h}");
+        }
+        assert_eq!(wilson_interval(0, 0), (0.0, 1.0));
     }
 
     #[test]

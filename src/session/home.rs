@@ -107,7 +107,7 @@ pub fn keep_sample(draft: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Checks, Dataset, Layout};
+    use crate::data::{Checks, Dataset, Layout, Verdicts};
 
     fn dataset(root: &Path) -> Dataset {
         Dataset {
@@ -116,6 +116,8 @@ mod tests {
             classes: Vec::new(),
             samples: Vec::new(),
             skipped: Vec::new(),
+            excluded: Vec::new(),
+            verdicts: Verdicts::default(),
             checks: Checks::default(),
         }
     }

@@ -1,6 +1,6 @@
 //! `journal.jsonl`: what happened in a project, one versioned line an event, only ever appended to.
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Decided, Step};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -19,9 +19,32 @@ pub(super) enum Entry {
     RunCreated { run: String },
     RunStarted { run: String, resumed: bool },
     RunFinished { run: String, outcome: String },
+    Decided(Decided),
+    Undone,
+    Redone,
+}
+
+impl From<Step> for Entry {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Decided(decided) => Self::Decided(decided),
+            Step::Undone => Self::Undone,
+            Step::Redone => Self::Redone,
+        }
+    }
 }
 
 impl Entry {
+    /// The step of deciding about pictures, if it is one.
+    pub(super) fn step(self) -> Option<Step> {
+        match self {
+            Self::Decided(decided) => Some(Step::Decided(decided)),
+            Self::Undone => Some(Step::Undone),
+            Self::Redone => Some(Step::Redone),
+            _ => None,
+        }
+    }
+
     /// Pictures were looked through.
     pub(super) fn opened(d: &Dataset) -> Self {
         Self::OpenedData { pictures: d.samples.len(), classes: d.classes.len(), skipped: d.skipped.len() }

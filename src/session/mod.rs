@@ -1,6 +1,7 @@
 //! Projects and runs on disk, and the worker that runs one job at a time.
 
 mod checks;
+pub mod decisions;
 mod evaluations;
 mod events;
 pub mod fonts;

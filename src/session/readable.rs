@@ -26,7 +26,7 @@ pub fn check_readable(preflight: &Preflight, config: &DataConfig) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Checks, Dataset, Layout};
+    use crate::data::{Checks, Dataset, Layout, Verdicts};
 
     #[test]
     fn more_than_a_fifth_is_a_question_until_it_is_answered() {
@@ -36,10 +36,12 @@ mod tests {
             classes: Vec::new(),
             samples: Vec::new(),
             skipped: Vec::new(),
+            excluded: Vec::new(),
+            verdicts: Verdicts::default(),
             checks: Checks::default(),
         };
-        let mut found =
-            Preflight { dataset, contents: Vec::new(), findings: Vec::new(), undecodable_frac: 0.2 };
+        let mut found = Preflight::unseen(dataset);
+        found.undecodable_frac = 0.2;
         let mut config = DataConfig::default();
         check_readable(&found, &config).unwrap();
         found.undecodable_frac = 0.21;

@@ -5,7 +5,7 @@ use super::jobs::{JobEvent, JobOutput, JobRequest, ModelRef};
 use super::journal::{self, Entry};
 use super::readable::check_readable;
 use super::run_lock::RunLock;
-use super::{checks, pictures, places, project, splits};
+use super::{checks, decisions, pictures, places, project, splits};
 use crate::backbones::{Network, find, weights};
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
 use crate::data::{self, Dataset, Layout, Preflight, Split};
@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::export::bundle::export_bundle;
 use candle_core::Device;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Carries jobs out; keeps the last opened model between them.
 #[derive(Default)]
@@ -124,18 +125,17 @@ fn open_data(root: &Path, config: &DataConfig, project: Option<&Path>, job: &Job
     let mut dataset = data::scan(root, config, saved.as_ref(), &progress)?;
     dataset.checks = project.map(checks::load).unwrap_or_default();
     let known = dataset.checks.clone();
-    let preflight = data::preflight(dataset, config, &progress)?;
-    if let Some(dir) = project {
-        splits::save(dir, config, &preflight.dataset)?;
-        let d = &preflight.dataset;
-        if d.checks != known {
-            checks::save(dir, d.checks.clone())?;
-        }
-        if project::is_project(dir) {
-            journal::append(dir, Entry::opened(d))?;
-        }
+    let found = data::preflight(dataset, config, &progress)?;
+    let Some(dir) = project else { return Ok(found) };
+    let d = &found.dataset;
+    splits::save(dir, config, d)?;
+    if d.checks != known {
+        checks::save(dir, d.checks.clone())?;
     }
-    Ok(preflight)
+    if project::is_project(dir) {
+        journal::append(dir, Entry::opened(d))?;
+    }
+    Ok(decisions::after(&decisions::decisions(dir)?, &Arc::new(found)))
 }
 
 fn write_sample(dir: &Path, job: &Job<'_>) -> Result<()> {
@@ -170,8 +170,14 @@ fn run_training(train: &TrainJob, job: &Job<'_>) -> Result<JobOutput> {
     let (made, empty) = (!run_dir.exists(), places::is_new_or_empty(run_dir)?);
     std::fs::create_dir_all(run_dir).map_err(|e| Error::io("create the folder", run_dir, &e))?;
     let lock = RunLock::take(run_dir)?;
-    splits::save(run_dir, &train.config.data, &train.dataset)?;
     let project = project_of(run_dir);
+    let as_begun = match train.resume {
+        true => as_begun(train, project.as_ref().map(|(dir, _)| *dir), job)?,
+        false => None,
+    };
+    let train = as_begun.as_ref().unwrap_or(train);
+    splits::save(run_dir, &train.config.data, &train.dataset)?;
+    decisions::save(run_dir, &train.dataset.verdicts)?;
     if let Some((dir, run)) = &project {
         journal::append(dir, Entry::RunStarted { run: run.clone(), resumed: train.resume })?;
     }
@@ -192,12 +198,30 @@ fn run_training(train: &TrainJob, job: &Job<'_>) -> Result<JobOutput> {
     result.map(|outcome| JobOutput::Trained(Box::new(outcome)))
 }
 
+/// The job with the pictures as they were decided on when the run was begun, where that has changed since.
+fn as_begun(train: &TrainJob, project: Option<&Path>, job: &Job<'_>) -> Result<Option<TrainJob>> {
+    let (then, root, config) = (decisions::load(&train.run_dir)?, &train.dataset.root, &train.config.data);
+    if then == train.dataset.verdicts {
+        return Ok(None);
+    }
+    let progress = |done, total| job.progress(done, total);
+    let saved = splits::load(&train.run_dir, config)?;
+    let mut dataset = data::scan(root, config, saved.as_ref(), &progress)?;
+    dataset.checks = project.map(checks::load).unwrap_or_default();
+    let found = Arc::new(data::preflight(dataset, config, &progress)?);
+    let dataset = found.decided(&then)?.dataset;
+    Ok(Some(TrainJob { dataset, config: train.config.clone(), run_dir: train.run_dir.clone(), resume: true }))
+}
+
 /// Leaves the place of a run that was refused as it was found; only the splits and the lock were written by then.
 fn tidy_up(run_dir: &Path, made: bool, lock: RunLock) {
-    let removed = splits::remove(run_dir).and_then(|()| lock.remove(run_dir)).and_then(|()| match made {
-        true => std::fs::remove_dir(run_dir),
-        false => Ok(()),
-    });
+    let removed = splits::remove(run_dir)
+        .and_then(|()| decisions::remove(run_dir))
+        .and_then(|()| lock.remove(run_dir))
+        .and_then(|()| match made {
+            true => std::fs::remove_dir(run_dir),
+            false => Ok(()),
+        });
     // Why the run was refused is what the person has to know.
     removed.unwrap_or_else(|e| tracing::warn!("{} could not be tidied up: {e}", run_dir.display()));
 }
@@ -212,9 +236,12 @@ fn evaluate(classifier: &Classifier, model: &Path, root: &Path, job: &Job<'_>) -
     let config = trained_on.unwrap_or_default();
     let saved = if same_folder { splits::load(model, &config)? } else { None };
     let dataset = data::scan(root, &config, saved.as_ref(), &progress)?;
-    let preflight = data::preflight(dataset, &config, &progress)?;
-    check_readable(&preflight, &config)?;
-    let dataset = preflight.dataset;
+    let found = data::preflight(dataset, &config, &progress)?;
+    check_readable(&found, &config)?;
+    let dataset = match same_folder {
+        true => Arc::new(found).decided(&decisions::load(model)?)?.dataset,
+        false => found.dataset,
+    };
     let split = judged_split(&dataset, same_folder);
     let count = split.map_or(dataset.samples.len(), |s| dataset.indices(s).len());
     let note = match split {

@@ -64,7 +64,7 @@ fn read(dir: &Path) -> Result<Option<SplitsFile>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Checks, Layout, Sample, Split};
+    use crate::data::{Checks, Layout, Sample, Split, Verdicts};
 
     fn dataset(pictures: &[(&str, Split)]) -> Dataset {
         let sample = |&(rel, split): &(&str, Split)| Sample { rel: rel.to_owned(), class: 0, split };
@@ -74,6 +74,8 @@ mod tests {
             classes: vec!["ant".to_owned()],
             samples: pictures.iter().map(sample).collect(),
             skipped: Vec::new(),
+            excluded: Vec::new(),
+            verdicts: Verdicts::default(),
             checks: Checks::default(),
         }
     }

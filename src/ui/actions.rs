@@ -2,6 +2,7 @@
 
 use super::state::{NoticeId, Screen, Selection};
 use crate::config::TrainConfig;
+use crate::data::Step;
 use crate::session::jobs::ModelRef;
 use std::path::PathBuf;
 
@@ -76,6 +77,8 @@ pub enum Action {
     KeepTraining,
     /// Show a finished run's evaluation.
     ShowRun(PathBuf),
+    /// Decide something about pictures, or take a decision back.
+    Decide(Step),
     /// Show the pictures behind a number, or none.
     Select(Option<Selection>),
     /// Choose what classifies new pictures.

@@ -7,6 +7,7 @@ use super::frames::FrameTimes;
 use super::state::{AppState, FollowUp, JobKind, RunningJob, Tone, drop_hint, plan_drop};
 use super::views::ViewContext;
 use super::{fonts, shell, theme};
+use crate::data::Step;
 use crate::engine::Control;
 use crate::error::Error;
 use crate::session::jobs::JobRequest;
@@ -118,6 +119,7 @@ impl App {
             FollowUp::SaveProject => self.save_project(),
             FollowUp::Opened => self.keep_new(),
             FollowUp::RefreshExports => self.refresh_exports(),
+            FollowUp::RefreshDecisions => self.refresh_decisions(),
         }
     }
 
@@ -149,6 +151,12 @@ impl App {
             DiskAnswer::SampleAt(dir) => self.disk.ask(DiskRequest::ProjectFor(dir)),
             DiskAnswer::DrawSampleAt(dir) => {
                 self.submit(JobKind::WriteSample, JobRequest::WriteSample { dir });
+            }
+            DiskAnswer::Decided(project, decided) => {
+                if self.state.project.as_ref().is_some_and(|p| p.dir == project) {
+                    let (decisions, preflight) = *decided;
+                    (self.state.decisions, self.state.preflight) = (decisions, Some(preflight));
+                }
             }
             DiskAnswer::Settings(settings, lost) => {
                 ctx.set_theme(theme::preference(settings.theme));
@@ -222,10 +230,12 @@ impl App {
     }
 }
 
-/// Ctrl+1 to 6 and Ctrl+O.
+/// Ctrl+1 to 6, Ctrl+O, Ctrl+Enter, Ctrl+Z and Ctrl+Shift+Z.
 fn shortcuts(ctx: &Context, actions: &mut Vec<Action>) {
     use super::actions::Pick;
     const NUMBERS: [Key; 6] = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6];
+    // A text field has its own undo.
+    let typing = ctx.text_edit_focused();
     ctx.input_mut(|i| {
         for (key, screen) in NUMBERS.into_iter().zip(super::Screen::RAIL) {
             if i.consume_key(Modifiers::COMMAND, key) {
@@ -234,6 +244,12 @@ fn shortcuts(ctx: &Context, actions: &mut Vec<Action>) {
         }
         if i.consume_key(Modifiers::COMMAND, Key::O) {
             actions.push(Action::Pick(Pick::DataFolder));
+        }
+        if !typing && i.consume_key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z) {
+            actions.push(Action::Decide(Step::Redone));
+        }
+        if !typing && i.consume_key(Modifiers::COMMAND, Key::Z) {
+            actions.push(Action::Decide(Step::Undone));
         }
         if i.consume_key(Modifiers::COMMAND, Key::Enter) {
             actions.push(Action::NextStep);

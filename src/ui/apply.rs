@@ -6,6 +6,7 @@ use super::disk::DiskRequest;
 use super::state::{JobKind, LiveTraining, RunningJob, Screen, Tone, WeightsState, predictions_csv};
 use super::theme;
 use crate::config::{Pooling, TrainConfig};
+use crate::data::Step;
 use crate::engine::{EpochRecord, Evaluation};
 use crate::session::jobs::{JobRequest, ModelRef};
 use crate::session::{Project, RunInfo, RunState, ThemeChoice};
@@ -57,6 +58,7 @@ impl App {
             | Action::CancelJob
             | Action::CancelTraining => self.control(&action),
             Action::ShowRun(dir) => self.show_run(&dir),
+            Action::Decide(step) => self.decide(step),
             Action::Select(selection) => self.state.selection = selection,
             Action::SetPredictModel(_)
             | Action::Predict(_)
@@ -170,6 +172,24 @@ impl App {
     pub(super) fn refresh_exports(&self) {
         if let Some(project) = &self.state.project {
             self.disk.ask(DiskRequest::Exports(project.clone()));
+        }
+    }
+
+    pub(super) fn refresh_decisions(&self) {
+        if let (Some(project), Some(shown)) = (&self.state.project, &self.state.preflight) {
+            self.disk.ask(DiskRequest::Decisions(project.dir.clone(), shown.before_decisions()));
+        }
+    }
+
+    fn decide(&mut self, step: Step) {
+        let decisions = &self.state.decisions;
+        let idle = match &step {
+            Step::Undone => decisions.to_undo().is_none(),
+            Step::Redone => decisions.to_redo().is_none(),
+            Step::Decided(_) => false,
+        };
+        if let (Some(project), Some(shown), false) = (&self.state.project, &self.state.preflight, idle) {
+            self.disk.ask(DiskRequest::Decide(project.dir.clone(), shown.before_decisions(), step));
         }
     }
 

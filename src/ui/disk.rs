@@ -2,15 +2,16 @@
 
 use super::state::PathKind;
 use crate::backbones::registry;
-use crate::data::Dataset;
+use crate::data::{Dataset, Decisions, Preflight, Step};
 use crate::engine::Evaluation;
 use crate::error::Result;
 use crate::export::atomic;
 use crate::session::home::{self, ProjectOf, SamplePlace};
-use crate::session::{Project, RunInfo, Settings, fonts, load_evaluation, weights};
+use crate::session::{Project, RunInfo, Settings, decisions, fonts, load_evaluation, weights};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 /// What can be asked of the disk.
@@ -47,6 +48,10 @@ pub(super) enum DiskRequest {
     KnownWeights,
     /// Write a text file.
     WriteText(PathBuf, String),
+    /// What was decided about a project's pictures, which were found as given.
+    Decisions(PathBuf, Arc<Preflight>),
+    /// One step more.
+    Decide(PathBuf, Arc<Preflight>, Step),
 }
 
 /// What the disk answers.
@@ -70,6 +75,8 @@ pub(super) enum DiskAnswer {
     KnownWeights(BTreeMap<&'static str, Vec<PathBuf>>),
     Fonts(Vec<Vec<u8>>),
     Written(PathBuf),
+    /// The project, its decisions, and its pictures after them.
+    Decided(PathBuf, Box<(Decisions, Preflight)>),
     Nothing,
 }
 
@@ -160,6 +167,13 @@ fn serve(request: DiskRequest) -> Result<DiskAnswer> {
         DiskRequest::WriteText(path, text) => {
             atomic::write(&path, text.as_bytes()).map(|()| DiskAnswer::Written(path))
         }
+        DiskRequest::Decisions(project, found) => {
+            let decisions = decisions::decisions(&project)?;
+            let preflight = decisions::after(&decisions, &found);
+            Ok(DiskAnswer::Decided(project, Box::new((decisions, preflight))))
+        }
+        DiskRequest::Decide(project, found, step) => decisions::decide(&project, &found, step)
+            .map(|decided| DiskAnswer::Decided(project, Box::new(decided))),
     }
 }
 

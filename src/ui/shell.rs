@@ -13,6 +13,7 @@ use super::state::{AppState, Screen};
 use super::theme::{self, Palette, space};
 use super::views::{self, ViewContext};
 use super::widgets::{icon_button, primary_button, secondary_button};
+use crate::data::Step;
 use crate::session::ThemeChoice;
 use egui::{Align, CentralPanel, Frame, Layout, Margin, Panel, RichText, ScrollArea, Stroke, Ui};
 
@@ -83,6 +84,7 @@ fn header(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             theme_button(ui, state, actions);
+            undo_buttons(ui, state, actions);
             ui.add_space(space::XS);
             main_action(ui, state, actions);
         });
@@ -111,6 +113,28 @@ fn main_action(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         if secondary_button(ui, word).clicked() {
             actions.push(action);
         }
+    }
+}
+
+/// Taking decisions about pictures back, once there are any.
+fn undo_buttons(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
+    let (undo, redo) = (state.decisions.to_undo(), state.decisions.to_redo());
+    if undo.is_none() && redo.is_none() {
+        return;
+    }
+    for (icon, word, keys, decided, step) in [
+        (Icon::Redo2, "Redo", "Ctrl+Shift+Z", redo, Step::Redone),
+        (Icon::Undo2, "Undo", "Ctrl+Z", undo, Step::Undone),
+    ] {
+        let name = match decided {
+            Some(decided) => format!("{word}: {} · {keys}", views::decision_words(decided)),
+            None => format!("Nothing to {}", word.to_lowercase()),
+        };
+        ui.add_enabled_ui(decided.is_some(), |ui| {
+            if icon_button(ui, icon, &name).clicked() {
+                actions.push(Action::Decide(step));
+            }
+        });
     }
 }
 

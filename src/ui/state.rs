@@ -15,7 +15,7 @@ pub use training::{LiveTraining, TrainingEnd, loaded_words};
 
 use crate::backbones::LoadReport;
 use crate::config::TrainConfig;
-use crate::data::{Dataset, Preflight, Severity, Split};
+use crate::data::{Dataset, Decisions, Preflight, Severity, Split};
 use crate::engine::Evaluation;
 use crate::error::Error;
 use crate::session::jobs::{JobId, ModelRef};
@@ -181,6 +181,8 @@ pub enum FollowUp {
     Opened,
     /// Look which exported models there are.
     RefreshExports,
+    /// Read what was decided about the pictures.
+    RefreshDecisions,
 }
 
 /// Everything the window knows. Views read it; only [`super::app`] changes it.
@@ -198,6 +200,8 @@ pub struct AppState {
     pub known_weights: BTreeMap<&'static str, Vec<PathBuf>>,
     /// The open pictures and what was found in them.
     pub preflight: Option<Preflight>,
+    /// What was decided about them.
+    pub decisions: Decisions,
     /// Why the project's folder could not be opened.
     pub data_error: Option<Error>,
     /// The settings that the next run will use.

@@ -3,7 +3,7 @@
 use egui::Theme;
 use egui_kittest::{Harness, HarnessBuilder};
 use headstart::data::{
-    Checks, Dataset, Finding, Layout, Preflight, Sample, Severity, SkipReason, Skipped, Split,
+    Checks, Dataset, Finding, Layout, Preflight, Sample, Severity, SkipReason, Skipped, Split, Verdicts,
 };
 use headstart::session::Project;
 use headstart::ui::{Action, AppState, Screen, ViewContext, fonts, shell, theme};
@@ -60,6 +60,8 @@ fn pictures() -> (TempDir, Preflight) {
             skipped("ash/broken.jpg", SkipReason::Undecodable("the file ends too early".to_owned())),
             skipped("notes.txt", SkipReason::NotAnImage),
         ],
+        excluded: Vec::new(),
+        verdicts: Verdicts::default(),
         checks: Checks::default(),
     };
     let findings = vec![
@@ -74,7 +76,9 @@ fn pictures() -> (TempDir, Preflight) {
             files: vec!["birch/0.png".to_owned(), "birch/1.png".to_owned()],
         },
     ];
-    (dir, Preflight { dataset, contents: Vec::new(), findings, undecodable_frac: 1.0 / 25.0 })
+    let mut preflight = Preflight::unseen(dataset);
+    (preflight.findings, preflight.undecodable_frac) = (findings, 1.0 / 25.0);
+    (dir, preflight)
 }
 
 fn draw(path: &Path, class: u32, n: u32) {

@@ -4,7 +4,7 @@
 
 use egui_kittest::Harness;
 use headstart::config::TrainConfig;
-use headstart::data::{Checks, Dataset, Layout, Preflight, Sample, Split};
+use headstart::data::{Checks, Dataset, Layout, Preflight, Sample, Split, Verdicts};
 use headstart::engine::metrics::ConfusionMatrix;
 use headstart::engine::train::{SplitScore, Summary};
 use headstart::engine::{EpochRecord, Evaluation, Prediction};
@@ -202,17 +202,14 @@ pub(crate) fn with_pictures() -> AppState {
         classes: class_names(2),
         samples: samples.collect(),
         skipped: Vec::new(),
+        excluded: Vec::new(),
+        verdicts: Verdicts::default(),
         checks: Checks::default(),
     };
     AppState {
         screen: Screen::Train,
         project: Some(Project { dir: "/projects/Ants and bees".into(), config: config() }),
-        preflight: Some(Preflight {
-            dataset,
-            contents: Vec::new(),
-            findings: Vec::new(),
-            undecodable_frac: 0.0,
-        }),
+        preflight: Some(Preflight::unseen(dataset)),
         config: config(),
         cores: 2,
         ..AppState::default()

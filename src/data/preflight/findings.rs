@@ -36,12 +36,10 @@ pub(super) fn undecodable(dataset: &Dataset, looks: &[Look]) -> Vec<Finding> {
 }
 
 /// Files with the same content: worst where validation repeats training, or two classes share one.
-pub(super) fn duplicates(dataset: &Dataset, looks: &[Look]) -> Vec<Finding> {
+pub(super) fn duplicates(dataset: &Dataset, contents: &[[u8; 32]]) -> Vec<Finding> {
     let mut by_content: BTreeMap<[u8; 32], Vec<&Sample>> = BTreeMap::new();
-    for (sample, look) in dataset.samples.iter().zip(looks) {
-        if let Ok(hash) = look.content {
-            by_content.entry(hash).or_default().push(sample);
-        }
+    for (sample, hash) in dataset.samples.iter().zip(contents) {
+        by_content.entry(*hash).or_default().push(sample);
     }
     let (mut leaks, mut conflicts, mut repeats) = (Vec::new(), Vec::new(), Vec::new());
     for group in by_content.values().filter(|g| g.len() > 1) {
@@ -74,6 +72,43 @@ pub(super) fn duplicates(dataset: &Dataset, looks: &[Look]) -> Vec<Finding> {
             "in more than one class (exact copies): one of the labels is wrong",
         ),
         about(Severity::Info, repeats, "there more than once (exact copies)"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Pairs of pictures that look the same, though their files differ.
+pub(super) fn alike(dataset: &Dataset, pairs: &[[String; 2]]) -> Vec<Finding> {
+    let (mut leaks, mut conflicts, mut repeats) = (Vec::new(), Vec::new(), Vec::new());
+    for pair in pairs {
+        let [Some(a), Some(b)] = [&pair[0], &pair[1]].map(|rel| dataset.position(rel)) else { continue };
+        let (a, b) = (&dataset.samples[a], &dataset.samples[b]);
+        let list = if a.class != b.class {
+            &mut conflicts
+        } else if a.split != b.split {
+            &mut leaks
+        } else {
+            &mut repeats
+        };
+        list.extend(pair.iter().cloned());
+    }
+    let about = |severity, files: Vec<String>, text: &str| {
+        let pairs = count(files.len() / 2, "pair of pictures looks", "pairs of pictures look");
+        (!files.is_empty()).then(|| finding(severity, format!("{pairs} the same {text}"), files))
+    };
+    [
+        about(
+            Severity::Warning,
+            leaks,
+            "across training and validation or test (near copies): the score may look better than it is",
+        ),
+        about(
+            Severity::Warning,
+            conflicts,
+            "in different classes (near copies): one of the labels may be wrong",
+        ),
+        about(Severity::Info, repeats, "(near copies)"),
     ]
     .into_iter()
     .flatten()

@@ -51,7 +51,7 @@ impl AppState {
     fn done_with(&mut self, output: JobOutput, stopping: bool) -> Vec<FollowUp> {
         match output {
             JobOutput::Data(preflight) => {
-                let mut follow = vec![FollowUp::RefreshRuns];
+                let mut follow = vec![FollowUp::RefreshRuns, FollowUp::RefreshDecisions];
                 if let Some(project) = self.opening.take() {
                     self.adopt(*project);
                     follow.insert(0, FollowUp::Opened);
@@ -195,7 +195,7 @@ impl AppState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Checks, Dataset, Layout, Preflight, Sample, Split};
+    use crate::data::{Checks, Dataset, Layout, Preflight, Sample, Split, Verdicts};
     use crate::engine::train::SplitScore;
     use crate::engine::{ConfusionMatrix, EpochRecord, Prediction, Summary};
     use crate::session::Project;
@@ -210,9 +210,11 @@ mod tests {
             classes: vec!["c0".into(), "c1".into()],
             samples: (0..4).map(sample).collect(),
             skipped: Vec::new(),
+            excluded: Vec::new(),
+            verdicts: Verdicts::default(),
             checks: Checks::default(),
         };
-        Box::new(Preflight { dataset, contents: Vec::new(), findings: Vec::new(), undecodable_frac: 0.0 })
+        Box::new(Preflight::unseen(dataset))
     }
 
     fn outcome() -> TrainOutcome {
@@ -270,7 +272,8 @@ mod tests {
         for (sample, screen) in [(false, Screen::Data), (true, Screen::Train)] {
             let mut state = with_job(JobKind::OpenData);
             state.sample_wanted = sample;
-            assert_eq!(state.absorb(done(JobOutput::Data(preflight()))), [FollowUp::RefreshRuns]);
+            let follow = [FollowUp::RefreshRuns, FollowUp::RefreshDecisions];
+            assert_eq!(state.absorb(done(JobOutput::Data(preflight()))), follow);
             assert!(state.screen == screen && state.jobs.is_empty() && !state.sample_wanted);
         }
     }
@@ -359,7 +362,7 @@ mod tests {
         }
         let mut state = opening();
         let follow = state.absorb(done(JobOutput::Data(preflight())));
-        assert_eq!(follow, [FollowUp::Opened, FollowUp::RefreshRuns]);
+        assert_eq!(follow, [FollowUp::Opened, FollowUp::RefreshRuns, FollowUp::RefreshDecisions]);
         assert_eq!(dir(&state), Some("/new".into()));
         assert_eq!(state.settings.recent_projects, [PathBuf::from("/new")]);
         assert!(state.preflight.is_some() && state.opening.is_none());

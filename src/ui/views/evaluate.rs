@@ -7,6 +7,7 @@ mod pictures;
 
 use super::ViewContext;
 use crate::engine::Evaluation;
+use crate::engine::metrics::wilson_interval;
 use crate::ui::icons::Icon;
 use crate::ui::state::{Selection, ShownEvaluation};
 use crate::ui::theme::{Palette, space, type_size};
@@ -51,7 +52,8 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     });
     ui.scope_builder(UiBuilder::new().max_rect(right), |ui| behind(ui, state, shown, cx, actions));
     ui.advance_cursor_after_rect(all);
-    enlarged::show(ui, shown, state.selection.unwrap_or(Selection::Mistakes), cx);
+    let selection = state.selection.unwrap_or(Selection::Mistakes);
+    enlarged::show(ui, (shown, state.dataset()), selection, cx, actions);
 }
 
 /// Draws the settings and details beside it.
@@ -85,11 +87,12 @@ fn headline(ui: &mut Ui, shown: &ShownEvaluation) {
     ui.horizontal_top(|ui| {
         let wide = ui.available_width() > NARROW;
         ui.spacing_mut().item_spacing.x = if wide { space::XXL } else { space::L };
-        stat(
-            ui,
-            &format!("{:.3}", e.confusion.accuracy()),
-            &format!("accuracy · {right} of {all} · {}", shown.title),
-        );
+        let (low, high) = wilson_interval(right, all);
+        let of = format!("accuracy ({low:.3} to {high:.3}) · {right} of {all} · {}", shown.title);
+        stat(ui, &format!("{:.3}", e.confusion.accuracy()), &of).on_hover_text(format!(
+            "On other pictures like these {all}, the accuracy is between {low:.3} and {high:.3} with 95 % confidence (Wilson's \
+             interval). More validation pictures make it narrower"
+        ));
         let classes = e.classes.len();
         let mean = format!("macro F1 · mean over {}", count(classes, "class", "classes"));
         stat(ui, &format!("{:.3}", e.confusion.macro_f1()), if wide { &mean } else { "macro F1" });
@@ -216,12 +219,27 @@ fn behind(
             path: root.join(&prediction.rel),
             name: format!("{}: true {truth}, predicted {predicted}, {sure:.3} sure", prediction.rel),
             title: format!("{predicted} {sure:.3}"),
-            detail: if right { "right".to_owned() } else { format!("really {truth}") },
+            detail: match decided(state, shown, &prediction.rel) {
+                Some(words) => words,
+                None if right => "right".to_owned(),
+                None => format!("really {truth}"),
+            },
             selected: enlarged == Some(i),
         }
     });
     if clicked.is_some() {
         cx.evaluate.enlarged = clicked;
+    }
+}
+
+/// What was decided about a picture since the model was judged.
+fn decided(state: &AppState, shown: &ShownEvaluation, rel: &str) -> Option<String> {
+    let data = state.dataset().filter(|d| d.root == shown.data_root)?;
+    let verdict = data.verdicts.of(rel)?;
+    match (verdict.excluded, &verdict.label) {
+        (true, _) => Some("left out by you".to_owned()),
+        (false, Some(class)) => Some(format!("{class}, you say")),
+        (false, None) => None,
     }
 }
 

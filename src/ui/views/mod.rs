@@ -2,12 +2,15 @@
 //! read the state and push [`Action`]s.
 
 pub mod data;
+mod decide;
 pub mod evaluate;
 pub mod export;
 pub mod model;
 pub mod predict;
 pub mod start;
 pub mod train;
+
+pub use decide::words as decision_words;
 
 use super::thumbnails::Thumbnails;
 use super::{Action, AppState, Screen};

@@ -104,8 +104,8 @@ pub fn caption(ui: &mut Ui, text: impl Into<String>) -> Response {
 }
 
 /// A number with what it is of: the number large, the rest as a caption under it.
-pub fn stat(ui: &mut Ui, number: &str, of: &str) {
-    ui.vertical(|ui| {
+pub fn stat(ui: &mut Ui, number: &str, of: &str) -> Response {
+    let whole = ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         let number = RichText::new(number).text_style(theme::section_style()).strong();
         let of = RichText::new(of).small().color(Palette::of(ui).muted);
@@ -113,6 +113,7 @@ pub fn stat(ui: &mut Ui, number: &str, of: &str) {
             ui.add(Label::new(text).extend());
         }
     });
+    whole.response
 }
 
 /// Widest text of a badge, in points; longer ones are cut and shown whole on hovering.

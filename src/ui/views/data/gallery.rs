@@ -1,7 +1,7 @@
 //! The pictures in rows under their class's name; only what is on the screen is laid out.
 
 use super::{Filter, ViewContext};
-use crate::data::{Dataset, Preflight, Split};
+use crate::data::{Dataset, Preflight, Split, Verdicts};
 use crate::ui::icons::Icon;
 use crate::ui::state::split_name;
 use crate::ui::theme::{self, Palette, space, type_size};
@@ -29,6 +29,7 @@ struct LaidOutFor {
     samples: usize,
     filter: Filter,
     columns: usize,
+    decided: Verdicts,
 }
 
 /// The rows, laid out once for a data set, a filter and a number of columns.
@@ -42,7 +43,13 @@ pub(super) struct Rows {
 impl Rows {
     fn update(&mut self, preflight: &Preflight, filter: Filter, columns: usize) {
         let data = &preflight.dataset;
-        let key = LaidOutFor { root: data.root.clone(), samples: data.samples.len(), filter, columns };
+        let key = LaidOutFor {
+            root: data.root.clone(),
+            samples: data.samples.len(),
+            filter,
+            columns,
+            decided: data.verdicts.clone(),
+        };
         if key != self.key || self.rows.is_empty() {
             let by_class = chosen(preflight, filter);
             self.shown = by_class.iter().map(Vec::len).sum();

@@ -1,12 +1,13 @@
 //! The Data screen's inspector: the selected picture, the classes with their counts, what was found, what was left out.
 
 use super::{ViewContext, split_colour};
-use crate::data::{Dataset, Finding, Preflight, Severity, SkipReason, Split};
+use crate::data::{Dataset, Decided, Decision, Finding, Preflight, Severity, SkipReason, Split, Step};
 use crate::ui::Action;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::split_name;
 use crate::ui::theme::{Palette, space};
 use crate::ui::thumbnails::{LARGE_PX, Thumb};
+use crate::ui::views::decide;
 use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::basic::focus_ring;
 use crate::ui::widgets::{caption, class_dot, icon_button, link_button, section};
@@ -28,6 +29,11 @@ pub(super) fn show(ui: &mut Ui, preflight: &Preflight, cx: &mut ViewContext, act
         for (i, finding) in preflight.findings.iter().enumerate() {
             show_finding(ui, data, i, finding, cx);
         }
+    }
+    if !data.excluded.is_empty() {
+        ui.add_space(space::S);
+        section(ui, "Left out by you");
+        excluded(ui, data, actions);
     }
     if !data.skipped.is_empty() {
         ui.add_space(space::S);
@@ -60,11 +66,7 @@ fn selected(ui: &mut Ui, data: &Dataset, index: usize, cx: &mut ViewContext, act
             caption(ui, format!("It cannot be shown: {reason}"));
         }
     }
-    ui.horizontal(|ui| {
-        class_dot(ui, sample.class);
-        ui.label(data.classes.get(sample.class).map_or("", String::as_str));
-        caption(ui, split_name(sample.split));
-    });
+    decide::controls(ui, data, &sample.rel, actions);
     ui.add(Label::new(RichText::new(&sample.rel).small()).wrap().selectable(true));
     if link_button(ui, "Show in folder").clicked() {
         actions.push(Action::Reveal(path.parent().map(std::path::Path::to_path_buf).unwrap_or(path)));
@@ -190,6 +192,28 @@ fn file_list<'a>(ui: &mut Ui, files: impl Iterator<Item = (&'a str, Option<&'a s
     if total > FILES_SHOWN {
         caption(ui, format!("and {} more", total - FILES_SHOWN));
     }
+}
+
+/// Pictures that the person left out, each with a way back.
+fn excluded(ui: &mut Ui, data: &Dataset, actions: &mut Vec<Action>) {
+    let head = count(data.excluded.len(), "picture", "pictures");
+    if data.excluded.len() > 1 && link_button(ui, "Put all back").clicked() {
+        let pictures = data.excluded.iter().map(|s| s.rel.clone()).collect();
+        actions.push(Action::Decide(Step::Decided(Decided { decision: Decision::Include, pictures })));
+    }
+    CollapsingHeader::new(head).id_salt("excluded").show(ui, |ui| {
+        for sample in data.excluded.iter().take(FILES_SHOWN) {
+            ui.horizontal_wrapped(|ui| {
+                ui.add(Label::new(RichText::new(&sample.rel).small()).wrap().selectable(true));
+                if link_button(ui, "Put back").clicked() {
+                    actions.push(decide::about(Decision::Include, &sample.rel));
+                }
+            });
+        }
+        if data.excluded.len() > FILES_SHOWN {
+            caption(ui, format!("and {} more", data.excluded.len() - FILES_SHOWN));
+        }
+    });
 }
 
 /// Files left out, under their reasons.

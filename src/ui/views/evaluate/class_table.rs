@@ -2,7 +2,7 @@
 
 use super::class_rows::{self, Column, SortBy};
 use crate::engine::Evaluation;
-use crate::engine::metrics::ClassMetrics;
+use crate::engine::metrics::{ClassMetrics, wilson_interval};
 use crate::ui::Action;
 use crate::ui::state::Selection;
 use crate::ui::theme::{Palette, space, type_size};
@@ -102,15 +102,23 @@ fn cells(
         let label = RichText::new(name).size(type_size::CAPTION);
         clicked = ui.add(Button::selectable(selected, label).truncate()).on_hover_text(name).clicked();
     });
-    for number in [metrics.precision, metrics.recall, metrics.f1] {
-        row.col(|ui| number_cell(ui, format!("{number:.3}")));
+    let found = (metrics.recall * metrics.support as f64).round() as usize;
+    let (low, high) = wilson_interval(found, metrics.support);
+    let recall =
+        format!("{found} of {}: between {low:.3} and {high:.3} with 95 % confidence", metrics.support);
+    for (number, more) in [(metrics.precision, ""), (metrics.recall, recall.as_str()), (metrics.f1, "")] {
+        row.col(|ui| number_cell(ui, &format!("{number:.3}"), more));
     }
-    row.col(|ui| number_cell(ui, metrics.support.to_string()));
+    row.col(|ui| number_cell(ui, &metrics.support.to_string(), ""));
     clicked
 }
 
-fn number_cell(ui: &mut Ui, text: String) {
+/// `more` shows while the pointer is over it, unless it is empty.
+fn number_cell(ui: &mut Ui, text: &str, more: &str) {
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        ui.label(RichText::new(text).size(type_size::CAPTION));
+        let number = ui.label(RichText::new(text).size(type_size::CAPTION));
+        if !more.is_empty() {
+            number.on_hover_text(more);
+        }
     });
 }

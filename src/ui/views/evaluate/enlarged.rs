@@ -1,17 +1,28 @@
 //! One picture alone, with all its probabilities.
 
 use super::pictures;
+use crate::data::Dataset;
 use crate::engine::Prediction;
+use crate::ui::Action;
 use crate::ui::state::{Selection, ShownEvaluation};
 use crate::ui::theme::{class_colour, space};
-use crate::ui::views::ViewContext;
+use crate::ui::views::{ViewContext, decide};
 use crate::ui::widgets::picture_grid::large_picture;
 use crate::ui::widgets::probability_bars::{self, Bar};
 use crate::ui::widgets::{caption, secondary_button};
 use egui::{Id, Key, Modal, RichText, ScrollArea, Ui, vec2};
 
+/// Room for what can be decided about the picture, in points.
+const DECIDE: f32 = 90.0;
+
 /// Draws it over the screen, where one is chosen.
-pub(super) fn show(ui: &Ui, shown: &ShownEvaluation, selection: Selection, cx: &mut ViewContext) {
+pub(super) fn show(
+    ui: &Ui,
+    (shown, data): (&ShownEvaluation, Option<&Dataset>),
+    selection: Selection,
+    cx: &mut ViewContext,
+    actions: &mut Vec<Action>,
+) {
     let Some(place) = cx.evaluate.enlarged else { return };
     let found = pictures::behind(&shown.evaluation, selection);
     let Some(prediction) = found.get(place).and_then(|&i| shown.evaluation.predictions.get(i)) else {
@@ -34,7 +45,13 @@ pub(super) fn show(ui: &Ui, shown: &ShownEvaluation, selection: Selection, cx: &
                 &name,
             );
             ui.add_space(space::M);
-            ui.vertical(|ui| details(ui, shown, prediction, side));
+            ui.vertical(|ui| {
+                details(ui, shown, prediction, side - DECIDE);
+                if let Some(data) = data.filter(|d| d.root == shown.data_root) {
+                    ui.add_space(space::S);
+                    decide::controls(ui, data, &prediction.rel, actions);
+                }
+            });
         });
         ui.add_space(space::S);
         ui.horizontal(|ui| {

@@ -1,0 +1,131 @@
+//! Pictures that look alike though their files differ: smaller copies, other formats, other qualities, neighbours in a burst.
+
+use super::color::grey;
+use super::transform::{Source, resize};
+use crate::config::Interpolation;
+use crate::error::Result;
+use image::RgbImage;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// Cells on each side of a hash's grid.
+const SIDE: u32 = 16;
+/// Hashes differ in at most this many of their 256 bits where pictures look the same: 4 %.
+const MOST_DIFFERENT: u32 = 10;
+/// A hash with fewer ones or zeros is of a picture with next to nothing on it, which looks like every other such picture.
+const FEWEST: u32 = 40;
+/// Bits of a band. Of the sixteen bands of two hashes that differ in ten bits, at least six are the same.
+const BAND: u32 = 16;
+/// A band that more pictures than this have in common tells nothing of them.
+const MOST_IN_BAND: usize = 256;
+
+/// What a picture looks like, in 256 bits: whether brightness rises from each cell of a grid to the next on its right. Krawetz's
+/// "difference hash" (2013), as `dhash(hash_size=16)` of Python's ImageHash, with the antialiased bilinear filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PerceptualHash([u64; 4]);
+
+impl PerceptualHash {
+    /// Of a picture of any size. Those with fewer pixels than the grid has cells tell too little: theirs is that of an empty picture.
+    ///
+    /// # Errors
+    /// If the picture is empty.
+    pub fn of(image: &RgbImage) -> Result<Self> {
+        if image.width() <= SIDE || image.height() < SIDE {
+            return Ok(Self([0; 4]));
+        }
+        let small = resize(image, Source::whole(image), (SIDE + 1, SIDE), Interpolation::Bilinear)?;
+        let mut bits = [0; 4];
+        for (i, (x, y)) in (0..SIDE).flat_map(|y| (0..SIDE).map(move |x| (x, y))).enumerate() {
+            let rises = grey(*small.get_pixel(x, y)) < grey(*small.get_pixel(x + 1, y));
+            bits[i / 64] |= u64::from(rises) << (i % 64);
+        }
+        Ok(Self(bits))
+    }
+
+    /// How many bits differ, 0 to 256.
+    pub fn distance(self, other: Self) -> u32 {
+        self.0.iter().zip(other.0).map(|(a, b)| (a ^ b).count_ones()).sum()
+    }
+
+    /// Whether there is enough on the picture to tell it from others.
+    fn tells(self) -> bool {
+        let ones: u32 = self.0.iter().map(|b| b.count_ones()).sum();
+        (FEWEST..=SIDE * SIDE - FEWEST).contains(&ones)
+    }
+
+    fn band(self, index: u32) -> u16 {
+        let at = index * BAND;
+        (self.0[(at / 64) as usize] >> (at % 64)) as u16
+    }
+}
+
+/// Pairs of indices, smaller first and in order, of hashes that differ in at most ten bits.
+pub(super) fn alike(hashes: &[PerceptualHash]) -> Vec<(usize, usize)> {
+    let in_band = |band: u32| {
+        let mut having: HashMap<u16, Vec<usize>> = HashMap::new();
+        for (i, hash) in hashes.iter().enumerate().filter(|(_, h)| h.tells()) {
+            having.entry(hash.band(band)).or_default().push(i);
+        }
+        let mut pairs = Vec::new();
+        for same in having.values().filter(|s| s.len() <= MOST_IN_BAND) {
+            for (at, &a) in same.iter().enumerate() {
+                let close =
+                    same[at + 1..].iter().filter(|&&b| hashes[a].distance(hashes[b]) <= MOST_DIFFERENT);
+                pairs.extend(close.map(|&b| (a, b)));
+            }
+        }
+        pairs
+    };
+    let mut pairs: Vec<_> = (0..SIDE * SIDE / BAND).into_par_iter().flat_map_iter(in_band).collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hash with the bits of a repeatable noise, of which some are turned over.
+    fn noise(seed: u64, turned: &[u32]) -> PerceptualHash {
+        let mut rng = crate::nn::rng::Rng::for_key(seed, &[]);
+        let mut bits = [0u64; 4];
+        for i in 0..256usize {
+            bits[i / 64] |= u64::from(rng.uniform() < 0.5) << (i % 64);
+        }
+        for &t in turned {
+            bits[(t / 64) as usize] ^= 1 << (t % 64);
+        }
+        PerceptualHash(bits)
+    }
+
+    #[test]
+    fn close_hashes_are_found_wherever_they_differ() {
+        let spread: Vec<u32> = (0..10).map(|i| i * 25).collect();
+        let mut hashes: Vec<PerceptualHash> = (0..500).map(|seed| noise(seed, &[])).collect();
+        hashes.extend([noise(7, &spread), noise(7, &[3]), noise(9, &[spread, vec![255]].concat())]);
+        assert_eq!(alike(&hashes), [(7, 500), (7, 501)]);
+        // The two differ in ten bits and one: as much as is too much.
+        assert_eq!(hashes[500].distance(hashes[501]), 11);
+    }
+
+    #[test]
+    fn pictures_with_nothing_on_them_are_not_all_alike() {
+        let blank = PerceptualHash::of(&RgbImage::from_pixel(50, 40, image::Rgb([255; 3]))).unwrap();
+        assert_eq!((blank, alike(&[blank, blank]).len()), (PerceptualHash([0; 4]), 0));
+    }
+
+    #[test]
+    fn a_smaller_copy_looks_the_same_and_a_mirrored_one_does_not() {
+        let picture = RgbImage::from_fn(320, 240, |x, y| {
+            let wave = |v: u32, pace: f32| ((v as f32 * pace).sin() * 90.0 + 120.0) as u8;
+            image::Rgb([wave(x + y / 3, 0.05), wave(y + x / 5, 0.07), wave(x * y / 300, 0.11)])
+        });
+        let small = resize(&picture, Source::whole(&picture), (150, 113), Interpolation::Bicubic).unwrap();
+        let mirrored = image::imageops::flip_horizontal(&picture);
+        let [a, b, c] = [&picture, &small, &mirrored].map(|p| PerceptualHash::of(p).unwrap());
+        assert!(a.distance(b) <= 4 && a.distance(c) > 60, "{} {}", a.distance(b), a.distance(c));
+    }
+}
