@@ -18,7 +18,9 @@ const FEWEST: u32 = 40;
 /// Bits of a band. Of the sixteen bands of two hashes that differ in ten bits, at least six are the same.
 const BAND: u32 = 16;
 /// A band that more pictures than this have in common tells nothing of them.
-const MOST_IN_BAND: usize = 256;
+const MOST_IN_BAND: usize = 64;
+/// A picture that looks like more others than this is of a subject that always looks so, and no copy.
+const MOST_COPIES: usize = 8;
 
 /// What a picture looks like, in 256 bits: whether brightness rises from each cell of a grid to the next on its right. Krawetz's
 /// "difference hash" (2013), as `dhash(hash_size=16)` of Python's ImageHash, with the antialiased bilinear filter.
@@ -61,7 +63,8 @@ impl PerceptualHash {
     }
 }
 
-/// Pairs of indices, smaller first and in order, of hashes that differ in at most ten bits.
+/// Pairs of indices, smaller first and in order, of hashes that differ in at most ten bits; without those of which one is close to
+/// many others.
 pub(super) fn alike(hashes: &[PerceptualHash]) -> Vec<(usize, usize)> {
     let in_band = |band: u32| {
         let mut having: HashMap<u16, Vec<usize>> = HashMap::new();
@@ -81,6 +84,12 @@ pub(super) fn alike(hashes: &[PerceptualHash]) -> Vec<(usize, usize)> {
     let mut pairs: Vec<_> = (0..SIDE * SIDE / BAND).into_par_iter().flat_map_iter(in_band).collect();
     pairs.sort_unstable();
     pairs.dedup();
+    let mut copies = vec![0; hashes.len()];
+    for &(a, b) in &pairs {
+        copies[a] += 1;
+        copies[b] += 1;
+    }
+    pairs.retain(|&(a, b)| copies[a].max(copies[b]) <= MOST_COPIES);
     pairs
 }
 
@@ -109,6 +118,14 @@ mod tests {
         assert_eq!(alike(&hashes), [(7, 500), (7, 501)]);
         // The two differ in ten bits and one: as much as is too much.
         assert_eq!(hashes[500].distance(hashes[501]), 11);
+    }
+
+    #[test]
+    fn a_subject_that_always_looks_the_same_is_no_copy() {
+        let of =
+            |count: u32| (0..count).map(|turned| noise(3, &[turned])).chain([noise(4, &[]), noise(4, &[9])]);
+        let pairs = |count| alike(&of(count).collect::<Vec<_>>()).len();
+        assert_eq!([pairs(9), pairs(10), pairs(70)], [9 * 8 / 2 + 1, 1, 1]);
     }
 
     #[test]
