@@ -338,7 +338,13 @@ impl<'a> Out<'a> {
     /// # Safety
     /// `check` allowed them, and they are written.
     unsafe fn activate(&self, act: Activation, index: usize, rows: usize, cols: usize) {
-        if act != Activation::Identity {
+        if act == Activation::Identity {
+            return;
+        }
+        if self.row == cols {
+            // SAFETY: the caller's promise; the rows lie in one piece, and `data` is borrowed mutably.
+            act.rewrite(unsafe { std::slice::from_raw_parts_mut(self.at(index), rows * cols) });
+        } else {
             for row in 0..rows {
                 // SAFETY: the caller's promise; `data` is borrowed mutably.
                 let values = unsafe { std::slice::from_raw_parts_mut(self.at(index + row * self.row), cols) };
