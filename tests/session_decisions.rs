@@ -152,7 +152,7 @@ fn the_last_training_picture_of_a_class_stays() {
     let pictures = all.iter().map(|p| (*p).to_owned()).collect();
     let refused = place.step(Step::Decided(Decided { decision: Decision::Exclude, pictures })).unwrap_err();
     assert!(refused.to_string().contains("\"red\""), "{refused}");
-    assert!(decisions(&place.project()).unwrap().to_undo().is_none(), "nothing is kept of it");
+    assert!(decisions(&place.project()).unwrap().holding().is_empty(), "nothing is kept of it");
     // Where the folder changes afterwards, it opens all the same, and says why the decision does not hold.
     place.decide(Decision::Exclude, &all[..7]);
     std::fs::remove_file(place.pictures().join(all[7])).unwrap();

@@ -2,12 +2,14 @@
 
 mod absorb;
 mod drops;
+mod history;
 mod next;
 mod notices;
 mod predictions;
 mod training;
 
 pub use drops::{PathKind, drop_hint, plan_drop};
+pub use history::{SettingsHistory, Undoable};
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
 pub use predictions::{PredictedPicture, Predictions, predictions_csv};
@@ -207,6 +209,8 @@ pub struct AppState {
     pub data_error: Option<Error>,
     /// The settings that the next run will use.
     pub config: TrainConfig,
+    /// How those came to be, for undo.
+    pub settings_history: SettingsHistory,
     /// The chosen weight file.
     pub weights: WeightsState,
     /// Jobs that have not ended, in the order of their turn.
@@ -225,6 +229,8 @@ pub struct AppState {
     pub exported: Option<PathBuf>,
     /// Why the last attempt to save one failed.
     pub export_error: Option<Error>,
+    /// Whether the list of commands is open.
+    pub palette_open: bool,
     /// Messages.
     pub notices: Notices,
     /// The sample was asked for: when its pictures are open, go straight to Train.
@@ -342,6 +348,11 @@ impl AppState {
         let weights = self.config.backbone.weights.clone()?;
         let complete = !report.dropped_head.is_empty() && report.missing.is_empty();
         complete.then(|| ModelRef::Imagenet { backbone: self.config.backbone.name.clone(), weights })
+    }
+
+    /// Whether a question is on show that has to be answered first.
+    pub fn question_asked(&self) -> bool {
+        self.training_job().is_some() && (self.close_asked || self.cancel_asked)
     }
 
     /// Too many pictures cannot be read, and nobody has said to go on.

@@ -7,6 +7,7 @@ use super::{
 use crate::engine::{Evaluation, TrainOutcome};
 use crate::error::Error;
 use crate::session::jobs::{JobEvent, JobId, JobOutput, ModelRef, Outcome};
+use crate::ui::Action;
 use std::path::PathBuf;
 
 impl AppState {
@@ -187,8 +188,26 @@ impl AppState {
             }
             JobKind::Evaluate => {}
         }
-        self.notices.push(Tone::Bad, format!("{} failed: {error}", kind.words()));
+        let text = format!("{} failed: {error}", kind.words());
+        match see(kind) {
+            Some((word, screen)) if screen != self.screen => {
+                self.notices.push_with(Tone::Bad, text, word, Action::Go(screen));
+            }
+            _ => self.notices.push(Tone::Bad, text),
+        }
         follow
+    }
+}
+
+/// Where a person can do something about a failure.
+fn see(kind: &JobKind) -> Option<(&'static str, Screen)> {
+    match kind {
+        JobKind::Train { .. } => Some(("See Train", Screen::Train)),
+        JobKind::Predict => Some(("See Predict", Screen::Predict)),
+        JobKind::Export => Some(("See Export", Screen::Export)),
+        JobKind::CheckWeights => Some(("See Model", Screen::Model)),
+        JobKind::Evaluate => Some(("See Evaluate", Screen::Evaluate)),
+        JobKind::OpenData | JobKind::WriteSample => None,
     }
 }
 
@@ -199,7 +218,6 @@ mod tests {
     use crate::engine::train::SplitScore;
     use crate::engine::{ConfusionMatrix, EpochRecord, Prediction, Summary};
     use crate::session::Project;
-    use crate::ui::Action;
     use std::sync::Arc;
 
     fn preflight() -> Arc<Preflight> {

@@ -20,6 +20,8 @@ use super::{Action, AppState, Screen};
 pub struct ViewContext {
     /// Small pictures, decoded in the background.
     pub thumbnails: Thumbnails,
+    /// The list of commands.
+    pub palette: super::shell::palette::Memory,
     /// The Start screen's.
     pub start: start::Memory,
     /// The Data screen's.
