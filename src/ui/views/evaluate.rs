@@ -1,13 +1,18 @@
 //! The Evaluate screen: the confusion matrix and other views of the same predictions, one file a tab, and the pictures behind
 //! each mark.
 
+mod analysed;
 mod behind;
 mod class_rows;
 mod class_table;
 mod classes;
+mod confidence;
+mod curve_table;
+pub mod curves;
 mod enlarged;
-mod matrix;
+pub mod matrix;
 mod pictures;
+mod worst;
 
 use super::ViewContext;
 use crate::engine::metrics::wilson_interval;
@@ -28,10 +33,22 @@ pub struct Memory {
     pub value: CellValue,
     /// Of the matrix.
     pub zoom: Zoom,
+    /// Order of the matrix.
+    pub order: matrix::MatrixOrder,
+    /// The class at each place, where somebody moved one.
+    pub by_hand: Vec<usize>,
     /// Order of the table.
     pub sort: class_rows::SortBy,
     /// The picture on show alone: its place among those behind the selection.
     pub enlarged: Option<usize>,
+    /// The picture to show alone once what was chosen with it is selected.
+    enlarge_next: Option<(Selection, usize)>,
+    /// Which curve stands out.
+    pub curve: Option<curves::CurveOf>,
+    /// The point of a curve under the pointer, or where the keyboard has led.
+    pub point: Option<curves::At>,
+    found: pictures::Found,
+    analysed: analysed::Analysed,
 }
 
 /// Headlines narrower than this leave explanations out, in points.
@@ -44,6 +61,10 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     let Some(shown) = &state.evaluation else {
         return nothing(ui, actions);
     };
+    if let Some((_, place)) = cx.evaluate.enlarge_next.take_if(|(wanted, _)| state.selection == Some(*wanted))
+    {
+        cx.evaluate.enlarged = Some(place);
+    }
     headline(ui, shown);
     ui.add_space(space::S);
     tabs(ui, state.evaluate_tab, actions);
@@ -56,6 +77,11 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
         match state.evaluate_tab {
             EvaluateTab::Matrix => matrix::show(ui, state, shown, &mut cx.evaluate, actions),
             EvaluateTab::Classes => classes::show(ui, shown, state.selection, &mut cx.evaluate, actions),
+            EvaluateTab::Curves => curves::show(ui, shown, state.selection, &mut cx.evaluate, actions),
+            EvaluateTab::Confidence => {
+                confidence::show(ui, shown, state.selection, &mut cx.evaluate, actions)
+            }
+            EvaluateTab::Worst => worst::show(ui, shown, state.selection, &mut cx.evaluate, actions),
         }
     });
     ui.scope_builder(UiBuilder::new().max_rect(right), |ui| behind::show(ui, state, shown, cx, actions));
@@ -66,8 +92,12 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
 
 /// Draws the settings and details beside it.
 pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
-    if let Some(shown) = state.evaluation.as_ref().filter(|_| state.evaluate_tab != EvaluateTab::Classes) {
-        class_table::show(ui, &shown.evaluation, (&mut cx.evaluate.sort, state.selection), actions);
+    let Some(shown) = &state.evaluation else { return };
+    match state.evaluate_tab {
+        // The bars are the table.
+        EvaluateTab::Classes => {}
+        EvaluateTab::Curves => curve_table::show(ui, shown, &mut cx.evaluate),
+        _ => class_table::show(ui, &shown.evaluation, (&mut cx.evaluate.sort, state.selection), actions),
     }
 }
 
@@ -75,7 +105,7 @@ pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &
 fn subject_width(room: f32, tab: EvaluateTab, shown: &ShownEvaluation) -> f32 {
     match tab {
         EvaluateTab::Matrix => matrix::width(room, shown.evaluation.classes.len()),
-        EvaluateTab::Classes => room.max(0.0) * 0.6,
+        _ => room.max(0.0) * 0.6,
     }
 }
 
