@@ -30,7 +30,8 @@ fn full(screen: Screen, classes: usize) -> AppState {
     let mut state = judged(classes, 8, None);
     if classes > 30 {
         let names: Vec<String> = (0..classes).map(long_name).collect();
-        state.evaluation.as_mut().unwrap().evaluation.classes.clone_from(&names);
+        let shown = state.evaluation.as_mut().unwrap();
+        Arc::make_mut(&mut shown.evaluation).classes.clone_from(&names);
         let data = &mut Arc::make_mut(state.preflight.as_mut().unwrap()).dataset;
         data.classes = names;
         data.samples.iter_mut().enumerate().for_each(|(i, s)| s.class = i % classes);

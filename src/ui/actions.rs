@@ -1,6 +1,6 @@
 //! What a person can ask for. Views push these; [`super::app::App`] carries them out after drawing.
 
-use super::state::{NoticeId, Screen, Selection};
+use super::state::{EvaluateTab, NoticeId, Screen, Selection};
 use crate::config::TrainConfig;
 use crate::data::Decided;
 use crate::session::jobs::ModelRef;
@@ -85,6 +85,8 @@ pub enum Action {
     Redo,
     /// Open or close the list of all commands.
     TogglePalette,
+    /// Show a part of the Evaluate screen.
+    ShowEvaluateTab(EvaluateTab),
     /// Show the pictures behind a number, or none.
     Select(Option<Selection>),
     /// Choose what classifies new pictures.

@@ -72,6 +72,7 @@ impl App {
                 self.taken_back(decision);
             }
             Action::TogglePalette => self.state.palette_open = !self.state.palette_open,
+            Action::ShowEvaluateTab(tab) => self.state.evaluate_tab = tab,
             Action::Select(selection) => self.state.selection = selection,
             Action::SetPredictModel(_)
             | Action::Predict(_)

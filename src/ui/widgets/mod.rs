@@ -1,11 +1,13 @@
 //! Parts that several screens are made of.
 
+pub mod axes;
 pub mod basic;
 pub mod confusion_matrix;
 pub mod curves;
 pub mod picture;
 pub mod picture_grid;
 pub mod probability_bars;
+pub mod segmented;
 pub mod setting;
 
 pub use basic::{

@@ -24,7 +24,7 @@ pub(super) fn show(
     actions: &mut Vec<Action>,
 ) {
     let Some(place) = cx.evaluate.enlarged else { return };
-    let found = pictures::behind(&shown.evaluation, selection);
+    let found = cx.evaluate.found.of(&shown.evaluation, selection);
     let Some(prediction) = found.get(place).and_then(|&i| shown.evaluation.predictions.get(i)) else {
         cx.evaluate.enlarged = None;
         return;
