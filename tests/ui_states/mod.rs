@@ -13,6 +13,7 @@ use headstart::session::{JobId, Project, RunInfo, RunState};
 use headstart::ui::state::{JobKind, LiveTraining, RunningJob, ShownEvaluation, TrainingEnd};
 use headstart::ui::{Action, AppState, Screen, ViewContext, fonts, shell, theme};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The window as it opens, in points.
 pub(crate) const SIZE: [f32; 2] = [1280.0, 800.0];
@@ -209,7 +210,7 @@ pub(crate) fn with_pictures() -> AppState {
     AppState {
         screen: Screen::Train,
         project: Some(Project { dir: "/projects/Ants and bees".into(), config: config() }),
-        preflight: Some(Preflight::unseen(dataset)),
+        preflight: Some(Arc::new(Preflight::unseen(dataset))),
         config: config(),
         cores: 2,
         ..AppState::default()

@@ -23,6 +23,8 @@ pub struct ViewContext {
     pub thumbnails: Thumbnails,
     /// Varied training pictures, made in the background.
     pub previews: Previews,
+    /// The list of commands.
+    pub palette: super::shell::palette::Memory,
     /// The Start screen's.
     pub start: start::Memory,
     /// The Data screen's.
