@@ -12,3 +12,5 @@ pub(crate) const FRESH_VIEW: u64 = 4;
 pub(crate) const DROPOUT: u64 = 5;
 /// Folds of the logistic regression: `[FOLDS, class]`.
 pub(crate) const FOLDS: u64 = 6;
+/// How the pictures of a step are mixed: `[MIX, epoch, step]`.
+pub(crate) const MIX: u64 = 7;

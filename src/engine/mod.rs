@@ -10,8 +10,10 @@ mod keys;
 mod lbfgs;
 mod logistic;
 pub mod metrics;
+mod mix;
 mod picture_cache;
 pub mod predict;
+pub mod preview;
 pub mod train;
 mod views;
 
@@ -23,4 +25,5 @@ pub use evaluate::{Evaluation, Prediction, evaluate};
 pub use events::{CacheProgress, EpochRecord, StepProgress, TrainEvent};
 pub use metrics::{ClassMetrics, ConfusionMatrix};
 pub use predict::{Classifier, Ranked};
+pub use preview::{PreviewRequest, Previewer};
 pub use train::{Summary, TrainJob, TrainOutcome, check_unfinished, train};
