@@ -7,7 +7,7 @@ mod ui_states;
 use egui::Key;
 use egui_kittest::kittest::Queryable;
 use headstart::data::{Decided, Decision, Decisions, Step};
-use headstart::ui::state::Selection;
+use headstart::ui::state::{EvaluateTab, Selection};
 use headstart::ui::{Action, AppState, Screen};
 use std::sync::Arc;
 use ui_states::{SIZE, judged, settle, window};
@@ -118,6 +118,37 @@ fn the_table_orders_by_a_heading_and_a_class_shows_its_pictures() {
 }
 
 #[test]
+fn the_bars_of_a_class_tell_their_interval_and_show_their_pictures() {
+    let mut h = window(judged(10, 20, None), SIZE, true);
+    h.get_by_label("Parts of the evaluation");
+    h.get_by_role_and_label(egui::Role::Tab, "Classes").click();
+    h.run();
+    assert_eq!(h.state().state.evaluate_tab, EvaluateTab::Classes);
+    let e = h.state().state.evaluation.as_ref().unwrap().evaluation.clone();
+    let (hit, all) = (e.confusion.count(3, 3), e.confusion.row_total(3));
+    let (low, high) = headstart::engine::metrics::wilson_interval(hit, all);
+    let recall = e.confusion.per_class()[3].recall;
+    let words = format!(
+        "recall of daisy: {recall:.3} · {hit} of {all} · between {low:.3} and {high:.3} with 95 % confidence"
+    );
+    h.get_by_label(&words).click();
+    h.run();
+    assert_eq!(h.state().state.selection, Some(Selection::Class(3)));
+    h.get_by_label(&format!("{all} pictures of daisy"));
+    h.get_by_label_contains("precision of daisy: ").click();
+    h.run();
+    assert_eq!(h.state().state.selection, Some(Selection::PredictedAs(3)));
+    h.get_by_label("Sort by f1").click();
+    h.run();
+    let top = |h: &egui_kittest::Harness<'_, ui_states::World>, class: usize| {
+        h.get_by_label_contains(&format!("F1 of {}: ", e.classes[class])).rect().top()
+    };
+    let f1: Vec<f64> = e.confusion.per_class().iter().map(|m| m.f1).collect();
+    let worst = (0..10).min_by(|a, b| f1[*a].total_cmp(&f1[*b])).unwrap();
+    assert!((0..10).all(|class| top(&h, worst) <= top(&h, class)), "{worst}");
+}
+
+#[test]
 fn a_picture_is_enlarged_with_all_probabilities_and_escape_closes_it() {
     let mut h = window(judged(2, 76, None), SIZE, true);
     h.get_all_by_label_contains("true ants, predicted bees, ").next().unwrap().click();
@@ -134,7 +165,7 @@ fn a_picture_is_enlarged_with_all_probabilities_and_escape_closes_it() {
 fn what_a_picture_shows_and_whether_it_counts_is_decided_where_it_is_enlarged() {
     let mut state = judged(2, 76, None);
     let rel = "Val/0.jpg";
-    let evaluation = &mut state.evaluation.as_mut().unwrap().evaluation;
+    let evaluation = Arc::make_mut(&mut state.evaluation.as_mut().unwrap().evaluation);
     let at = evaluation.predictions.iter().position(|p| (p.truth, p.predicted) == (0, 1)).unwrap();
     rel.clone_into(&mut evaluation.predictions[at].rel);
     assert_eq!(state.dataset().unwrap().position(rel), Some(244));
@@ -193,6 +224,20 @@ fn snapshots() {
     let mut h = window(state, [1920.0, 1080.0], true);
     settle(&mut h);
     results.add(h.try_snapshot("evaluate_10_cell_wide_dark"));
+    for tab in EvaluateTab::ALL.into_iter().filter(|t| *t != EvaluateTab::Matrix) {
+        let word = tab.name().to_lowercase().replace(' ', "_");
+        for (classes, per_class, size, dark) in
+            [(2, 76, SIZE, false), (10, 30, SIZE, true), (100, 12, [1920.0, 1080.0], true)]
+        {
+            let mut state = judged(classes, per_class, Some(&dir.path().join(classes.to_string())));
+            state.evaluate_tab = tab;
+            let mut h = window(state, size, dark);
+            settle(&mut h);
+            results.add(
+                h.try_snapshot(format!("evaluate_{word}_{classes}_{}", if dark { "dark" } else { "light" })),
+            );
+        }
+    }
     let root = dir.path().join("2");
     let mut h = window(judged(2, 76, Some(&root)), SIZE, false);
     h.get_all_by_label_contains("true ants, predicted bees, ").next().unwrap().click();

@@ -12,6 +12,7 @@ use headstart::error::Error;
 use headstart::session::RunState;
 use headstart::ui::state::{PredictedPicture, Tone};
 use headstart::ui::{AppState, Screen};
+use std::sync::Arc;
 use ui_states::{World, epochs, judged, run, training, window, with_pictures};
 
 /// The smallest window that the system lets a person make.
@@ -29,7 +30,8 @@ fn full(screen: Screen, classes: usize) -> AppState {
     let mut state = judged(classes, 8, None);
     if classes > 30 {
         let names: Vec<String> = (0..classes).map(long_name).collect();
-        state.evaluation.as_mut().unwrap().evaluation.classes.clone_from(&names);
+        let shown = state.evaluation.as_mut().unwrap();
+        Arc::make_mut(&mut shown.evaluation).classes.clone_from(&names);
         let data = &mut state.preflight.as_mut().unwrap().dataset;
         data.classes = names;
         data.samples.iter_mut().enumerate().for_each(|(i, s)| s.class = i % classes);

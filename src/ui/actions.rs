@@ -1,6 +1,6 @@
 //! What a person can ask for. Views push these; [`super::app::App`] carries them out after drawing.
 
-use super::state::{NoticeId, Screen, Selection};
+use super::state::{EvaluateTab, NoticeId, Screen, Selection};
 use crate::config::TrainConfig;
 use crate::data::Step;
 use crate::session::jobs::ModelRef;
@@ -79,6 +79,8 @@ pub enum Action {
     ShowRun(PathBuf),
     /// Decide something about pictures, or take a decision back.
     Decide(Step),
+    /// Show a part of the Evaluate screen.
+    ShowEvaluateTab(EvaluateTab),
     /// Show the pictures behind a number, or none.
     Select(Option<Selection>),
     /// Choose what classifies new pictures.

@@ -59,6 +59,7 @@ impl App {
             | Action::CancelTraining => self.control(&action),
             Action::ShowRun(dir) => self.show_run(&dir),
             Action::Decide(step) => self.decide(step),
+            Action::ShowEvaluateTab(tab) => self.state.evaluate_tab = tab,
             Action::Select(selection) => self.state.selection = selection,
             Action::SetPredictModel(_)
             | Action::Predict(_)

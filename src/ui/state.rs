@@ -2,12 +2,14 @@
 
 mod absorb;
 mod drops;
+mod evaluate;
 mod next;
 mod notices;
 mod predictions;
 mod training;
 
 pub use drops::{PathKind, drop_hint, plan_drop};
+pub use evaluate::{EvaluateTab, Selection, ShownEvaluation};
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
 pub use predictions::{PredictedPicture, Predictions, predictions_csv};
@@ -16,7 +18,6 @@ pub use training::{LiveTraining, TrainingEnd, loaded_words};
 use crate::backbones::LoadReport;
 use crate::config::TrainConfig;
 use crate::data::{Dataset, Decisions, Preflight, Severity, Split};
-use crate::engine::Evaluation;
 use crate::error::Error;
 use crate::session::jobs::{JobId, ModelRef};
 use crate::session::{Project, RunInfo, RunState, Settings};
@@ -137,37 +138,6 @@ pub enum WeightsState {
     Failed(Error),
 }
 
-/// An evaluation, and where its pictures lie.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ShownEvaluation {
-    /// Predictions and counts.
-    pub evaluation: Evaluation,
-    /// The folder that [`crate::engine::Prediction::rel`] is relative to.
-    pub data_root: PathBuf,
-    /// The run it is of, if it is of one.
-    pub run_dir: Option<PathBuf>,
-    /// What it is of, for example `run 0001 · validation`.
-    pub title: String,
-}
-
-/// The pictures behind a number of the evaluation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Selection {
-    /// A cell of the matrix.
-    Cell {
-        /// True class.
-        truth: usize,
-        /// Predicted class.
-        predicted: usize,
-    },
-    /// All pictures of a class.
-    Class(usize),
-    /// All pictures predicted as a class.
-    PredictedAs(usize),
-    /// All mistakes, the most confident first.
-    Mistakes,
-}
-
 /// What the window does next because of an event: things that need the worker or the disk.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FollowUp {
@@ -216,6 +186,8 @@ pub struct AppState {
     pub runs: Vec<RunInfo>,
     /// The evaluation on show.
     pub evaluation: Option<ShownEvaluation>,
+    /// The part of it on show.
+    pub evaluate_tab: EvaluateTab,
     /// The pictures on show beside it.
     pub selection: Option<Selection>,
     /// New pictures.

@@ -13,6 +13,7 @@ use headstart::session::{JobId, Project, RunInfo, RunState};
 use headstart::ui::state::{JobKind, LiveTraining, RunningJob, ShownEvaluation, TrainingEnd};
 use headstart::ui::{Action, AppState, Screen, ViewContext, fonts, shell, theme};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The window as it opens, in points.
 pub(crate) const SIZE: [f32; 2] = [1280.0, 800.0];
@@ -54,6 +55,7 @@ fn draw(ui: &mut egui::Ui, world: &mut World) {
         match action {
             Action::SetConfig(config) => world.state.config = (**config).clone(),
             Action::Select(selection) => world.state.selection = *selection,
+            Action::ShowEvaluateTab(tab) => world.state.evaluate_tab = *tab,
             Action::ClearPredictions => world.state.predictions.pictures.clear(),
             Action::Go(screen) => world.state.screen = *screen,
             _ => {}
@@ -269,7 +271,7 @@ pub(crate) fn ended(end: TrainingEnd) -> AppState {
 pub(crate) fn judged(classes: usize, per_class: usize, root: Option<&Path>) -> AppState {
     let mut state = ended(TrainingEnd::Finished(summary()));
     state.screen = Screen::Evaluate;
-    let evaluation = evaluation(classes, per_class, root);
+    let evaluation = Arc::new(evaluation(classes, per_class, root));
     let run_dir = state.runs.first().map(|r| r.dir.clone());
     let data_root = root.map_or_else(|| PathBuf::from("/pictures/hymenoptera"), Path::to_path_buf);
     state.evaluation =

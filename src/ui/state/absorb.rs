@@ -8,6 +8,7 @@ use crate::engine::{Evaluation, TrainOutcome};
 use crate::error::Error;
 use crate::session::jobs::{JobEvent, JobId, JobOutput, ModelRef, Outcome};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 impl AppState {
     /// Takes in what the worker tells. Returns what must follow.
@@ -132,6 +133,7 @@ impl AppState {
         title: &str,
     ) {
         self.selection = None;
+        let evaluation = Arc::new(evaluation);
         self.evaluation = Some(ShownEvaluation { evaluation, data_root, run_dir, title: title.to_owned() });
     }
 

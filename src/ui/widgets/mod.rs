@@ -6,6 +6,7 @@ pub mod curves;
 pub mod picture;
 pub mod picture_grid;
 pub mod probability_bars;
+pub mod segmented;
 pub mod setting;
 
 pub use basic::{

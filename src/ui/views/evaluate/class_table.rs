@@ -57,7 +57,8 @@ pub(super) fn show(
         });
 }
 
-fn heading(ui: &mut Ui, column: Column, sort: SortBy) -> Response {
+/// The button over a column that orders by it.
+pub(super) fn heading(ui: &mut Ui, column: Column, sort: SortBy) -> Response {
     let p = Palette::of(ui);
     let sorted = sort.column == column;
     let text = RichText::new(column.title()).size(type_size::CAPTION - 1.0);

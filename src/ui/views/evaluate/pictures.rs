@@ -14,6 +14,7 @@ pub(super) fn behind(evaluation: &Evaluation, selection: Selection) -> Vec<usize
             Selection::Cell { truth, predicted } => all[i].truth == truth && all[i].predicted == predicted,
             Selection::Class(class) => all[i].truth == class,
             Selection::PredictedAs(class) => all[i].predicted == class,
+            Selection::ClassOrPredictedAs(class) => all[i].truth == class || all[i].predicted == class,
         })
         .collect();
     let key = |p: &Prediction| {
@@ -53,6 +54,7 @@ pub(super) fn title(evaluation: &Evaluation, selection: Selection, found: usize)
         }
         Selection::Class(c) => format!("{pictures} of {}", class(c)),
         Selection::PredictedAs(c) => format!("{pictures} called {}", class(c)),
+        Selection::ClassOrPredictedAs(c) => format!("{pictures} of {0} or called {0}", class(c)),
     }
 }
 
@@ -64,7 +66,7 @@ pub(super) fn order(selection: Selection, found: usize) -> &'static str {
         Selection::Mistakes => "The surest mistakes first. Select a cell to see only its pictures",
         Selection::Cell { truth, predicted } if truth != predicted => "The surest mistakes first",
         Selection::Cell { .. } => "The least sure first",
-        Selection::Class(_) | Selection::PredictedAs(_) => {
+        Selection::Class(_) | Selection::PredictedAs(_) | Selection::ClassOrPredictedAs(_) => {
             "Mistakes first, the surest of them at the top; then what is right, the least sure first"
         }
     }
