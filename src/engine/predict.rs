@@ -2,11 +2,13 @@
 
 use super::device::device;
 use super::forward;
+use super::train::sha256_of_file;
 use super::views::{EVAL_BATCH, Request, View, ViewMaker};
 use crate::backbones::weights::{load_into, read_state_dict};
 use crate::backbones::{Network, find, imagenet};
 use crate::config::{AugmentConfig, DataConfig, DeviceChoice, HeadOutput, Preprocess};
 use crate::error::{Error, Result};
+use crate::export::bundle::WEIGHTS;
 use crate::export::{find_bundle, read_bundle};
 use crate::nn::layers::Forward;
 use candle_core::Tensor;
@@ -23,6 +25,14 @@ pub(crate) struct Answer {
     pub(crate) features: Vec<f32>,
     /// One a class.
     pub(crate) probabilities: Vec<f32>,
+}
+
+/// SHA-256 of the weights of a run's or bundle's model, in hexadecimal.
+///
+/// # Errors
+/// If there is none, or it cannot be read.
+pub fn model_sha256(run_or_bundle: &Path) -> Result<String> {
+    sha256_of_file(&find_bundle(run_or_bundle)?.join(WEIGHTS))
 }
 
 /// A finished model, ready to classify: from a run, a bundle, or a backbone with its published 1000-class head.
@@ -98,6 +108,21 @@ impl Classifier {
         each: &mut dyn FnMut(&Path, Result<Ranked>),
     ) -> Result<()> {
         self.probabilities(paths, progress, &mut |path, p| each(path, p.map(|p| self.rank(&p))))
+    }
+
+    /// Like [`Self::classify`], with the features that the head reads of each picture.
+    ///
+    /// # Errors
+    /// As [`Self::classify`].
+    pub fn classify_with_features(
+        &self,
+        paths: &[PathBuf],
+        progress: crate::data::Progress<'_>,
+        each: &mut dyn FnMut(&Path, Result<(Ranked, Vec<f32>)>),
+    ) -> Result<()> {
+        self.features(paths, progress, &mut |path, answer| {
+            each(path, answer.map(|a| (self.rank(&a.probabilities), a.features)));
+        })
     }
 
     fn rank(&self, probabilities: &[f32]) -> Ranked {
