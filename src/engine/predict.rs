@@ -110,7 +110,7 @@ impl Classifier {
         self.probabilities(paths, progress, &mut |path, p| each(path, p.map(|p| self.rank(&p))))
     }
 
-    /// Like [`Self::classify`], with the features that the head reads of each picture.
+    /// Like [`Self::classify`], with the features that the head reads of each picture that has a ranking.
     ///
     /// # Errors
     /// As [`Self::classify`].
@@ -118,10 +118,11 @@ impl Classifier {
         &self,
         paths: &[PathBuf],
         progress: crate::data::Progress<'_>,
-        each: &mut dyn FnMut(&Path, Result<(Ranked, Vec<f32>)>),
+        each: &mut dyn FnMut(&Path, Result<Ranked>, Option<&[f32]>),
     ) -> Result<()> {
-        self.features(paths, progress, &mut |path, answer| {
-            each(path, answer.map(|a| (self.rank(&a.probabilities), a.features)));
+        self.features(paths, progress, &mut |path, answer| match answer {
+            Ok(answer) => each(path, Ok(self.rank(&answer.probabilities)), Some(&answer.features)),
+            Err(why) => each(path, Err(why), None),
         })
     }
 

@@ -55,7 +55,10 @@ impl App {
         disk.ask(DiskRequest::Fonts);
         Self {
             state: AppState { cores, ..AppState::default() },
-            cx: ViewContext::default(),
+            cx: match &cc.wgpu_render_state {
+                Some(wgpu) => ViewContext { surface: wgpu.target_format, ..ViewContext::default() },
+                None => ViewContext::default(),
+            },
             worker: Worker::spawn(wake(ctx)),
             controls: HashMap::new(),
             disk,

@@ -27,6 +27,7 @@ impl AppState {
                     t.absorb(event);
                 }
             }
+            JobEvent::Compared(_, path, unlike) => self.predictions.compare(path, unlike),
             JobEvent::Predicted(_, path, result) => self.predictions.put(path, result),
             JobEvent::Finished(id, outcome) => return self.finish(id, outcome),
         }
@@ -79,6 +80,14 @@ impl AppState {
             }
             JobOutput::Predicted => {
                 self.predictions.drop_waiting();
+                Vec::new()
+            }
+            JobOutput::Explained(explained) => {
+                self.insight.put(*explained);
+                Vec::new()
+            }
+            JobOutput::Analysed(analysis) => {
+                self.insight.compared(*analysis);
                 Vec::new()
             }
             JobOutput::Exported(dir) => {
@@ -153,7 +162,11 @@ impl AppState {
                 self.opening = None;
             }
             JobKind::Predict => self.predictions.drop_waiting(),
-            JobKind::Evaluate | JobKind::Export => {}
+            JobKind::Explain => {
+                self.insight.fail(None);
+                return Vec::new();
+            }
+            JobKind::Evaluate | JobKind::Analyse | JobKind::Export => {}
         }
         self.notices.push(Tone::Info, format!("{}: stopped", kind.words()));
         Vec::new()
@@ -187,6 +200,12 @@ impl AppState {
                 self.export_error = Some(error.clone());
                 follow.push(FollowUp::RefreshExports);
             }
+            JobKind::Explain => {
+                // The picture's own panel says why.
+                self.insight.fail(Some(error));
+                return follow;
+            }
+            JobKind::Analyse => self.insight.analysis_error = Some(error.clone()),
             JobKind::Evaluate => {}
         }
         self.notices.push(Tone::Bad, format!("{} failed: {error}", kind.words()));

@@ -12,17 +12,28 @@ pub enum EvaluateTab {
     Matrix,
     /// Recall, precision and F1 of each class as bars.
     Classes,
+    /// Pictures whose label is doubtful.
+    Suspects,
+    /// All pictures on a plane.
+    Map,
 }
 
 impl EvaluateTab {
     /// All, from left to right.
-    pub const ALL: [Self; 2] = [Self::Matrix, Self::Classes];
+    pub const ALL: [Self; 4] = [Self::Matrix, Self::Classes, Self::Suspects, Self::Map];
+
+    /// Whether details stand beside it, rather than within it.
+    pub fn has_inspector(self) -> bool {
+        !matches!(self, Self::Suspects | Self::Map)
+    }
 
     /// The word on its button.
     pub fn name(self) -> &'static str {
         match self {
             Self::Matrix => "Matrix",
             Self::Classes => "Classes",
+            Self::Suspects => "Suspects",
+            Self::Map => "Map",
         }
     }
 
@@ -31,6 +42,8 @@ impl EvaluateTab {
         match self {
             Self::Matrix => "Which class was taken for which",
             Self::Classes => "How well each class is found, with how sure that number is",
+            Self::Suspects => "Pictures whose label is probably wrong",
+            Self::Map => "All pictures on a plane, alike ones near each other",
         }
     }
 }

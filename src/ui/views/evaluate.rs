@@ -6,13 +6,16 @@ mod class_rows;
 mod class_table;
 mod classes;
 mod enlarged;
+mod looking;
+mod map;
 mod matrix;
 mod pictures;
+mod suspects;
 
 use super::ViewContext;
 use crate::engine::metrics::wilson_interval;
 use crate::ui::icons::Icon;
-use crate::ui::state::{EvaluateTab, Selection, ShownEvaluation};
+use crate::ui::state::{EvaluateTab, ShownEvaluation};
 use crate::ui::theme::space;
 use crate::ui::views::train::words::count;
 use crate::ui::widgets::confusion_matrix::{CellValue, Zoom};
@@ -32,6 +35,14 @@ pub struct Memory {
     pub sort: class_rows::SortBy,
     /// The picture on show alone: its place among those behind the selection.
     pub enlarged: Option<usize>,
+    /// A picture that was opened from elsewhere, over it: its path relative to the data folder.
+    pub visiting: Option<String>,
+    /// The doubtful picture that is selected: its place among those that are left.
+    pub suspect: usize,
+    /// The plane with all pictures.
+    pub map: map::Memory,
+    /// What the network looks at in it.
+    pub looking: looking::Memory,
 }
 
 /// Headlines narrower than this leave explanations out, in points.
@@ -48,6 +59,13 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     ui.add_space(space::S);
     tabs(ui, state.evaluate_tab, actions);
     ui.add_space(space::S);
+    if !state.evaluate_tab.has_inspector() {
+        match state.evaluate_tab {
+            EvaluateTab::Map => map::show(ui, state, cx, actions),
+            _ => suspects::show(ui, state, cx, actions),
+        }
+        return enlarged::show(ui, state, shown, cx, actions);
+    }
     let all = ui.available_rect_before_wrap();
     let middle = all.left() + subject_width(all.width(), state.evaluate_tab, shown);
     let left = Rect::from_min_max(all.min, pos2(middle, all.max.y));
@@ -56,17 +74,17 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
         match state.evaluate_tab {
             EvaluateTab::Matrix => matrix::show(ui, state, shown, &mut cx.evaluate, actions),
             EvaluateTab::Classes => classes::show(ui, shown, state.selection, &mut cx.evaluate, actions),
+            EvaluateTab::Suspects | EvaluateTab::Map => {}
         }
     });
     ui.scope_builder(UiBuilder::new().max_rect(right), |ui| behind::show(ui, state, shown, cx, actions));
     ui.advance_cursor_after_rect(all);
-    let selection = state.selection.unwrap_or(Selection::Mistakes);
-    enlarged::show(ui, (shown, state.dataset()), selection, cx, actions);
+    enlarged::show(ui, state, shown, cx, actions);
 }
 
 /// Draws the settings and details beside it.
 pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
-    if let Some(shown) = state.evaluation.as_ref().filter(|_| state.evaluate_tab != EvaluateTab::Classes) {
+    if let Some(shown) = state.evaluation.as_ref().filter(|_| state.evaluate_tab == EvaluateTab::Matrix) {
         class_table::show(ui, &shown.evaluation, (&mut cx.evaluate.sort, state.selection), actions);
     }
 }
@@ -76,6 +94,7 @@ fn subject_width(room: f32, tab: EvaluateTab, shown: &ShownEvaluation) -> f32 {
     match tab {
         EvaluateTab::Matrix => matrix::width(room, shown.evaluation.classes.len()),
         EvaluateTab::Classes => room.max(0.0) * 0.6,
+        EvaluateTab::Suspects | EvaluateTab::Map => room.max(0.0),
     }
 }
 

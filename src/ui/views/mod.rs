@@ -16,8 +16,10 @@ use super::thumbnails::Thumbnails;
 use super::{Action, AppState, Screen};
 
 /// What views may change: textures of thumbnails, and what each view remembers between frames.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ViewContext {
+    /// How the window's surface stores colours, for what is drawn without egui.
+    pub surface: wgpu::TextureFormat,
     /// Small pictures, decoded in the background.
     pub thumbnails: Thumbnails,
     /// The Start screen's.
@@ -34,6 +36,22 @@ pub struct ViewContext {
     pub predict: predict::Memory,
     /// The Export screen's.
     pub export: export::Memory,
+}
+
+impl Default for ViewContext {
+    fn default() -> Self {
+        Self {
+            surface: wgpu::TextureFormat::Rgba8Unorm,
+            thumbnails: Thumbnails::default(),
+            start: Default::default(),
+            data: Default::default(),
+            model: Default::default(),
+            train: Default::default(),
+            evaluate: Default::default(),
+            predict: Default::default(),
+            export: Default::default(),
+        }
+    }
 }
 
 /// Draws the subject of the screen on show.
@@ -55,7 +73,7 @@ pub fn has_inspector(state: &AppState) -> bool {
         Screen::Start => false,
         Screen::Data => state.preflight.is_some(),
         Screen::Model | Screen::Train | Screen::Predict | Screen::Export => true,
-        Screen::Evaluate => state.evaluation.is_some(),
+        Screen::Evaluate => state.evaluation.is_some() && state.evaluate_tab.has_inspector(),
     }
 }
 
