@@ -62,20 +62,20 @@ impl Place {
         }
     }
 
-    fn open(&self) -> Preflight {
+    fn open(&self) -> Arc<Preflight> {
         let (root, config) = (self.pictures(), self.config.data.clone());
         match self.run(JobRequest::OpenData { root, config, project: Some(self.project()) }) {
-            Ok(JobOutput::Data(found)) => *found,
+            Ok(JobOutput::Data(found)) => found,
             other => panic!("{other:?}"),
         }
     }
 
-    fn decide(&self, decision: Decision, pictures: &[&str]) -> Preflight {
+    fn decide(&self, decision: Decision, pictures: &[&str]) -> Arc<Preflight> {
         let pictures = pictures.iter().map(|p| (*p).to_owned()).collect();
         self.step(Step::Decided(Decided { decision, pictures })).unwrap()
     }
 
-    fn step(&self, step: Step) -> headstart::Result<Preflight> {
+    fn step(&self, step: Step) -> headstart::Result<Arc<Preflight>> {
         decide(&self.project(), &self.open().before_decisions(), step).map(|(_, preflight)| preflight)
     }
 
@@ -152,7 +152,7 @@ fn the_last_training_picture_of_a_class_stays() {
     let pictures = all.iter().map(|p| (*p).to_owned()).collect();
     let refused = place.step(Step::Decided(Decided { decision: Decision::Exclude, pictures })).unwrap_err();
     assert!(refused.to_string().contains("\"red\""), "{refused}");
-    assert!(decisions(&place.project()).unwrap().to_undo().is_none(), "nothing is kept of it");
+    assert!(decisions(&place.project()).unwrap().holding().is_empty(), "nothing is kept of it");
     // Where the folder changes afterwards, it opens all the same, and says why the decision does not hold.
     place.decide(Decision::Exclude, &all[..7]);
     std::fs::remove_file(place.pictures().join(all[7])).unwrap();
@@ -199,6 +199,6 @@ fn interrupt(run: &Path) {
 #[test]
 fn where_nothing_was_decided_a_preflight_is_its_own() {
     let place = Place::new();
-    let found = Arc::new(place.open());
-    assert_eq!(found.decided(&found.dataset.verdicts).unwrap(), *found);
+    let found = place.open();
+    assert!(Arc::ptr_eq(&found.decided(&found.dataset.verdicts).unwrap(), &found));
 }

@@ -68,7 +68,7 @@ impl Place {
 
     /// The analysis, and how many pictures went through the network for it.
     fn analyse(&self, dataset: &Dataset) -> (Analysis, usize) {
-        let request = JobRequest::Analyse { run_dir: self.run(), dataset: Box::new(dataset.clone()) };
+        let request = JobRequest::Analyse { run_dir: self.run(), dataset: Some(Box::new(dataset.clone())) };
         let (JobOutput::Analysed(analysis), seen) = self.done(request) else { panic!("not analysed") };
         let begun = seen.iter().find_map(|e| match e {
             JobEvent::Progress(_, 0, total) => Some(*total),
@@ -126,6 +126,11 @@ fn pictures_are_compared_once_and_then_known() {
         analysis.suspects
     );
 
+    // The same without being told which pictures.
+    let request = JobRequest::Analyse { run_dir: place.run(), dataset: None };
+    let (JobOutput::Analysed(again), _) = place.done(request) else { panic!("not analysed") };
+    assert_eq!(*again, analysis);
+
     // A picture that was changed goes through the network again; the others do not.
     picture(&place.pictures().join("train/red/5.png"), 0, 20);
     let (_, through) = place.analyse(&dataset);
@@ -153,7 +158,7 @@ fn nothing_is_written_among_the_pictures() {
     for name in ["model.safetensors", "config.json"] {
         std::fs::copy(place.run().join("model").join(name), within.join("model").join(name)).unwrap();
     }
-    place.worker.submit(JobRequest::Analyse { run_dir: within, dataset: Box::new(dataset) });
+    place.worker.submit(JobRequest::Analyse { run_dir: within, dataset: Some(Box::new(dataset)) });
     let why = loop {
         match place.worker.wait_event(Duration::from_secs(120)).expect("the job ends") {
             JobEvent::Finished(_, Outcome::Failed(e)) => break e.to_string(),

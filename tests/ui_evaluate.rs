@@ -9,7 +9,6 @@ use egui_kittest::kittest::Queryable;
 use headstart::data::{Decided, Decision, Decisions, Step};
 use headstart::ui::state::{EvaluateTab, Selection};
 use headstart::ui::{Action, AppState, Screen};
-use std::sync::Arc;
 use ui_states::{SIZE, judged, settle, window};
 
 #[test]
@@ -172,8 +171,7 @@ fn what_a_picture_shows_and_whether_it_counts_is_decided_where_it_is_enlarged() 
     let mut h = window(state, SIZE, true);
     h.get_by_label_contains(&format!("{rel}: true ants, predicted bees")).click();
     h.run();
-    let about =
-        |decision| Action::Decide(Step::Decided(Decided { decision, pictures: vec![rel.to_owned()] }));
+    let about = |decision| Action::Decide(Decided { decision, pictures: vec![rel.to_owned()] });
     h.get_by_label("Leave out").click_accesskit();
     h.run();
     assert_eq!(h.state().actions, [about(Decision::Exclude)]);
@@ -186,11 +184,11 @@ fn what_a_picture_shows_and_whether_it_counts_is_decided_where_it_is_enlarged() 
     }
     // What was decided shows, and can be taken back.
     let decisions: Decisions = match about(Decision::Exclude) {
-        Action::Decide(step) => [step].into_iter().collect(),
+        Action::Decide(decided) => [Step::Decided(decided)].into_iter().collect(),
         _ => unreachable!(),
     };
     let state = &mut h.state_mut().state;
-    state.preflight = Some(Arc::new(state.preflight.take().unwrap()).decided(&decisions.verdicts()).unwrap());
+    state.preflight = Some(state.preflight.take().unwrap().decided(&decisions.verdicts()).unwrap());
     state.decisions = decisions;
     h.run();
     h.state_mut().actions.clear();
@@ -202,7 +200,7 @@ fn what_a_picture_shows_and_whether_it_counts_is_decided_where_it_is_enlarged() 
     h.state_mut().actions.clear();
     h.get_by_label_contains("Undo: leave out 0.jpg").click();
     h.run();
-    assert_eq!(h.state().actions, [Action::Decide(Step::Undone)]);
+    assert_eq!(h.state().actions, [Action::Undo]);
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn heat(method: HeatMethod) -> HeatMap {
 fn at_one(state: &mut AppState) {
     let root = state.evaluation.as_ref().unwrap().data_root.clone();
     let preflight = state.preflight.as_mut().unwrap();
-    preflight.dataset.root = root;
+    Arc::make_mut(preflight).dataset.root = root;
 }
 
 fn analysed(pictures: usize) -> AppState {
@@ -119,7 +119,7 @@ fn decided(actions: &[Action]) -> Vec<&Decided> {
     actions
         .iter()
         .filter_map(|a| match a {
-            Action::Decide(Step::Decided(decided)) => Some(decided),
+            Action::Decide(decided) => Some(decided),
             _ => None,
         })
         .collect()
@@ -209,9 +209,9 @@ fn doubtful_labels_are_decided_with_the_keyboard() {
     // What is decided leaves the list, also where the label was right.
     let step = h.state().actions[0].clone();
     let Action::Decide(step) = step else { panic!("{step:?}") };
-    let decisions: Decisions = [step].into_iter().collect();
+    let decisions: Decisions = [Step::Decided(step)].into_iter().collect();
     let state = &mut h.state_mut().state;
-    state.preflight = Some(Arc::new(state.preflight.take().unwrap()).decided(&decisions.verdicts()).unwrap());
+    state.preflight = Some(state.preflight.take().unwrap().decided(&decisions.verdicts()).unwrap());
     h.run();
     h.get_by_label("1 decided");
     assert!(h.query_by_label_contains("Train/0.jpg: labelled").is_none());
@@ -271,7 +271,7 @@ fn drawn(state: &mut AppState, root: &Path) {
     }
     let shown = state.evaluation.as_mut().unwrap();
     shown.data_root = root.to_path_buf();
-    state.preflight.as_mut().unwrap().dataset.root = root.to_path_buf();
+    Arc::make_mut(state.preflight.as_mut().unwrap()).dataset.root = root.to_path_buf();
     if let Some(analysis) = state.insight.analysis.take() {
         let analysis = Analysis { root: root.to_path_buf(), ..Analysis::clone(&analysis) };
         state.insight.compared(analysis);

@@ -16,6 +16,7 @@ use headstart::session::jobs::ModelRef;
 use headstart::ui::actions::Pick;
 use headstart::ui::state::{JobKind, RunningJob, Tone, WeightsState};
 use headstart::ui::{Action, AppState, Screen};
+use std::sync::Arc;
 use ui_fixture::{Desk, build, open};
 
 fn window(state: AppState, theme: Theme) -> Harness<'static, Desk> {
@@ -149,7 +150,7 @@ fn a_picture_opens_beside_the_others() {
 #[test]
 fn too_many_unreadable_pictures_are_a_question() {
     let (_dir, mut state) = open(Screen::Data);
-    let preflight = state.preflight.as_mut().unwrap();
+    let preflight = Arc::make_mut(state.preflight.as_mut().unwrap());
     preflight.undecodable_frac = 5.0 / 17.0;
     preflight.dataset.samples.truncate(12);
     let lost =
@@ -370,4 +371,63 @@ fn closing_while_training_is_asked_once() {
     h.get_by_label("Close").click();
     h.run_steps(2);
     assert_eq!(h.state().actions, [Action::CloseAnyway]);
+}
+
+#[test]
+fn the_list_of_commands_does_what_its_words_say() {
+    let mut state = AppState { palette_open: true, ..AppState::default() };
+    state.settings.recent_projects = vec!["/home/ada/Headstart/ants".into()];
+    let mut h = window(state, Theme::Dark);
+    h.run();
+    h.get_by_label("Find a command").type_text("ants open");
+    h.run();
+    h.key_press(egui::Key::Enter);
+    h.run();
+    let open = Action::OpenProject("/home/ada/Headstart/ants".into());
+    assert_eq!(h.state().actions, [Action::TogglePalette, open]);
+}
+
+#[test]
+fn arrows_move_in_the_list_of_commands_and_what_is_blocked_cannot_be_chosen() {
+    let mut h = window(AppState { palette_open: true, ..AppState::default() }, Theme::Light);
+    h.run();
+    for key in [egui::Key::ArrowDown, egui::Key::ArrowDown, egui::Key::ArrowUp, egui::Key::Enter] {
+        h.key_press(key);
+        h.run();
+    }
+    let chosen = std::mem::take(&mut h.state_mut().actions);
+    assert_eq!(chosen, [Action::TogglePalette, Action::Go(Screen::Model)]);
+    h.get_by_label("Find a command").type_text("pause training");
+    h.run();
+    assert!(h.query_by_label("Nothing is being trained").is_some());
+    h.key_press(egui::Key::Enter);
+    h.run();
+    assert_eq!(h.state().actions, []);
+    h.key_press(egui::Key::Escape);
+    h.run();
+    assert_eq!(h.state().actions, [Action::TogglePalette]);
+}
+
+#[test]
+fn changed_settings_can_be_taken_back_and_say_what_they_were() {
+    let (_dir, mut state) = open(Screen::Data);
+    let before = state.config.clone();
+    state.config.train.epochs = Some(3);
+    state.record_settings(before);
+    let mut h = window(state, Theme::Dark);
+    h.run();
+    assert_eq!(clicked(&mut h, "Undo: the setting train.epochs · Ctrl+Z"), [Action::Undo]);
+    h.state_mut().state.undo();
+    h.run();
+    assert_eq!(clicked(&mut h, "Redo: the setting train.epochs · Ctrl+Shift+Z"), [Action::Redo]);
+}
+
+#[test]
+fn a_notice_offers_what_can_be_done_about_it() {
+    let mut state = AppState::default();
+    state.notices.push_with(Tone::Bad, "Training failed", "See Train", Action::Go(Screen::Train));
+    let id = state.notices.all()[0].id;
+    let mut h = window(state, Theme::Dark);
+    h.run();
+    assert_eq!(clicked(&mut h, "See Train"), [Action::Go(Screen::Train), Action::Dismiss(id)]);
 }

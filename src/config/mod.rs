@@ -4,6 +4,7 @@
 //! `headstart-cli train --config` hold; keys are addressed as `train.epochs`, `head.kind` and so on ([`TrainConfig::set`]).
 
 mod choices;
+mod differences;
 mod mode_defaults;
 mod preprocess;
 mod sample;
@@ -14,6 +15,7 @@ pub use choices::{
     BatchNormMode, DeviceChoice, HeadActivation, HeadKind, HeadOutput, Metric, OptimizerKind, Pooling,
     ScheduleKind, Solver, TrainMode,
 };
+pub use differences::Difference;
 pub use mode_defaults::{ModeDefaults, ResolvedTrain};
 pub use preprocess::{Interpolation, Preprocess};
 

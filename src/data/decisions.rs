@@ -121,9 +121,9 @@ impl Decisions {
         }
     }
 
-    /// What undoing would take back.
-    pub fn to_undo(&self) -> Option<&Decided> {
-        self.holding.last()
+    /// Those that hold, in the order in which they were made. Undoing takes back the last.
+    pub fn holding(&self) -> &[Decided] {
+        &self.holding
     }
 
     /// What redoing would bring back.
@@ -212,7 +212,7 @@ mod tests {
         let second = step(Decision::Exclude, &["ants/2.png"]);
         let decisions: Decisions = [first, Step::Undone, second.clone(), Step::Redone].into_iter().collect();
         assert_eq!(decisions.to_redo(), None);
-        assert_eq!(decisions.to_undo().cloned().map(Step::Decided), Some(second));
+        assert_eq!(decisions.holding().last().cloned().map(Step::Decided), Some(second));
     }
 
     #[test]

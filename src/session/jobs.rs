@@ -7,6 +7,7 @@ use crate::data::{Dataset, Preflight};
 use crate::engine::{Evaluation, Ranked, TrainEvent, TrainOutcome, Unlike};
 use crate::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Number of a job, in the order of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,8 +75,8 @@ pub enum JobRequest {
     Analyse {
         /// The run.
         run_dir: PathBuf,
-        /// The scanned pictures.
-        dataset: Box<Dataset>,
+        /// The scanned pictures; without them, those that the run was trained on.
+        dataset: Option<Box<Dataset>>,
     },
     /// Save a run's model as a bundle.
     ExportBundle {
@@ -104,7 +105,7 @@ pub enum ModelRef {
 #[derive(Debug, Clone)]
 pub enum JobOutput {
     /// Of `OpenData`.
-    Data(Box<Preflight>),
+    Data(Arc<Preflight>),
     /// Of `WriteSample`: the folder.
     Sample(PathBuf),
     /// Of `CheckWeights`.

@@ -19,6 +19,7 @@ mod runner;
 mod runs;
 pub mod settings;
 mod splits;
+mod versioned;
 pub mod weights;
 pub mod worker;
 

@@ -2,7 +2,7 @@
 
 use super::state::{EvaluateTab, NoticeId, Screen, Selection};
 use crate::config::TrainConfig;
-use crate::data::Step;
+use crate::data::Decided;
 use crate::session::jobs::ModelRef;
 use std::path::PathBuf;
 
@@ -77,8 +77,14 @@ pub enum Action {
     KeepTraining,
     /// Show a finished run's evaluation.
     ShowRun(PathBuf),
-    /// Decide something about pictures, or take a decision back.
-    Decide(Step),
+    /// Decide something about pictures.
+    Decide(Decided),
+    /// Take back what was changed last: settings, or a decision.
+    Undo,
+    /// Bring back what was taken back last.
+    Redo,
+    /// Open or close the list of all commands.
+    TogglePalette,
     /// Show a part of the Evaluate screen.
     ShowEvaluateTab(EvaluateTab),
     /// Show the pictures behind a number, or none.

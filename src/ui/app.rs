@@ -1,18 +1,19 @@
 //! The window's program: drains events into the state, draws, carries out what was asked for.
 
 use super::actions::Action;
+use super::commands::PALETTE_KEYS;
 use super::dialogs::{Dialogs, Picked};
 use super::disk::{Disk, DiskAnswer, DiskRequest};
 use super::frames::FrameTimes;
 use super::state::{AppState, FollowUp, JobKind, RunningJob, Tone, drop_hint, plan_drop};
 use super::views::ViewContext;
+use super::widgets::point_cloud::Surface;
 use super::{fonts, shell, theme};
-use crate::data::Step;
 use crate::engine::Control;
 use crate::error::Error;
 use crate::session::jobs::JobRequest;
 use crate::session::{JobId, Worker};
-use egui::{Context, Key, Modifiers};
+use egui::{Context, Event};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ impl App {
         Self {
             state: AppState { cores, ..AppState::default() },
             cx: match &cc.wgpu_render_state {
-                Some(wgpu) => ViewContext { surface: wgpu.target_format, ..ViewContext::default() },
+                Some(wgpu) => ViewContext { surface: Surface(wgpu.target_format), ..ViewContext::default() },
                 None => ViewContext::default(),
             },
             worker: Worker::spawn(wake(ctx)),
@@ -155,10 +156,9 @@ impl App {
             DiskAnswer::DrawSampleAt(dir) => {
                 self.submit(JobKind::WriteSample, JobRequest::WriteSample { dir });
             }
-            DiskAnswer::Decided(project, decided) => {
+            DiskAnswer::Decided(project, decisions, preflight) => {
                 if self.state.project.as_ref().is_some_and(|p| p.dir == project) {
-                    let (decisions, preflight) = *decided;
-                    (self.state.decisions, self.state.preflight) = (decisions, Some(preflight));
+                    (self.state.decisions, self.state.preflight) = (*decisions, Some(preflight));
                 }
             }
             DiskAnswer::Settings(settings, lost) => {
@@ -219,11 +219,19 @@ impl App {
         }
     }
 
+    /// Somebody changed settings.
     pub(super) fn settings_changed(&mut self) {
-        if let Some(project) = &mut self.state.project {
-            project.config = self.state.config.clone();
-            self.save_due_s = Some(self.state.now_s + SAVE_AFTER_S);
+        if let Some(project) = &self.state.project {
+            self.state.record_settings(project.config.clone());
         }
+        self.keep_settings();
+    }
+
+    /// Saves the settings soon.
+    pub(super) fn keep_settings(&mut self) {
+        let Some(project) = &mut self.state.project else { return };
+        project.config = self.state.config.clone();
+        self.save_due_s = Some(self.state.now_s + SAVE_AFTER_S);
     }
 
     pub(super) fn save_project(&mut self) {
@@ -233,31 +241,26 @@ impl App {
     }
 }
 
-/// Ctrl+1 to 6, Ctrl+O, Ctrl+Enter, Ctrl+Z and Ctrl+Shift+Z.
-fn shortcuts(ctx: &Context, actions: &mut Vec<Action>) {
-    use super::actions::Pick;
-    const NUMBERS: [Key; 6] = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6];
+/// The keys of all commands that can be done now.
+fn shortcuts(ctx: &Context, state: &AppState, actions: &mut Vec<Action>) {
+    let pressed = |event: &Event| matches!(event, Event::Key { pressed: true, .. });
+    if state.question_asked() || !ctx.input(|i| i.events.iter().any(pressed)) {
+        return;
+    }
+    if ctx.input_mut(|i| i.consume_shortcut(&PALETTE_KEYS)) {
+        actions.push(Action::TogglePalette);
+    }
     // A text field has its own undo.
     let typing = ctx.text_edit_focused();
-    ctx.input_mut(|i| {
-        for (key, screen) in NUMBERS.into_iter().zip(super::Screen::RAIL) {
-            if i.consume_key(Modifiers::COMMAND, key) {
-                actions.push(Action::Go(screen));
-            }
+    for command in state.commands() {
+        let own = typing && matches!(command.action, Action::Undo | Action::Redo);
+        if let Some(keys) = command.keys.filter(|_| !own && !state.palette_open)
+            && ctx.input_mut(|i| i.consume_shortcut(&keys))
+            && command.blocked.is_none()
+        {
+            actions.push(command.action);
         }
-        if i.consume_key(Modifiers::COMMAND, Key::O) {
-            actions.push(Action::Pick(Pick::DataFolder));
-        }
-        if !typing && i.consume_key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z) {
-            actions.push(Action::Decide(Step::Redone));
-        }
-        if !typing && i.consume_key(Modifiers::COMMAND, Key::Z) {
-            actions.push(Action::Decide(Step::Undone));
-        }
-        if i.consume_key(Modifiers::COMMAND, Key::Enter) {
-            actions.push(Action::NextStep);
-        }
-    });
+    }
 }
 
 impl eframe::App for App {
@@ -282,7 +285,7 @@ impl eframe::App for App {
         let ctx = ui.ctx().clone();
         self.cx.thumbnails.begin_frame(&ctx);
         let mut actions = Vec::new();
-        shortcuts(&ctx, &mut actions);
+        shortcuts(&ctx, &self.state, &mut actions);
         shell::show(ui, &self.state, &mut self.cx, &mut actions);
         if self.state.hovering {
             shell::overlays::drop_overlay(ui, drop_hint(&self.state));

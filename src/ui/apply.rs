@@ -12,6 +12,7 @@ use crate::session::jobs::{JobRequest, ModelRef};
 use crate::session::{Project, RunInfo, RunState, ThemeChoice};
 use egui::{Context, ViewportCommand};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 impl App {
     /// Carries out one action. `frame` is there while the window is drawn; dialogs need it.
@@ -58,7 +59,19 @@ impl App {
             | Action::CancelJob
             | Action::CancelTraining => self.control(&action),
             Action::ShowRun(dir) => self.show_run(&dir),
-            Action::Decide(step) => self.decide(step),
+            Action::Decide(decided) => {
+                self.state.end_redo();
+                self.decide(Step::Decided(decided));
+            }
+            Action::Undo => {
+                let decision = self.state.undo();
+                self.taken_back(decision);
+            }
+            Action::Redo => {
+                let decision = self.state.redo();
+                self.taken_back(decision);
+            }
+            Action::TogglePalette => self.state.palette_open = !self.state.palette_open,
             Action::ShowEvaluateTab(tab) => self.state.evaluate_tab = tab,
             Action::Select(selection) => self.state.selection = selection,
             Action::Explain { picture, class } => self.explain(picture, class),
@@ -180,19 +193,28 @@ impl App {
 
     pub(super) fn refresh_decisions(&self) {
         if let (Some(project), Some(shown)) = (&self.state.project, &self.state.preflight) {
-            self.disk.ask(DiskRequest::Decisions(project.dir.clone(), shown.before_decisions()));
+            self.disk.ask(DiskRequest::Decisions(project.dir.clone(), Arc::clone(shown)));
         }
     }
 
     fn decide(&mut self, step: Step) {
-        let decisions = &self.state.decisions;
-        let idle = match &step {
-            Step::Undone => decisions.to_undo().is_none(),
-            Step::Redone => decisions.to_redo().is_none(),
-            Step::Decided(_) => false,
-        };
-        if let (Some(project), Some(shown), false) = (&self.state.project, &self.state.preflight, idle) {
+        if let (Some(project), Some(shown)) = (&self.state.project, &self.state.preflight) {
             self.disk.ask(DiskRequest::Decide(project.dir.clone(), shown.before_decisions(), step));
+        }
+    }
+
+    /// Settings were taken or brought back, or a decision is to be.
+    fn taken_back(&mut self, decision: Option<Step>) {
+        match decision {
+            Some(step) => self.decide(step),
+            None => {
+                let chosen = |c: &TrainConfig| (c.backbone.name.clone(), c.backbone.weights.clone());
+                let before = self.state.project.as_ref().map(|p| chosen(&p.config));
+                self.keep_settings();
+                if before.is_some_and(|before| before != chosen(&self.state.config)) {
+                    self.check_weights();
+                }
+            }
         }
     }
 
@@ -353,7 +375,7 @@ impl App {
         if let (Some(ModelRef::Saved(run_dir)), Some(dataset)) =
             (self.state.judged_model(), self.state.judged_dataset())
         {
-            let dataset = Box::new(dataset.clone());
+            let dataset = Some(Box::new(dataset.clone()));
             self.state.insight.analysis_error = None;
             self.submit(JobKind::Analyse, JobRequest::Analyse { run_dir, dataset });
         }

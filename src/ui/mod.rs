@@ -7,6 +7,7 @@
 pub mod actions;
 pub mod app;
 mod apply;
+pub mod commands;
 mod dialogs;
 mod disk;
 pub mod fonts;

@@ -1,6 +1,7 @@
 //! The window's frame: header, rail, inspector, status bar, and the screen in the middle.
 
 pub mod overlays;
+pub mod palette;
 mod rail;
 mod status;
 mod toasts;
@@ -8,12 +9,12 @@ mod toasts;
 pub use status::clock;
 
 use super::actions::Action;
+use super::commands::PALETTE_KEYS;
 use super::icons::{self, Icon};
-use super::state::{AppState, Screen};
+use super::state::{AppState, Screen, Undoable};
 use super::theme::{self, Palette, space};
 use super::views::{self, ViewContext};
 use super::widgets::{icon_button, primary_button, secondary_button};
-use crate::data::Step;
 use crate::session::ThemeChoice;
 use egui::{Align, CentralPanel, Frame, Layout, Margin, Panel, RichText, ScrollArea, Stroke, Ui};
 
@@ -67,6 +68,7 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
         // Each screen scrolls by itself.
         .show(ui, |ui| ui.push_id(state.screen, |ui| views::show(ui, state, cx, actions)));
     overlays::show(ui, state, actions);
+    palette::show(ui, state, &mut cx.palette, actions);
 }
 
 fn header(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
@@ -84,6 +86,10 @@ fn header(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             theme_button(ui, state, actions);
+            let name = format!("All commands · {}", ui.ctx().format_shortcut(&PALETTE_KEYS));
+            if icon_button(ui, Icon::Command, &name).clicked() {
+                actions.push(Action::TogglePalette);
+            }
             undo_buttons(ui, state, actions);
             ui.add_space(space::XS);
             main_action(ui, state, actions);
@@ -116,25 +122,40 @@ fn main_action(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     }
 }
 
-/// Taking decisions about pictures back, once there are any.
+/// Taking back what was changed, once something was.
 fn undo_buttons(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
-    let (undo, redo) = (state.decisions.to_undo(), state.decisions.to_redo());
+    let (undo, redo) = (state.to_undo(), state.to_redo());
     if undo.is_none() && redo.is_none() {
         return;
     }
-    for (icon, word, keys, decided, step) in [
-        (Icon::Redo2, "Redo", "Ctrl+Shift+Z", redo, Step::Redone),
-        (Icon::Undo2, "Undo", "Ctrl+Z", undo, Step::Undone),
+    for (icon, word, keys, change, action) in [
+        (Icon::Redo2, "Redo", "Ctrl+Shift+Z", redo, Action::Redo),
+        (Icon::Undo2, "Undo", "Ctrl+Z", undo, Action::Undo),
     ] {
-        let name = match decided {
-            Some(decided) => format!("{word}: {} · {keys}", views::decision_words(decided)),
+        let name = match change {
+            Some(change) => format!("{word}: {} · {keys}", change_words(change)),
             None => format!("Nothing to {}", word.to_lowercase()),
         };
-        ui.add_enabled_ui(decided.is_some(), |ui| {
+        ui.add_enabled_ui(change.is_some(), |ui| {
             if icon_button(ui, icon, &name).clicked() {
-                actions.push(Action::Decide(step));
+                actions.push(action);
             }
         });
+    }
+}
+
+/// A change in a few words.
+fn change_words(change: Undoable<'_>) -> String {
+    match change {
+        Undoable::Decision(decided) => views::decision_words(decided),
+        Undoable::Settings(before, after) => {
+            let keys = before.differences(after).unwrap_or_default();
+            match keys.as_slice() {
+                [one] => format!("the setting {}", one.key),
+                [one, rest @ ..] => format!("the setting {} and {} more", one.key, rest.len()),
+                [] => "settings".to_owned(),
+            }
+        }
     }
 }
 

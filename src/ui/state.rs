@@ -3,6 +3,7 @@
 mod absorb;
 mod drops;
 mod evaluate;
+mod history;
 mod insight;
 mod next;
 mod notices;
@@ -11,6 +12,7 @@ mod training;
 
 pub use drops::{PathKind, drop_hint, plan_drop};
 pub use evaluate::{EvaluateTab, Selection, ShownEvaluation};
+pub use history::{SettingsHistory, Undoable};
 pub use insight::Insight;
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
@@ -25,6 +27,7 @@ use crate::session::jobs::{JobId, ModelRef};
 use crate::session::{Project, RunInfo, RunState, Settings};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A place in the window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -177,13 +180,15 @@ pub struct AppState {
     /// Weight files found on this computer, by backbone.
     pub known_weights: BTreeMap<&'static str, Vec<PathBuf>>,
     /// The open pictures and what was found in them.
-    pub preflight: Option<Preflight>,
+    pub preflight: Option<Arc<Preflight>>,
     /// What was decided about them.
     pub decisions: Decisions,
     /// Why the project's folder could not be opened.
     pub data_error: Option<Error>,
     /// The settings that the next run will use.
     pub config: TrainConfig,
+    /// How those came to be, for undo.
+    pub settings_history: SettingsHistory,
     /// The chosen weight file.
     pub weights: WeightsState,
     /// Jobs that have not ended, in the order of their turn.
@@ -206,6 +211,8 @@ pub struct AppState {
     pub exported: Option<PathBuf>,
     /// Why the last attempt to save one failed.
     pub export_error: Option<Error>,
+    /// Whether the list of commands is open.
+    pub palette_open: bool,
     /// Messages.
     pub notices: Notices,
     /// The sample was asked for: when its pictures are open, go straight to Train.
@@ -323,6 +330,11 @@ impl AppState {
         let weights = self.config.backbone.weights.clone()?;
         let complete = !report.dropped_head.is_empty() && report.missing.is_empty();
         complete.then(|| ModelRef::Imagenet { backbone: self.config.backbone.name.clone(), weights })
+    }
+
+    /// Whether a question is on show that has to be answered first.
+    pub fn question_asked(&self) -> bool {
+        self.training_job().is_some() && (self.close_asked || self.cancel_asked)
     }
 
     /// Too many pictures cannot be read, and nobody has said to go on.

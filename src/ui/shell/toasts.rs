@@ -6,7 +6,7 @@ use crate::ui::icons::{self, Icon};
 use crate::ui::state::{AppState, Notice, Tone};
 use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::words::sentence;
-use crate::ui::widgets::icon_button;
+use crate::ui::widgets::{icon_button, link_button};
 use egui::{Align, Frame, Label, Layout, Margin, Panel, Stroke, TextStyle, TextWrapMode, Ui, WidgetText};
 
 /// How many are on show at most.
@@ -15,6 +15,8 @@ const MOST: usize = 3;
 const ROW: f32 = 28.0;
 /// What a row holds besides its text: the icon, the button to dismiss it, gaps.
 const BESIDE_TEXT: f32 = 72.0;
+/// Room for the button of what can be done about it.
+const BUTTON: f32 = 120.0;
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     let mut on_show: Vec<&Notice> = state.notices.toasts(state.now_s).collect();
@@ -23,7 +25,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     }
     let on_show = on_show.split_off(on_show.len().saturating_sub(MOST));
     let p = Palette::of(ui);
-    let width = ui.available_width() - 2.0 * space::M - BESIDE_TEXT;
+    let width = ui.available_width() - 2.0 * space::M;
     let gaps = (on_show.len() - 1) as f32 * ui.spacing().item_spacing.y + 2.0 * space::XS;
     let height = on_show.iter().map(|n| row_height(ui, n, width)).sum::<f32>() + gaps;
     Panel::bottom("toasts")
@@ -41,6 +43,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
 
 fn row_height(ui: &Ui, notice: &Notice, width: f32) -> f32 {
     let text = WidgetText::from(sentence(&notice.text));
+    let beside = if notice.next.is_some() { BESIDE_TEXT + BUTTON } else { BESIDE_TEXT };
+    let width = width - beside;
     text.into_galley(ui, Some(TextWrapMode::Wrap), width, TextStyle::Body).size().y.max(ROW)
 }
 
@@ -58,6 +62,11 @@ pub(super) fn row(ui: &mut Ui, notice: &Notice, actions: &mut Vec<Action>) {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if icon_button(ui, Icon::X, "Dismiss").clicked() {
                 actions.push(Action::Dismiss(notice.id));
+            }
+            if let Some((word, action)) = &notice.next
+                && link_button(ui, *word).clicked()
+            {
+                actions.extend([action.clone(), Action::Dismiss(notice.id)]);
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.add(Label::new(sentence(&notice.text)).wrap().selectable(true));

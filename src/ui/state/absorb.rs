@@ -7,6 +7,7 @@ use super::{
 use crate::engine::{Evaluation, TrainOutcome};
 use crate::error::Error;
 use crate::session::jobs::{JobEvent, JobId, JobOutput, ModelRef, Outcome};
+use crate::ui::Action;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -58,7 +59,7 @@ impl AppState {
                     self.adopt(*project);
                     follow.insert(0, FollowUp::Opened);
                 }
-                self.preflight = Some(*preflight);
+                self.preflight = Some(preflight);
                 self.data_error = None;
                 if std::mem::take(&mut self.sample_wanted) {
                     self.screen = Screen::Train;
@@ -208,8 +209,26 @@ impl AppState {
             JobKind::Analyse => self.insight.analysis_error = Some(error.clone()),
             JobKind::Evaluate => {}
         }
-        self.notices.push(Tone::Bad, format!("{} failed: {error}", kind.words()));
+        let text = format!("{} failed: {error}", kind.words());
+        match see(kind) {
+            Some((word, screen)) if screen != self.screen => {
+                self.notices.push_with(Tone::Bad, text, word, Action::Go(screen));
+            }
+            _ => self.notices.push(Tone::Bad, text),
+        }
         follow
+    }
+}
+
+/// Where a person can do something about a failure.
+fn see(kind: &JobKind) -> Option<(&'static str, Screen)> {
+    match kind {
+        JobKind::Train { .. } => Some(("See Train", Screen::Train)),
+        JobKind::Predict => Some(("See Predict", Screen::Predict)),
+        JobKind::Export => Some(("See Export", Screen::Export)),
+        JobKind::CheckWeights => Some(("See Model", Screen::Model)),
+        JobKind::Evaluate | JobKind::Analyse => Some(("See Evaluate", Screen::Evaluate)),
+        JobKind::OpenData | JobKind::WriteSample | JobKind::Explain => None,
     }
 }
 
@@ -220,9 +239,9 @@ mod tests {
     use crate::engine::train::SplitScore;
     use crate::engine::{ConfusionMatrix, EpochRecord, Prediction, Summary};
     use crate::session::Project;
-    use crate::ui::Action;
+    use std::sync::Arc;
 
-    fn preflight() -> Box<Preflight> {
+    fn preflight() -> Arc<Preflight> {
         let sample =
             |n: usize| Sample { rel: format!("c{}/{n}.png", n % 2), class: n % 2, split: Split::Val };
         let dataset = Dataset {
@@ -235,7 +254,7 @@ mod tests {
             verdicts: Verdicts::default(),
             checks: Checks::default(),
         };
-        Box::new(Preflight::unseen(dataset))
+        Arc::new(Preflight::unseen(dataset))
     }
 
     fn outcome() -> TrainOutcome {
@@ -303,7 +322,7 @@ mod tests {
     fn a_finished_training_ends_on_the_matrix_unless_the_user_is_elsewhere() {
         for (at, ends) in [(Screen::Train, Screen::Evaluate), (Screen::Data, Screen::Data)] {
             let mut state = with_job(JobKind::Train { run_dir: "/project/runs/0001".into() });
-            state.preflight = Some(*preflight());
+            state.preflight = Some(preflight());
             state.screen = at;
             state.absorb(done(JobOutput::Trained(Box::new(outcome()))));
             assert_eq!(state.screen, ends);
@@ -347,7 +366,7 @@ mod tests {
     fn each_step_leads_to_the_next() {
         let mut state = AppState::default();
         assert_eq!(state.next_step().label, "Open a folder…");
-        state.preflight = Some(*preflight());
+        state.preflight = Some(preflight());
         state.screen = Screen::Data;
         assert_eq!(state.next_step().action, Action::Go(Screen::Model));
         // Where a network is chosen already, as for the sample, nobody is sent to choose one.
@@ -370,7 +389,7 @@ mod tests {
         let opening = || {
             let mut state = with_job(JobKind::OpenData);
             state.project = Some(project("/old"));
-            state.preflight = Some(*preflight());
+            state.preflight = Some(preflight());
             state.opening = Some(Box::new(project("/new")));
             state
         };

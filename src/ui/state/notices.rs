@@ -1,5 +1,7 @@
 //! Messages: shown once as a toast, kept in a list until they are taken away.
 
+use crate::ui::Action;
+
 /// Number of a notice.
 pub type NoticeId = u64;
 
@@ -25,6 +27,8 @@ pub struct Notice {
     pub tone: Tone,
     /// What it says.
     pub text: String,
+    /// What can be done about it: the words of a button, and what it does.
+    pub next: Option<(&'static str, Action)>,
     /// Window time at which it was first drawn, in seconds.
     pub shown_s: Option<f64>,
 }
@@ -32,7 +36,7 @@ pub struct Notice {
 /// All messages, oldest first.
 #[derive(Debug, Clone, Default)]
 pub struct Notices {
-    next: NoticeId,
+    last: NoticeId,
     list: Vec<Notice>,
     /// Whether the list is open.
     pub open: bool,
@@ -48,8 +52,17 @@ const TOAST_BAD_S: f64 = 12.0;
 impl Notices {
     /// Adds a message.
     pub fn push(&mut self, tone: Tone, text: impl Into<String>) {
-        self.next += 1;
-        self.list.push(Notice { id: self.next, tone, text: text.into(), shown_s: None });
+        self.add(tone, text.into(), None);
+    }
+
+    /// Adds a message with something that can be done about it: the words of a button, and what it does.
+    pub fn push_with(&mut self, tone: Tone, text: impl Into<String>, word: &'static str, action: Action) {
+        self.add(tone, text.into(), Some((word, action)));
+    }
+
+    fn add(&mut self, tone: Tone, text: String, next: Option<(&'static str, Action)>) {
+        self.last += 1;
+        self.list.push(Notice { id: self.last, tone, text, next, shown_s: None });
         if self.list.len() > KEPT {
             self.list.remove(0);
         }

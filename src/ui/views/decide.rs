@@ -1,6 +1,6 @@
 //! What a person can decide about one picture: its class, its part, and whether it counts.
 
-use crate::data::{Dataset, Decided, Decision, Sample, Split, Step};
+use crate::data::{Dataset, Decided, Decision, Sample, Split};
 use crate::ui::Action;
 use crate::ui::state::split_name;
 use crate::ui::theme::space;
@@ -30,7 +30,7 @@ pub(super) fn controls(ui: &mut Ui, data: &Dataset, rel: &str, actions: &mut Vec
 
 /// The action of deciding something about one picture.
 pub(super) fn about(decision: Decision, rel: &str) -> Action {
-    Action::Decide(Step::Decided(Decided { decision, pictures: vec![rel.to_owned()] }))
+    Action::Decide(Decided { decision, pictures: vec![rel.to_owned()] })
 }
 
 fn choose(ui: &mut Ui, data: &Dataset, sample: &Sample) -> Option<Decision> {

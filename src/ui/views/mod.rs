@@ -13,15 +13,18 @@ pub mod train;
 pub use decide::words as decision_words;
 
 use super::thumbnails::Thumbnails;
+use super::widgets::point_cloud::Surface;
 use super::{Action, AppState, Screen};
 
 /// What views may change: textures of thumbnails, and what each view remembers between frames.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ViewContext {
     /// How the window's surface stores colours, for what is drawn without egui.
-    pub surface: wgpu::TextureFormat,
+    pub surface: Surface,
     /// Small pictures, decoded in the background.
     pub thumbnails: Thumbnails,
+    /// The list of commands.
+    pub palette: super::shell::palette::Memory,
     /// The Start screen's.
     pub start: start::Memory,
     /// The Data screen's.
@@ -36,22 +39,6 @@ pub struct ViewContext {
     pub predict: predict::Memory,
     /// The Export screen's.
     pub export: export::Memory,
-}
-
-impl Default for ViewContext {
-    fn default() -> Self {
-        Self {
-            surface: wgpu::TextureFormat::Rgba8Unorm,
-            thumbnails: Thumbnails::default(),
-            start: Default::default(),
-            data: Default::default(),
-            model: Default::default(),
-            train: Default::default(),
-            evaluate: Default::default(),
-            predict: Default::default(),
-            export: Default::default(),
-        }
-    }
 }
 
 /// Draws the subject of the screen on show.

@@ -1,7 +1,7 @@
 //! The Data screen's inspector: the selected picture, the classes with their counts, what was found, what was left out.
 
 use super::{ViewContext, split_colour};
-use crate::data::{Dataset, Decided, Decision, Finding, Preflight, Severity, SkipReason, Split, Step};
+use crate::data::{Dataset, Decided, Decision, Finding, Preflight, Severity, SkipReason, Split};
 use crate::ui::Action;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::split_name;
@@ -199,7 +199,7 @@ fn excluded(ui: &mut Ui, data: &Dataset, actions: &mut Vec<Action>) {
     let head = count(data.excluded.len(), "picture", "pictures");
     if data.excluded.len() > 1 && link_button(ui, "Put all back").clicked() {
         let pictures = data.excluded.iter().map(|s| s.rel.clone()).collect();
-        actions.push(Action::Decide(Step::Decided(Decided { decision: Decision::Include, pictures })));
+        actions.push(Action::Decide(Decided { decision: Decision::Include, pictures }));
     }
     CollapsingHeader::new(head).id_salt("excluded").show(ui, |ui| {
         for sample in data.excluded.iter().take(FILES_SHOWN) {

@@ -1,7 +1,7 @@
 //! All pictures on a plane, alike ones near each other; those that are encircled can be looked at and decided about together.
 
 use super::{TILE, suspects};
-use crate::data::{Dataset, Decided, Decision, Split, Step};
+use crate::data::{Dataset, Decided, Decision, Split};
 use crate::session::{AnalysedPicture, Analysis};
 use crate::ui::icons::Icon;
 use crate::ui::state::{file_name, split_name};
@@ -325,6 +325,6 @@ fn decide_together(
         rels.filter(|rel| data.position(rel).is_some()).cloned().collect()
     };
     if let Some(decision) = decision {
-        actions.push(Action::Decide(Step::Decided(Decided { decision, pictures: pictures() })));
+        actions.push(Action::Decide(Decided { decision, pictures: pictures() }));
     }
 }

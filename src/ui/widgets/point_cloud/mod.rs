@@ -7,6 +7,17 @@ use crate::ui::theme::{Palette, RADIUS};
 use egui::{Color32, Pos2, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2};
 use std::sync::Arc;
 
+/// How the window's surface stores colours.
+#[derive(Debug, Clone, Copy)]
+pub struct Surface(pub wgpu::TextureFormat);
+
+impl Default for Surface {
+    /// What egui prefers, and what its tests draw on.
+    fn default() -> Self {
+        Self(wgpu::TextureFormat::Rgba8Unorm)
+    }
+}
+
 /// What is drawn. Uploaded again only when one of both lists is another.
 #[derive(Debug, Clone, Default)]
 pub struct Points {
@@ -131,7 +142,7 @@ pub fn bounds(places: &[[f32; 2]]) -> Rect {
 pub fn show(
     ui: &mut Ui,
     (points, bounds): (&Points, Rect),
-    format: wgpu::TextureFormat,
+    Surface(format): Surface,
     memory: &mut Memory,
     name: &str,
 ) -> Outcome {

@@ -1,0 +1,213 @@
+//! Every command of the window with its words and keys: one table for the keyboard and for the list of commands.
+
+use super::state::{AppState, NOTHING_TO_KEEP, Screen, file_name};
+use crate::backbones::registry;
+use crate::ui::Action;
+use crate::ui::actions::Pick;
+use egui::{Key, KeyboardShortcut, Modifiers};
+
+/// Something that can be asked for by name or by keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Command {
+    /// What it does, in words.
+    pub name: String,
+    /// Its keys, if it has any.
+    pub keys: Option<KeyboardShortcut>,
+    /// What it asks for.
+    pub action: Action,
+    /// Why it cannot be done now.
+    pub blocked: Option<String>,
+}
+
+const fn ctrl(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::COMMAND, key)
+}
+
+const fn ctrl_shift(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), key)
+}
+
+/// Keys that open the list of commands.
+pub const PALETTE_KEYS: KeyboardShortcut = ctrl(Key::K);
+
+impl AppState {
+    /// All commands, those that can be done now and those that cannot. Commands without keys come last.
+    pub fn commands(&self) -> Vec<Command> {
+        let mut list = Vec::new();
+        self.places(&mut list);
+        self.work(&mut list);
+        self.opening_commands(&mut list);
+        self.named_things(&mut list);
+        list
+    }
+
+    fn places(&self, list: &mut Vec<Command>) {
+        const KEYS: [Key; 6] = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6];
+        for (screen, key) in Screen::RAIL.into_iter().zip(KEYS) {
+            list.push(command(format!("Go to {}", screen.name()), Some(ctrl(key)), Action::Go(screen), None));
+        }
+        list.push(command("Go to Start", None, Action::Go(Screen::Start), None));
+    }
+
+    fn work(&self, list: &mut Vec<Command>) {
+        let next = self.next_step();
+        list.push(command(
+            format!("Next step: {}", next.label),
+            Some(ctrl(Key::Enter)),
+            Action::NextStep,
+            next.blocked,
+        ));
+        let nothing = |there: bool, what: &str| (!there).then(|| format!("There is nothing to {what}"));
+        // The longer keys first: the shorter ones match them too.
+        let (undo, redo) =
+            (nothing(self.to_undo().is_some(), "undo"), nothing(self.to_redo().is_some(), "redo"));
+        list.push(command("Redo", Some(ctrl_shift(Key::Z)), Action::Redo, redo));
+        list.push(command("Undo", Some(ctrl(Key::Z)), Action::Undo, undo));
+        list.push(command("Train", Some(ctrl(Key::T)), Action::Train, self.train_block()));
+        let training = self.training_job();
+        let idle = || training.is_none().then(|| "Nothing is being trained".to_owned());
+        let (word, action) = match training {
+            Some(job) if job.paused => ("Resume training", Action::Resume),
+            _ => ("Pause training", Action::Pause),
+        };
+        list.push(command(word, Some(ctrl(Key::P)), action, idle()));
+        let keep = self.has_finished_epoch().then(idle).unwrap_or_else(|| Some(NOTHING_TO_KEEP.to_owned()));
+        list.push(command("Stop training and keep the best", None, Action::StopAndKeepBest, keep));
+        let no_job = self.jobs.is_empty().then(|| "Nothing is running".to_owned());
+        list.push(command("Cancel what is running", None, Action::CancelJob, no_job));
+        let no_model = || self.predict_model().is_none().then(|| "There is no model yet".to_owned());
+        list.push(command("Classify pictures…", None, Action::Pick(Pick::Pictures), no_model()));
+        list.push(command(
+            "Classify a folder of pictures…",
+            None,
+            Action::Pick(Pick::PictureFolder),
+            no_model(),
+        ));
+        let none = self.predictions.pictures.is_empty().then(|| "Nothing is classified yet".to_owned());
+        list.push(command("Save predictions as CSV…", None, Action::Pick(Pick::PredictionsCsv), none));
+        if let Some(run) = self.finished_run() {
+            let pick = Pick::ExportTo { run_dir: run.dir.clone() };
+            list.push(command(
+                format!("Export the model of run {}…", run.id),
+                None,
+                Action::Pick(pick),
+                None,
+            ));
+        }
+    }
+
+    fn opening_commands(&self, list: &mut Vec<Command>) {
+        let busy = || self.training_job().map(|_| "Training is running".to_owned());
+        let project = || busy().or_else(|| self.project.is_none().then(|| "No folder is open".to_owned()));
+        list.push(command("Open a project…", Some(ctrl_shift(Key::O)), Action::Pick(Pick::Project), busy()));
+        list.push(command(
+            "Open a folder of pictures…",
+            Some(ctrl(Key::O)),
+            Action::Pick(Pick::DataFolder),
+            busy(),
+        ));
+        let again = Some(KeyboardShortcut::new(Modifiers::NONE, Key::F5));
+        list.push(command("Look through the pictures again", again, Action::Rescan, project()));
+        list.push(command("Choose a weight file…", None, Action::Pick(Pick::Weights), None));
+        list.push(command("Open a saved model…", None, Action::Pick(Pick::Model), None));
+        list.push(command("Try the sample", None, Action::TrySample, busy()));
+        list.push(command("Change the theme: system, light, dark", None, Action::CycleTheme, None));
+        let empty = self.notices.all().is_empty().then(|| "There are no notices".to_owned());
+        list.push(command("Show notices", Some(ctrl_shift(Key::N)), Action::ToggleNotices, empty));
+    }
+
+    fn named_things(&self, list: &mut Vec<Command>) {
+        for run in self.runs.iter().filter(|r| r.state == crate::session::RunState::Finished) {
+            list.push(command(format!("Show run {}", run.id), None, Action::ShowRun(run.dir.clone()), None));
+        }
+        for project in &self.settings.recent_projects {
+            let name = format!("Open the project {}", file_name(project));
+            let busy = self.training_job().map(|_| "Training is running".to_owned());
+            list.push(command(name, None, Action::OpenProject(project.clone()), busy));
+        }
+        for spec in registry() {
+            let name = format!("Use the backbone {}", spec.title);
+            list.push(command(name, None, Action::ChooseBackbone(spec.name), None));
+        }
+    }
+}
+
+fn command(
+    name: impl Into<String>,
+    keys: Option<KeyboardShortcut>,
+    action: Action,
+    blocked: Option<String>,
+) -> Command {
+    Command { name: name.into(), keys, action, blocked }
+}
+
+/// The commands whose names hold every word of `query`, those that begin with it first; what can be done now before what
+/// cannot.
+pub fn matching<'a>(commands: &'a [Command], query: &str) -> Vec<&'a Command> {
+    let query = query.trim().to_lowercase();
+    let mut found: Vec<(bool, bool, &Command)> = commands
+        .iter()
+        .filter_map(|c| {
+            let name = c.name.to_lowercase();
+            let there = query.split_whitespace().all(|word| name.contains(word));
+            let inside = !query.is_empty() && !name.split_whitespace().any(|w| w.starts_with(&query));
+            there.then_some((c.blocked.is_some(), inside && !name.starts_with(&query), c))
+        })
+        .collect();
+    found.sort_by_key(|(blocked, inside, _)| (*blocked, *inside));
+    found.into_iter().map(|(_, _, c)| c).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_commands_share_keys_or_a_name() {
+        let commands = AppState::default().commands();
+        let names: BTreeSet<&str> = commands.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names.len(), commands.len());
+        let with_keys: Vec<_> = commands.iter().filter_map(|c| c.keys).collect();
+        for (i, keys) in with_keys.iter().enumerate() {
+            assert!(!with_keys[..i].contains(keys) && *keys != PALETTE_KEYS, "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn shorter_keys_never_hide_longer_ones() {
+        // Keys with Shift match those without unless they are asked first.
+        let commands = AppState::default().commands();
+        let with_keys: Vec<_> = commands.iter().filter_map(|c| c.keys).collect();
+        for (i, keys) in with_keys.iter().enumerate().filter(|(_, k)| k.modifiers.shift) {
+            let hidden =
+                with_keys[..i].iter().any(|k| k.logical_key == keys.logical_key && !k.modifiers.shift);
+            assert!(!hidden, "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn words_in_any_order_find_a_command_and_what_cannot_be_done_comes_last() {
+        let commands = AppState::default().commands();
+        let names = |query: &str| -> Vec<&str> {
+            matching(&commands, query).into_iter().map(|c| c.name.as_str()).collect()
+        };
+        assert_eq!(names("theme change"), ["Change the theme: system, light, dark"]);
+        assert_eq!(names("undo"), ["Undo"]);
+        assert_eq!(names("go")[0], "Go to Data");
+        assert_eq!(names("zebra"), [""; 0]);
+        assert_eq!(names("").len(), commands.len());
+        let train = matching(&commands, "train");
+        let first_blocked = train.iter().position(|c| c.blocked.is_some()).unwrap();
+        assert!(train[first_blocked..].iter().all(|c| c.blocked.is_some()));
+    }
+
+    #[test]
+    fn a_command_says_why_it_cannot_be_done() {
+        let commands = AppState::default().commands();
+        let why = |name: &str| commands.iter().find(|c| c.name == name).unwrap().blocked.clone();
+        assert_eq!(why("Train").as_deref(), Some("Open a folder of pictures first"));
+        assert_eq!(why("Pause training").as_deref(), Some("Nothing is being trained"));
+        assert_eq!(why("Open a folder of pictures…"), None);
+    }
+}

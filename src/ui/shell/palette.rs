@@ -1,0 +1,109 @@
+//! The list of all commands: type some letters of one, press Enter.
+
+use crate::ui::Action;
+use crate::ui::commands::{Command, matching};
+use crate::ui::state::AppState;
+use crate::ui::theme::{Palette, RADIUS, space, type_size};
+use crate::ui::widgets::caption;
+use egui::{
+    Align, Id, Key, Label, Layout, Modal, Modifiers, RichText, Role, ScrollArea, Sense, TextEdit, Ui,
+    UiBuilder, WidgetInfo, vec2,
+};
+
+const WIDTH: f32 = 560.0;
+const ROW: f32 = 36.0;
+const ROWS: f32 = 10.0;
+
+/// What the list remembers while it is open.
+#[derive(Debug, Default)]
+pub struct Memory {
+    query: String,
+    cursor: usize,
+}
+
+pub(super) fn show(ui: &Ui, state: &AppState, memory: &mut Memory, actions: &mut Vec<Action>) {
+    if !state.palette_open {
+        *memory = Memory::default();
+        return;
+    }
+    let commands = state.commands();
+    let mut chosen = None;
+    let modal = Modal::new(Id::unique("commands")).show(ui.ctx(), |ui| {
+        ui.set_width(WIDTH);
+        // Before the text field, which would take the arrow keys.
+        let step = ui.input_mut(|i| {
+            let down = i.count_and_consume_key(Modifiers::NONE, Key::ArrowDown);
+            let up = i.count_and_consume_key(Modifiers::NONE, Key::ArrowUp);
+            down as isize - up as isize
+        });
+        let enter = ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Enter));
+        query(ui, memory);
+        let found = matching(&commands, &memory.query);
+        let last = found.len().saturating_sub(1);
+        memory.cursor = memory.cursor.min(last).saturating_add_signed(step).min(last);
+        ui.add_space(space::S);
+        if found.is_empty() {
+            caption(ui, "No command has these words");
+        }
+        ScrollArea::vertical().max_height(ROW * ROWS).auto_shrink([false, true]).show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = 0.0;
+            for (i, command) in found.iter().enumerate() {
+                let at_cursor = i == memory.cursor;
+                let pressed = row(ui, command, at_cursor, step != 0);
+                if command.blocked.is_none() && (pressed || enter && at_cursor) {
+                    chosen = Some(command.action.clone());
+                }
+            }
+        });
+    });
+    if let Some(action) = chosen {
+        actions.extend([Action::TogglePalette, action]);
+    } else if modal.should_close() {
+        actions.push(Action::TogglePalette);
+    }
+}
+
+fn query(ui: &mut Ui, memory: &mut Memory) {
+    let muted = Palette::of(ui).muted;
+    let field = ui.add(
+        TextEdit::singleline(&mut memory.query)
+            .hint_text(RichText::new("What do you want to do?").color(muted))
+            .desired_width(f32::INFINITY)
+            .margin(vec2(space::M, space::S)),
+    );
+    field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Find a command"));
+    if field.changed() {
+        memory.cursor = 0;
+    }
+    field.request_focus();
+}
+
+fn row(ui: &mut Ui, command: &Command, at_cursor: bool, moved: bool) -> bool {
+    let p = Palette::of(ui);
+    let enabled = command.blocked.is_none();
+    let sense = if enabled { Sense::click() } else { Sense::hover() };
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), sense);
+    let keys = command.keys.map(|keys| ui.ctx().format_shortcut(&keys));
+    response.widget_info(|| WidgetInfo::selected(Role::Button, enabled, at_cursor, &command.name));
+    if at_cursor {
+        ui.painter().rect_filled(rect, RADIUS, p.accent_faint);
+        if moved {
+            response.scroll_to_me(None);
+        }
+    } else if response.hovered() && enabled {
+        ui.painter().rect_filled(rect, RADIUS, p.raised);
+    }
+    let inside = UiBuilder::new()
+        .max_rect(rect.shrink2(vec2(space::M, 0.0)))
+        .layout(Layout::right_to_left(Align::Center));
+    let mut ui = ui.new_child(inside);
+    let beside = command.blocked.clone().or(keys);
+    if let Some(text) = beside {
+        ui.add(Label::new(RichText::new(text).size(type_size::CAPTION).color(p.muted)));
+    }
+    ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+        let ink = if enabled { p.text } else { p.muted };
+        ui.add(Label::new(RichText::new(&command.name).color(ink)).truncate());
+    });
+    response.clicked()
+}
