@@ -207,6 +207,32 @@ impl Network {
         Ok(x)
     }
 
+    /// Boundary of the last map of the picture: the backbone's output, or what hidden layers read that end it.
+    pub fn last_map(&self) -> usize {
+        self.stages.len() - usize::from(self.stage_names.last() == Some(&HIDDEN_STAGE))
+    }
+
+    /// Whether activations are tokens of which the first is a class token.
+    pub fn has_class_token(&self) -> bool {
+        self.pool.class_token
+    }
+
+    /// How much each token attends to each other in a stage that reads `x`, mean over heads: `[N, T, T]`, rows that sum to 1.
+    /// `None` where the stage has no attention.
+    ///
+    /// # Errors
+    /// If there is no such stage or the input's shape does not fit.
+    pub fn attention(&self, f: &Forward<'_>, x: &Tensor, stage: usize) -> Result<Option<Tensor>> {
+        let parts = self
+            .stages
+            .get(stage)
+            .ok_or_else(|| Error::internal(format!("stage {stage} of a network of {}", self.stages.len())))?;
+        match parts.as_slice() {
+            [only] => only.layer.attention(f, x),
+            _ => Ok(None),
+        }
+    }
+
     /// Pools the backbone's output `[N, H, W, C]` to features `[N, F]`. A class token is the features by itself, or left out.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::block::{BlockDesc, ParamDesc, Piece, StageDesc};
 use crate::error::{Error, Result};
 use crate::nn::init::{Init, ParamBuilder};
 use crate::nn::layers::{ConvDef, ConvNormAct, Forward, Layer, LayerNorm, Linear, Mlp};
-use crate::nn::ops::{Activation, attention, embed_patches};
+use crate::nn::ops::{Activation, attention, attention_weights, embed_patches};
 use crate::nn::params::{ParamId, ParamKind};
 use candle_core::Tensor;
 use std::sync::Arc;
@@ -146,5 +146,10 @@ impl Layer for Encoder {
         let qkv = self.qkv.forward(f, &self.norm1.forward(f, x)?)?;
         let x = self.proj.add_to(f, x, (Activation::Identity, &attention(&qkv, self.heads)?), None)?;
         self.mlp.add_to(f, &x, &self.norm2.forward(f, &x)?, None)
+    }
+
+    fn attention(&self, f: &Forward<'_>, x: &Tensor) -> Result<Option<Tensor>> {
+        let qkv = self.qkv.forward(f, &self.norm1.forward(f, x)?)?;
+        attention_weights(&qkv, self.heads).map(Some)
     }
 }

@@ -4,6 +4,7 @@
 
 mod backbones;
 mod bench;
+mod compare;
 mod evaluate;
 mod export;
 mod inspect;
@@ -36,6 +37,8 @@ enum Command {
     Train(Box<train::Args>),
     /// Judge a trained model on a folder of labelled pictures.
     Evaluate(evaluate::Args),
+    /// Compare a run's pictures by its model: doubtful labels, and what is unlike anything in training.
+    Compare(compare::Args),
     /// Classify pictures.
     Predict(predict::Args),
     /// Take a trained model away.
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args, &mut out),
         Command::Train(args) => train::run(args, &mut out),
         Command::Evaluate(args) => evaluate::run(args, &mut out),
+        Command::Compare(args) => compare::run(args, &mut out),
         Command::Predict(args) => predict::run(args, &mut out),
         Command::Export(args) => export::run(args, &mut out),
         Command::Backbones(args) => backbones::run(args, &mut out),

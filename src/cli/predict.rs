@@ -3,11 +3,12 @@
 use super::job;
 use super::output::{CliResult, Out};
 use super::progress::{Reporter, Style};
-use crate::engine::Ranked;
+use crate::engine::{Ranked, Unlike};
 use crate::error::{Error, Result};
 use crate::session::jobs::ModelRef;
 use crate::session::{JobEvent, JobRequest, Worker, check_outside, predictions_csv, weights};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -43,24 +44,34 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     let request = JobRequest::Predict { model: model(args)?, paths: args.paths.clone() };
     let mut reporter = Reporter::new(Style::or_by_terminal(None), "Classifying");
     let mut found: Vec<(PathBuf, Result<Ranked>)> = Vec::new();
+    let mut compared: HashMap<PathBuf, Unlike> = HashMap::new();
     let as_text = args.csv.is_none() && !args.json;
     let mut keep = |event, out: &mut Out<'_>| {
-        let JobEvent::Predicted(_, path, ranked) = event else { return Ok(()) };
-        if as_text {
-            print(&path, &ranked, out)?;
+        match event {
+            JobEvent::Compared(_, path, unlike) => {
+                compared.insert(path, unlike);
+            }
+            JobEvent::Predicted(_, path, ranked) => {
+                if as_text {
+                    print(&path, &ranked, compared.get(&path), out)?;
+                }
+                found.push((path, ranked));
+            }
+            _ => {}
         }
-        found.push((path, ranked));
         Ok(())
     };
     job::run(&Worker::spawn(|| {}), request, &mut reporter, out, &mut keep)?;
     if let Some(file) = &args.csv {
-        crate::export::atomic::write(file, &predictions_csv(&found, TOP)?)?;
+        crate::export::atomic::write(file, &predictions_csv(&found, TOP, &compared)?)?;
         let failed = found.iter().filter(|(_, r)| r.is_err()).count();
         let but = if failed == 0 { String::new() } else { format!(", {failed} could not be classified") };
         out.line(format!("{} of {} pictures: {}{but}", found.len() - failed, found.len(), file.display()))?;
     }
     if args.json {
-        out.json(&found.iter().map(|(path, ranked)| as_json(path, ranked)).collect::<Vec<_>>())?;
+        out.json(
+            &found.iter().map(|(path, ranked)| as_json(path, ranked, compared.get(path))).collect::<Vec<_>>(),
+        )?;
     }
     out.flush()?;
     match (found.len(), found.iter().filter(|(_, r)| r.is_err()).count()) {
@@ -103,18 +114,20 @@ fn model(args: &Args) -> Result<ModelRef> {
     }
 }
 
-fn print(path: &Path, ranked: &Result<Ranked>, out: &mut Out<'_>) -> CliResult {
+fn print(path: &Path, ranked: &Result<Ranked>, unlike: Option<&Unlike>, out: &mut Out<'_>) -> CliResult {
     match ranked {
         Ok(classes) => {
             let top: Vec<String> =
                 classes.iter().take(TOP).map(|(label, p)| format!("{label} {:.1} %", p * 100.0)).collect();
-            out.line(format!("{}: {}", path.display(), top.join(", ")))
+            let note =
+                if unlike.is_some_and(Unlike::is_unlike) { " (unlike anything in training)" } else { "" };
+            out.line(format!("{}: {}{note}", path.display(), top.join(", ")))
         }
         Err(e) => out.line(format!("{}: could not be classified: {}", path.display(), e.what())),
     }
 }
 
-fn as_json(path: &Path, ranked: &Result<Ranked>) -> Value {
+fn as_json(path: &Path, ranked: &Result<Ranked>, unlike: Option<&Unlike>) -> Value {
     let (classes, error) = match ranked {
         Ok(classes) => (classes.as_slice(), None),
         Err(e) => (&[][..], Some(e.to_string())),
@@ -124,5 +137,10 @@ fn as_json(path: &Path, ranked: &Result<Ranked>) -> Value {
         .take(TOP)
         .map(|(label, probability)| json!({"label": label, "probability": probability}))
         .collect();
-    json!({"path": path.to_string_lossy(), "top": top, "error": error})
+    let mut picture = json!({"path": path.to_string_lossy(), "top": top, "error": error});
+    if let Some(unlike) = unlike {
+        picture["unlike_training"] = json!(unlike.is_unlike());
+        picture["similarity_to_training"] = json!(unlike.similarity);
+    }
+    picture
 }

@@ -43,6 +43,22 @@ pub fn eval_picture(image: &RgbImage, p: &Preprocess) -> Result<RgbImage> {
     Ok(out)
 }
 
+/// The part of a picture of these dimensions that [`eval_picture`] cuts out: left, upper, right and lower edge as shares of its
+/// width and height. They lie outside of `[0, 1]` where the square is padded.
+///
+/// # Errors
+/// If the picture is empty.
+pub fn eval_region(dimensions: (u32, u32), p: &Preprocess) -> Result<[f32; 4]> {
+    let (w, h) = resized_dims(dimensions, p.resize_px)?;
+    let edges = |size: usize| {
+        let axis = Axis::center(size, p.crop_px);
+        let first = axis.start as f64 - axis.pad as f64;
+        [first, first + p.crop_px as f64].map(|at| (at / size as f64) as f32)
+    };
+    let ([left, right], [top, bottom]) = (edges(w), edges(h));
+    Ok([left, top, right, bottom])
+}
+
 /// 8-bit pixels to `(v / 255 - mean) / std`, in the picture's order (rows of RGB).
 pub fn normalize(image: &RgbImage, p: &Preprocess) -> Vec<f32> {
     let mut out = vec![0.0; image.as_raw().len()];
@@ -187,6 +203,14 @@ pub fn resize(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_part_that_is_seen_is_in_the_middle_and_reaches_out_where_it_is_padded() {
+        let p = |resize_px, crop_px| Preprocess { resize_px, crop_px, ..Preprocess::IMAGENET };
+        assert_eq!(eval_region((400, 200), &p(100, 80)).unwrap(), [0.3, 0.1, 0.7, 0.9]);
+        assert_eq!(eval_region((200, 200), &p(100, 100)).unwrap(), [0.0, 0.0, 1.0, 1.0]);
+        assert_eq!(eval_region((50, 100), &p(100, 120)).unwrap(), [-0.1, 0.2, 1.1, 0.8]);
+    }
 
     #[test]
     fn only_much_larger_pictures_are_reduced() {

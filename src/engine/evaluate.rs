@@ -97,14 +97,7 @@ pub fn evaluate(
     control: &Control,
     progress: Progress<'_>,
 ) -> Result<Evaluation> {
-    let index_of = |name: &String| {
-        classifier.classes().iter().position(|c| c == name).ok_or_else(|| {
-            Error::input(format!("the model does not know the class `{name}`"))
-                .with_path(&dataset.root)
-                .with_hint(format!("It knows {}", classifier.classes().join(", ")))
-        })
-    };
-    let class_map: Vec<usize> = dataset.classes.iter().map(index_of).collect::<Result<_>>()?;
+    let class_map = class_map(classifier, dataset)?;
     let chosen: Vec<usize> =
         (0..dataset.samples.len()).filter(|&i| split.is_none_or(|s| dataset.samples[i].split == s)).collect();
     if chosen.is_empty() {
@@ -128,6 +121,18 @@ pub fn evaluate(
         (sample.rel.clone(), class_map[sample.class], p)
     });
     Ok(evaluation(classifier.classes().to_vec(), rows))
+}
+
+/// The model's index of each class of the data set, by name.
+pub(super) fn class_map(classifier: &Classifier, dataset: &Dataset) -> Result<Vec<usize>> {
+    let index_of = |name: &String| {
+        classifier.classes().iter().position(|c| c == name).ok_or_else(|| {
+            Error::input(format!("the model does not know the class `{name}`"))
+                .with_path(&dataset.root)
+                .with_hint(format!("It knows {}", classifier.classes().join(", ")))
+        })
+    };
+    dataset.classes.iter().map(index_of).collect()
 }
 
 #[cfg(test)]

@@ -64,30 +64,38 @@ pub(crate) fn fit(
     keep_going: &(dyn Fn() -> Result<()> + Sync),
 ) -> Result<Fit> {
     let rows = Rows::new(data)?;
+    let strength = rows.best_strength(&fold_of_each_row(data, seed), keep_going)?;
+    rows.fit_all(strength, keep_going)
+}
+
+/// Class probabilities of each row `[N][K]`, from a fit to the rows of the other folds, at the strength that [`fit`] would choose.
+///
+/// # Errors
+/// As [`fit`].
+pub(crate) fn out_of_fold(
+    data: &Labelled<'_>,
+    seed: u64,
+    keep_going: &(dyn Fn() -> Result<()> + Sync),
+) -> Result<Vec<Vec<f32>>> {
+    let rows = Rows::new(data)?;
     let folds = fold_of_each_row(data, seed);
-    let held_out = if rows.n * rows.f * rows.k <= SMALL_PROBLEM { FOLDS } else { 1 };
-    let losses: Vec<Vec<f64>> = (0..held_out)
-        .map(|fold| {
-            let learn: Vec<usize> = (0..rows.n).filter(|&i| folds[i] != fold).collect();
-            let judge: Vec<usize> = (0..rows.n).filter(|&i| folds[i] == fold).collect();
-            if judge.is_empty() || learn.is_empty() {
-                return Ok(vec![0.0; STRENGTHS.len()]);
-            }
-            let mut start = vec![0.0; rows.k * (rows.f + 1)];
-            STRENGTHS
-                .iter()
-                .map(|&strength| {
-                    let mut f =
-                        |x: &[f64]| keep_going().map(|()| rows.loss_and_gradient(&learn, x, strength));
-                    start = minimise(std::mem::take(&mut start), SEARCH_TOLERANCE, MAX_ITERATIONS, &mut f)?.x;
-                    Ok(rows.loss(&judge, &start) * judge.len() as f64)
-                })
-                .collect()
-        })
-        .collect::<Result<_>>()?;
-    let total = |s: usize| losses.iter().map(|l| l[s]).sum::<f64>();
-    let best = (0..STRENGTHS.len()).min_by(|&a, &b| total(a).total_cmp(&total(b))).unwrap_or(0);
-    rows.fit_all(STRENGTHS[best], keep_going)
+    let strength = rows.best_strength(&folds, keep_going)?;
+    let mut out = vec![Vec::new(); rows.n];
+    for fold in 0..FOLDS {
+        let learn: Vec<usize> = (0..rows.n).filter(|&i| folds[i] != fold).collect();
+        let mut f = |x: &[f64]| keep_going().map(|()| rows.loss_and_gradient(&learn, x, strength));
+        let start = vec![0.0; rows.k * (rows.f + 1)];
+        let theta = match learn.is_empty() {
+            true => start,
+            false => minimise(start, FINAL_TOLERANCE, MAX_ITERATIONS, &mut f)?.x,
+        };
+        for i in (0..rows.n).filter(|&i| folds[i] == fold) {
+            let mut p = vec![0.0; rows.k];
+            rows.row_loss(i, &theta, &mut p);
+            out[i] = p.into_iter().map(|v| v as f32).collect();
+        }
+    }
+    Ok(out)
 }
 
 /// A stratified, seeded partition of the pictures into [`FOLDS`] folds, given for each row.
@@ -148,6 +156,34 @@ impl Rows {
             .map(|&l| data.class_weights.map_or(1.0, |w| w.get(l).copied().map_or(1.0, f64::from)))
             .collect();
         Ok(Self { x, labels: data.labels.to_vec(), weights, mean, scale, n, f, k })
+    }
+
+    /// The strength with the lowest loss on held-out rows.
+    fn best_strength(&self, folds: &[usize], keep_going: &(dyn Fn() -> Result<()> + Sync)) -> Result<f64> {
+        let held_out = if self.n * self.f * self.k <= SMALL_PROBLEM { FOLDS } else { 1 };
+        let losses: Vec<Vec<f64>> = (0..held_out)
+            .map(|fold| {
+                let learn: Vec<usize> = (0..self.n).filter(|&i| folds[i] != fold).collect();
+                let judge: Vec<usize> = (0..self.n).filter(|&i| folds[i] == fold).collect();
+                if judge.is_empty() || learn.is_empty() {
+                    return Ok(vec![0.0; STRENGTHS.len()]);
+                }
+                let mut start = vec![0.0; self.k * (self.f + 1)];
+                STRENGTHS
+                    .iter()
+                    .map(|&strength| {
+                        let mut f =
+                            |x: &[f64]| keep_going().map(|()| self.loss_and_gradient(&learn, x, strength));
+                        let from = std::mem::take(&mut start);
+                        start = minimise(from, SEARCH_TOLERANCE, MAX_ITERATIONS, &mut f)?.x;
+                        Ok(self.loss(&judge, &start) * judge.len() as f64)
+                    })
+                    .collect()
+            })
+            .collect::<Result<_>>()?;
+        let total = |s: usize| losses.iter().map(|l| l[s]).sum::<f64>();
+        let best = (0..STRENGTHS.len()).min_by(|&a, &b| total(a).total_cmp(&total(b))).unwrap_or(0);
+        Ok(STRENGTHS[best])
     }
 
     fn fit_all(&self, strength: f64, keep_going: &(dyn Fn() -> Result<()> + Sync)) -> Result<Fit> {

@@ -2,26 +2,46 @@
 
 use super::device::device;
 use super::forward;
+use super::train::sha256_of_file;
 use super::views::{EVAL_BATCH, Request, View, ViewMaker};
 use crate::backbones::weights::{load_into, read_state_dict};
 use crate::backbones::{Network, find, imagenet};
 use crate::config::{AugmentConfig, DataConfig, DeviceChoice, HeadOutput, Preprocess};
 use crate::error::{Error, Result};
+use crate::export::bundle::WEIGHTS;
 use crate::export::{find_bundle, read_bundle};
 use crate::nn::layers::Forward;
+use candle_core::Tensor;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// Classes with their probabilities, highest first.
 pub type Ranked = Vec<(String, f32)>;
 
+/// What a network makes of one picture.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Answer {
+    /// What the head reads.
+    pub(crate) features: Vec<f32>,
+    /// One a class.
+    pub(crate) probabilities: Vec<f32>,
+}
+
+/// SHA-256 of the weights of a run's or bundle's model, in hexadecimal.
+///
+/// # Errors
+/// If there is none, or it cannot be read.
+pub fn model_sha256(run_or_bundle: &Path) -> Result<String> {
+    sha256_of_file(&find_bundle(run_or_bundle)?.join(WEIGHTS))
+}
+
 /// A finished model, ready to classify: from a run, a bundle, or a backbone with its published 1000-class head.
 #[derive(Debug)]
 pub struct Classifier {
-    network: Network,
+    pub(super) network: Network,
     classes: Vec<String>,
-    output: HeadOutput,
-    maker: ViewMaker,
+    pub(super) output: HeadOutput,
+    pub(super) maker: ViewMaker,
 }
 
 impl Classifier {
@@ -90,6 +110,22 @@ impl Classifier {
         self.probabilities(paths, progress, &mut |path, p| each(path, p.map(|p| self.rank(&p))))
     }
 
+    /// Like [`Self::classify`], with the features that the head reads of each picture that has a ranking.
+    ///
+    /// # Errors
+    /// As [`Self::classify`].
+    pub fn classify_with_features(
+        &self,
+        paths: &[PathBuf],
+        progress: crate::data::Progress<'_>,
+        each: &mut dyn FnMut(&Path, Result<Ranked>, Option<&[f32]>),
+    ) -> Result<()> {
+        self.features(paths, progress, &mut |path, answer| match answer {
+            Ok(answer) => each(path, Ok(self.rank(&answer.probabilities)), Some(&answer.features)),
+            Err(why) => each(path, Err(why), None),
+        })
+    }
+
     fn rank(&self, probabilities: &[f32]) -> Ranked {
         let mut ranked: Ranked = self.classes.iter().cloned().zip(probabilities.iter().copied()).collect();
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -103,6 +139,27 @@ impl Classifier {
         progress: crate::data::Progress<'_>,
         each: &mut dyn FnMut(&Path, Result<Vec<f32>>),
     ) -> Result<()> {
+        self.pass(paths, progress, &|x| self.probabilities_of(x), each)
+    }
+
+    /// Like [`Self::probabilities`], with the features that the head reads.
+    pub(crate) fn features(
+        &self,
+        paths: &[PathBuf],
+        progress: crate::data::Progress<'_>,
+        each: &mut dyn FnMut(&Path, Result<Answer>),
+    ) -> Result<()> {
+        self.pass(paths, progress, &|x| self.answers_of(x), each)
+    }
+
+    /// Runs pictures through `answer`, which gives one item for each row of a batch.
+    fn pass<T: Send>(
+        &self,
+        paths: &[PathBuf],
+        progress: crate::data::Progress<'_>,
+        answer: &(dyn Fn(&Tensor) -> Result<Vec<T>> + Sync),
+        each: &mut dyn FnMut(&Path, Result<T>),
+    ) -> Result<()> {
         progress(0, paths.len())?;
         let batches: Vec<&[PathBuf]> = paths.chunks(EVAL_BATCH).collect();
         let mut ready = batches.first().map(|b| self.prepare(b)).unwrap_or_default();
@@ -111,7 +168,7 @@ impl Classifier {
             // The next pictures are decoded while these are classified.
             let (next, answers) = rayon::join(
                 || batches.get(i + 1).map(|b| self.prepare(b)).unwrap_or_default(),
-                || self.answer(&ready),
+                || self.answer(&ready, answer),
             );
             let mut answers = answers?.into_iter();
             for (path, view) in batch.iter().zip(std::mem::replace(&mut ready, next)) {
@@ -129,14 +186,30 @@ impl Classifier {
         paths.par_iter().map(|path| self.maker.make(&request(path))).collect()
     }
 
-    /// Probabilities of the views that there are, in order.
-    fn answer(&self, views: &[Result<Vec<f32>>]) -> Result<Vec<Vec<f32>>> {
+    /// Answers to the views that there are, in order.
+    fn answer<T>(
+        &self,
+        views: &[Result<Vec<f32>>],
+        answer: &(dyn Fn(&Tensor) -> Result<Vec<T>> + Sync),
+    ) -> Result<Vec<T>> {
         let values: Vec<f32> = views.iter().flatten().flatten().copied().collect();
         if values.is_empty() {
             return Ok(Vec::new());
         }
-        let x = self.maker.tensor(values, self.network.store.device())?;
-        let logits = self.network.forward(&Forward::eval(&self.network.store), &x)?;
+        answer(&self.maker.tensor(values, self.network.store.device())?)
+    }
+
+    fn probabilities_of(&self, x: &Tensor) -> Result<Vec<Vec<f32>>> {
+        let logits = self.network.forward(&Forward::eval(&self.network.store), x)?;
         forward::probabilities(&logits, self.output)
+    }
+
+    pub(super) fn answers_of(&self, x: &Tensor) -> Result<Vec<Answer>> {
+        let f = Forward::eval(&self.network.store);
+        let map = self.network.forward_stages(&f, x, 0, self.network.stage_count())?;
+        let features = self.network.pool(&f, &map)?;
+        let probabilities = forward::probabilities(&self.network.forward_head(&f, &features)?, self.output)?;
+        let answer = |(features, probabilities)| Answer { features, probabilities };
+        Ok(features.to_vec2()?.into_iter().zip(probabilities).map(answer).collect())
     }
 }

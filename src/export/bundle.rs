@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-const WEIGHTS: &str = "model.safetensors";
+/// Name of the file of weights.
+pub(crate) const WEIGHTS: &str = "model.safetensors";
 const CONFIG: &str = "config.json";
 const CARD: &str = "README.md";
 /// A run keeps its bundle here.

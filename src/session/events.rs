@@ -74,7 +74,7 @@ impl Events {
     pub(super) fn send(&self, event: JobEvent) {
         let mut thinned = self.thinned.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            JobEvent::Predicted(..) => {}
+            JobEvent::Predicted(..) | JobEvent::Compared(..) => {}
             JobEvent::Train(_, TrainEvent::Epoch(_)) => thinned.waiting = None,
             _ => self.flush(&mut thinned),
         }

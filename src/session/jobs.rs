@@ -1,9 +1,10 @@
 //! What the worker can be asked, and what it answers.
 
+use super::insight::{Analysis, Explained};
 use crate::backbones::LoadReport;
 use crate::config::{DataConfig, TrainConfig};
 use crate::data::{Dataset, Preflight};
-use crate::engine::{Evaluation, Ranked, TrainEvent, TrainOutcome};
+use crate::engine::{Evaluation, Ranked, TrainEvent, TrainOutcome, Unlike};
 use crate::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,6 +62,22 @@ pub enum JobRequest {
         /// Files and folders.
         paths: Vec<PathBuf>,
     },
+    /// Say what a model looks at in one picture, and which training pictures are like it.
+    Explain {
+        /// The model.
+        model: ModelRef,
+        /// The file.
+        picture: PathBuf,
+        /// The class in question; without one, the most probable.
+        class: Option<usize>,
+    },
+    /// Compare all pictures of a run's data set by their features, and keep these in the run's folder.
+    Analyse {
+        /// The run.
+        run_dir: PathBuf,
+        /// The scanned pictures; without them, those that the run was trained on.
+        dataset: Option<Box<Dataset>>,
+    },
     /// Save a run's model as a bundle.
     ExportBundle {
         /// The run.
@@ -99,6 +116,10 @@ pub enum JobOutput {
     Evaluated(Box<Evaluation>),
     /// Of `Predict`; the pictures came as [`JobEvent::Predicted`].
     Predicted,
+    /// Of `Explain`.
+    Explained(Box<Explained>),
+    /// Of `Analyse`.
+    Analysed(Box<Analysis>),
     /// Of `ExportBundle`: the folder.
     Exported(PathBuf),
 }
@@ -123,6 +144,8 @@ pub enum JobEvent {
     Progress(JobId, usize, usize),
     /// A training job told something. Step and cache progress are thinned to at most 30 a second.
     Train(JobId, TrainEvent),
+    /// How a picture that is being classified compares with those in training; before its classes, where it is known.
+    Compared(JobId, PathBuf, Unlike),
     /// A picture was classified.
     Predicted(JobId, PathBuf, Result<Ranked, Error>),
     /// It ended.

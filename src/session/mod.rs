@@ -6,6 +6,7 @@ mod evaluations;
 mod events;
 pub mod fonts;
 pub mod home;
+mod insight;
 pub mod jobs;
 mod journal;
 mod pictures;
@@ -23,6 +24,7 @@ pub mod weights;
 pub mod worker;
 
 pub use evaluations::{load_evaluation, save_evaluation};
+pub use insight::{AlikePicture, AnalysedPicture, Analysis, Explained};
 pub use jobs::{JobEvent, JobId, JobOutput, JobRequest, ModelRef, Outcome};
 pub use places::check_outside;
 pub use predictions::predictions_csv;

@@ -1,6 +1,7 @@
 //! What each job does: the calls into the layers below, on a pool of the asked number of threads.
 
 use super::events::Events;
+use super::insight::{self, OpenFeatures};
 use super::jobs::{JobEvent, JobOutput, JobRequest, ModelRef};
 use super::journal::{self, Entry};
 use super::readable::check_readable;
@@ -16,10 +17,11 @@ use candle_core::Device;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Carries jobs out; keeps the last opened model between them.
+/// Carries jobs out; keeps the last opened model and the last read features between them.
 #[derive(Default)]
 pub(super) struct Runner {
     model: Option<OpenModel>,
+    features: OpenFeatures,
 }
 
 struct OpenModel {
@@ -70,7 +72,7 @@ impl Runner {
             JobRequest::CheckWeights { backbone, weights } => check_weights(&backbone, &weights),
             JobRequest::Train { config, dataset, run_dir, resume } => {
                 let train = TrainJob { config: *config, dataset: *dataset, run_dir, resume };
-                self.model = None;
+                *self = Self::default();
                 run_training(&train, job)
             }
             JobRequest::Evaluate { model, data } => {
@@ -79,12 +81,25 @@ impl Runner {
             }
             JobRequest::Predict { model, paths } => {
                 let pictures = pictures::expand(&paths, &|| job.control.checkpoint())?;
-                let classifier = self.open(model)?;
-                let mut each = |path: &Path, ranked| {
-                    job.events.send(JobEvent::Predicted(job.events.id(), path.to_path_buf(), ranked));
+                let known = self.features.of(&model)?;
+                predict(self.open(model)?, known.as_deref(), &pictures, job).map(|()| JobOutput::Predicted)
+            }
+            JobRequest::Explain { model, picture, class } => {
+                let known = self.features.of(&model)?;
+                let classifier = self.open(model.clone())?;
+                insight::explain(classifier, known.as_deref(), model, picture, class)
+                    .map(|e| JobOutput::Explained(Box::new(e)))
+            }
+            JobRequest::Analyse { run_dir, dataset } => {
+                let dataset = match dataset {
+                    Some(dataset) => *dataset,
+                    None => trained_on(&run_dir, job)?,
                 };
-                classifier.classify(&pictures, &|d, t| job.progress(d, t), &mut each)?;
-                Ok(JobOutput::Predicted)
+                let model = ModelRef::Saved(run_dir.clone());
+                let before = self.features.of(&model)?;
+                let progress = |done, total| job.progress(done, total);
+                insight::analyse(self.open(model)?, before.as_deref(), run_dir, &dataset, &progress)
+                    .map(|a| JobOutput::Analysed(Box::new(a)))
             }
             JobRequest::ExportBundle { run_dir, out } => export(&run_dir, out),
         }
@@ -106,6 +121,25 @@ impl Runner {
         };
         Ok(&self.model.insert(model).classifier)
     }
+}
+
+fn predict(
+    classifier: &Classifier,
+    known: Option<&engine::Features>,
+    pictures: &[PathBuf],
+    job: &Job<'_>,
+) -> Result<()> {
+    let (id, progress) = (job.events.id(), |done, total| job.progress(done, total));
+    let send = |path: &Path, ranked| job.events.send(JobEvent::Predicted(id, path.to_path_buf(), ranked));
+    let Some(known) = known else {
+        return classifier.classify(pictures, &progress, &mut |path, ranked| send(path, ranked));
+    };
+    classifier.classify_with_features(pictures, &progress, &mut |path, ranked, features| {
+        if let Some(unlike) = features.and_then(|features| known.unlike(features)) {
+            job.events.send(JobEvent::Compared(id, path.to_path_buf(), unlike));
+        }
+        send(path, ranked);
+    })
 }
 
 fn written_at(model: &ModelRef) -> Option<std::time::SystemTime> {
@@ -212,6 +246,18 @@ fn run_training(train: &TrainJob, job: &Job<'_>) -> Result<JobOutput> {
         tidy_up(run_dir, made, lock);
     }
     result.map(|outcome| JobOutput::Trained(Box::new(outcome)))
+}
+
+/// The pictures that a run was trained on, as they were decided on then.
+fn trained_on(run_dir: &Path, job: &Job<'_>) -> Result<Dataset> {
+    let config = TrainConfig::load(&run_dir.join("config.toml"))?.data;
+    let root = config.path.as_deref().ok_or_else(|| {
+        Error::input("the run does not say which pictures it was trained on").with_path(run_dir)
+    })?;
+    let saved = splits::load(run_dir, &config)?;
+    let found = look_through(root, &config, saved.as_ref(), Checks::default(), job)?;
+    check_readable(&found, &config)?;
+    Ok(found.decided(&decisions::load(run_dir)?)?.dataset.clone())
 }
 
 /// The job with the pictures as they were decided on when the run was begun, where that has changed since.

@@ -89,6 +89,15 @@ pub enum Action {
     ShowEvaluateTab(EvaluateTab),
     /// Show the pictures behind a number, or none.
     Select(Option<Selection>),
+    /// Say what the judged model looks at in a picture.
+    Explain {
+        /// The file.
+        picture: PathBuf,
+        /// The class in question; without one, the most probable.
+        class: Option<usize>,
+    },
+    /// Compare all pictures by the judged model's features.
+    Analyse,
     /// Choose what classifies new pictures.
     SetPredictModel(ModelRef),
     /// Classify pictures (files or folders) with the model of [`Action::SetPredictModel`].

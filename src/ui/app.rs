@@ -7,6 +7,7 @@ use super::disk::{Disk, DiskAnswer, DiskRequest};
 use super::frames::FrameTimes;
 use super::state::{AppState, FollowUp, JobKind, RunningJob, Tone, drop_hint, plan_drop};
 use super::views::ViewContext;
+use super::widgets::point_cloud::Surface;
 use super::{fonts, shell, theme};
 use crate::engine::Control;
 use crate::error::Error;
@@ -55,7 +56,10 @@ impl App {
         disk.ask(DiskRequest::Fonts);
         Self {
             state: AppState { cores, ..AppState::default() },
-            cx: ViewContext::default(),
+            cx: match &cc.wgpu_render_state {
+                Some(wgpu) => ViewContext { surface: Surface(wgpu.target_format), ..ViewContext::default() },
+                None => ViewContext::default(),
+            },
             worker: Worker::spawn(wake(ctx)),
             controls: HashMap::new(),
             disk,

@@ -74,6 +74,8 @@ impl App {
             Action::TogglePalette => self.state.palette_open = !self.state.palette_open,
             Action::ShowEvaluateTab(tab) => self.state.evaluate_tab = tab,
             Action::Select(selection) => self.state.selection = selection,
+            Action::Explain { picture, class } => self.explain(picture, class),
+            Action::Analyse => self.analyse(),
             Action::SetPredictModel(_)
             | Action::Predict(_)
             | Action::ClearPredictions
@@ -355,6 +357,28 @@ impl App {
             }
         }
         self.state.cancel_asked = false;
+    }
+
+    fn explain(&mut self, picture: PathBuf, class: Option<usize>) {
+        // One at a time: who leafs through pictures wants the one on show.
+        let busy = self.state.job_of(&JobKind::Explain).is_some() || self.state.training_job().is_some();
+        if let (Some(model), false) = (self.state.judged_model(), busy) {
+            self.state.insight.ask(picture.clone(), class);
+            self.submit(JobKind::Explain, JobRequest::Explain { model, picture, class });
+        }
+    }
+
+    fn analyse(&mut self) {
+        if self.state.job_of(&JobKind::Analyse).is_some() {
+            return;
+        }
+        if let (Some(ModelRef::Saved(run_dir)), Some(dataset)) =
+            (self.state.judged_model(), self.state.judged_dataset())
+        {
+            let dataset = Some(Box::new(dataset.clone()));
+            self.state.insight.analysis_error = None;
+            self.submit(JobKind::Analyse, JobRequest::Analyse { run_dir, dataset });
+        }
     }
 
     fn prediction(&mut self, action: Action) {

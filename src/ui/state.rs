@@ -4,6 +4,7 @@ mod absorb;
 mod drops;
 mod evaluate;
 mod history;
+mod insight;
 mod next;
 mod notices;
 mod predictions;
@@ -12,6 +13,7 @@ mod training;
 pub use drops::{PathKind, drop_hint, plan_drop};
 pub use evaluate::{EvaluateTab, Selection, ShownEvaluation};
 pub use history::{SettingsHistory, Undoable};
+pub use insight::Insight;
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
 pub use predictions::{PredictedPicture, Predictions, predictions_csv};
@@ -84,6 +86,10 @@ pub enum JobKind {
     Evaluate,
     /// Classifying pictures.
     Predict,
+    /// Looking at what a model sees in a picture.
+    Explain,
+    /// Comparing all pictures by a run's features.
+    Analyse,
     /// Saving a model.
     Export,
 }
@@ -98,6 +104,8 @@ impl JobKind {
             Self::Train { .. } => "Training",
             Self::Evaluate => "Evaluating",
             Self::Predict => "Classifying",
+            Self::Explain => "Looking into the model",
+            Self::Analyse => "Comparing the pictures",
             Self::Export => "Saving the model",
         }
     }
@@ -195,6 +203,8 @@ pub struct AppState {
     pub evaluate_tab: EvaluateTab,
     /// The pictures on show beside it.
     pub selection: Option<Selection>,
+    /// What is known beyond the model's answers.
+    pub insight: Insight,
     /// New pictures.
     pub predictions: Predictions,
     /// The last bundle that was saved.

@@ -194,6 +194,10 @@ pub fn class_colour(class: usize) -> Color32 {
     }
 }
 
+/// Ends of the ramp of a heat map over a picture: from what counts little to what counts most. Lightness rises, so that the order
+/// does not rest on hue alone.
+pub const HEAT: [Color32; 2] = [Color32::from_rgb(0x6A, 0x1F, 0x9C), Color32::from_rgb(0xFF, 0xC8, 0x4A)];
+
 /// A colour of OKLCH lightness 0.70 and chroma 0.12 (Ottosson 2020); `hue` in `[0, 1)`.
 fn even_hue(hue: f32) -> Color32 {
     let (lightness, chroma) = (0.70_f32, 0.12_f32);

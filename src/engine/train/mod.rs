@@ -18,6 +18,7 @@ use crate::config::{Solver, TrainConfig, TrainMode};
 use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::export::{Bundle, Card, atomic, write_bundle};
+pub(crate) use checkpoint::sha256_of_file;
 use context::Context;
 pub use files::check_unfinished;
 use files::names;

@@ -53,6 +53,15 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// If the input's shape does not fit.
     fn forward(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor>;
+
+    /// How much each of the layer's T tokens attends to each other, mean over heads: `[N, T, T]`, rows that sum to 1. `None` where
+    /// the layer has no attention.
+    ///
+    /// # Errors
+    /// If the input's shape does not fit.
+    fn attention(&self, _: &Forward<'_>, _: &Tensor) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub mod tokens;
 
 pub use activation::Activation;
 pub use add::add;
-pub use attention::attention;
+pub use attention::{attention, attention_weights};
 pub use concat::concat_channels;
 pub use conv::{Conv2dSpec, PackedConv, conv2d};
 pub use dropout::{dropout, dropout_rows};

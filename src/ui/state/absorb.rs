@@ -28,6 +28,7 @@ impl AppState {
                     t.absorb(event);
                 }
             }
+            JobEvent::Compared(_, path, unlike) => self.predictions.compare(path, unlike),
             JobEvent::Predicted(_, path, result) => self.predictions.put(path, result),
             JobEvent::Finished(id, outcome) => return self.finish(id, outcome),
         }
@@ -80,6 +81,14 @@ impl AppState {
             }
             JobOutput::Predicted => {
                 self.predictions.drop_waiting();
+                Vec::new()
+            }
+            JobOutput::Explained(explained) => {
+                self.insight.put(*explained);
+                Vec::new()
+            }
+            JobOutput::Analysed(analysis) => {
+                self.insight.compared(*analysis);
                 Vec::new()
             }
             JobOutput::Exported(dir) => {
@@ -154,7 +163,11 @@ impl AppState {
                 self.opening = None;
             }
             JobKind::Predict => self.predictions.drop_waiting(),
-            JobKind::Evaluate | JobKind::Export => {}
+            JobKind::Explain => {
+                self.insight.fail(None);
+                return Vec::new();
+            }
+            JobKind::Evaluate | JobKind::Analyse | JobKind::Export => {}
         }
         self.notices.push(Tone::Info, format!("{}: stopped", kind.words()));
         Vec::new()
@@ -188,6 +201,12 @@ impl AppState {
                 self.export_error = Some(error.clone());
                 follow.push(FollowUp::RefreshExports);
             }
+            JobKind::Explain => {
+                // The picture's own panel says why.
+                self.insight.fail(Some(error));
+                return follow;
+            }
+            JobKind::Analyse => self.insight.analysis_error = Some(error.clone()),
             JobKind::Evaluate => {}
         }
         let text = format!("{} failed: {error}", kind.words());
@@ -208,8 +227,8 @@ fn see(kind: &JobKind) -> Option<(&'static str, Screen)> {
         JobKind::Predict => Some(("See Predict", Screen::Predict)),
         JobKind::Export => Some(("See Export", Screen::Export)),
         JobKind::CheckWeights => Some(("See Model", Screen::Model)),
-        JobKind::Evaluate => Some(("See Evaluate", Screen::Evaluate)),
-        JobKind::OpenData | JobKind::WriteSample => None,
+        JobKind::Evaluate | JobKind::Analyse => Some(("See Evaluate", Screen::Evaluate)),
+        JobKind::OpenData | JobKind::WriteSample | JobKind::Explain => None,
     }
 }
 

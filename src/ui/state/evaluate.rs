@@ -18,11 +18,21 @@ pub enum EvaluateTab {
     Confidence,
     /// The most confused pairs of classes, and the pictures with the highest loss.
     Worst,
+    /// Pictures whose label is doubtful.
+    Suspects,
+    /// All pictures on a plane.
+    Map,
 }
 
 impl EvaluateTab {
     /// All, from left to right.
-    pub const ALL: [Self; 5] = [Self::Matrix, Self::Classes, Self::Curves, Self::Confidence, Self::Worst];
+    pub const ALL: [Self; 7] =
+        [Self::Matrix, Self::Classes, Self::Curves, Self::Confidence, Self::Worst, Self::Suspects, Self::Map];
+
+    /// Whether details stand beside it, rather than within it.
+    pub fn has_inspector(self) -> bool {
+        !matches!(self, Self::Suspects | Self::Map)
+    }
 
     /// The word on its button.
     pub fn name(self) -> &'static str {
@@ -32,6 +42,8 @@ impl EvaluateTab {
             Self::Curves => "Curves",
             Self::Confidence => "Confidence",
             Self::Worst => "Pairs and losses",
+            Self::Suspects => "Suspects",
+            Self::Map => "Map",
         }
     }
 
@@ -45,6 +57,8 @@ impl EvaluateTab {
             Self::Worst => {
                 "Which two classes are taken for each other, and which pictures surprise the model most"
             }
+            Self::Suspects => "Pictures whose label is probably wrong",
+            Self::Map => "All pictures on a plane, alike ones near each other",
         }
     }
 }

@@ -1,9 +1,10 @@
 //! New pictures and what the model says of them.
 
-use crate::engine::Ranked;
+use crate::engine::{Ranked, Unlike};
 use crate::error::Error;
 use crate::session::jobs::ModelRef;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// A picture that was classified, or could not be.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,11 +22,24 @@ pub struct Predictions {
     pub model: Option<ModelRef>,
     /// In the order in which they were classified.
     pub pictures: Vec<PredictedPicture>,
+    /// How pictures compare with those in training, where that is known.
+    pub compared: BTreeMap<PathBuf, Unlike>,
 }
 
 impl Predictions {
+    /// Enters how a picture compares with those in training.
+    pub fn compare(&mut self, path: PathBuf, unlike: Unlike) {
+        self.compared.insert(path, unlike);
+    }
+
+    /// How a picture compares with those in training, where it is unlike all of them.
+    pub fn unlike(&self, path: &Path) -> Option<&Unlike> {
+        self.compared.get(path).filter(|u| u.is_unlike())
+    }
+
     /// Files that were asked for and wait for their answer.
     pub fn wait_for(&mut self, path: PathBuf) {
+        self.compared.remove(&path);
         self.pictures.retain(|p| p.path != path);
         self.pictures.push(PredictedPicture { path, result: None });
     }
@@ -82,6 +96,16 @@ pub fn predictions_csv(predictions: &Predictions) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_unlike_training_is_forgotten_when_another_model_is_asked() {
+        let mut p = Predictions::default();
+        p.compare("a.png".into(), Unlike { similarity: 0.2, familiar: 0.5 });
+        p.compare("b.png".into(), Unlike { similarity: 0.7, familiar: 0.5 });
+        assert!(p.unlike(Path::new("a.png")).is_some() && p.unlike(Path::new("b.png")).is_none());
+        p.wait_for("a.png".into());
+        assert!(p.unlike(Path::new("a.png")).is_none());
+    }
 
     #[test]
     fn the_csv_has_a_line_for_each_picture_good_or_bad() {

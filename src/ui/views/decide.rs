@@ -83,10 +83,10 @@ fn keys(ui: &Ui, data: &Dataset, sample: &Sample) -> Option<Decision> {
 /// What was decided about a picture, in words.
 fn changed(data: &Dataset, rel: &str) -> Option<String> {
     let verdict = data.verdicts.of(rel)?;
-    let label = verdict.label.as_ref().map(|class| format!("its class, to {class}"));
-    let split = verdict.split.map(|split| format!("what it is for, to {}", split_name(split)));
+    let label = verdict.label.as_ref().map(|class| format!("that it is {class}"));
+    let split = verdict.split.map(|split| format!("that it is for {}", split_name(split)));
     let parts: Vec<String> = label.into_iter().chain(split).collect();
-    (!parts.is_empty()).then(|| format!("You changed {}", parts.join(", and ")))
+    (!parts.is_empty()).then(|| format!("You decided {}", parts.join(", and ")))
 }
 
 /// A decision in a few words, for the tooltips of undo and redo.

@@ -10,8 +10,11 @@ mod confidence;
 mod curve_table;
 pub mod curves;
 mod enlarged;
+mod looking;
+mod map;
 pub mod matrix;
 mod pictures;
+mod suspects;
 mod worst;
 
 use super::ViewContext;
@@ -49,6 +52,14 @@ pub struct Memory {
     pub point: Option<curves::At>,
     found: pictures::Found,
     analysed: analysed::Analysed,
+    /// A picture that was opened from elsewhere, over it: its path relative to the data folder.
+    pub visiting: Option<String>,
+    /// The doubtful picture that is selected: its place among those that are left.
+    pub suspect: usize,
+    /// The plane with all pictures.
+    pub map: map::Memory,
+    /// What the network looks at in it.
+    pub looking: looking::Memory,
 }
 
 /// Headlines narrower than this leave explanations out, in points.
@@ -69,6 +80,13 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     ui.add_space(space::S);
     tabs(ui, state.evaluate_tab, actions);
     ui.add_space(space::S);
+    if !state.evaluate_tab.has_inspector() {
+        match state.evaluate_tab {
+            EvaluateTab::Map => map::show(ui, state, cx, actions),
+            _ => suspects::show(ui, state, cx, actions),
+        }
+        return enlarged::show(ui, state, shown, cx, actions);
+    }
     let all = ui.available_rect_before_wrap();
     let middle = all.left() + subject_width(all.width(), state.evaluate_tab, shown);
     let left = Rect::from_min_max(all.min, pos2(middle, all.max.y));
@@ -82,12 +100,12 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
                 confidence::show(ui, shown, state.selection, &mut cx.evaluate, actions)
             }
             EvaluateTab::Worst => worst::show(ui, shown, state.selection, &mut cx.evaluate, actions),
+            EvaluateTab::Suspects | EvaluateTab::Map => {}
         }
     });
     ui.scope_builder(UiBuilder::new().max_rect(right), |ui| behind::show(ui, state, shown, cx, actions));
     ui.advance_cursor_after_rect(all);
-    let selection = state.selection.unwrap_or(Selection::Mistakes);
-    enlarged::show(ui, (shown, state.dataset()), selection, cx, actions);
+    enlarged::show(ui, state, shown, cx, actions);
 }
 
 /// Draws the settings and details beside it.
@@ -95,7 +113,7 @@ pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &
     let Some(shown) = &state.evaluation else { return };
     match state.evaluate_tab {
         // The bars are the table.
-        EvaluateTab::Classes => {}
+        EvaluateTab::Classes | EvaluateTab::Suspects | EvaluateTab::Map => {}
         EvaluateTab::Curves => curve_table::show(ui, shown, &mut cx.evaluate),
         _ => class_table::show(ui, &shown.evaluation, (&mut cx.evaluate.sort, state.selection), actions),
     }
@@ -105,6 +123,7 @@ pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &
 fn subject_width(room: f32, tab: EvaluateTab, shown: &ShownEvaluation) -> f32 {
     match tab {
         EvaluateTab::Matrix => matrix::width(room, shown.evaluation.classes.len()),
+        EvaluateTab::Suspects | EvaluateTab::Map => room.max(0.0),
         _ => room.max(0.0) * 0.6,
     }
 }

@@ -14,11 +14,14 @@ pub use decide::words as decision_words;
 
 use super::previews::Previews;
 use super::thumbnails::Thumbnails;
+use super::widgets::point_cloud::Surface;
 use super::{Action, AppState, Screen};
 
 /// What views may change: textures of thumbnails, and what each view remembers between frames.
 #[derive(Debug, Default)]
 pub struct ViewContext {
+    /// How the window's surface stores colours, for what is drawn without egui.
+    pub surface: Surface,
     /// Small pictures, decoded in the background.
     pub thumbnails: Thumbnails,
     /// Varied training pictures, made in the background.
@@ -60,7 +63,7 @@ pub fn has_inspector(state: &AppState) -> bool {
         Screen::Start => false,
         Screen::Data => state.preflight.is_some(),
         Screen::Model | Screen::Train | Screen::Predict | Screen::Export => true,
-        Screen::Evaluate => state.evaluation.is_some(),
+        Screen::Evaluate => state.evaluation.is_some() && state.evaluate_tab.has_inspector(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub mod list;
 mod model_choice;
-mod rows;
+pub(super) mod rows;
 
 use super::ViewContext;
 use crate::engine::Ranked;

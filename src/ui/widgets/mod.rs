@@ -6,6 +6,7 @@ pub mod confusion_matrix;
 pub mod curves;
 pub mod picture;
 pub mod picture_grid;
+pub mod point_cloud;
 pub mod probability_bars;
 pub mod segmented;
 pub mod setting;

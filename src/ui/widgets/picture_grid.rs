@@ -78,6 +78,18 @@ fn draw(ui: &mut Ui, thumbs: &mut Thumbnails, side: f32, tile: &Tile) -> bool {
 
 /// A whole picture, fitted into `size` points; `name` is its accessible name.
 pub fn large_picture(ui: &mut Ui, thumbs: &mut Thumbnails, path: &Path, size: Vec2, name: &str) -> Response {
+    fitted_picture(ui, thumbs, path, size, name).0
+}
+
+/// The same, with the place of the picture itself once it is drawn.
+pub fn fitted_picture(
+    ui: &mut Ui,
+    thumbs: &mut Thumbnails,
+    path: &Path,
+    size: Vec2,
+    name: &str,
+) -> (Response, Option<Rect>) {
+    let mut place = None;
     let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));
     let p = Palette::of(ui);
@@ -87,6 +99,7 @@ pub fn large_picture(ui: &mut Ui, thumbs: &mut Thumbnails, path: &Path, size: Ve
             let scale = (rect.width() / image.x.max(1.0)).min(rect.height() / image.y.max(1.0));
             let fitted = Rect::from_center_size(rect.center(), image * scale);
             egui::Image::new(&texture).corner_radius(RADIUS).paint_at(ui, fitted);
+            place = Some(fitted);
         }
         Thumb::Loading => {
             ui.painter().rect_filled(rect, RADIUS, p.raised);
@@ -97,7 +110,7 @@ pub fn large_picture(ui: &mut Ui, thumbs: &mut Thumbnails, path: &Path, size: Ve
             ui.put(rect.shrink(space::L), egui::Label::new(text).wrap());
         }
     }
-    response
+    (response, place)
 }
 
 #[cfg(test)]

@@ -5,6 +5,9 @@
 //! anyway: besides input and result, nothing of the size of the scores is ever in memory.
 
 mod backward;
+mod weights;
+
+pub use weights::attention_weights;
 
 use super::activation::exp;
 use super::cpu::{check_operands, with_values};
@@ -27,22 +30,9 @@ use rayon::prelude::*;
 /// # Errors
 /// If shapes or types do not fit.
 pub fn attention(qkv: &Tensor, heads: usize) -> Result<Tensor> {
-    check_operands(NAME, [Some(qkv)])?;
-    let (op, shape) = match *qkv.dims() {
-        [ref outer @ .., tokens, width]
-            if heads > 0 && tokens > 0 && width > 0 && width.is_multiple_of(3 * heads) =>
-        {
-            let op = Attention { pictures: outer.iter().product(), tokens, heads, depth: width / 3 / heads };
-            (op, Shape::from([outer, &[tokens, width / 3]].concat()))
-        }
-        _ => {
-            let shape = qkv.dims();
-            return Err(Error::internal(format!(
-                "attention with {heads} heads needs [.., T, 3 * C], not {shape:?}"
-            )));
-        }
-    };
-    Ok(graph::apply(Op { attention: op, shape }, &[&qkv.contiguous()?])?)
+    let (attention, outer) = Attention::of(qkv, heads)?;
+    let shape = Shape::from([outer, &[attention.tokens, attention.width()]].concat());
+    Ok(graph::apply(Op { attention, shape }, &[&qkv.contiguous()?])?)
 }
 
 const NAME: &str = "attention";
@@ -68,6 +58,22 @@ struct HeadInput<'a> {
 }
 
 impl Attention {
+    /// What `qkv` asks for, and its outer dimensions.
+    fn of(qkv: &Tensor, heads: usize) -> Result<(Self, &[usize])> {
+        check_operands(NAME, [Some(qkv)])?;
+        match *qkv.dims() {
+            [ref outer @ .., tokens, width]
+                if heads > 0 && tokens > 0 && width > 0 && width.is_multiple_of(3 * heads) =>
+            {
+                let pictures = outer.iter().product();
+                Ok((Self { pictures, tokens, heads, depth: width / 3 / heads }, outer))
+            }
+            ref shape => Err(Error::internal(format!(
+                "attention with {heads} heads needs [.., T, 3 * C], not {shape:?}"
+            ))),
+        }
+    }
+
     /// Values of a token in the result.
     fn width(&self) -> usize {
         self.heads * self.depth

@@ -1,103 +1,184 @@
-//! One picture alone, with all its probabilities.
+//! One picture alone, with all its probabilities, what the network looks at in it, and what is like it in training.
 
-use super::pictures;
-use crate::data::Dataset;
-use crate::engine::Prediction;
-use crate::ui::Action;
-use crate::ui::state::{Selection, ShownEvaluation};
+use super::{looking, pictures};
+use crate::session::Explained;
+use crate::ui::state::{Selection, ShownEvaluation, split_name};
 use crate::ui::theme::{class_colour, space};
 use crate::ui::views::{ViewContext, decide};
-use crate::ui::widgets::picture_grid::large_picture;
+use crate::ui::widgets::picture_grid::fitted_picture;
 use crate::ui::widgets::probability_bars::{self, Bar};
 use crate::ui::widgets::{caption, secondary_button};
+use crate::ui::{Action, AppState};
 use egui::{Id, Key, Modal, RichText, ScrollArea, Ui, vec2};
 
-/// Room for what can be decided about the picture, in points.
-const DECIDE: f32 = 90.0;
+/// Room for what stands under the probabilities, in points: the heat map, what is alike, what can be decided.
+const UNDER: f32 = 290.0;
+/// Least height of the probabilities.
+const LEAST: f32 = 60.0;
+
+/// A picture that is open.
+#[derive(Debug)]
+struct Opened {
+    rel: String,
+    /// Its class, by the evaluation or by the open data set.
+    class: Option<usize>,
+    /// Where it stands among those behind the selection, and how many these are; nothing for one that was opened from elsewhere.
+    place: Option<(usize, usize)>,
+    /// By the evaluation.
+    probabilities: Option<Vec<f32>>,
+}
 
 /// Draws it over the screen, where one is chosen.
 pub(super) fn show(
     ui: &Ui,
-    (shown, data): (&ShownEvaluation, Option<&Dataset>),
-    selection: Selection,
+    state: &AppState,
+    shown: &ShownEvaluation,
     cx: &mut ViewContext,
     actions: &mut Vec<Action>,
 ) {
-    let Some(place) = cx.evaluate.enlarged else { return };
-    let found = cx.evaluate.found.of(&shown.evaluation, selection);
-    let Some(prediction) = found.get(place).and_then(|&i| shown.evaluation.predictions.get(i)) else {
-        cx.evaluate.enlarged = None;
+    let Some(opened) = opened(state, shown, cx) else {
+        (cx.evaluate.enlarged, cx.evaluate.visiting) = (None, None);
         return;
     };
-    let mut place = place;
-    let mut close = false;
+    let path = shown.data_root.join(&opened.rel);
+    let explained = looking::explained(state, &path, &cx.evaluate.looking, actions).cloned();
+    let mut step = Step::Stay;
     let screen = ui.ctx().content_rect().size();
     let modal = Modal::new(Id::unique("enlarged picture")).show(ui.ctx(), |ui| {
         ui.set_width((screen.x - 160.0).clamp(0.0, 1040.0));
         ui.horizontal_top(|ui| {
-            let side = (screen.y - 220.0).min(640.0).min(ui.available_width() - 340.0).max(0.0);
-            let name = format!("Enlarged picture {}", prediction.rel);
-            large_picture(
-                ui,
-                &mut cx.thumbnails,
-                &shown.data_root.join(&prediction.rel),
-                vec2(side, side),
-                &name,
-            );
+            let side = (screen.y - 220.0).min(640.0).min(ui.available_width() - 380.0).max(0.0);
+            let name = format!("Enlarged picture {}", opened.rel);
+            let (_, place) = fitted_picture(ui, &mut cx.thumbnails, &path, vec2(side, side), &name);
+            if let (Some(place), Some(explained)) = (place, &explained) {
+                looking::overlay(ui, place, explained, cx);
+            }
             ui.add_space(space::M);
             ui.vertical(|ui| {
-                details(ui, shown, prediction, side - DECIDE);
-                if let Some(data) = data.filter(|d| d.root == shown.data_root) {
+                let height = (side - UNDER).max(LEAST);
+                details(ui, state, shown, &opened, (explained.as_deref(), height));
+                ui.add_space(space::S);
+                looking::controls(ui, state, &path, explained.as_ref(), &mut cx.evaluate.looking);
+                ui.add_space(space::S);
+                let root = &shown.data_root;
+                let clicked = looking::alike(ui, state, root, explained.as_ref(), (cx, actions));
+                if let Some(rel) = clicked {
+                    step = Step::Visit(rel);
+                }
+                if let Some(data) = state.judged_dataset() {
                     ui.add_space(space::S);
-                    decide::controls(ui, data, &prediction.rel, actions);
+                    decide::controls(ui, data, &opened.rel, actions);
                 }
             });
         });
         ui.add_space(space::S);
-        ui.horizontal(|ui| {
-            ui.add_enabled_ui(place > 0, |ui| {
-                if secondary_button(ui, "Previous").clicked() {
-                    place -= 1;
-                }
-            });
-            ui.add_enabled_ui(place + 1 < found.len(), |ui| {
-                if secondary_button(ui, "Next").clicked() {
-                    place += 1;
-                }
-            });
-            caption(ui, format!("{} of {}", place + 1, found.len()));
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                close = secondary_button(ui, "Close").clicked();
-            });
-        });
-        ui.input(|i| {
-            if i.key_pressed(Key::ArrowLeft) {
-                place = place.saturating_sub(1);
-            }
-            if i.key_pressed(Key::ArrowRight) {
-                place = (place + 1).min(found.len().saturating_sub(1));
-            }
-        });
+        ui.horizontal(|ui| foot(ui, &opened, cx.evaluate.enlarged.is_some(), &mut step));
     });
-    cx.evaluate.enlarged = if close || modal.should_close() { None } else { Some(place) };
+    if modal.should_close() {
+        step = Step::Close;
+    }
+    take(step, &opened, cx);
 }
 
-fn details(ui: &mut Ui, shown: &ShownEvaluation, prediction: &Prediction, height: f32) {
+/// What leads away from a picture.
+#[derive(Debug)]
+enum Step {
+    Stay,
+    Close,
+    Back,
+    Go(usize),
+    Visit(String),
+}
+
+fn take(step: Step, opened: &Opened, cx: &mut ViewContext) {
+    let memory = &mut cx.evaluate;
+    if !matches!(step, Step::Stay) {
+        memory.looking.class = None;
+    }
+    match step {
+        Step::Stay => {
+            if let Some((place, _)) = opened.place {
+                memory.enlarged = Some(place);
+            }
+        }
+        Step::Close => (memory.enlarged, memory.visiting) = (None, None),
+        Step::Back => memory.visiting = None,
+        Step::Go(place) => memory.enlarged = Some(place),
+        Step::Visit(rel) => memory.visiting = Some(rel),
+    }
+}
+
+fn opened(state: &AppState, shown: &ShownEvaluation, cx: &mut ViewContext) -> Option<Opened> {
+    let predictions = &shown.evaluation.predictions;
+    if let Some(rel) = cx.evaluate.visiting.clone() {
+        let judged = predictions.iter().find(|p| p.rel == rel);
+        let sample = state.judged_dataset().and_then(|d| d.samples.get(d.position(&rel)?));
+        // Class names are the model's; the data set's are the same for the pictures that it was trained on.
+        let class = judged.map(|p| p.truth).or(sample.map(|s| s.class));
+        let probabilities = judged.map(|p| p.probabilities.clone());
+        return Some(Opened { rel, class, place: None, probabilities });
+    }
+    let place = cx.evaluate.enlarged?;
+    let found = cx.evaluate.found.of(&shown.evaluation, state.selection.unwrap_or(Selection::Mistakes));
+    let prediction = found.get(place).and_then(|&i| predictions.get(i))?;
+    Some(Opened {
+        rel: prediction.rel.clone(),
+        class: Some(prediction.truth),
+        place: Some((place, found.len())),
+        probabilities: Some(prediction.probabilities.clone()),
+    })
+}
+
+fn foot(ui: &mut Ui, opened: &Opened, from_list: bool, step: &mut Step) {
+    if let Some((place, count)) = opened.place {
+        let (left, right) = ui.input(|i| (i.key_pressed(Key::ArrowLeft), i.key_pressed(Key::ArrowRight)));
+        ui.add_enabled_ui(place > 0, |ui| {
+            if secondary_button(ui, "Previous").clicked() || left && place > 0 {
+                *step = Step::Go(place - 1);
+            }
+        });
+        ui.add_enabled_ui(place + 1 < count, |ui| {
+            if secondary_button(ui, "Next").clicked() || right && place + 1 < count {
+                *step = Step::Go(place + 1);
+            }
+        });
+        caption(ui, format!("{} of {count}", place + 1));
+    } else if from_list && secondary_button(ui, "Back").clicked() {
+        *step = Step::Back;
+    }
+    ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+        if secondary_button(ui, "Close").clicked() {
+            *step = Step::Close;
+        }
+    });
+}
+
+fn details(
+    ui: &mut Ui,
+    state: &AppState,
+    shown: &ShownEvaluation,
+    opened: &Opened,
+    (explained, height): (Option<&Explained>, f32),
+) {
     let classes = &shown.evaluation.classes;
     let class = |c: usize| classes.get(c).map_or("?", String::as_str);
-    let heading = if prediction.truth == prediction.predicted {
-        format!("Rightly {}", class(prediction.truth))
-    } else {
-        format!("{} taken for {}", class(prediction.truth), class(prediction.predicted))
+    let now = explained.map(|e| e.explanation.probabilities.clone());
+    let ranked = opened.probabilities.clone().or(now).map(|p| pictures::ranked(&p));
+    let heading = match (opened.class, ranked.as_ref().and_then(|r| r.first())) {
+        (Some(truth), Some(&(predicted, _))) if truth == predicted => format!("Rightly {}", class(truth)),
+        (Some(truth), Some(&(predicted, _))) => format!("{} taken for {}", class(truth), class(predicted)),
+        (Some(truth), None) => class(truth).to_owned(),
+        (None, _) => "Picture".to_owned(),
     };
     ui.label(RichText::new(heading).text_style(crate::ui::theme::section_style()));
-    caption(ui, prediction.rel.as_str());
+    let sample = state.judged_dataset().and_then(|d| d.samples.get(d.position(&opened.rel)?));
+    let part = sample.filter(|_| opened.place.is_none()).map(|s| format!(" · {}", split_name(s.split)));
+    caption(ui, format!("{}{}", opened.rel, part.unwrap_or_default()));
     ui.add_space(space::S);
-    ScrollArea::vertical().max_height((height - 60.0).max(80.0)).auto_shrink([false, true]).show(ui, |ui| {
-        let bars: Vec<Bar> = pictures::ranked(prediction)
-            .into_iter()
-            .map(|(c, probability)| Bar { name: class(c).to_owned(), probability, colour: class_colour(c) })
-            .collect();
+    let Some(ranked) = ranked else { return };
+    ScrollArea::vertical().max_height(height).auto_shrink([false, true]).show(ui, |ui| {
+        let bar = |(c, probability)| Bar { name: class(c).to_owned(), probability, colour: class_colour(c) };
+        let bars: Vec<Bar> = ranked.into_iter().map(bar).collect();
         let width = ui.available_width() - space::S;
         probability_bars::show(ui, &bars, width);
     });

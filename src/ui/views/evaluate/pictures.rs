@@ -75,8 +75,8 @@ pub(super) fn probability(prediction: &Prediction, class: usize) -> f32 {
 }
 
 /// The classes of a picture with their probabilities, highest first.
-pub(super) fn ranked(prediction: &Prediction) -> Vec<(usize, f32)> {
-    let mut all: Vec<(usize, f32)> = prediction.probabilities.iter().copied().enumerate().collect();
+pub(super) fn ranked(probabilities: &[f32]) -> Vec<(usize, f32)> {
+    let mut all: Vec<(usize, f32)> = probabilities.iter().copied().enumerate().collect();
     all.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap_or(Ordering::Equal));
     all
 }
@@ -181,6 +181,6 @@ mod tests {
         let mut e = evaluation(&[(0, 1, [f32::NAN, 0.5, 0.5]), (0, 2, [0.1, 0.2, 0.7])]);
         e.predictions[1].probabilities.clear();
         assert_eq!(behind(&e, Selection::Mistakes).len(), 2);
-        assert!(ranked(&e.predictions[1]).is_empty());
+        assert!(ranked(&e.predictions[1].probabilities).is_empty());
     }
 }

@@ -1,12 +1,13 @@
 //! The list: thumbnail, name, the five most probable classes. Only what is on the screen is drawn.
 
 use super::bars;
+use crate::engine::Unlike;
 use crate::ui::AppState;
 use crate::ui::state::{PredictedPicture, file_name};
 use crate::ui::theme::{Palette, RADIUS, space};
 use crate::ui::views::ViewContext;
 use crate::ui::views::train::words::sentence;
-use crate::ui::widgets::{basic::focus_ring, caption, picture, probability_bars};
+use crate::ui::widgets::{badge, basic::focus_ring, caption, picture, probability_bars};
 use egui::{
     Align, Label, Layout, Rect, RichText, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
@@ -70,22 +71,36 @@ fn row(ui: &mut Ui, state: &AppState, shown: &PredictedPicture, cx: &mut ViewCon
     let file = file_name(&shown.path);
     let mut thumb = ui.new_child(part(inner.left(), inner.left() + THUMB).id_salt((&shown.path, "thumb")));
     picture(&mut thumb, &mut cx.thumbnails, &shown.path, THUMB, &file);
-    title(&mut ui.new_child(part(left, left + names).id_salt((&shown.path, "title"))), shown);
+    let unlike = state.predictions.unlike(&shown.path);
+    title(&mut ui.new_child(part(left, left + names).id_salt((&shown.path, "title"))), shown, unlike);
     let bars = part(left + names + space::L, inner.right()).id_salt((&shown.path, "result"));
     result(&mut ui.new_child(bars), state, shown);
 }
 
-fn title(ui: &mut Ui, shown: &PredictedPicture) {
+fn title(ui: &mut Ui, shown: &PredictedPicture, unlike: Option<&Unlike>) {
     ui.add_space(space::S);
     let top = super::list::top(shown);
     let head = top.map_or_else(|| file_name(&shown.path), |(label, p)| format!("{label} {p:.3}"));
     ui.add(Label::new(RichText::new(head).strong()).truncate());
     let under = if top.is_some() { file_name(&shown.path) } else { String::new() };
     caption(ui, under);
+    if let Some(unlike) = unlike {
+        unlike_badge(ui, unlike);
+    }
     if let Some(folder) = shown.path.parent() {
         let folder = RichText::new(folder.display().to_string()).small().color(Palette::of(ui).muted);
         ui.add(Label::new(folder).truncate());
     }
+}
+
+/// Says that a picture is unlike anything in training, and what that rests on.
+pub(in crate::ui::views) fn unlike_badge(ui: &mut Ui, unlike: &Unlike) {
+    let warn = Palette::of(ui).warn;
+    badge(ui, "Unlike anything in training", warn).on_hover_text(format!(
+        "Its features are {:.3} alike to those of its 5th nearest training picture; 99 % of the training pictures reach {:.3}. \
+         The classes say little about such a picture",
+        unlike.similarity, unlike.familiar
+    ));
 }
 
 fn result(ui: &mut Ui, state: &AppState, shown: &PredictedPicture) {

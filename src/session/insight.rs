@@ -1,0 +1,154 @@
+//! What can be said of single pictures and of a whole data set beyond the model's answers: jobs over `engine::explain` and
+//! `engine::features`. A run keeps the features in its folder; the worker keeps those that it read last.
+
+use super::jobs::ModelRef;
+use super::places;
+use crate::data::{Dataset, Progress, Split};
+use crate::engine::features::map::{Plane, principal_plane};
+use crate::engine::features::suspects::Suspect;
+use crate::engine::{Classifier, Explanation, Features, Unlike, model_sha256};
+use crate::error::Result;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Training pictures that are shown beside one.
+const ALIKE: usize = 6;
+/// Seed of what is drawn by chance: folds, samples, first directions.
+const SEED: u64 = 0;
+
+/// A training picture that is like another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlikePicture {
+    /// Path relative to the data folder.
+    pub rel: String,
+    /// Its class.
+    pub class: usize,
+    /// Cosine of the angle between both pictures' features, in `[-1, 1]`.
+    pub similarity: f32,
+}
+
+/// What a model makes of one picture, and what it is like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explained {
+    /// The model.
+    pub model: ModelRef,
+    /// The file.
+    pub picture: PathBuf,
+    /// The class that was asked about; none for the most probable one.
+    pub asked: Option<usize>,
+    /// What it looks at.
+    pub explanation: Explanation,
+    /// The most alike training pictures, without itself; nothing where the run's pictures were not compared.
+    pub alike: Option<Vec<AlikePicture>>,
+    /// How it compares with those in training, where that is known.
+    pub unlike: Option<Unlike>,
+}
+
+/// One picture of an [`Analysis`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnalysedPicture {
+    /// Path relative to the data folder.
+    pub rel: String,
+    /// Its class.
+    pub class: usize,
+    /// The class that the model gives it.
+    pub predicted: usize,
+    /// Which part it belongs to.
+    pub split: Split,
+}
+
+/// All pictures of a data set, compared by a run's features.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Analysis {
+    /// The run.
+    pub run_dir: PathBuf,
+    /// The folder of pictures.
+    pub root: PathBuf,
+    /// Class names.
+    pub classes: Vec<String>,
+    /// In the order of the data set.
+    pub pictures: Vec<AnalysedPicture>,
+    /// Doubtful labels, the most doubtful first.
+    pub suspects: Vec<Suspect>,
+    /// Where each picture lies.
+    pub plane: Plane,
+}
+
+/// The features that were read last.
+#[derive(Default)]
+pub(super) struct OpenFeatures {
+    from: Option<(PathBuf, [Option<SystemTime>; 2])>,
+    features: Option<Arc<Features>>,
+}
+
+impl OpenFeatures {
+    /// The features that a run keeps, of its model as it is; nothing where it has none.
+    pub(super) fn of(&mut self, model: &ModelRef) -> Result<Option<Arc<Features>>> {
+        let ModelRef::Saved(run_dir) = model else { return Ok(None) };
+        let written = |name: &str| std::fs::metadata(run_dir.join(name)).ok()?.modified().ok();
+        let times = ["features.safetensors", "model/model.safetensors"].map(written);
+        if times.contains(&None) {
+            return Ok(None);
+        }
+        let from = Some((run_dir.clone(), times));
+        if self.from != from {
+            *self = Self::default();
+            self.features = Features::load(run_dir, &model_sha256(run_dir)?)?.map(Arc::new);
+            self.from = from;
+        }
+        Ok(self.features.clone())
+    }
+}
+
+/// Says what the model looks at in a picture, and what it is like.
+pub(super) fn explain(
+    classifier: &Classifier,
+    known: Option<&Features>,
+    model: ModelRef,
+    picture: PathBuf,
+    asked: Option<usize>,
+) -> Result<Explained> {
+    let explanation = classifier.explain(&picture, asked)?;
+    let features = &explanation.features;
+    let alike = known.map(|known| {
+        // The picture itself may be one of those in training.
+        let other = |i: usize| known.pictures[i].training && !picture.ends_with(&known.pictures[i].rel);
+        let found = known.most_alike(features, ALIKE, other);
+        let named = |a: &crate::engine::features::Alike| {
+            let picture = &known.pictures[a.picture];
+            AlikePicture { rel: picture.rel.clone(), class: picture.class, similarity: a.similarity }
+        };
+        found.iter().map(named).collect()
+    });
+    let unlike = known.and_then(|known| known.unlike(features));
+    Ok(Explained { model, picture, asked, explanation, alike, unlike })
+}
+
+/// Computes what is missing of the run's features, keeps them, and reads doubtful labels and the map off them.
+pub(super) fn analyse(
+    classifier: &Classifier,
+    before: Option<&Features>,
+    run_dir: PathBuf,
+    dataset: &Dataset,
+    progress: Progress<'_>,
+) -> Result<Analysis> {
+    places::check_outside("the features", &run_dir, &dataset.root)?;
+    let count = dataset.samples.len();
+    let digest = model_sha256(&run_dir)?;
+    let mut features = Features::compute(classifier, &digest, dataset, before, progress)?;
+    let keep_going = || progress(count, count);
+    features.draw_line(SEED, &keep_going)?;
+    features.save(&run_dir)?;
+    let suspects = features.suspects(SEED, &keep_going)?;
+    let plane = principal_plane(&features, SEED, &keep_going)?;
+    let analysed = |(i, sample): (usize, &crate::data::Sample)| AnalysedPicture {
+        rel: sample.rel.clone(),
+        class: features.pictures[i].class,
+        predicted: features.predicted[i] as usize,
+        split: sample.split,
+    };
+    let pictures = dataset.samples.iter().enumerate().map(analysed).collect();
+    let (root, classes) = (dataset.root.clone(), features.classes.clone());
+    Ok(Analysis { run_dir, root, classes, pictures, suspects, plane })
+}

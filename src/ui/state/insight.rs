@@ -1,0 +1,146 @@
+//! What is known beyond a model's answers: what it looks at in pictures that were opened, and how all pictures compare.
+
+use super::AppState;
+use crate::data::Dataset;
+use crate::error::Error;
+use crate::session::jobs::ModelRef;
+use crate::session::{Analysis, Explained};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How many explained pictures are remembered.
+const KEPT: usize = 48;
+
+/// Answers of jobs that look into a model.
+#[derive(Debug, Clone, Default)]
+pub struct Insight {
+    /// Pictures that were explained, the newest last.
+    explained: Vec<Arc<Explained>>,
+    /// The picture that was asked about last and could not be explained.
+    failed: Option<(PathBuf, Error)>,
+    /// The picture and class that are being worked on.
+    pub(super) asked: Option<(PathBuf, Option<usize>)>,
+    /// All pictures compared, by the run whose evaluation is on show.
+    pub analysis: Option<Arc<Analysis>>,
+    /// Why the last comparison failed.
+    pub analysis_error: Option<Error>,
+}
+
+impl Insight {
+    /// What is known of a picture, asked about one class or about the most probable.
+    pub fn explained(
+        &self,
+        model: &ModelRef,
+        picture: &Path,
+        asked: Option<usize>,
+    ) -> Option<&Arc<Explained>> {
+        let wanted = |e: &&Arc<Explained>| e.picture == picture && e.asked == asked && e.model == *model;
+        self.explained.iter().rev().find(wanted)
+    }
+
+    /// Why a picture could not be explained.
+    pub fn why_not(&self, picture: &Path) -> Option<&Error> {
+        self.failed.as_ref().filter(|(failed, _)| failed == picture).map(|(_, why)| why)
+    }
+
+    /// A picture is about to be worked on.
+    pub fn ask(&mut self, picture: PathBuf, class: Option<usize>) {
+        self.failed = None;
+        self.asked = Some((picture, class));
+    }
+
+    /// Enters an answer.
+    pub fn put(&mut self, explained: Explained) {
+        self.asked = None;
+        let same = |e: &Explained| {
+            (&e.picture, e.asked, &e.model) == (&explained.picture, explained.asked, &explained.model)
+        };
+        self.explained.retain(|e| !same(e));
+        if self.explained.len() >= KEPT {
+            self.explained.remove(0);
+        }
+        self.explained.push(Arc::new(explained));
+    }
+
+    /// The picture that was asked about last cannot be explained; nothing where the work was only stopped.
+    pub(super) fn fail(&mut self, error: Option<Error>) {
+        self.failed = self.asked.take().map(|(picture, _)| picture).zip(error);
+    }
+
+    /// Enters a comparison of all pictures: what is alike may be another now.
+    pub fn compared(&mut self, analysis: Analysis) {
+        self.explained.clear();
+        self.analysis_error = None;
+        self.analysis = Some(Arc::new(analysis));
+    }
+}
+
+impl AppState {
+    /// The model of the evaluation on show, where it is one of a run.
+    pub fn judged_model(&self) -> Option<ModelRef> {
+        self.evaluation.as_ref()?.run_dir.clone().map(ModelRef::Saved)
+    }
+
+    /// The comparison of all pictures, where it is of the evaluation on show.
+    pub fn analysis(&self) -> Option<&Arc<Analysis>> {
+        let run_dir = self.evaluation.as_ref()?.run_dir.as_ref()?;
+        self.insight.analysis.as_ref().filter(|a| a.run_dir == *run_dir)
+    }
+
+    /// The open pictures, where they are those of the evaluation on show.
+    pub fn judged_dataset(&self) -> Option<&Dataset> {
+        let root = &self.evaluation.as_ref()?.data_root;
+        self.dataset().filter(|d| d.root == *root)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Explanation;
+
+    fn explained(picture: &str, asked: Option<usize>) -> Explained {
+        let explanation = Explanation {
+            class: asked.unwrap_or(1),
+            probabilities: vec![0.25, 0.75],
+            features: vec![1.0],
+            seen: [0.0, 0.0, 1.0, 1.0],
+            heat: Err(Error::input("none")),
+        };
+        let model = ModelRef::Saved("run".into());
+        Explained { model, picture: picture.into(), asked, explanation, alike: None, unlike: None }
+    }
+
+    #[test]
+    fn pictures_are_remembered_by_model_and_class_and_the_oldest_are_let_go() {
+        let (mut insight, run) = (Insight::default(), ModelRef::Saved("run".into()));
+        insight.put(explained("a.png", None));
+        insight.put(explained("a.png", Some(0)));
+        let class = |insight: &Insight, asked| {
+            insight.explained(&run, Path::new("a.png"), asked).map(|e| e.explanation.class)
+        };
+        assert_eq!((class(&insight, None), class(&insight, Some(0))), (Some(1), Some(0)));
+        assert_eq!(class(&insight, Some(1)), None);
+        let other = ModelRef::Saved("other".into());
+        assert!(insight.explained(&other, Path::new("a.png"), None).is_none());
+        for i in 0..KEPT {
+            insight.put(explained(&format!("{i}.png"), None));
+        }
+        assert_eq!(insight.explained.len(), KEPT);
+        assert_eq!(class(&insight, None), None);
+    }
+
+    #[test]
+    fn a_failure_is_told_of_its_picture_until_another_is_asked_about() {
+        let mut insight = Insight::default();
+        insight.ask("a.png".into(), None);
+        insight.fail(Some(Error::input("gone")));
+        assert!(
+            insight.why_not(Path::new("a.png")).is_some() && insight.why_not(Path::new("b.png")).is_none()
+        );
+        insight.ask("b.png".into(), None);
+        assert!(insight.why_not(Path::new("a.png")).is_none());
+        insight.fail(None);
+        assert!(insight.why_not(Path::new("b.png")).is_none(), "it was only stopped");
+    }
+}

@@ -1,0 +1,204 @@
+//! Pictures whose label is doubtful, to be decided one by one with the keyboard.
+
+use super::TILE;
+use crate::data::{Dataset, Decision};
+use crate::engine::features::suspects::Suspect;
+use crate::session::Analysis;
+use crate::ui::icons::Icon;
+use crate::ui::state::{JobKind, file_name};
+use crate::ui::theme::{Palette, section_style, space};
+use crate::ui::views::train::words::count;
+use crate::ui::views::{ViewContext, decide};
+use crate::ui::widgets::picture_grid::{self, Tile, large_picture};
+use crate::ui::widgets::{caption, class_dot, empty_state, link_button, primary_button, secondary_button};
+use crate::ui::{Action, AppState};
+use egui::{Key, Label, Modifiers, Rect, RichText, Ui, UiBuilder, pos2, vec2};
+
+/// Draws the tab into the space left.
+pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    let (Some(analysis), Some(data)) = (state.analysis(), state.judged_dataset()) else {
+        return not_compared(ui, state, "Labels that may be wrong", actions);
+    };
+    let open = undecided(analysis, data);
+    headline(ui, state, analysis, open.len(), actions);
+    if open.is_empty() {
+        let body = "No picture's label is left in doubt. Decisions count from the next run on";
+        return empty_state(ui, Icon::CircleCheck, "Nothing to decide", body, |_| {});
+    }
+    let at = cx.evaluate.suspect.min(open.len() - 1);
+    cx.evaluate.suspect = at;
+    let all = ui.available_rect_before_wrap();
+    let middle = all.left() + (all.width() - 380.0).max(all.width() * 0.45);
+    let left = Rect::from_min_max(all.min, pos2(middle, all.max.y));
+    let right = Rect::from_min_max(pos2((middle + space::XL).min(all.max.x), all.min.y), all.max);
+    ui.scope_builder(UiBuilder::new().max_rect(left), |ui| grid(ui, analysis, &open, cx));
+    ui.scope_builder(UiBuilder::new().max_rect(right), |ui| {
+        one(ui, (analysis, data), open[at], cx, actions);
+    });
+    ui.advance_cursor_after_rect(all);
+    if cx.evaluate.enlarged.is_none() && cx.evaluate.visiting.is_none() {
+        arrows(ui, open.len(), left.width(), cx);
+    }
+}
+
+/// Doubtful pictures about which nothing was decided since.
+pub(super) fn undecided<'a>(analysis: &'a Analysis, data: &Dataset) -> Vec<&'a Suspect> {
+    let decided = |s: &&Suspect| {
+        let verdict = analysis.pictures.get(s.picture).and_then(|p| data.verdicts.of(&p.rel));
+        verdict.is_some_and(|v| v.excluded || v.label.is_some())
+    };
+    analysis.suspects.iter().filter(|s| !decided(s)).collect()
+}
+
+/// What stands where the pictures were not compared yet.
+pub(super) fn not_compared(ui: &mut Ui, state: &AppState, title: &str, actions: &mut Vec<Action>) {
+    if let Some(job) = state.job_of(&JobKind::Analyse) {
+        let body = match job.progress {
+            Some((done, total)) if done < total => format!("{done} of {total} pictures"),
+            _ if job.started_s.is_none() => "Comes after what runs now".to_owned(),
+            _ => "Looking for doubtful labels, and for a place for each picture".to_owned(),
+        };
+        return empty_state(ui, Icon::ScanSearch, "Comparing the pictures", &body, |_| {});
+    }
+    let Some(data) = state.judged_dataset().filter(|_| state.judged_model().is_some()) else {
+        let body = "Open the pictures that this run was trained on to compare them";
+        return empty_state(ui, Icon::ScanSearch, title, body, |_| {});
+    };
+    let body = format!(
+        "Runs all {} through this run's model once. Shows which labels are doubtful, where each picture lies among the others, \
+         and, under Predict, which new pictures are unlike anything in training",
+        count(data.samples.len(), "picture", "pictures")
+    );
+    empty_state(ui, Icon::ScanSearch, title, &body, |ui| {
+        if primary_button(ui, "Compare the pictures").clicked() {
+            actions.push(Action::Analyse);
+        }
+        if let Some(why) = &state.insight.analysis_error {
+            let bad = Palette::of(ui).bad;
+            ui.add(Label::new(RichText::new(why.to_string()).color(bad)).wrap());
+        }
+    });
+}
+
+fn headline(ui: &mut Ui, state: &AppState, analysis: &Analysis, open: usize, actions: &mut Vec<Action>) {
+    let (all, found) = (analysis.pictures.len(), analysis.suspects.len());
+    ui.horizontal(|ui| {
+        let words = format!("{} of {all} pictures", count(found, "doubtful label", "doubtful labels"));
+        ui.label(RichText::new(words).text_style(section_style())).on_hover_text(
+            "Confident learning: models that have not seen a picture are surer of another class than they usually are where that \
+             class is right",
+        );
+        if open < found {
+            caption(ui, format!("{} decided", found - open));
+        }
+        let again = link_button(ui, "Compare again");
+        let idle = state.job_of(&JobKind::Analyse).is_none();
+        if again.on_hover_text("Look again, with what you have decided since").clicked() && idle {
+            actions.push(Action::Analyse);
+        }
+    });
+    caption(
+        ui,
+        "The most doubtful first. Keys: 1 to 9 for the class, Delete to leave it out, Enter if the label is right",
+    );
+    ui.add_space(space::S);
+}
+
+fn class_of(analysis: &Analysis, class: usize) -> &str {
+    analysis.classes.get(class).map_or("?", String::as_str)
+}
+
+fn grid(ui: &mut Ui, analysis: &Analysis, open: &[&Suspect], cx: &mut ViewContext) {
+    let selected = cx.evaluate.suspect;
+    let clicked = picture_grid::show(ui, &mut cx.thumbnails, (open.len(), TILE), |i| {
+        let s = open[i];
+        let rel = analysis.pictures.get(s.picture).map_or("", |p| p.rel.as_str());
+        let (given, suggested) = (class_of(analysis, s.given), class_of(analysis, s.suggested));
+        Tile {
+            path: analysis.root.join(rel),
+            name: format!("{rel}: labelled {given}, probably {suggested}, {:.3} sure", s.probability),
+            title: format!("{suggested} {:.3}?", s.probability),
+            detail: format!("labelled {given}"),
+            selected: i == selected,
+        }
+    });
+    if let Some(i) = clicked {
+        cx.evaluate.suspect = i;
+    }
+}
+
+/// The selected one, with what can be decided.
+fn one(
+    ui: &mut Ui,
+    (analysis, data): (&Analysis, &Dataset),
+    suspect: &Suspect,
+    cx: &mut ViewContext,
+    actions: &mut Vec<Action>,
+) {
+    let Some(picture) = analysis.pictures.get(suspect.picture) else { return };
+    let path = analysis.root.join(&picture.rel);
+    let side = ui.available_width().min((ui.available_height() - 220.0).max(120.0));
+    let name = format!("Doubtful picture {}", picture.rel);
+    large_picture(ui, &mut cx.thumbnails, &path, vec2(side, side * 0.8), &name);
+    ui.add(Label::new(RichText::new(file_name(&path)).small()).truncate());
+    ui.add_space(space::S);
+    for (what, class, words) in [
+        ("Labelled", suspect.given, String::new()),
+        ("Probably", suspect.suggested, format!(" · probability {:.3}", suspect.probability)),
+    ] {
+        ui.horizontal(|ui| {
+            caption(ui, what);
+            class_dot(ui, class);
+            ui.label(format!("{}{words}", class_of(analysis, class)));
+        });
+    }
+    ui.add_space(space::S);
+    let (given, suggested) = (class_of(analysis, suspect.given), class_of(analysis, suspect.suggested));
+    ui.horizontal_wrapped(|ui| {
+        let change = primary_button(ui, format!("It is {suggested}"));
+        if change.on_hover_text("Give it this class. The file stays in its folder").clicked() {
+            actions.push(decide::about(Decision::Label(suggested.to_owned()), &picture.rel));
+        }
+        let right = secondary_button(ui, format!("{given} is right"));
+        let enter = cx.evaluate.visiting.is_none() && pressed(ui, Key::Enter);
+        if right.on_hover_text("Keep the label, and do not ask again · Enter").clicked() || enter {
+            actions.push(decide::about(Decision::Label(given.to_owned()), &picture.rel));
+        }
+        if link_button(ui, "Open").on_hover_text("Large, with what the network looks at").clicked() {
+            cx.evaluate.visiting = Some(picture.rel.clone());
+        }
+    });
+    ui.add_space(space::S);
+    if cx.evaluate.visiting.is_none() {
+        decide::controls(ui, data, &picture.rel, actions);
+    }
+}
+
+fn pressed(ui: &Ui, key: Key) -> bool {
+    // A button that has the keyboard's focus is pressed by Enter.
+    let free = ui.memory(|m| m.focused().is_none());
+    free && ui.input_mut(|i| i.consume_key(Modifiers::NONE, key))
+}
+
+/// Arrow keys go through the grid.
+fn arrows(ui: &Ui, count: usize, width: f32, cx: &mut ViewContext) {
+    if ui.memory(|m| m.focused().is_some()) {
+        return;
+    }
+    let (columns, _) = picture_grid::columns(width - space::S, TILE);
+    let at = &mut cx.evaluate.suspect;
+    ui.input_mut(|i| {
+        if i.consume_key(Modifiers::NONE, Key::ArrowLeft) {
+            *at = at.saturating_sub(1);
+        }
+        if i.consume_key(Modifiers::NONE, Key::ArrowRight) {
+            *at = (*at + 1).min(count - 1);
+        }
+        if i.consume_key(Modifiers::NONE, Key::ArrowUp) && *at >= columns {
+            *at -= columns;
+        }
+        if i.consume_key(Modifiers::NONE, Key::ArrowDown) && *at + columns < count {
+            *at += columns;
+        }
+    });
+}

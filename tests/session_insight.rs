@@ -1,0 +1,170 @@
+//! Looking into a run's model: all pictures compared, kept in the run's folder, and what single pictures are like.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should panic")]
+
+use headstart::config::TrainConfig;
+use headstart::data::Dataset;
+use headstart::engine::Unlike;
+use headstart::session::jobs::ModelRef;
+use headstart::session::{Analysis, Explained, JobEvent, JobOutput, JobRequest, Outcome, Worker};
+use image::{Rgb, RgbImage};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+struct Place {
+    dir: tempfile::TempDir,
+    worker: Worker,
+}
+
+impl Place {
+    /// Forty pictures of two colours, a tenth of them in the wrong folder, and a small network that has learned from them.
+    fn trained() -> (Self, Dataset) {
+        let place = Self { dir: tempfile::tempdir().unwrap(), worker: Worker::spawn(|| {}) };
+        for (part, count) in [("train", 16), ("val", 4)] {
+            for (class, colour) in [("blue", 2), ("red", 0)] {
+                let folder = place.pictures().join(part).join(class);
+                std::fs::create_dir_all(&folder).unwrap();
+                for n in 0..count {
+                    // One of each class is in the other's folder.
+                    let colour = if n == 3 && part == "train" { 2 - colour } else { colour };
+                    picture(&folder.join(format!("{n}.png")), colour, n);
+                }
+            }
+        }
+        let mut config = TrainConfig::for_sample();
+        config.data.path = Some(place.pictures());
+        config.train.epochs = Some(3);
+        let open =
+            JobRequest::OpenData { root: place.pictures(), config: config.data.clone(), project: None };
+        let (JobOutput::Data(found), _) = place.done(open) else { panic!("not opened") };
+        let dataset = found.dataset.clone();
+        place.done(JobRequest::Train {
+            config: Box::new(config),
+            dataset: Box::new(dataset.clone()),
+            run_dir: place.run(),
+            resume: false,
+        });
+        (place, dataset)
+    }
+
+    fn pictures(&self) -> PathBuf {
+        self.dir.path().join("pictures")
+    }
+
+    fn run(&self) -> PathBuf {
+        self.dir.path().join("run")
+    }
+
+    fn done(&self, request: JobRequest) -> (JobOutput, Vec<JobEvent>) {
+        self.worker.submit(request);
+        let mut seen = Vec::new();
+        loop {
+            match self.worker.wait_event(Duration::from_secs(120)).expect("the job ends") {
+                JobEvent::Finished(_, Outcome::Done(output)) => return (output, seen),
+                JobEvent::Finished(_, end) => panic!("{end:?}"),
+                other => seen.push(other),
+            }
+        }
+    }
+
+    /// The analysis, and how many pictures went through the network for it.
+    fn analyse(&self, dataset: &Dataset) -> (Analysis, usize) {
+        let request = JobRequest::Analyse { run_dir: self.run(), dataset: Some(Box::new(dataset.clone())) };
+        let (JobOutput::Analysed(analysis), seen) = self.done(request) else { panic!("not analysed") };
+        let begun = seen.iter().find_map(|e| match e {
+            JobEvent::Progress(_, 0, total) => Some(*total),
+            _ => None,
+        });
+        (*analysis, begun.unwrap())
+    }
+
+    fn explain(&self, rel: &str, class: Option<usize>) -> Explained {
+        let picture = self.pictures().join(rel);
+        let request = JobRequest::Explain { model: ModelRef::Saved(self.run()), picture, class };
+        let (JobOutput::Explained(explained), _) = self.done(request) else { panic!("not explained") };
+        *explained
+    }
+
+    fn predict(&self, path: &Path) -> Vec<Unlike> {
+        let request =
+            JobRequest::Predict { model: ModelRef::Saved(self.run()), paths: vec![path.to_path_buf()] };
+        let (_, seen) = self.done(request);
+        assert_eq!(seen.iter().filter(|e| matches!(e, JobEvent::Predicted(_, _, Ok(_)))).count(), 1);
+        let compared = |e: JobEvent| match e {
+            JobEvent::Compared(_, _, unlike) => Some(unlike),
+            _ => None,
+        };
+        seen.into_iter().filter_map(compared).collect()
+    }
+}
+
+fn picture(path: &Path, colour: usize, n: usize) {
+    RgbImage::from_fn(40, 40, |x, y| {
+        let mut pixel = [30 + 4 * n as u8 + (x / 8) as u8, 30 + (y / 4) as u8, 40];
+        pixel[colour] = 190 + 3 * n as u8;
+        Rgb(pixel)
+    })
+    .save(path)
+    .unwrap();
+}
+
+#[test]
+fn pictures_are_compared_once_and_then_known() {
+    let (place, dataset) = Place::trained();
+    let before = place.explain("val/red/0.png", None);
+    assert_eq!((before.alike, before.unlike), (None, None), "nothing was compared yet");
+    assert!(place.predict(&place.pictures().join("val/red/0.png")).is_empty());
+
+    let (analysis, through) = place.analyse(&dataset);
+    assert_eq!((analysis.pictures.len(), through), (40, 40));
+    assert_eq!(analysis.plane.points.len(), 40);
+    assert!(place.run().join("features.safetensors").is_file());
+    let swapped: Vec<&str> =
+        analysis.suspects.iter().take(2).map(|s| analysis.pictures[s.picture].rel.as_str()).collect();
+    assert!(
+        swapped.contains(&"train/blue/3.png") && swapped.contains(&"train/red/3.png"),
+        "{:?}",
+        analysis.suspects
+    );
+
+    // The same without being told which pictures.
+    let request = JobRequest::Analyse { run_dir: place.run(), dataset: None };
+    let (JobOutput::Analysed(again), _) = place.done(request) else { panic!("not analysed") };
+    assert_eq!(*again, analysis);
+
+    // A picture that was changed goes through the network again; the others do not.
+    picture(&place.pictures().join("train/red/5.png"), 0, 20);
+    let (_, through) = place.analyse(&dataset);
+    assert_eq!(through, 1);
+
+    let red = place.explain("train/red/0.png", None);
+    let alike = red.alike.unwrap();
+    assert!(alike.iter().all(|a| a.rel.starts_with("train/") && a.rel != "train/red/0.png"), "{alike:?}");
+    assert!(alike.windows(2).all(|w| w[0].similarity >= w[1].similarity));
+    assert!(!red.unlike.unwrap().is_unlike());
+    let heat = red.explanation.heat.unwrap();
+    assert!(heat.values.len() == heat.rows * heat.columns && heat.rows > 1);
+
+    assert!(!place.predict(&place.pictures().join("val/red/0.png"))[0].is_unlike());
+    let strange = place.dir.path().join("strange.png");
+    RgbImage::from_fn(40, 40, |x, y| Rgb([255 * ((x / 4 + y / 4) % 2) as u8; 3])).save(&strange).unwrap();
+    assert!(place.predict(&strange)[0].is_unlike());
+}
+
+#[test]
+fn nothing_is_written_among_the_pictures() {
+    let (place, dataset) = Place::trained();
+    let within = place.pictures().join("train");
+    std::fs::create_dir_all(within.join("model")).unwrap();
+    for name in ["model.safetensors", "config.json"] {
+        std::fs::copy(place.run().join("model").join(name), within.join("model").join(name)).unwrap();
+    }
+    place.worker.submit(JobRequest::Analyse { run_dir: within, dataset: Some(Box::new(dataset)) });
+    let why = loop {
+        match place.worker.wait_event(Duration::from_secs(120)).expect("the job ends") {
+            JobEvent::Finished(_, Outcome::Failed(e)) => break e.to_string(),
+            JobEvent::Finished(_, other) => panic!("{other:?}"),
+            _ => {}
+        }
+    };
+    assert!(why.contains("would be written into the folder of pictures"), "{why}");
+}
