@@ -6,7 +6,10 @@ use super::progress::{Reporter, Style};
 use crate::engine::{Ranked, Unlike};
 use crate::error::{Error, Result};
 use crate::session::jobs::ModelRef;
-use crate::session::{JobEvent, JobRequest, Worker, check_outside, predictions_csv, weights};
+use crate::session::{
+    Copied, JobEvent, JobOutput, JobRequest, TableRow, UNDECIDED, Worker, check_outside, predictions_csv,
+    weights,
+};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::Read as _;
@@ -35,16 +38,28 @@ pub(super) struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Leave a picture undecided where no class is at least this probable, from 0 to 1.
+    #[arg(long, value_name = "PROBABILITY", value_parser = probability)]
+    decide_from: Option<f32>,
+    /// Copy each picture into a folder named after its class in this folder; undecided ones into `undecided`.
+    #[arg(long, value_name = "DIR")]
+    copy_to: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     if let Some(file) = &args.csv {
         check_table(file, &args.paths)?;
     }
+    if let Some(dir) = &args.copy_to {
+        for folder in args.paths.iter().filter(|p| p.is_dir()) {
+            check_outside("the copies", dir, folder)?;
+        }
+    }
     let request = JobRequest::Predict { model: model(args)?, paths: args.paths.clone() };
     let mut reporter = Reporter::new(Style::or_by_terminal(None), "Classifying");
     let mut found: Vec<(PathBuf, Result<Ranked>)> = Vec::new();
     let mut compared: HashMap<PathBuf, Unlike> = HashMap::new();
+    let decide_from = args.decide_from.unwrap_or(0.0);
     let as_text = args.csv.is_none() && !args.json;
     let mut keep = |event, out: &mut Out<'_>| {
         match event {
@@ -53,7 +68,8 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
             }
             JobEvent::Predicted(_, path, ranked) => {
                 if as_text {
-                    print(&path, &ranked, compared.get(&path), out)?;
+                    let row = TableRow { path: &path, result: Some(&ranked), unlike: compared.get(&path) };
+                    print(&row, decide_from, out)?;
                 }
                 found.push((path, ranked));
             }
@@ -62,16 +78,27 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
         Ok(())
     };
     job::run(&Worker::spawn(|| {}), request, &mut reporter, out, &mut keep)?;
+    let rows: Vec<TableRow<'_>> = found
+        .iter()
+        .map(|(path, result)| TableRow { path, result: Some(result), unlike: compared.get(path) })
+        .collect();
     if let Some(file) = &args.csv {
-        crate::export::atomic::write(file, &predictions_csv(&found, TOP, &compared)?)?;
+        crate::export::atomic::write(file, &predictions_csv(&rows, TOP, decide_from)?)?;
         let failed = found.iter().filter(|(_, r)| r.is_err()).count();
         let but = if failed == 0 { String::new() } else { format!(", {failed} could not be classified") };
         out.line(format!("{} of {} pictures: {}{but}", found.len() - failed, found.len(), file.display()))?;
     }
     if args.json {
         out.json(
-            &found.iter().map(|(path, ranked)| as_json(path, ranked, compared.get(path))).collect::<Vec<_>>(),
+            &found
+                .iter()
+                .zip(&rows)
+                .map(|((path, ranked), row)| as_json(path, ranked, row, args.decide_from))
+                .collect::<Vec<_>>(),
         )?;
+    }
+    if let Some(dir) = &args.copy_to {
+        copy(&rows, decide_from, (dir, args.json), &mut reporter, out)?;
     }
     out.flush()?;
     match (found.len(), found.iter().filter(|(_, r)| r.is_err()).count()) {
@@ -81,6 +108,38 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
         }
         _ => Ok(()),
     }
+}
+
+/// Copies each picture into the folder of its class.
+fn copy(
+    rows: &[TableRow<'_>],
+    decide_from: f32,
+    (dir, quiet): (&Path, bool),
+    reporter: &mut Reporter,
+    out: &mut Out<'_>,
+) -> CliResult {
+    let decided = |row: &TableRow<'_>| Some((row.path.to_path_buf(), row.decision(decide_from)?.to_owned()));
+    let pictures = rows.iter().filter_map(decided).collect();
+    let request = JobRequest::CopyByClass { pictures, out: dir.to_path_buf(), data: None };
+    let done = job::run_quietly(&Worker::spawn(|| {}), request, reporter, out)?;
+    let JobOutput::Copied(Copied { copied, present, failed, .. }) = done else {
+        return Err(job::wrong_output());
+    };
+    for why in &failed {
+        tracing::warn!("{why}");
+    }
+    if !quiet {
+        let there = if present == 0 { String::new() } else { format!(", {present} were there already") };
+        let lost =
+            if failed.is_empty() { String::new() } else { format!(", {} could not be read", failed.len()) };
+        out.line(format!("{copied} pictures copied to {}{there}{lost}", dir.display()))?;
+    }
+    Ok(())
+}
+
+fn probability(text: &str) -> std::result::Result<f32, String> {
+    let value: f32 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
+    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("a probability is from 0 to 1".to_owned()) }
 }
 
 /// Refuses to write the table over anything but an older table, or among the pictures.
@@ -114,20 +173,23 @@ fn model(args: &Args) -> Result<ModelRef> {
     }
 }
 
-fn print(path: &Path, ranked: &Result<Ranked>, unlike: Option<&Unlike>, out: &mut Out<'_>) -> CliResult {
-    match ranked {
-        Ok(classes) => {
+fn print(row: &TableRow<'_>, decide_from: f32, out: &mut Out<'_>) -> CliResult {
+    let path = row.path;
+    match row.result {
+        None => Ok(()),
+        Some(Ok(classes)) => {
             let top: Vec<String> =
                 classes.iter().take(TOP).map(|(label, p)| format!("{label} {:.1} %", p * 100.0)).collect();
             let note =
-                if unlike.is_some_and(Unlike::is_unlike) { " (unlike anything in training)" } else { "" };
-            out.line(format!("{}: {}{note}", path.display(), top.join(", ")))
+                if row.unlike.is_some_and(Unlike::is_unlike) { " (unlike anything in training)" } else { "" };
+            let open = if row.decision(decide_from) == Some(UNDECIDED) { "undecided: " } else { "" };
+            out.line(format!("{}: {open}{}{note}", path.display(), top.join(", ")))
         }
-        Err(e) => out.line(format!("{}: could not be classified: {}", path.display(), e.what())),
+        Some(Err(e)) => out.line(format!("{}: could not be classified: {}", path.display(), e.what())),
     }
 }
 
-fn as_json(path: &Path, ranked: &Result<Ranked>, unlike: Option<&Unlike>) -> Value {
+fn as_json(path: &Path, ranked: &Result<Ranked>, row: &TableRow<'_>, decide_from: Option<f32>) -> Value {
     let (classes, error) = match ranked {
         Ok(classes) => (classes.as_slice(), None),
         Err(e) => (&[][..], Some(e.to_string())),
@@ -138,7 +200,10 @@ fn as_json(path: &Path, ranked: &Result<Ranked>, unlike: Option<&Unlike>) -> Val
         .map(|(label, probability)| json!({"label": label, "probability": probability}))
         .collect();
     let mut picture = json!({"path": path.to_string_lossy(), "top": top, "error": error});
-    if let Some(unlike) = unlike {
+    if let Some(decide_from) = decide_from {
+        picture["decision"] = json!(row.decision(decide_from));
+    }
+    if let Some(unlike) = row.unlike {
         picture["unlike_training"] = json!(unlike.is_unlike());
         picture["similarity_to_training"] = json!(unlike.similarity);
     }

@@ -35,6 +35,9 @@ pub fn model_sha256(run_or_bundle: &Path) -> Result<String> {
     sha256_of_file(&find_bundle(run_or_bundle)?.join(WEIGHTS))
 }
 
+/// Gets a picture's path, its ranking or the reason there is none, and with a ranking the features that the head read.
+pub type EachRanked<'a> = dyn FnMut(&Path, Result<Ranked>, Option<&[f32]>) + 'a;
+
 /// A finished model, ready to classify: from a run, a bundle, or a backbone with its published 1000-class head.
 #[derive(Debug)]
 pub struct Classifier {
@@ -118,7 +121,7 @@ impl Classifier {
         &self,
         paths: &[PathBuf],
         progress: crate::data::Progress<'_>,
-        each: &mut dyn FnMut(&Path, Result<Ranked>, Option<&[f32]>),
+        each: &mut EachRanked<'_>,
     ) -> Result<()> {
         self.features(paths, progress, &mut |path, answer| match answer {
             Ok(answer) => each(path, Ok(self.rank(&answer.probabilities)), Some(&answer.features)),

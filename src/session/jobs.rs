@@ -1,5 +1,6 @@
 //! What the worker can be asked, and what it answers.
 
+use super::copies::Copied;
 use super::insight::{Analysis, Explained};
 use crate::backbones::LoadReport;
 use crate::config::{DataConfig, TrainConfig};
@@ -78,6 +79,15 @@ pub enum JobRequest {
         /// The scanned pictures; without them, those that the run was trained on.
         dataset: Option<Box<Dataset>>,
     },
+    /// Copy classified pictures into folders named after their classes.
+    CopyByClass {
+        /// Pictures, each with its class.
+        pictures: Vec<(PathBuf, String)>,
+        /// The folder that the classes' folders are made in.
+        out: PathBuf,
+        /// A folder that is never written to: that of the pictures that are learned from.
+        data: Option<PathBuf>,
+    },
     /// Save a run's model as a bundle.
     ExportBundle {
         /// The run.
@@ -120,6 +130,8 @@ pub enum JobOutput {
     Explained(Box<Explained>),
     /// Of `Analyse`.
     Analysed(Box<Analysis>),
+    /// Of `CopyByClass`.
+    Copied(Copied),
     /// Of `ExportBundle`: the folder.
     Exported(PathBuf),
 }

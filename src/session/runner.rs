@@ -6,7 +6,7 @@ use super::jobs::{JobEvent, JobOutput, JobRequest, ModelRef};
 use super::journal::{self, Entry};
 use super::readable::check_readable;
 use super::run_lock::RunLock;
-use super::{checks, decisions, pictures, places, project, splits};
+use super::{checks, copies, decisions, pictures, places, project, splits};
 use crate::backbones::{Network, find, weights};
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
 use crate::data::{self, Checks, Dataset, Layout, Preflight, SavedSplits, Split};
@@ -100,6 +100,10 @@ impl Runner {
                 let progress = |done, total| job.progress(done, total);
                 insight::analyse(self.open(model)?, before.as_deref(), run_dir, &dataset, &progress)
                     .map(|a| JobOutput::Analysed(Box::new(a)))
+            }
+            JobRequest::CopyByClass { pictures, out, data } => {
+                let progress = |done, total| job.progress(done, total);
+                copies::copy_by_class(&pictures, &out, data.as_deref(), &progress).map(JobOutput::Copied)
             }
             JobRequest::ExportBundle { run_dir, out } => export(&run_dir, out),
         }

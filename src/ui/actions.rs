@@ -28,6 +28,8 @@ pub enum Pick {
     Model,
     /// A folder of pictures to classify.
     PictureFolder,
+    /// Where to copy classified pictures.
+    CopyTo,
 }
 
 /// What a person asked for.
@@ -75,6 +77,10 @@ pub enum Action {
     CancelTraining,
     /// Let training go on after all.
     KeepTraining,
+    /// Train once more with a run's settings, then show what changed since that run.
+    TrainAgain(PathBuf),
+    /// Show beside a run's evaluation what changed since another run, or nothing.
+    CompareWith(Option<PathBuf>),
     /// Show a finished run's evaluation.
     ShowRun(PathBuf),
     /// Decide something about pictures.
@@ -102,6 +108,12 @@ pub enum Action {
     SetPredictModel(ModelRef),
     /// Classify pictures (files or folders) with the model of [`Action::SetPredictModel`].
     Predict(Vec<PathBuf>),
+    /// Classify a picture from the clipboard: its size in pixels, and red, green, blue and opacity of each.
+    PastePicture([usize; 2], Vec<u8>),
+    /// Leave pictures undecided whose most probable class is less probable than this.
+    DecideFrom(f32),
+    /// Copy the classified pictures into folders named after their classes, in this folder.
+    CopyByClass(PathBuf),
     /// Empty the list of classified pictures.
     ClearPredictions,
     /// Save the classified pictures as a CSV file.

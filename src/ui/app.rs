@@ -12,6 +12,7 @@ use super::{fonts, shell, theme};
 use crate::engine::Control;
 use crate::error::Error;
 use crate::session::jobs::JobRequest;
+use crate::session::pasted::paths_in;
 use crate::session::{JobId, Worker};
 use egui::{Context, Event};
 use std::collections::HashMap;
@@ -124,6 +125,7 @@ impl App {
             FollowUp::Opened => self.keep_new(),
             FollowUp::RefreshExports => self.refresh_exports(),
             FollowUp::RefreshDecisions => self.refresh_decisions(),
+            FollowUp::Compare => self.compare(),
         }
     }
 
@@ -140,6 +142,9 @@ impl App {
             DiskAnswer::Evaluation(read) => {
                 let (run, evaluation) = *read;
                 self.evaluation_read(&run, evaluation);
+            }
+            DiskAnswer::Compared(run_dir, after, comparison) => {
+                self.state.show_comparison(run_dir, &after, comparison);
             }
             DiskAnswer::Looked(items) => match plan_drop(&self.state, &items) {
                 Ok(actions) => {
@@ -172,6 +177,7 @@ impl App {
             DiskAnswer::Written(path) => {
                 self.state.notices.push(Tone::Good, format!("Saved: {}", path.display()));
             }
+            DiskAnswer::Pasted(picture) => self.apply(ctx, None, Action::Predict(vec![picture])),
             DiskAnswer::Fonts(others) if !others.is_empty() => fonts::install_with(ctx, others),
             DiskAnswer::Fonts(_) | DiskAnswer::Nothing => {}
         }
@@ -241,6 +247,30 @@ impl App {
     }
 }
 
+/// What is pasted outside of text fields: a picture to classify, or files.
+fn pasted(ctx: &Context, actions: &mut Vec<Action>) {
+    if ctx.text_edit_focused() {
+        return;
+    }
+    ctx.input(|i| {
+        for event in &i.events {
+            match event {
+                Event::PasteImage(image) => {
+                    let rgba = image.pixels.iter().flat_map(egui::Color32::to_srgba_unmultiplied).collect();
+                    actions.push(Action::PastePicture(image.size, rgba));
+                }
+                Event::Paste(text) => {
+                    let paths = paths_in(text);
+                    if !paths.is_empty() {
+                        actions.push(Action::OpenPaths(paths));
+                    }
+                }
+                _ => {}
+            }
+        }
+    });
+}
+
 /// The keys of all commands that can be done now.
 fn shortcuts(ctx: &Context, state: &AppState, actions: &mut Vec<Action>) {
     let pressed = |event: &Event| matches!(event, Event::Key { pressed: true, .. });
@@ -286,6 +316,7 @@ impl eframe::App for App {
         self.cx.thumbnails.begin_frame(&ctx);
         let mut actions = Vec::new();
         shortcuts(&ctx, &self.state, &mut actions);
+        pasted(&ctx, &mut actions);
         shell::show(ui, &self.state, &mut self.cx, &mut actions);
         if self.state.hovering {
             shell::overlays::drop_overlay(ui, drop_hint(&self.state));

@@ -58,6 +58,11 @@ impl App {
             | Action::StopAndKeepBest
             | Action::CancelJob
             | Action::CancelTraining => self.control(&action),
+            Action::TrainAgain(dir) => self.train_again(dir),
+            Action::CompareWith(dir) => {
+                self.state.compare_with = dir;
+                self.compare();
+            }
             Action::ShowRun(dir) => self.show_run(&dir),
             Action::Decide(decided) => {
                 self.state.end_redo();
@@ -76,8 +81,14 @@ impl App {
             Action::Select(selection) => self.state.selection = selection,
             Action::Explain { picture, class } => self.explain(picture, class),
             Action::Analyse => self.analyse(),
+            Action::PastePicture(size, rgba) => {
+                self.state.screen = Screen::Predict;
+                self.disk.ask(DiskRequest::Paste(size, rgba));
+            }
             Action::SetPredictModel(_)
             | Action::Predict(_)
+            | Action::DecideFrom(_)
+            | Action::CopyByClass(_)
             | Action::ClearPredictions
             | Action::SavePredictions(_) => self.prediction(action),
             Action::Export { run_dir, out } => {
@@ -114,6 +125,7 @@ impl App {
             Pick::DataFolder => Action::OpenData(path),
             Pick::Project => Action::OpenProject(path),
             Pick::Weights => Action::UseWeights(path),
+            Pick::CopyTo => Action::CopyByClass(path),
             Pick::PredictionsCsv => Action::SavePredictions(path),
             Pick::ExportTo { run_dir } => Action::Export { run_dir, out: path },
             Pick::Model => Action::SetPredictModel(ModelRef::Saved(path)),
@@ -298,6 +310,18 @@ impl App {
         let root = run.config.data.path.clone().unwrap_or_default();
         let title = format!("run {} · validation", run.id);
         self.state.show_evaluation(evaluation, root, Some(run.dir.clone()), &title);
+        self.compare();
+    }
+
+    /// Asks what changed from the run to compare with to the one on show.
+    pub(super) fn compare(&mut self) {
+        let Some(shown) = &mut self.state.evaluation else { return };
+        shown.compared = None;
+        if let (Some(before), Some(run_dir)) = (&self.state.compare_with, &shown.run_dir)
+            && before != run_dir
+        {
+            self.disk.ask(DiskRequest::Compare(before.clone(), Arc::clone(&shown.evaluation)));
+        }
     }
 
     fn train(&mut self) {
@@ -307,6 +331,13 @@ impl App {
             (None, None) => {}
         }
         self.state.screen = Screen::Train;
+    }
+
+    fn train_again(&mut self, run_dir: PathBuf) {
+        if self.state.runs.iter().any(|r| r.dir == run_dir) {
+            self.state.compare_with = Some(run_dir);
+            self.train();
+        }
     }
 
     pub(super) fn start_training(&mut self, run_dir: PathBuf, epochs: Vec<EpochRecord>, resume: bool) {
@@ -390,9 +421,17 @@ impl App {
                 self.predict(paths);
             }
             Action::Predict(paths) => self.predict(paths),
-            Action::ClearPredictions => self.state.predictions.pictures.clear(),
+            Action::DecideFrom(probability) => {
+                self.state.predictions.decide_from = probability.clamp(0.0, 1.0)
+            }
+            Action::CopyByClass(out) => {
+                let pictures = self.state.predictions.decisions();
+                let data = self.state.dataset().map(|d| d.root.clone());
+                self.submit(JobKind::Copy, JobRequest::CopyByClass { pictures, out, data });
+            }
+            Action::ClearPredictions => self.state.predictions.clear(),
             Action::SavePredictions(path) => match predictions_csv(&self.state.predictions) {
-                Ok(text) => self.disk.ask(DiskRequest::WriteText(path, text)),
+                Ok(table) => self.disk.ask(DiskRequest::Write(path, table)),
                 Err(error) => self.fail(&error),
             },
             _ => {}

@@ -84,7 +84,13 @@ impl AppState {
             no_model(),
         ));
         let none = self.predictions.pictures.is_empty().then(|| "Nothing is classified yet".to_owned());
-        list.push(command("Save predictions as CSV…", None, Action::Pick(Pick::PredictionsCsv), none));
+        list.push(command(
+            "Save predictions as CSV…",
+            None,
+            Action::Pick(Pick::PredictionsCsv),
+            none.clone(),
+        ));
+        list.push(command("Copy classified pictures into folders…", None, Action::Pick(Pick::CopyTo), none));
         if let Some(run) = self.finished_run() {
             let pick = Pick::ExportTo { run_dir: run.dir.clone() };
             list.push(command(

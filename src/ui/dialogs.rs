@@ -89,6 +89,7 @@ fn future(pick: &Pick, frame: &eframe::Frame) -> Chosen {
             Box::pin(async move { files.await.unwrap_or_default() })
         }
         Pick::PictureFolder => one(dialog.set_title("Choose a folder of pictures").pick_folder()),
+        Pick::CopyTo => one(dialog.set_title("Choose a folder for the copies").pick_folder()),
         Pick::PredictionsCsv => one(dialog
             .set_title("Save the predictions")
             .set_file_name("predictions.csv")

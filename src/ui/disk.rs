@@ -4,9 +4,11 @@ use super::state::PathKind;
 use crate::backbones::registry;
 use crate::data::{Dataset, Decisions, Preflight, Step};
 use crate::engine::Evaluation;
+use crate::engine::analysis::Comparison;
 use crate::error::Result;
 use crate::export::atomic;
 use crate::session::home::{self, ProjectOf, SamplePlace};
+use crate::session::pasted::Pasted;
 use crate::session::{Project, RunInfo, Settings, decisions, fonts, load_evaluation, weights};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
@@ -33,6 +35,8 @@ pub(super) enum DiskRequest {
     Runs(Project),
     /// A run's evaluation.
     Evaluation(Box<RunInfo>),
+    /// What changed since a run, up to an evaluation.
+    Compare(PathBuf, Arc<Evaluation>),
     /// What lies at these paths.
     Look(Vec<PathBuf>),
     /// Where the sample pictures are, or should be drawn.
@@ -46,8 +50,10 @@ pub(super) enum DiskRequest {
     Fonts,
     /// Weight files on this computer.
     KnownWeights,
-    /// Write a text file.
-    WriteText(PathBuf, String),
+    /// Write a file.
+    Write(PathBuf, Vec<u8>),
+    /// Keep a picture from the clipboard: its size, and its pixels.
+    Paste([usize; 2], Vec<u8>),
     /// What was decided about a project's pictures, which are shown as given.
     Decisions(PathBuf, Arc<Preflight>),
     /// One step more.
@@ -65,6 +71,8 @@ pub(super) enum DiskAnswer {
     RunReady(PathBuf),
     Runs(Vec<RunInfo>, Vec<String>),
     Evaluation(Box<(RunInfo, Evaluation)>),
+    /// The earlier run, the later evaluation, and what changed.
+    Compared(PathBuf, Arc<Evaluation>, Arc<Comparison>),
     Looked(Vec<(PathBuf, PathKind)>),
     /// The sample pictures are there.
     SampleAt(PathBuf),
@@ -75,6 +83,8 @@ pub(super) enum DiskAnswer {
     KnownWeights(BTreeMap<&'static str, Vec<PathBuf>>),
     Fonts(Vec<Vec<u8>>),
     Written(PathBuf),
+    /// The file of a picture from the clipboard.
+    Pasted(PathBuf),
     /// The project, its decisions, and its pictures after them.
     Decided(PathBuf, Box<Decisions>, Arc<Preflight>),
     Nothing,
@@ -93,8 +103,9 @@ impl Disk {
         let (requests, inbox) = crossbeam_channel::unbounded();
         let (outbox, answers) = crossbeam_channel::unbounded();
         let work = move || {
+            let mut pasted = None;
             for request in inbox {
-                if outbox.send(serve(request)).is_err() {
+                if outbox.send(serve(request, &mut pasted)).is_err() {
                     return;
                 }
                 wake();
@@ -124,7 +135,7 @@ impl Disk {
     }
 }
 
-fn serve(request: DiskRequest) -> Result<DiskAnswer> {
+fn serve(request: DiskRequest, pasted: &mut Option<Pasted>) -> Result<DiskAnswer> {
     match request {
         DiskRequest::ProjectFor(data) => home::project_for(&data, &home::home()).map(|found| match found {
             ProjectOf::Known(project) => DiskAnswer::Opened(Box::new(project)),
@@ -139,6 +150,10 @@ fn serve(request: DiskRequest) -> Result<DiskAnswer> {
         DiskRequest::Evaluation(run) => {
             load_evaluation(&run.dir).map(|e| DiskAnswer::Evaluation(Box::new((*run, e))))
         }
+        DiskRequest::Compare(run_dir, after) => load_evaluation(&run_dir).map(|before| {
+            let comparison = Arc::new(Comparison::of(&before, &after));
+            DiskAnswer::Compared(run_dir, after, comparison)
+        }),
         DiskRequest::Look(paths) => Ok(DiskAnswer::Looked(
             paths
                 .into_iter()
@@ -164,8 +179,13 @@ fn serve(request: DiskRequest) -> Result<DiskAnswer> {
             let of = |name| (name, weights::known(name));
             Ok(DiskAnswer::KnownWeights(registry().iter().map(|s| of(s.name)).collect()))
         }
-        DiskRequest::WriteText(path, text) => {
-            atomic::write(&path, text.as_bytes()).map(|()| DiskAnswer::Written(path))
+        DiskRequest::Write(path, bytes) => atomic::write(&path, &bytes).map(|()| DiskAnswer::Written(path)),
+        DiskRequest::Paste(size, rgba) => {
+            let kept = match pasted {
+                Some(pasted) => pasted.keep(size, &rgba)?,
+                None => pasted.insert(Pasted::new()?).keep(size, &rgba)?,
+            };
+            Ok(DiskAnswer::Pasted(kept))
         }
         DiskRequest::Decisions(project, shown) => decisions::refreshed(&project, &shown)
             .map(|(decisions, preflight)| DiskAnswer::Decided(project, Box::new(decisions), preflight)),

@@ -11,7 +11,7 @@ mod predictions;
 mod training;
 
 pub use drops::{PathKind, drop_hint, plan_drop};
-pub use evaluate::{EvaluateTab, Selection, ShownEvaluation};
+pub use evaluate::{Compared, EvaluateTab, Selection, ShownEvaluation};
 pub use history::{SettingsHistory, Undoable};
 pub use insight::Insight;
 pub use next::{NOTHING_TO_KEEP, NextStep};
@@ -90,6 +90,8 @@ pub enum JobKind {
     Explain,
     /// Comparing all pictures by a run's features.
     Analyse,
+    /// Copying classified pictures.
+    Copy,
     /// Saving a model.
     Export,
 }
@@ -106,6 +108,7 @@ impl JobKind {
             Self::Predict => "Classifying",
             Self::Explain => "Looking into the model",
             Self::Analyse => "Comparing the pictures",
+            Self::Copy => "Copying the pictures",
             Self::Export => "Saving the model",
         }
     }
@@ -164,6 +167,8 @@ pub enum FollowUp {
     RefreshExports,
     /// Read what was decided about the pictures.
     RefreshDecisions,
+    /// Compare the evaluation on show with that of the run to compare with.
+    Compare,
 }
 
 /// Everything the window knows. Views read it; only [`super::app`] changes it.
@@ -201,6 +206,8 @@ pub struct AppState {
     pub evaluation: Option<ShownEvaluation>,
     /// The part of it on show.
     pub evaluate_tab: EvaluateTab,
+    /// The run that evaluations are compared with.
+    pub compare_with: Option<PathBuf>,
     /// The pictures on show beside it.
     pub selection: Option<Selection>,
     /// What is known beyond the model's answers.

@@ -5,10 +5,14 @@
 
 pub mod calibration;
 pub mod cluster;
+mod compare;
+mod coverage;
 pub mod curves;
 mod pairs;
 
 pub use calibration::{Bin, Calibration};
+pub use compare::Comparison;
+pub use coverage::{Coverage, CoveragePoint};
 pub use curves::{Curve, MacroCurve, Point};
 pub use pairs::{Pair, confused_pairs};
 

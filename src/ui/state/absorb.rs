@@ -5,7 +5,8 @@ use super::{
     file_name, training,
 };
 use crate::engine::{Evaluation, TrainOutcome};
-use crate::error::Error;
+use crate::error::{Error, count};
+use crate::session::Copied;
 use crate::session::jobs::{JobEvent, JobId, JobOutput, ModelRef, Outcome};
 use crate::ui::Action;
 use std::path::PathBuf;
@@ -91,12 +92,33 @@ impl AppState {
                 self.insight.compared(*analysis);
                 Vec::new()
             }
+            JobOutput::Copied(copied) => {
+                self.copied(&copied);
+                Vec::new()
+            }
             JobOutput::Exported(dir) => {
                 self.notices.push(Tone::Good, format!("The model is saved: {}", dir.display()));
                 self.exported = Some(dir);
                 self.export_error = None;
                 vec![FollowUp::RefreshExports]
             }
+        }
+    }
+
+    fn copied(&mut self, copied: &Copied) {
+        let Copied { out, copied, present, failed } = copied;
+        let mut text =
+            format!("{} copied to {}", count(*copied, "picture is", "pictures are"), out.display());
+        if *present > 0 {
+            text.push_str(&format!("; {present} were there already"));
+        }
+        let show = Action::Reveal(out.clone());
+        match failed.first() {
+            Some(first) => {
+                text.push_str(&format!("; {} could not be read (the first: {first})", failed.len()));
+                self.notices.push_with(Tone::Warn, text, "Show the folder", show);
+            }
+            None => self.notices.push_with(Tone::Good, text, "Show the folder", show),
         }
     }
 
@@ -131,7 +153,7 @@ impl AppState {
         if self.screen == Screen::Train {
             self.screen = Screen::Evaluate;
         }
-        vec![FollowUp::RefreshRuns]
+        vec![FollowUp::RefreshRuns, FollowUp::Compare]
     }
 
     /// Puts an evaluation on show.
@@ -144,7 +166,8 @@ impl AppState {
     ) {
         self.selection = None;
         let evaluation = Arc::new(evaluation);
-        self.evaluation = Some(ShownEvaluation { evaluation, data_root, run_dir, title: title.to_owned() });
+        let (title, compared) = (title.to_owned(), None);
+        self.evaluation = Some(ShownEvaluation { evaluation, data_root, run_dir, title, compared });
     }
 
     fn cancelled(&mut self, kind: &JobKind) -> Vec<FollowUp> {
@@ -167,7 +190,7 @@ impl AppState {
                 self.insight.fail(None);
                 return Vec::new();
             }
-            JobKind::Evaluate | JobKind::Analyse | JobKind::Export => {}
+            JobKind::Evaluate | JobKind::Analyse | JobKind::Copy | JobKind::Export => {}
         }
         self.notices.push(Tone::Info, format!("{}: stopped", kind.words()));
         Vec::new()
@@ -207,7 +230,7 @@ impl AppState {
                 return follow;
             }
             JobKind::Analyse => self.insight.analysis_error = Some(error.clone()),
-            JobKind::Evaluate => {}
+            JobKind::Evaluate | JobKind::Copy => {}
         }
         let text = format!("{} failed: {error}", kind.words());
         match see(kind) {
@@ -224,7 +247,7 @@ impl AppState {
 fn see(kind: &JobKind) -> Option<(&'static str, Screen)> {
     match kind {
         JobKind::Train { .. } => Some(("See Train", Screen::Train)),
-        JobKind::Predict => Some(("See Predict", Screen::Predict)),
+        JobKind::Predict | JobKind::Copy => Some(("See Predict", Screen::Predict)),
         JobKind::Export => Some(("See Export", Screen::Export)),
         JobKind::CheckWeights => Some(("See Model", Screen::Model)),
         JobKind::Evaluate | JobKind::Analyse => Some(("See Evaluate", Screen::Evaluate)),

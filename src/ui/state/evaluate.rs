@@ -1,6 +1,8 @@
 //! What the Evaluate screen shows: which evaluation, which part of it, and the pictures behind which number.
 
+use super::AppState;
 use crate::engine::Evaluation;
+use crate::engine::analysis::Comparison;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -74,6 +76,31 @@ pub struct ShownEvaluation {
     pub run_dir: Option<PathBuf>,
     /// What it is of, for example `run 0001 · validation`.
     pub title: String,
+    /// What changed since another run.
+    pub compared: Option<Compared>,
+}
+
+/// An evaluation beside an earlier one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compared {
+    /// The earlier run's folder.
+    pub run_dir: PathBuf,
+    /// What changed.
+    pub comparison: Arc<Comparison>,
+}
+
+impl AppState {
+    /// Puts what changed since another run beside the evaluation that it was asked for.
+    pub fn show_comparison(
+        &mut self,
+        run_dir: PathBuf,
+        after: &Arc<Evaluation>,
+        comparison: Arc<Comparison>,
+    ) {
+        if let Some(shown) = self.evaluation.as_mut().filter(|s| Arc::ptr_eq(&s.evaluation, after)) {
+            shown.compared = Some(Compared { run_dir, comparison });
+        }
+    }
 }
 
 /// The pictures behind a number of the evaluation.
@@ -119,4 +146,8 @@ pub enum Selection {
     Losses,
     /// All mistakes, the most confident first.
     Mistakes,
+    /// What the run that it is compared with had wrong, and this one has right.
+    PutRight,
+    /// What the run that it is compared with had right, and this one has wrong.
+    NewlyWrong,
 }

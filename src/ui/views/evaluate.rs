@@ -6,6 +6,7 @@ mod behind;
 mod class_rows;
 mod class_table;
 mod classes;
+mod compare;
 mod confidence;
 mod curve_table;
 pub mod curves;
@@ -77,6 +78,7 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
         cx.evaluate.enlarged = Some(place);
     }
     headline(ui, shown);
+    compare::show(ui, state, shown, actions);
     ui.add_space(space::S);
     tabs(ui, state.evaluate_tab, actions);
     ui.add_space(space::S);

@@ -3,6 +3,7 @@
 pub mod list;
 mod model_choice;
 pub(super) mod rows;
+mod undecided;
 
 use super::ViewContext;
 use crate::engine::Ranked;
@@ -32,6 +33,8 @@ pub struct Memory {
     pub filter: String,
     /// Order of the list.
     pub order: list::Order,
+    /// What a threshold brings.
+    pub undecided: undecided::Memory,
     /// The picture whose probabilities are all on show.
     pub selected: Option<PathBuf>,
 }
@@ -56,6 +59,13 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
             if save.on_hover_text("A table with the five most probable classes of each picture").clicked() {
                 actions.push(Action::Pick(Pick::PredictionsCsv));
             }
+            let copy = secondary_button(ui, "Copy into folders…");
+            if copy
+                .on_hover_text("Copies each picture into a folder named after its class; the pictures stay")
+                .clicked()
+            {
+                actions.push(Action::Pick(Pick::CopyTo));
+            }
             if secondary_button(ui, "Add a folder…").clicked() {
                 actions.push(Action::Pick(Pick::PictureFolder));
             }
@@ -64,7 +74,7 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
             }
         });
     });
-    let mut words = list::tally(pictures).words();
+    let mut words = list::tally(&state.predictions).words();
     if state.job_of(&JobKind::Predict).is_some() {
         words.push_str(" · classifying");
     }
@@ -99,6 +109,10 @@ pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &
         Some(picture) => details(ui, state, picture, cx),
         None if !pictures.is_empty() => overview(ui, state, pictures, cx),
         None => {}
+    }
+    if !pictures.is_empty() {
+        ui.add_space(space::S);
+        undecided::show(ui, state, &mut cx.predict.undecided, actions);
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn show(
 ) {
     let e = &shown.evaluation;
     let selection = state.selection.unwrap_or(Selection::Mistakes);
-    let found = cx.evaluate.found.of(e, selection);
+    let found = cx.evaluate.found.of(shown, selection);
     ui.spacing_mut().item_spacing.y = 2.0;
     ui.horizontal(|ui| {
         ui.set_min_height(28.0);

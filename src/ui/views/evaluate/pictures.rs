@@ -2,7 +2,7 @@
 
 use crate::engine::analysis::{by_loss, calibration};
 use crate::engine::{Evaluation, Prediction};
-use crate::ui::state::Selection;
+use crate::ui::state::{Selection, ShownEvaluation};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -11,8 +11,19 @@ use std::sync::Arc;
 pub(super) struct Found(Option<(Arc<Evaluation>, Selection, Arc<[usize]>)>);
 
 impl Found {
-    /// Indices as [`behind`] gives them.
-    pub(super) fn of(&mut self, evaluation: &Arc<Evaluation>, selection: Selection) -> Arc<[usize]> {
+    /// Indices as [`behind`] gives them, or as the comparison with another run does.
+    pub(super) fn of(&mut self, shown: &ShownEvaluation, selection: Selection) -> Arc<[usize]> {
+        let evaluation = &shown.evaluation;
+        let compared = shown.compared.as_ref().map(|c| &c.comparison);
+        match selection {
+            Selection::PutRight => {
+                return compared.map(|c| c.put_right.as_slice().into()).unwrap_or_default();
+            }
+            Selection::NewlyWrong => {
+                return compared.map(|c| c.newly_wrong.as_slice().into()).unwrap_or_default();
+            }
+            _ => {}
+        }
         if let Some((of, by, found)) = &self.0
             && Arc::ptr_eq(of, evaluation)
             && *by == selection
@@ -55,6 +66,7 @@ pub(super) fn behind(evaluation: &Evaluation, selection: Selection) -> Vec<usize
                 (truth, predicted) == (a, b) || (truth, predicted) == (b, a)
             }
             Selection::Losses => true,
+            Selection::PutRight | Selection::NewlyWrong => false,
         })
         .collect();
     let key = |p: &Prediction| match selection {
@@ -116,6 +128,8 @@ pub(super) fn title(evaluation: &Evaluation, selection: Selection, found: usize)
         }
         Selection::Pair { a, b } => format!("{pictures}: {} and {} mixed up", class(a), class(b)),
         Selection::Losses => format!("{pictures} by loss"),
+        Selection::PutRight => format!("{pictures} put right"),
+        Selection::NewlyWrong => format!("{pictures} newly wrong"),
     }
 }
 
@@ -132,6 +146,8 @@ pub(super) fn order(selection: Selection, found: usize) -> &'static str {
             "The surest mistakes first"
         }
         Selection::Losses => "The highest loss first: the true class got the lowest probability",
+        Selection::PutRight => "Wrong in the other run, right in this one, in the order of the data set",
+        Selection::NewlyWrong => "Right in the other run, wrong in this one, in the order of the data set",
         _ => "Mistakes first, the surest of them at the top; then what is right, the least sure first",
     }
 }

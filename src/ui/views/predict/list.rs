@@ -1,6 +1,6 @@
 //! Which classified pictures are on show, and in which order.
 
-use crate::ui::state::PredictedPicture;
+use crate::ui::state::{PredictedPicture, Predictions};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -68,15 +68,17 @@ pub(super) fn listed(pictures: &[PredictedPicture], filter: &str, order: Order) 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub classified: usize,
+    pub undecided: usize,
     pub waiting: usize,
     pub unreadable: usize,
 }
 
 /// Counts them.
-pub(super) fn tally(pictures: &[PredictedPicture]) -> Tally {
+pub(super) fn tally(predictions: &Predictions) -> Tally {
     let mut t = Tally::default();
-    for picture in pictures {
+    for picture in &predictions.pictures {
         match &picture.result {
+            Some(Ok(_)) if predictions.is_undecided(picture) => t.undecided += 1,
             Some(Ok(_)) => t.classified += 1,
             Some(Err(_)) => t.unreadable += 1,
             None => t.waiting += 1,
@@ -89,6 +91,9 @@ impl Tally {
     /// "126 classified · 2 could not be read".
     pub(super) fn words(self) -> String {
         let mut parts = vec![format!("{} classified", self.classified)];
+        if self.undecided > 0 {
+            parts.push(format!("{} undecided", self.undecided));
+        }
         if self.waiting > 0 {
             parts.push(format!("{} waiting", self.waiting));
         }
@@ -150,9 +155,9 @@ mod tests {
     #[test]
     fn counts_leave_nothing_out() {
         let p = pictures();
-        let t = tally(&p);
-        assert_eq!((t.classified, t.waiting, t.unreadable), (3, 1, 1));
-        assert_eq!(t.words(), "3 classified · 1 waiting · 1 could not be read");
+        let t = tally(&Predictions { pictures: p.clone(), decide_from: 0.7, ..Predictions::default() });
+        assert_eq!((t.classified, t.undecided, t.waiting, t.unreadable), (2, 1, 1, 1));
+        assert_eq!(t.words(), "2 classified · 1 undecided · 1 waiting · 1 could not be read");
         assert_eq!(found_classes(&p), [("bees".to_owned(), 2), ("ants".to_owned(), 1)]);
     }
 }

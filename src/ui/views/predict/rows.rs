@@ -72,16 +72,24 @@ fn row(ui: &mut Ui, state: &AppState, shown: &PredictedPicture, cx: &mut ViewCon
     let mut thumb = ui.new_child(part(inner.left(), inner.left() + THUMB).id_salt((&shown.path, "thumb")));
     picture(&mut thumb, &mut cx.thumbnails, &shown.path, THUMB, &file);
     let unlike = state.predictions.unlike(&shown.path);
-    title(&mut ui.new_child(part(left, left + names).id_salt((&shown.path, "title"))), shown, unlike);
+    let open = state.predictions.is_undecided(shown);
+    title(&mut ui.new_child(part(left, left + names).id_salt((&shown.path, "title"))), shown, (open, unlike));
     let bars = part(left + names + space::L, inner.right()).id_salt((&shown.path, "result"));
     result(&mut ui.new_child(bars), state, shown);
 }
 
-fn title(ui: &mut Ui, shown: &PredictedPicture, unlike: Option<&Unlike>) {
+/// `open`: it is not decided.
+fn title(ui: &mut Ui, shown: &PredictedPicture, (open, unlike): (bool, Option<&Unlike>)) {
     ui.add_space(space::S);
     let top = super::list::top(shown);
-    let head = top.map_or_else(|| file_name(&shown.path), |(label, p)| format!("{label} {p:.3}"));
-    ui.add(Label::new(RichText::new(head).strong()).truncate());
+    let head = match top {
+        Some((label, p)) if open => format!("Undecided · {label} {p:.3}"),
+        Some((label, p)) => format!("{label} {p:.3}"),
+        None => file_name(&shown.path),
+    };
+    let muted = Palette::of(ui).muted;
+    let head = RichText::new(head).strong();
+    ui.add(Label::new(if open { head.color(muted) } else { head }).truncate());
     let under = if top.is_some() { file_name(&shown.path) } else { String::new() };
     caption(ui, under);
     if let Some(unlike) = unlike {

@@ -1,0 +1,133 @@
+//! What changed since another run, and the way to train again.
+
+use crate::engine::analysis::Comparison;
+use crate::session::{RunInfo, RunState};
+use crate::ui::state::{Compared, Selection, ShownEvaluation, file_name};
+use crate::ui::theme::{Palette, space};
+use crate::ui::views::train::words::count;
+use crate::ui::widgets::{caption, link_button, secondary_button};
+use crate::ui::{Action, AppState};
+use egui::{Align, ComboBox, Layout, RichText, Ui};
+use std::path::PathBuf;
+
+/// Draws the line, where the evaluation is a run's.
+pub(super) fn show(ui: &mut Ui, state: &AppState, shown: &ShownEvaluation, actions: &mut Vec<Action>) {
+    let Some(run_dir) = &shown.run_dir else { return };
+    ui.horizontal(|ui| {
+        ui.set_min_height(28.0);
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            train_again(ui, state, run_dir, actions);
+            other_run(ui, state, run_dir, actions);
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                if let Some(compared) = &shown.compared {
+                    changes(ui, compared, actions);
+                }
+            });
+        });
+    });
+}
+
+fn train_again(ui: &mut Ui, state: &AppState, run_dir: &PathBuf, actions: &mut Vec<Action>) {
+    let why = "Trains once more with this run's settings and the pictures as you have decided on them by now, then shows what \
+               that changed on the same validation pictures";
+    let busy = state.training_job().is_some();
+    let button = ui.add_enabled_ui(!busy, |ui| secondary_button(ui, "Train again and compare")).inner;
+    let button = button.on_hover_text(why).on_disabled_hover_text("Training is running");
+    if button.clicked() {
+        actions.push(Action::TrainAgain(run_dir.clone()));
+    }
+}
+
+fn other_run(ui: &mut Ui, state: &AppState, run_dir: &PathBuf, actions: &mut Vec<Action>) {
+    let others: Vec<&RunInfo> =
+        state.runs.iter().filter(|r| r.state == RunState::Finished && r.dir != *run_dir).collect();
+    if others.is_empty() {
+        return;
+    }
+    let chosen = state.compare_with.as_ref().filter(|dir| *dir != run_dir);
+    let name = |dir: &PathBuf| format!("Compared with run {}", file_name(dir));
+    let combo = ComboBox::from_id_salt("compare with")
+        .width(190.0)
+        .selected_text(chosen.map_or_else(|| "Compare with another run".to_owned(), name));
+    combo
+        .show_ui(ui, |ui| {
+            if ui.selectable_label(chosen.is_none(), "With no other run").clicked() {
+                actions.push(Action::CompareWith(None));
+            }
+            for run in others {
+                let accuracy =
+                    run.summary.as_ref().map_or(String::new(), |s| format!(" · {:.3}", s.val.accuracy));
+                let word = format!("Run {}{accuracy}", run.id);
+                if ui.selectable_label(chosen == Some(&run.dir), word).clicked() {
+                    actions.push(Action::CompareWith(Some(run.dir.clone())));
+                }
+            }
+        })
+        .response
+        .on_hover_text("Shows what this run has right or wrong where the other has not");
+}
+
+fn changes(ui: &mut Ui, compared: &Compared, actions: &mut Vec<Action>) {
+    let p = Palette::of(ui);
+    let c = &compared.comparison;
+    ui.spacing_mut().item_spacing.x = space::S;
+    if c.common == 0 {
+        caption(
+            ui,
+            format!("No picture was judged by both this run and run {}", file_name(&compared.run_dir)),
+        );
+        return;
+    }
+    let share = |right: usize| right as f64 / c.common as f64;
+    let (before, after) = (share(c.right_before), share(c.right_after));
+    let ink = match c.right_after.cmp(&c.right_before) {
+        std::cmp::Ordering::Greater => p.good,
+        std::cmp::Ordering::Less => p.bad,
+        std::cmp::Ordering::Equal => p.text,
+    };
+    ui.label(RichText::new(format!("{before:.3} to {after:.3}")).strong().color(ink))
+        .on_hover_text(explained(c));
+    for (n, word, selection) in [
+        (c.put_right.len(), "put right", Selection::PutRight),
+        (c.newly_wrong.len(), "newly wrong", Selection::NewlyWrong),
+    ] {
+        if n == 0 {
+            caption(ui, format!("none {word}"));
+        } else if link_button(ui, format!("{n} {word}")).clicked() {
+            actions.push(Action::Select(Some(selection)));
+        }
+    }
+    caption(ui, chance(c)).on_hover_text(
+        "How often two equally good models differ at least this much on these pictures (McNemar's exact test)",
+    );
+}
+
+/// The comparison in sentences.
+fn explained(c: &Comparison) -> String {
+    let mut text = format!(
+        "Accuracy on the {} that both runs were judged by: {} right before, {} now",
+        count(c.common, "picture", "pictures"),
+        c.right_before,
+        c.right_after
+    );
+    if c.relabelled > 0 {
+        let them = count(c.relabelled, "of them has", "of them have");
+        text.push_str(&format!(". {them} another class now, which counts for both"));
+    }
+    let left = c.only_before + c.only_after;
+    if left > 0 {
+        text.push_str(&format!(
+            ". {} judged by only one of the runs",
+            count(left, "picture was", "pictures were")
+        ));
+    }
+    text
+}
+
+fn chance(c: &Comparison) -> String {
+    match c.p_value {
+        p if p < 0.001 => "hardly by chance".to_owned(),
+        p if p < 0.05 => format!("by chance in {:.1} of 100 cases", 100.0 * p),
+        p => format!("may be chance ({:.0} of 100 cases)", 100.0 * p),
+    }
+}
