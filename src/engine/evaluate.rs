@@ -20,6 +20,18 @@ pub struct Prediction {
     pub probabilities: Vec<f32>,
 }
 
+impl Prediction {
+    /// Probability of the predicted class; 0 where a damaged file has too few.
+    pub fn confidence(&self) -> f32 {
+        self.probabilities.get(self.predicted).copied().unwrap_or(0.0)
+    }
+
+    /// Cross-entropy in nats; finite also where the true class got no probability at all.
+    pub fn loss(&self) -> f64 {
+        negative_log(self.probabilities.get(self.truth).copied().unwrap_or(0.0))
+    }
+}
+
 /// The result of judging a model on one split.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
@@ -45,8 +57,7 @@ impl Evaluation {
         out.write_record(fixed.into_iter().chain(self.classes.iter().map(String::as_str))).map_err(failed)?;
         let name = |class: usize| self.classes.get(class).cloned().unwrap_or_default();
         for p in &self.predictions {
-            let probability = p.probabilities.get(p.predicted).copied().unwrap_or(0.0);
-            let fixed = [p.rel.clone(), name(p.truth), name(p.predicted), probability.to_string()];
+            let fixed = [p.rel.clone(), name(p.truth), name(p.predicted), p.confidence().to_string()];
             out.write_record(fixed.into_iter().chain(p.probabilities.iter().map(f32::to_string)))
                 .map_err(failed)?;
         }
@@ -65,8 +76,9 @@ pub(crate) fn evaluation(
         .map(|(rel, truth, probabilities)| {
             let predicted = argmax(&probabilities);
             confusion.add(truth, predicted);
-            loss += negative_log(probabilities.get(truth).copied().unwrap_or(0.0));
-            Prediction { rel, truth, predicted, probabilities }
+            let prediction = Prediction { rel, truth, predicted, probabilities };
+            loss += prediction.loss();
+            prediction
         })
         .collect();
     loss /= predictions.len().max(1) as f64;

@@ -1,5 +1,6 @@
 //! Training, evaluation and prediction. Knows nothing of windows: it reports through [`TrainEvent`]s and obeys a [`Control`].
 
+pub mod analysis;
 pub mod control;
 pub mod device;
 pub mod evaluate;
@@ -16,6 +17,7 @@ pub mod predict;
 pub mod train;
 mod views;
 
+pub use analysis::Analysis;
 pub use control::Control;
 pub use device::device;
 pub(crate) use device::peak_rss_mib;

@@ -75,7 +75,7 @@ fn from_csv(bytes: &[u8]) -> Result<Evaluation, String> {
         let record = record.map_err(|e| e.to_string())?;
         let p = prediction(&record, &evaluation.classes).map_err(|why| format!("line {}: {why}", i + 2))?;
         evaluation.confusion.add(p.truth, p.predicted);
-        evaluation.loss += loss(&p);
+        evaluation.loss += p.loss();
         evaluation.predictions.push(p);
     }
     evaluation.loss /= evaluation.predictions.len().max(1) as f64;
@@ -97,12 +97,6 @@ fn prediction(record: &csv::StringRecord, classes: &[String]) -> Result<Predicti
         return Err(format!("the probabilities sum to {sum}"));
     }
     Ok(Prediction { rel: text(0).to_owned(), truth, predicted, probabilities })
-}
-
-/// Cross-entropy of one picture; finite also where the true class got no probability at all.
-fn loss(p: &Prediction) -> f64 {
-    let probability = p.probabilities.get(p.truth).copied().unwrap_or_default();
-    -f64::from(probability.max(f32::MIN_POSITIVE)).ln()
 }
 
 #[cfg(test)]
@@ -133,7 +127,7 @@ mod tests {
         ];
         let mut confusion = ConfusionMatrix::new(2);
         predictions.iter().for_each(|p| confusion.add(p.truth, p.predicted));
-        let loss = predictions.iter().map(loss).sum::<f64>() / 3.0;
+        let loss = predictions.iter().map(Prediction::loss).sum::<f64>() / 3.0;
         Evaluation { classes, predictions, confusion, loss }
     }
 

@@ -1,21 +1,26 @@
 //! The Evaluate screen: the confusion matrix and other views of the same predictions, one file a tab, and the pictures behind
 //! each mark.
 
+mod analysed;
 mod behind;
 mod class_rows;
 mod class_table;
 mod classes;
+mod confidence;
+mod curve_table;
+pub mod curves;
 mod enlarged;
 mod looking;
 mod map;
-mod matrix;
+pub mod matrix;
 mod pictures;
 mod suspects;
+mod worst;
 
 use super::ViewContext;
 use crate::engine::metrics::wilson_interval;
 use crate::ui::icons::Icon;
-use crate::ui::state::{EvaluateTab, ShownEvaluation};
+use crate::ui::state::{EvaluateTab, Selection, ShownEvaluation};
 use crate::ui::theme::space;
 use crate::ui::views::train::words::count;
 use crate::ui::widgets::confusion_matrix::{CellValue, Zoom};
@@ -31,6 +36,10 @@ pub struct Memory {
     pub value: CellValue,
     /// Of the matrix.
     pub zoom: Zoom,
+    /// Order of the matrix.
+    pub order: matrix::MatrixOrder,
+    /// The class at each place, where somebody moved one.
+    pub by_hand: Vec<usize>,
     /// Order of the table.
     pub sort: class_rows::SortBy,
     /// The picture on show alone: its place among those behind the selection.
@@ -43,6 +52,14 @@ pub struct Memory {
     pub map: map::Memory,
     /// What the network looks at in it.
     pub looking: looking::Memory,
+    /// The picture to show alone once what was chosen with it is selected.
+    enlarge_next: Option<(Selection, usize)>,
+    /// Which curve stands out.
+    pub curve: Option<curves::CurveOf>,
+    /// The point of a curve under the pointer, or where the keyboard has led.
+    pub point: Option<curves::At>,
+    found: pictures::Found,
+    analysed: analysed::Analysed,
 }
 
 /// Headlines narrower than this leave explanations out, in points.
@@ -55,6 +72,10 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     let Some(shown) = &state.evaluation else {
         return nothing(ui, actions);
     };
+    if let Some((_, place)) = cx.evaluate.enlarge_next.take_if(|(wanted, _)| state.selection == Some(*wanted))
+    {
+        cx.evaluate.enlarged = Some(place);
+    }
     headline(ui, shown);
     ui.add_space(space::S);
     tabs(ui, state.evaluate_tab, actions);
@@ -74,6 +95,11 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
         match state.evaluate_tab {
             EvaluateTab::Matrix => matrix::show(ui, state, shown, &mut cx.evaluate, actions),
             EvaluateTab::Classes => classes::show(ui, shown, state.selection, &mut cx.evaluate, actions),
+            EvaluateTab::Curves => curves::show(ui, shown, state.selection, &mut cx.evaluate, actions),
+            EvaluateTab::Confidence => {
+                confidence::show(ui, shown, state.selection, &mut cx.evaluate, actions)
+            }
+            EvaluateTab::Worst => worst::show(ui, shown, state.selection, &mut cx.evaluate, actions),
             EvaluateTab::Suspects | EvaluateTab::Map => {}
         }
     });
@@ -84,8 +110,12 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
 
 /// Draws the settings and details beside it.
 pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
-    if let Some(shown) = state.evaluation.as_ref().filter(|_| state.evaluate_tab == EvaluateTab::Matrix) {
-        class_table::show(ui, &shown.evaluation, (&mut cx.evaluate.sort, state.selection), actions);
+    let Some(shown) = &state.evaluation else { return };
+    match state.evaluate_tab {
+        // The bars are the table.
+        EvaluateTab::Classes => {}
+        EvaluateTab::Curves => curve_table::show(ui, shown, &mut cx.evaluate),
+        _ => class_table::show(ui, &shown.evaluation, (&mut cx.evaluate.sort, state.selection), actions),
     }
 }
 
@@ -93,8 +123,8 @@ pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &
 fn subject_width(room: f32, tab: EvaluateTab, shown: &ShownEvaluation) -> f32 {
     match tab {
         EvaluateTab::Matrix => matrix::width(room, shown.evaluation.classes.len()),
-        EvaluateTab::Classes => room.max(0.0) * 0.6,
         EvaluateTab::Suspects | EvaluateTab::Map => room.max(0.0),
+        _ => room.max(0.0) * 0.6,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Parts that several screens are made of.
 
+pub mod axes;
 pub mod basic;
 pub mod confusion_matrix;
 pub mod curves;

@@ -19,7 +19,7 @@ pub(super) fn show(
 ) {
     let e = &shown.evaluation;
     let selection = state.selection.unwrap_or(Selection::Mistakes);
-    let found = pictures::behind(e, selection);
+    let found = cx.evaluate.found.of(e, selection);
     ui.spacing_mut().item_spacing.y = 2.0;
     ui.horizontal(|ui| {
         ui.set_min_height(28.0);
@@ -27,6 +27,13 @@ pub(super) fn show(
         if selection != Selection::Mistakes && link_button(ui, "Show all mistakes").clicked() {
             cx.evaluate.enlarged = None;
             actions.push(Action::Select(None));
+        }
+        if let Selection::Scored { class, low, high } = selection
+            && high.is_finite()
+            && link_button(ui, format!("All from {low:.3} on")).clicked()
+        {
+            cx.evaluate.enlarged = None;
+            actions.push(Action::Select(Some(Selection::Scored { class, low, high: f32::INFINITY })));
         }
     });
     caption(ui, pictures::order(selection, found.len()));
@@ -40,14 +47,20 @@ pub(super) fn show(
         let prediction = &e.predictions[found[i]];
         let class = |c: usize| e.classes.get(c).map_or("?", String::as_str);
         let (truth, predicted) = (class(prediction.truth), class(prediction.predicted));
-        let sure = pictures::probability(prediction, prediction.predicted);
+        let sure = prediction.confidence();
         let right = prediction.truth == prediction.predicted;
         Tile {
             path: root.join(&prediction.rel),
             name: format!("{}: true {truth}, predicted {predicted}, {sure:.3} sure", prediction.rel),
-            title: format!("{predicted} {sure:.3}"),
+            title: match selection {
+                Selection::Scored { class: Some(of), .. } => {
+                    format!("{} {:.3}", class(of), pictures::probability(prediction, of))
+                }
+                _ => format!("{predicted} {sure:.3}"),
+            },
             detail: match decided(state, shown, &prediction.rel) {
                 Some(words) => words,
+                None if selection == Selection::Losses => format!("loss {:.2} · {truth}", prediction.loss()),
                 None if right => "right".to_owned(),
                 None => format!("really {truth}"),
             },

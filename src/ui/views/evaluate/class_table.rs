@@ -37,7 +37,8 @@ pub(super) fn show(
         .header(22.0, |mut header| {
             for column in Column::ALL {
                 header.col(|ui| {
-                    if heading(ui, column, *sort).clicked() {
+                    let side = if column == Column::Class { Align::Min } else { Align::Max };
+                    if heading(ui, column, *sort, side).clicked() {
                         *sort = sort.clicked(column);
                     }
                 });
@@ -58,13 +59,13 @@ pub(super) fn show(
 }
 
 /// The button over a column that orders by it.
-pub(super) fn heading(ui: &mut Ui, column: Column, sort: SortBy) -> Response {
+pub(super) fn heading(ui: &mut Ui, column: Column, sort: SortBy, side: Align) -> Response {
     let p = Palette::of(ui);
     let sorted = sort.column == column;
     let text = RichText::new(column.title()).size(type_size::CAPTION - 1.0);
     let text = text.color(if sorted { p.text } else { p.muted });
-    let layout = match column {
-        Column::Class => Layout::left_to_right(Align::Center),
+    let layout = match side {
+        Align::Min => Layout::left_to_right(Align::Center),
         _ => Layout::right_to_left(Align::Center),
     };
     ui.with_layout(layout, |ui| {

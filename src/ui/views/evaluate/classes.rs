@@ -11,7 +11,7 @@ use crate::ui::theme::{Palette, class_colour, space, type_size};
 use crate::ui::widgets::basic::focus_ring;
 use crate::ui::widgets::{caption, paint_bar};
 use egui::{
-    Align2, FontId, Label, Layout, Rect, RichText, Role, ScrollArea, Sense, Stroke, Ui, UiBuilder,
+    Align, Align2, FontId, Label, Layout, Rect, RichText, Role, ScrollArea, Sense, Stroke, Ui, UiBuilder,
     WidgetInfo, pos2, vec2,
 };
 
@@ -45,9 +45,9 @@ pub(super) fn show(
     for (column, (x, width)) in [Column::Class].into_iter().chain(BARS).zip(columns.all()) {
         let place =
             Rect::from_min_size(pos2(head.left() + x, head.top()), vec2(width.max(0.0), head.height()));
-        let layout = Layout::left_to_right(egui::Align::Center);
+        let layout = Layout::left_to_right(Align::Center);
         ui.scope_builder(UiBuilder::new().max_rect(place).layout(layout), |ui| {
-            if heading(ui, column, memory.sort).clicked() {
+            if heading(ui, column, memory.sort, Align::Min).clicked() {
                 memory.sort = memory.sort.clicked(column);
             }
         });
@@ -120,7 +120,7 @@ fn class_name(ui: &mut Ui, place: Rect, class: usize, name: &str) {
     let mut text = place;
     text.min.x = (text.min.x + 16.0).min(text.max.x);
     let label = Label::new(RichText::new(name).size(type_size::CAPTION)).truncate();
-    let layout = Layout::left_to_right(egui::Align::Center);
+    let layout = Layout::left_to_right(Align::Center);
     ui.scope_builder(UiBuilder::new().max_rect(text).layout(layout), |ui| ui.add(label));
 }
 

@@ -108,7 +108,7 @@ fn take(step: Step, opened: &Opened, cx: &mut ViewContext) {
     }
 }
 
-fn opened(state: &AppState, shown: &ShownEvaluation, cx: &ViewContext) -> Option<Opened> {
+fn opened(state: &AppState, shown: &ShownEvaluation, cx: &mut ViewContext) -> Option<Opened> {
     let predictions = &shown.evaluation.predictions;
     if let Some(rel) = cx.evaluate.visiting.clone() {
         let judged = predictions.iter().find(|p| p.rel == rel);
@@ -119,7 +119,8 @@ fn opened(state: &AppState, shown: &ShownEvaluation, cx: &ViewContext) -> Option
         return Some(Opened { rel, class, place: None, probabilities });
     }
     let place = cx.evaluate.enlarged?;
-    let found = pictures::behind(&shown.evaluation, state.selection.unwrap_or(Selection::Mistakes));
+    let selection = state.selection.unwrap_or(Selection::Mistakes);
+    let found = cx.evaluate.found.of(&shown.evaluation, selection);
     let prediction = found.get(place).and_then(|&i| predictions.get(i))?;
     Some(Opened {
         rel: prediction.rel.clone(),

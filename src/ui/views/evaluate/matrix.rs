@@ -5,16 +5,29 @@ use crate::engine::Evaluation;
 use crate::ui::icons::Icon;
 use crate::ui::state::{Selection, ShownEvaluation};
 use crate::ui::theme::{Palette, space};
-use crate::ui::widgets::confusion_matrix::{self, CellValue, MatrixView};
+use crate::ui::widgets::confusion_matrix::{self, CellValue, MatrixEvent, MatrixView, ZOOM_STEP};
+use crate::ui::widgets::segmented::{self, Segment};
 use crate::ui::widgets::{caption, icon_button};
 use crate::ui::{Action, AppState};
-use egui::{Button, Rect, Sense, Ui, vec2};
+use egui::{Rect, Sense, Ui, vec2};
 
 /// Width of the tab with the matrix of `classes` classes on a screen `width` points wide: few classes need no more than their cells may
 /// have; many get all that leaves room for pictures side by side.
 pub(super) fn width(width: f32, classes: usize) -> f32 {
     let most = width.max(0.0) * if classes > 30 { 0.68 } else { 0.58 };
     (classes as f32 * confusion_matrix::MAX_CELL + 130.0).max(360.0).min(most)
+}
+
+/// Order of the classes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MatrixOrder {
+    /// As the data set names them.
+    #[default]
+    Named,
+    /// Those that are taken for each other side by side.
+    Clustered,
+    /// As they were dragged.
+    ByHand,
 }
 
 /// Draws it into the space left.
@@ -26,45 +39,111 @@ pub(super) fn show(
     actions: &mut Vec<Action>,
 ) {
     let e = &shown.evaluation;
-    toolbar(ui, e, memory);
-    ui.add_space(space::S);
+    ui.spacing_mut().item_spacing.y = space::XS;
+    values(ui, e, memory);
+    arrangement(ui, e, memory);
+    ui.add_space(space::XS);
     let selected = match state.selection {
         Some(Selection::Cell { truth, predicted }) => Some((truth, predicted)),
         _ => None,
     };
-    let view = MatrixView { matrix: &e.confusion, classes: &e.classes, value: memory.value, selected };
-    if let Some((truth, predicted)) = view.show(ui, &mut memory.zoom) {
-        memory.enlarged = None;
-        actions.push(Action::Select(Some(Selection::Cell { truth, predicted })));
-    }
+    let order = order(ui, shown, memory);
+    let view = MatrixView {
+        matrix: &e.confusion,
+        classes: &e.classes,
+        order: &order,
+        value: memory.value,
+        selected,
+    };
+    let Some(event) = view.show(ui, &mut memory.zoom) else { return };
+    let wanted = match event {
+        MatrixEvent::Cell((truth, predicted)) => Selection::Cell { truth, predicted },
+        MatrixEvent::Row(class) => Selection::Class(class),
+        MatrixEvent::Column(class) => Selection::PredictedAs(class),
+        MatrixEvent::Open(_) => return memory.enlarged = Some(0),
+        MatrixEvent::Move { class, to } => {
+            memory.by_hand = moved(&order, class, to);
+            memory.order = MatrixOrder::ByHand;
+            return;
+        }
+    };
+    memory.enlarged = None;
+    actions.push(Action::Select(Some(wanted)));
 }
 
-/// Counts or shares, the colour scale, and zoom where cells are too small for numbers.
-fn toolbar(ui: &mut Ui, e: &Evaluation, memory: &mut Memory) {
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = space::XS;
-        for (value, word, why) in [
-            (CellValue::Counts, "Counts", "Show how many pictures are in each cell"),
-            (
-                CellValue::RowShares,
-                "Row shares",
-                "Show which share of the true class's pictures is in each cell",
-            ),
-        ] {
-            if ui.add(Button::selectable(memory.value == value, word)).on_hover_text(why).clicked() {
-                memory.value = value;
-            }
+/// The class at each place.
+fn order(ui: &Ui, shown: &ShownEvaluation, memory: &mut Memory) -> Vec<usize> {
+    let n = shown.evaluation.classes.len();
+    let order = match memory.order {
+        MatrixOrder::Named => Vec::new(),
+        MatrixOrder::ByHand => memory.by_hand.clone(),
+        MatrixOrder::Clustered => {
+            memory.analysed.of(ui.ctx(), &shown.evaluation).map_or_else(Vec::new, |a| a.clustered.clone())
         }
-        ui.add_space(space::M);
+    };
+    // Another evaluation may have other classes than those that were dragged.
+    if order.len() == n { order } else { (0..n).collect() }
+}
+
+/// `order` with a class taken out and put back at another place.
+fn moved(order: &[usize], class: usize, to: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = order.iter().copied().filter(|&c| c != class).collect();
+    order.insert(to.min(order.len()), class);
+    order
+}
+
+/// Counts or shares, and the colour scale.
+fn values(ui: &mut Ui, e: &Evaluation, memory: &mut Memory) {
+    ui.horizontal(|ui| {
+        let segment = |value, word, why| Segment { value, word, why };
+        let segments = [
+            segment(CellValue::Counts, "Counts", "Show how many pictures are in each cell"),
+            segment(
+                CellValue::RowShares,
+                "By row",
+                "Show which share of the true class's pictures is in each cell: recall on the diagonal",
+            ),
+            segment(
+                CellValue::ColumnShares,
+                "By column",
+                "Show which share of the pictures called so is in each cell: precision on the diagonal",
+            ),
+        ];
+        if let Some(value) = segmented::choice(ui, "Numbers in the cells", memory.value, &segments) {
+            memory.value = value;
+        }
+        ui.add_space(space::S);
         scale(ui, e, memory.value);
-        if e.classes.len() > 10 {
-            ui.add_space(space::S);
+    });
+}
+
+/// Order of the classes, and zoom where cells are too small for numbers.
+fn arrangement(ui: &mut Ui, e: &Evaluation, memory: &mut Memory) {
+    if e.classes.len() <= 2 {
+        return;
+    }
+    ui.horizontal(|ui| {
+        let segment = |value, word, why| Segment { value, word, why };
+        let segments = [
+            segment(MatrixOrder::Named, "As named", "Classes in the data set's order"),
+            segment(
+                MatrixOrder::Clustered,
+                "Similar together",
+                "Classes that are taken for each other side by side (average linkage)",
+            ),
+            segment(MatrixOrder::ByHand, "By hand", "Classes as you dragged them by their names"),
+        ];
+        if let Some(order) = segmented::choice(ui, "Order of the classes", memory.order, &segments) {
+            memory.order = order;
+        }
+        if e.classes.len() > confusion_matrix::FEW {
+            ui.spacing_mut().item_spacing.x = space::XS;
             if icon_button(ui, Icon::ZoomIn, "Zoom in").clicked() {
-                memory.zoom.by(1.5);
+                memory.zoom.by(ZOOM_STEP);
             }
             ui.add_enabled_ui(!memory.zoom.is_fit(), |ui| {
                 if icon_button(ui, Icon::ZoomOut, "Zoom out").clicked() {
-                    memory.zoom.by(1.0 / 1.5);
+                    memory.zoom.by(1.0 / ZOOM_STEP);
                 }
                 if icon_button(ui, Icon::Maximize, "Show the whole matrix").clicked() {
                     memory.zoom.fit();
@@ -82,6 +161,7 @@ fn scale(ui: &mut Ui, e: &Evaluation, value: CellValue) {
     let (end, what) = match value {
         CellValue::Counts => (most.unwrap_or(0).to_string(), "pictures in the fullest cell"),
         CellValue::RowShares => ("1.00".to_owned(), "all pictures of the true class"),
+        CellValue::ColumnShares => ("1.00".to_owned(), "all pictures called so"),
     };
     caption(ui, "0");
     let (rect, response) = ui.allocate_exact_size(vec2(72.0, 8.0), Sense::hover());
@@ -101,7 +181,13 @@ fn scale(ui: &mut Ui, e: &Evaluation, value: CellValue) {
 
 #[cfg(test)]
 mod tests {
-    use super::width;
+    use super::{moved, width};
+
+    #[test]
+    fn a_class_that_is_moved_pushes_the_others_on() {
+        assert_eq!(moved(&[0, 1, 2, 3], 3, 1), [0, 3, 1, 2]);
+        assert_eq!(moved(&[0, 3, 1, 2], 0, 9), [3, 1, 2, 0]);
+    }
 
     #[test]
     fn the_matrix_leaves_room_for_pictures_however_narrow_the_window_is() {

@@ -1,13 +1,37 @@
 //! Which pictures stand behind what is selected, and in which order.
 
+use crate::engine::analysis::{by_loss, calibration};
 use crate::engine::{Evaluation, Prediction};
 use crate::ui::state::Selection;
 use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// The pictures behind the selection that was asked for last: a hundred thousand are not sorted anew in every frame.
+#[derive(Debug, Default)]
+pub(super) struct Found(Option<(Arc<Evaluation>, Selection, Arc<[usize]>)>);
+
+impl Found {
+    /// Indices as [`behind`] gives them.
+    pub(super) fn of(&mut self, evaluation: &Arc<Evaluation>, selection: Selection) -> Arc<[usize]> {
+        if let Some((of, by, found)) = &self.0
+            && Arc::ptr_eq(of, evaluation)
+            && *by == selection
+        {
+            return found.clone();
+        }
+        let found: Arc<[usize]> = behind(evaluation, selection).into();
+        self.0 = Some((evaluation.clone(), selection, found.clone()));
+        found
+    }
+}
 
 /// Indices into [`Evaluation::predictions`], the most telling first: mistakes before what is right; of mistakes the surest
 /// (the highest probability for the wrong class), of what is right the least sure.
 pub(super) fn behind(evaluation: &Evaluation, selection: Selection) -> Vec<usize> {
     let all = &evaluation.predictions;
+    if selection == Selection::Losses {
+        return by_loss(all);
+    }
     let mut found: Vec<usize> = (0..all.len())
         .filter(|&i| match selection {
             Selection::Mistakes => all[i].truth != all[i].predicted,
@@ -15,11 +39,30 @@ pub(super) fn behind(evaluation: &Evaluation, selection: Selection) -> Vec<usize
             Selection::Class(class) => all[i].truth == class,
             Selection::PredictedAs(class) => all[i].predicted == class,
             Selection::ClassOrPredictedAs(class) => all[i].truth == class || all[i].predicted == class,
+            Selection::Scored { class, low, high } => {
+                let within = |p: f32| low <= p && p < high;
+                match class {
+                    Some(class) => within(probability(&all[i], class)),
+                    None => all[i].probabilities.iter().any(|&p| within(p)),
+                }
+            }
+            Selection::Confidence { bin, right } => {
+                calibration::bin_of(all[i].confidence()) == bin
+                    && right.is_none_or(|right| right == (all[i].truth == all[i].predicted))
+            }
+            Selection::Pair { a, b } => {
+                let (truth, predicted) = (all[i].truth, all[i].predicted);
+                (truth, predicted) == (a, b) || (truth, predicted) == (b, a)
+            }
+            Selection::Losses => true,
         })
         .collect();
-    let key = |p: &Prediction| {
-        let (right, sure) = (p.truth == p.predicted, probability(p, p.predicted));
-        (right, if right { sure } else { -sure })
+    let key = |p: &Prediction| match selection {
+        Selection::Scored { class: Some(class), .. } => (false, -probability(p, class)),
+        _ => {
+            let right = p.truth == p.predicted;
+            (right, if right { p.confidence() } else { -p.confidence() })
+        }
     };
     // Stable: equal ones stay in the data set's order.
     found.sort_by(|&a, &b| key(&all[a]).partial_cmp(&key(&all[b])).unwrap_or(Ordering::Equal));
@@ -55,6 +98,24 @@ pub(super) fn title(evaluation: &Evaluation, selection: Selection, found: usize)
         Selection::Class(c) => format!("{pictures} of {}", class(c)),
         Selection::PredictedAs(c) => format!("{pictures} called {}", class(c)),
         Selection::ClassOrPredictedAs(c) => format!("{pictures} of {0} or called {0}", class(c)),
+        Selection::Scored { class: of, low, high } => {
+            let of = of.map_or("any class", class);
+            match high.is_finite() {
+                true => format!("{pictures} with {low:.3} up to {high:.3} for {of}"),
+                false => format!("{pictures} with at least {low:.3} for {of}"),
+            }
+        }
+        Selection::Confidence { bin, right } => {
+            let (low, high) = calibration::edges(bin);
+            let which = match right {
+                None => "",
+                Some(true) => ", right",
+                Some(false) => ", wrong",
+            };
+            format!("{pictures} {low:.2} to {high:.2} sure{which}")
+        }
+        Selection::Pair { a, b } => format!("{pictures}: {} and {} mixed up", class(a), class(b)),
+        Selection::Losses => format!("{pictures} by loss"),
     }
 }
 
@@ -62,13 +123,16 @@ pub(super) fn title(evaluation: &Evaluation, selection: Selection, found: usize)
 pub(super) fn order(selection: Selection, found: usize) -> &'static str {
     match selection {
         Selection::Mistakes if found == 0 => "Every validation picture is classified correctly",
-        _ if found == 0 => "No picture is in this cell",
-        Selection::Mistakes => "The surest mistakes first. Select a cell to see only its pictures",
+        _ if found == 0 => "No picture is behind this",
+        Selection::Mistakes => "The surest mistakes first. Select a number to see its pictures",
         Selection::Cell { truth, predicted } if truth != predicted => "The surest mistakes first",
-        Selection::Cell { .. } => "The least sure first",
-        Selection::Class(_) | Selection::PredictedAs(_) | Selection::ClassOrPredictedAs(_) => {
-            "Mistakes first, the surest of them at the top; then what is right, the least sure first"
+        Selection::Cell { .. } | Selection::Confidence { right: Some(true), .. } => "The least sure first",
+        Selection::Scored { class: Some(_), .. } => "The highest probability for the class first",
+        Selection::Pair { .. } | Selection::Confidence { right: Some(false), .. } => {
+            "The surest mistakes first"
         }
+        Selection::Losses => "The highest loss first: the true class got the lowest probability",
+        _ => "Mistakes first, the surest of them at the top; then what is right, the least sure first",
     }
 }
 

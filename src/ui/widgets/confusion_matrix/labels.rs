@@ -1,10 +1,12 @@
 //! Class names beside and above the cells; they stay in place while the cells scroll.
 
-use super::{MatrixLayout, MatrixView};
+use super::{MatrixEvent, MatrixLayout, MatrixView};
 use crate::ui::theme::{Palette, class_colour, space, type_size};
 use egui::epaint::TextShape;
 use egui::text::{LayoutJob, TextFormat};
-use egui::{Align2, Color32, FontId, Galley, Painter, Pos2, Rect, Ui, pos2, vec2};
+use egui::{
+    Align2, Color32, CursorIcon, FontId, Galley, Painter, Pos2, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2,
+};
 use std::f32::consts::FRAC_PI_2;
 use std::sync::Arc;
 
@@ -31,25 +33,84 @@ fn elided(painter: &Painter, text: &str, colour: Color32, width: f32) -> Arc<Gal
     painter.layout_job(job)
 }
 
-/// Draws titles and names around `cells`, the visible part; `corner` is where the first cell would begin.
-pub(super) fn draw(ui: &Ui, view: &MatrixView<'_>, layout: &MatrixLayout, cells: Rect, corner: Pos2) {
+/// Draws titles and names around `cells`, the visible part; `corner` is where the first cell would begin. A name can be
+/// pressed, and dragged to another place.
+pub(super) fn show(
+    ui: &mut Ui,
+    view: &MatrixView<'_>,
+    layout: &MatrixLayout,
+    cells: Rect,
+    corner: Pos2,
+) -> Option<MatrixEvent> {
     let p = Palette::of(ui);
     let above = Rect::from_min_max(cells.min - vec2(0.0, layout.top), pos2(cells.max.x, cells.min.y));
     let beside = Rect::from_min_max(cells.min - vec2(layout.left, 0.0), pos2(cells.min.x, cells.max.y));
     titles(ui, &p, above, beside);
     // Upright names may begin a little left of their cell.
-    let above = ui.painter_at(above.expand2(vec2(space::XS, 0.0)));
-    let beside = ui.painter_at(beside.expand2(vec2(0.0, space::XS)));
+    let painters = [
+        ui.painter_at(beside.expand2(vec2(0.0, space::XS))),
+        ui.painter_at(above.expand2(vec2(space::XS, 0.0))),
+    ];
     let n = view.matrix.classes();
-    for class in (0..n).step_by(layout.label_every) {
+    let mut event = None;
+    for place in (0..n).step_by(layout.label_every) {
+        let class = view.class_at(place);
         let name = view.classes.get(class).map_or("?", String::as_str);
-        let middle = (class as f32 + 0.5) * layout.cell;
+        let [from, to] = [place, place + layout.label_every].map(|at| at as f32 * layout.cell);
+        let rows = Rect::from_x_y_ranges(beside.x_range(), corner.y + from..=corner.y + to).intersect(beside);
+        let columns =
+            Rect::from_x_y_ranges(corner.x + from..=corner.x + to, above.y_range()).intersect(above);
+        let header = Header { view, class, place };
+        let lit = [rows, columns].map(|area| ui.rect_contains_pointer(area));
+        event = event.or(header.show(ui, rows, Role::RowHeader, |at| (at.y - corner.y) / layout.cell));
+        event = event.or(header.show(ui, columns, Role::ColumnHeader, |at| (at.x - corner.x) / layout.cell));
+        let middle = (place as f32 + 0.5) * layout.cell;
         let chosen = view.selected;
         let ink = |on: bool| if on { p.text } else { p.muted };
         let dot = (layout.label_every == 1).then(|| class_colour(class));
-        let place = Place { layout, cells, dot };
-        place.row(&beside, name, ink(chosen.is_some_and(|c| c.0 == class)), corner.y + middle);
-        place.column(&above, name, ink(chosen.is_some_and(|c| c.1 == class)), corner.x + middle);
+        let drawn = Place { layout, cells, dot };
+        let [by_row, by_column] = &painters;
+        drawn.row(by_row, name, ink(lit[0] || chosen.is_some_and(|c| c.0 == class)), corner.y + middle);
+        drawn.column(by_column, name, ink(lit[1] || chosen.is_some_and(|c| c.1 == class)), corner.x + middle);
+    }
+    event
+}
+
+/// The name of a class as something to press and drag.
+struct Header<'a> {
+    view: &'a MatrixView<'a>,
+    class: usize,
+    place: usize,
+}
+
+impl Header<'_> {
+    /// `cells`: how far along the matrix a position is, in cells.
+    fn show(&self, ui: &Ui, area: Rect, role: Role, cells: impl Fn(Pos2) -> f32) -> Option<MatrixEvent> {
+        if !area.is_positive() {
+            return None;
+        }
+        let name = self.view.classes.get(self.class).map_or("?", String::as_str);
+        // The grid's keys move classes too: a hundred names are no stops on the way through the window.
+        let sense = Sense::CLICK | Sense::DRAG;
+        let response = ui.interact(area, ui.scope_id().with(("name", role, self.class)), sense);
+        let text = match role {
+            Role::RowHeader => format!("{name}, true class. Select to see its pictures, drag to move it"),
+            _ => format!("{name}, predicted class. Select to see the pictures called so, drag to move it"),
+        };
+        response.widget_info(|| WidgetInfo::labeled(role, true, text.as_str()));
+        let response = response.on_hover_cursor(CursorIcon::Grab);
+        if response.dragged()
+            && let Some(at) = response.interact_pointer_pos()
+        {
+            let to = cells(at).clamp(0.0, self.view.matrix.classes() as f32 - 1.0) as usize;
+            return (to != self.place).then_some(MatrixEvent::Move { class: self.class, to });
+        }
+        let clicked = response.clicked().then_some(match role {
+            Role::RowHeader => MatrixEvent::Row(self.class),
+            _ => MatrixEvent::Column(self.class),
+        });
+        response.on_hover_text(text);
+        clicked
     }
 }
 

@@ -11,6 +11,8 @@ pub enum CellValue {
     Counts,
     /// The share of the true class's pictures.
     RowShares,
+    /// The share of the pictures that were predicted so.
+    ColumnShares,
 }
 
 /// Smallest cell that can be told from its neighbours and hit with a pointer, in points.
@@ -92,6 +94,7 @@ pub struct Shades<'a> {
     matrix: &'a ConfusionMatrix,
     value: CellValue,
     rows: Vec<usize>,
+    columns: Vec<usize>,
     most: usize,
 }
 
@@ -103,8 +106,9 @@ impl<'a> Shades<'a> {
     pub fn new(matrix: &'a ConfusionMatrix, value: CellValue) -> Self {
         let n = matrix.classes();
         let rows = (0..n).map(|t| matrix.row_total(t)).collect();
+        let columns = (0..n).map(|p| matrix.column_total(p)).collect();
         let most = (0..n).flat_map(|t| (0..n).map(move |p| (t, p))).map(|(t, p)| matrix.count(t, p)).max();
-        Self { matrix, value, rows, most: most.unwrap_or(0) }
+        Self { matrix, value, rows, columns, most: most.unwrap_or(0) }
     }
 
     /// Strength of a cell in `[0, 1]`: 0 only where it is empty.
@@ -113,6 +117,7 @@ impl<'a> Shades<'a> {
         let whole = match self.value {
             CellValue::Counts => self.most,
             CellValue::RowShares => self.rows[truth],
+            CellValue::ColumnShares => self.columns[predicted],
         };
         if count == 0 || whole == 0 { 0.0 } else { FLOOR + (1.0 - FLOOR) * count as f32 / whole as f32 }
     }
@@ -124,6 +129,7 @@ impl<'a> Shades<'a> {
             _ if count == 0 => String::new(),
             CellValue::Counts => count.to_string(),
             CellValue::RowShares => format!("{:.2}", count as f64 / self.rows[truth] as f64),
+            CellValue::ColumnShares => format!("{:.2}", count as f64 / self.columns[predicted] as f64),
         }
     }
 
@@ -159,13 +165,16 @@ mod tests {
         assert!((counts.strength(1, 1) - (0.22 + 0.78 / 8.0)).abs() < 1e-6);
         assert!((shares.strength(1, 1) - (0.22 + 0.78 / 2.0)).abs() < 1e-6);
         assert_eq!(shares.text(0, 1), "0.20");
+        let columns = Shades::new(&m, CellValue::ColumnShares);
+        assert_eq!((columns.text(0, 1), columns.text(1, 0)), ("0.67".to_owned(), "0.11".to_owned()));
+        assert!((columns.strength(1, 1) - (0.22 + 0.78 / 3.0)).abs() < 1e-6);
         assert_eq!((counts.text(0, 1), counts.text(2, 2)), ("2".to_owned(), String::new()));
     }
 
     #[test]
     fn empty_cells_and_empty_rows_have_no_strength() {
         let m = matrix();
-        for value in [CellValue::Counts, CellValue::RowShares] {
+        for value in [CellValue::Counts, CellValue::RowShares, CellValue::ColumnShares] {
             let s = Shades::new(&m, value);
             assert!(s.strength(2, 2) == 0.0 && s.strength(0, 2) == 0.0);
             assert_eq!(s.text(2, 0), "");

@@ -1,0 +1,76 @@
+//! The ground of a diagram over shares: from 0 to 1 to the right, from 0 to a highest value upwards.
+
+use crate::ui::theme::{Palette, space, type_size};
+use egui::{Align2, FontId, Pos2, Rect, Sense, Shape, Stroke, Ui, pos2, vec2};
+
+/// Room for the numbers along the left and the bottom edge.
+const EDGE: (f32, f32) = (38.0, 34.0);
+/// Parts that the grid divides each axis into.
+const PARTS: u32 = 4;
+/// Below this highest value a quarter is no whole number of things.
+const QUARTERS: f64 = 8.0;
+
+/// Where values lie on the screen.
+#[derive(Debug, Clone, Copy)]
+pub struct Axes {
+    /// What the values fill.
+    pub inner: Rect,
+    top: f64,
+}
+
+impl Axes {
+    /// Takes `height` points of the space left, and draws a grid with numbers; `top` is the highest value, and `title` says
+    /// what both directions are.
+    pub fn new(ui: &mut Ui, height: f32, top: f64, title: &str) -> Self {
+        let p = Palette::of(ui);
+        let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+        let min = pos2((rect.left() + EDGE.0).min(rect.right()), (rect.top() + space::S).min(rect.bottom()));
+        let max = pos2((rect.right() - space::L).max(min.x), (rect.bottom() - EDGE.1).max(min.y));
+        let axes = Self { inner: Rect::from_min_max(min, max), top };
+        let font = FontId::proportional(type_size::CAPTION);
+        for i in 0..=PARTS {
+            let share = f64::from(i) / f64::from(PARTS);
+            let value = share * top;
+            let y = axes.y(value);
+            ui.painter().hline(axes.inner.x_range(), y, Stroke::new(1.0, p.stroke));
+            if top <= 1.0 || value.fract() == 0.0 || top >= QUARTERS {
+                let text = if top <= 1.0 { format!("{value:.2}") } else { format!("{value:.0}") };
+                let at = pos2(axes.inner.left() - space::XS, y);
+                ui.painter().text(at, Align2::RIGHT_CENTER, text, font.clone(), p.muted);
+            }
+            let at = pos2(axes.x(share), axes.inner.bottom() + 2.0);
+            ui.painter().text(at, Align2::CENTER_TOP, format!("{share:.2}"), font.clone(), p.muted);
+        }
+        let below = pos2(axes.inner.center().x, axes.inner.bottom() + space::L);
+        ui.painter().text(below, Align2::CENTER_TOP, title, font, p.muted);
+        axes
+    }
+
+    /// Where a share lies across.
+    pub fn x(&self, share: f64) -> f32 {
+        self.inner.left() + self.inner.width() * share as f32
+    }
+
+    /// Where a value lies upwards.
+    pub fn y(&self, value: f64) -> f32 {
+        self.inner.bottom() - self.inner.height() * (value / self.top) as f32
+    }
+
+    /// Where both lie.
+    pub fn at(&self, share: f64, value: f64) -> Pos2 {
+        pos2(self.x(share), self.y(value))
+    }
+
+    /// The line of equal share and value.
+    pub fn diagonal(&self, ui: &Ui) {
+        let ends = [self.inner.left_bottom(), self.inner.right_top()];
+        let stroke = Stroke::new(1.0, Palette::of(ui).muted);
+        ui.painter().extend(Shape::dashed_line(&ends, stroke, 5.0, 4.0));
+    }
+
+    /// A dot that stands out from lines and bars.
+    pub fn dot(&self, ui: &Ui, share: f64, value: f64) {
+        let p = Palette::of(ui);
+        ui.painter().circle(self.at(share, value), 3.5, p.background, Stroke::new(1.5, p.text));
+    }
+}
