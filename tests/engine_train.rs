@@ -1,7 +1,9 @@
 //! Whole training jobs on tiny drawn pictures: every mode, stop, cancel, resume, files, bundle.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-use headstart::config::{DeviceChoice, HeadKind, HeadOutput, Metric, Solver, TrainConfig, TrainMode};
+use headstart::config::{
+    AugmentPolicy, DeviceChoice, HeadKind, HeadOutput, Metric, Solver, TrainConfig, TrainMode,
+};
 use headstart::data::{Checks, Dataset, Layout, Sample, Split, Verdicts};
 use headstart::engine::{Classifier, Control, TrainEvent, TrainJob, TrainOutcome, evaluate, train};
 use headstart::{Error, ErrorKind};
@@ -341,6 +343,58 @@ fn the_time_left_is_told_once_an_epoch_has_shown_it() {
 
 fn is_epoch(e: &TrainEvent) -> bool {
     matches!(e, TrainEvent::Epoch(_))
+}
+
+#[test]
+fn mixed_pictures_train_and_resume_like_others_and_make_another_run() {
+    let f = fixture(8, 4);
+    for output in [HeadOutput::Softmax, HeadOutput::Sigmoid] {
+        let mut c = config(TrainMode::Scratch, 2);
+        c.head.output = output;
+        let plain = quiet(&f.job(&format!("plain{output:?}"), &c)).unwrap();
+        (c.augment.mixup, c.augment.cutmix) = (0.4, 1.0);
+        c.augment.policy = AugmentPolicy::Trivial;
+        let mixed = quiet(&f.job(&format!("mixed{output:?}"), &c)).unwrap();
+        let losses = |out: &TrainOutcome| out.epochs.iter().map(|e| e.train_loss).collect::<Vec<_>>();
+        assert_ne!(losses(&plain), losses(&mixed));
+        assert!(losses(&mixed).iter().all(|l| l.is_finite()));
+    }
+    let mut c = config(TrainMode::Scratch, 3);
+    (c.augment.mixup, c.augment.cutmix) = (0.4, 1.0);
+    resumed_equals_uninterrupted(&c, is_epoch, 2);
+}
+
+#[test]
+fn mixing_is_refused_where_the_backbone_is_frozen() {
+    let f = fixture(4, 2);
+    let mut c = config(TrainMode::Frozen, 1);
+    c.augment.mixup = 0.2;
+    let e = quiet(&f.job("a", &c)).unwrap_err().to_string();
+    assert!(e.contains("augment.mixup") && e.contains("train.mode"), "{e}");
+}
+
+#[test]
+fn classes_that_a_flip_may_exchange_are_told() {
+    let mut f = fixture(4, 2);
+    f.dataset.classes = vec!["left turn".to_owned(), "right turn".to_owned()];
+    let warned = |run: &str, hflip: f64| {
+        let mut c = config(TrainMode::Scratch, 1);
+        c.augment.hflip = hflip;
+        let told = Mutex::new(Vec::new());
+        train(&f.job(run, &c), &Control::default(), &|e| {
+            if let TrainEvent::Warning(text) = e {
+                told.lock().unwrap().push(text);
+            }
+        })
+        .unwrap();
+        told.into_inner().unwrap()
+    };
+    let told = warned("a", 0.5);
+    assert!(
+        told.len() == 1 && told[0].contains("augment.hflip") && told[0].contains("left turn"),
+        "{told:?}"
+    );
+    assert!(warned("b", 0.0).is_empty());
 }
 
 #[test]

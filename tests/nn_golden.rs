@@ -4,7 +4,7 @@
 
 use candle_core::{Device, Tensor, Var};
 use headstart::error::Result;
-use headstart::nn::loss::{binary_cross_entropy, cross_entropy};
+use headstart::nn::loss::{binary_cross_entropy, cross_entropy, soft_cross_entropy};
 use headstart::nn::ops::{Activation, batch_norm, batch_norm_frozen, concat_channels, squeeze_excite};
 use headstart::nn::optim::{Optimizer, ParamGroup, Rule};
 use headstart::nn::params::{ParamKind, ParamStore};
@@ -192,6 +192,17 @@ fn losses_match_pytorch() {
             let z = var(&tensor(9, &[5, 4], 4.0, 0.0));
             let loss = cross_entropy(&z, &[2, 0, 3, 3, 1], weights, smoothing.parse().unwrap()).unwrap();
             check(format!("ce/{name}/{smoothing}"), &z, loss);
+            let shares = [
+                [0.7, 0.3, 0.0, 0.0],
+                [0.0, 0.0, 1.0, 0.0],
+                [0.25, 0.0, 0.5, 0.25],
+                [0.0, 0.1, 0.9, 0.0],
+                [0.0, 0.0, 0.0, 1.0],
+            ];
+            let z = var(&tensor(9, &[5, 4], 4.0, 0.0));
+            let smoothing_frac = smoothing.parse().unwrap();
+            let loss = soft_cross_entropy(&z, shares.as_flattened(), weights, smoothing_frac).unwrap();
+            check(format!("soft/{name}/{smoothing}"), &z, loss);
         }
     }
     for (name, weight) in [("plain", None), ("weighted", Some(2.5))] {
@@ -208,6 +219,8 @@ fn losses_refuse_what_does_not_fit() {
     assert!(cross_entropy(&z, &[0, 1, 2, 3, 4], None, 0.0).unwrap_err().to_string().contains('4'));
     assert!(cross_entropy(&z, &[0, 1, 2, 3, 3], Some(&[1.0]), 0.0).is_err());
     assert!(cross_entropy(&z, &[0, 1, 2, 3, 3], None, 1.5).is_err());
+    assert!(soft_cross_entropy(&z, &[0.25; 19], None, 0.0).is_err());
+    assert!(soft_cross_entropy(&z, &[0.25; 20], None, -0.1).is_err());
     assert!(binary_cross_entropy(&z, &[0.0; 5], None).is_err());
 }
 

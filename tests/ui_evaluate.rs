@@ -11,6 +11,7 @@ use headstart::engine::Analysis;
 use headstart::ui::state::{EvaluateTab, Selection};
 use headstart::ui::views::evaluate::curves::CurveOf;
 use headstart::ui::{Action, AppState, Screen};
+use std::sync::Arc;
 use ui_states::{SIZE, judged, settle, window};
 
 #[test]

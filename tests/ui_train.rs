@@ -12,7 +12,9 @@ use headstart::error::Error;
 use headstart::session::RunState;
 use headstart::ui::state::{Tone, TrainingEnd};
 use headstart::ui::{Action, AppState, Screen};
-use ui_states::{SIZE, World, ended, epochs, run, settle, summary, training, window, with_pictures};
+use ui_states::{
+    SIZE, World, draw_picture, ended, epochs, run, settle, summary, training, window, with_pictures,
+};
 
 fn cache() -> AppState {
     training(|live, _| live.cache = Some(CacheProgress { done: 640, total: 1373, views_per_s: 95.0 }))
@@ -273,6 +275,97 @@ fn names_of_settings_are_whole_also_beside_a_way_back() {
     assert!((control.center().y - name(&h, "Mirror left and right").center().y).abs() < 2.0);
 }
 
+/// Real pictures are open, and nothing was trained yet.
+fn with_drawn_pictures(dir: &std::path::Path) -> AppState {
+    let mut state = with_pictures();
+    let mut found = state.preflight.take().unwrap();
+    found.dataset.root = dir.to_path_buf();
+    found.dataset.samples.retain(|s| s.rel.len() < "Train/100.jpg".len());
+    for (i, sample) in found.dataset.samples.iter_mut().enumerate() {
+        sample.rel = sample.rel.replace(".jpg", ".png");
+        draw_picture(&dir.join(&sample.rel), sample.class, i);
+    }
+    state.preflight = Some(found);
+    state
+}
+
+fn varied(h: &Harness<'_, World>) -> Vec<String> {
+    let all = h.query_all_by_label_contains(", varied");
+    all.filter_map(|n| n.accesskit_node().label()).collect()
+}
+
+#[test]
+fn before_training_the_varied_pictures_are_on_show_and_can_be_drawn_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut h = window(with_drawn_pictures(dir.path()), SIZE, true);
+    h.run_steps(3);
+    h.get_by_label_contains("Of 100 training pictures · view 1 of the 4 that a run keeps of each");
+    let first = varied(&h);
+    assert!((6..=18).contains(&first.len()), "{first:?}");
+    h.get_by_label("Draw again").click();
+    h.run_steps(3);
+    h.get_by_label_contains("view 2 of the 4");
+    assert_eq!(varied(&h), first, "the same pictures");
+    h.get_by_label("Other pictures").click();
+    h.run_steps(3);
+    assert!(varied(&h).iter().all(|name| !first.contains(name)));
+    settle(&mut h);
+    assert!(!h.state().cx.previews.behind());
+}
+
+#[test]
+fn while_there_are_curves_the_varied_pictures_are_a_click_away() {
+    let mut h = window(running(), SIZE, true);
+    assert_eq!(varied(&h), Vec::<String>::new());
+    h.get_by_role_and_label(egui::Role::Button, "See them").click();
+    h.run_steps(3);
+    assert!(!varied(&h).is_empty());
+    h.get_by_role_and_label(egui::Role::Button, "Curves").click();
+    h.run_steps(3);
+    assert!(varied(&h).is_empty());
+    h.get_by_label_contains("Loss: 7 of 25 epochs");
+}
+
+#[test]
+fn a_slider_moves_its_setting() {
+    let mut h = window(with_pictures(), SIZE, true);
+    let slider = h.get_by_role_and_label(egui::Role::Slider, "Turn upside down");
+    slider.focus();
+    h.run();
+    for _ in 0..3 {
+        h.key_press(egui::Key::ArrowRight);
+        h.run();
+    }
+    let vflip = h.state().state.config.augment.vflip;
+    assert!(vflip > 0.0 && vflip <= 1.0, "{vflip}");
+}
+
+#[test]
+fn a_flip_that_may_change_the_class_is_told() {
+    let warned = |classes: [&str; 2], hflip: f64| {
+        let mut state = with_pictures();
+        state.config.augment.hflip = hflip;
+        let found = state.preflight.as_mut().unwrap();
+        found.dataset.classes = classes.map(str::to_owned).to_vec();
+        let h = window(state, SIZE, true);
+        h.query_by_label_contains("Mirrored, ").is_some()
+    };
+    assert!(warned(["left turn", "right turn"], 0.5));
+    assert!(!warned(["left turn", "right turn"], 0.0) && !warned(["ants", "bees"], 0.5));
+}
+
+#[test]
+fn mixing_pictures_of_a_frozen_backbone_is_refused_where_train_stands() {
+    let mut state = with_pictures();
+    state.config.augment.mixup = 0.2;
+    let h = window(state.clone(), SIZE, true);
+    h.get_by_label_contains(
+        "augment.mixup mixes pictures, and with a frozen backbone no picture is looked at again",
+    );
+    state.config.train.mode = TrainMode::Full;
+    window(state, SIZE, true).get_by_label("Ready to train");
+}
+
 #[test]
 fn search_finds_what_is_folded_away() {
     let mut h = window(with_pictures(), SIZE, true);
@@ -302,6 +395,19 @@ fn snapshots() {
             settle(&mut h);
             results.add(h.try_snapshot(format!("train_{name}_{word}")));
         }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    for (size, dark, name) in [
+        (SIZE, true, "train_varied_dark"),
+        (SIZE, false, "train_varied_light"),
+        ([1920.0, 1080.0], true, "train_varied_wide_dark"),
+    ] {
+        let mut state = with_drawn_pictures(dir.path());
+        state.preflight.as_mut().unwrap().dataset.classes =
+            vec!["left turn".to_owned(), "right turn".to_owned()];
+        let mut h = window(state, size, dark);
+        settle(&mut h);
+        results.add(h.try_snapshot(name));
     }
     let mut h = window(running(), [1920.0, 1080.0], true);
     settle(&mut h);

@@ -128,6 +128,18 @@ pub enum BatchNormMode {
     Train,
 }
 
+/// Which strong augmentation is drawn for each view, besides the settings of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AugmentPolicy {
+    /// None.
+    None,
+    /// TrivialAugment, wide space: one operation of any strength.
+    Trivial,
+    /// RandAugment: [`rand_operations`](super::AugmentConfig::rand_operations) operations of one strength.
+    Rand,
+}
+
 /// Where the work is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -12,8 +12,8 @@ mod text;
 mod validate;
 
 pub use choices::{
-    BatchNormMode, DeviceChoice, HeadActivation, HeadKind, HeadOutput, Metric, OptimizerKind, Pooling,
-    ScheduleKind, Solver, TrainMode,
+    AugmentPolicy, BatchNormMode, DeviceChoice, HeadActivation, HeadKind, HeadOutput, Metric, OptimizerKind,
+    Pooling, ScheduleKind, Solver, TrainMode,
 };
 pub use differences::Difference;
 pub use mode_defaults::{ModeDefaults, ResolvedTrain};
@@ -167,6 +167,18 @@ pub struct AugmentConfig {
     pub hue: f64,
     /// `RandomErasing`: probability that a rectangle is blanked.
     pub erasing: f64,
+    /// TrivialAugment or RandAugment.
+    pub policy: AugmentPolicy,
+    /// RandAugment: operations on each view.
+    pub rand_operations: usize,
+    /// RandAugment: their strength, from 0 to 30.
+    pub rand_magnitude: usize,
+    /// MixUp (Zhang et al. 2018): each picture is blended with another of its step, and so are their labels. The share of each
+    /// is drawn from Beta(alpha, alpha), and this is alpha; 0 is off. Only where the network learns from pictures themselves.
+    pub mixup: f64,
+    /// CutMix (Yun et al. 2019): a rectangle of each picture is replaced by the same of another, and their labels are blended by
+    /// area. Alpha of Beta(alpha, alpha) again; 0 is off. With both, each step draws one of the two.
+    pub cutmix: f64,
     /// How many augmented views of each training picture are computed once and kept for a frozen backbone.
     pub views: usize,
 }
@@ -185,8 +197,20 @@ impl Default for AugmentConfig {
             saturation: 0.0,
             hue: 0.0,
             erasing: 0.0,
+            policy: AugmentPolicy::None,
+            rand_operations: 2,
+            rand_magnitude: 9,
+            mixup: 0.0,
+            cutmix: 0.0,
             views: 4,
         }
+    }
+}
+
+impl AugmentConfig {
+    /// Whether the pictures of a step are mixed with each other.
+    pub fn mixes(&self) -> bool {
+        self.enabled && (self.mixup > 0.0 || self.cutmix > 0.0)
     }
 }
 

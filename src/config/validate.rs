@@ -77,6 +77,16 @@ impl TrainConfig {
             check(not_negative(v) && v <= 10.0, &format!("augment.{key}"), v, "0 to 10")?;
         }
         check((0.0..=0.5).contains(&a.hue), "augment.hue", a.hue, "0 to 0.5")?;
+        check(
+            (1..=14).contains(&a.rand_operations),
+            "augment.rand_operations",
+            a.rand_operations,
+            "1 to 14",
+        )?;
+        check(a.rand_magnitude <= 30, "augment.rand_magnitude", a.rand_magnitude, "0 to 30")?;
+        for (key, v) in [("mixup", a.mixup), ("cutmix", a.cutmix)] {
+            check(not_negative(v) && v <= 10.0, &format!("augment.{key}"), v, "0 to 10")?;
+        }
         check((1..=64).contains(&a.views), "augment.views", a.views, "1 to 64")?;
         let t = &self.train;
         check(
@@ -151,6 +161,25 @@ impl TrainConfig {
     }
 }
 
+impl TrainConfig {
+    /// Refuses MixUp and CutMix where nothing learns from pictures: what a frozen backbone makes of each picture is computed once,
+    /// and a mixture of that is not what a mixture of pictures would give.
+    ///
+    /// # Errors
+    /// Names the setting and what goes with it.
+    pub fn check_mixing(&self) -> Result<()> {
+        let mode = self.train.resolve(self.backbone.weights.is_some()).mode;
+        if !self.augment.mixes() || matches!(mode, TrainMode::Full | TrainMode::Scratch) {
+            return Ok(());
+        }
+        let key = if self.augment.mixup > 0.0 { "augment.mixup" } else { "augment.cutmix" };
+        Err(Error::input(format!(
+            "{key} mixes pictures, and with a frozen backbone no picture is looked at again"
+        ))
+        .with_hint(format!("Set {key} to 0, or let everything learn (train.mode = \"full\" or \"scratch\")")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,5 +204,21 @@ mod tests {
         c.validate().unwrap();
         c.head.kind = HeadKind::Hidden;
         assert!(c.validate().is_err());
+    }
+
+    #[test]
+    fn mixing_needs_pictures_to_learn_from() {
+        let mut c = TrainConfig::default();
+        c.augment.cutmix = 1.0;
+        c.check_mixing().unwrap();
+        c.backbone.weights = Some("w.safetensors".into());
+        let e = c.check_mixing().unwrap_err().to_string();
+        assert!(e.contains("augment.cutmix") && e.contains("train.mode"), "{e}");
+        for (mode, ok) in [(TrainMode::LastStages, false), (TrainMode::Full, true)] {
+            c.train.mode = mode;
+            assert_eq!(c.check_mixing().is_ok(), ok, "{mode:?}");
+        }
+        (c.train.mode, c.augment.enabled) = (TrainMode::Frozen, false);
+        c.check_mixing().unwrap();
     }
 }

@@ -1,7 +1,10 @@
 //! The training view: torchvision's random transforms from a seeded generator.
 //!
 //! In torchvision's terms: `RandomResizedCrop → RandomHorizontalFlip → RandomVerticalFlip → RandomRotation → ColorJitter →
-//! ToTensor → Normalize → RandomErasing`, on Pillow pictures.
+//! TrivialAugmentWide or RandAugment → ToTensor → Normalize → RandomErasing`, on Pillow pictures.
+
+pub mod operations;
+pub mod policy;
 
 use super::color;
 use super::transform::{self, Source};
@@ -44,6 +47,7 @@ pub fn train_view(
         view = rotate(&view, rng.range(-config.rotation_degrees, config.rotation_degrees));
     }
     color_jitter(&mut view, config, rng);
+    policy::vary(&mut view, config, rng);
     let mut out = transform::normalize(&view, p);
     if rng.uniform() < config.erasing
         && let Some(r) = random_erasure(p.crop_px, rng)
@@ -131,7 +135,7 @@ pub fn resized_crop(
 }
 
 /// torchvision's `rotate` with its defaults (Pillow's `rotate`): counter-clockwise about the centre, nearest pixel, black
-/// outside, same size. Repeats Pillow's 16.16 fixed-point arithmetic, and its exact quarter turns.
+/// outside, same size. Repeats Pillow's exact quarter turns.
 pub fn rotate(image: &RgbImage, degrees: f64) -> RgbImage {
     let (w, h) = image.dimensions();
     let degrees = degrees.rem_euclid(360.0);
@@ -154,6 +158,13 @@ pub fn rotate(image: &RgbImage, degrees: f64) -> RgbImage {
     let (cx, cy) = (f64::from(w) / 2.0, f64::from(h) / 2.0);
     let c = a * -cx + b * -cy + cx;
     let f = d * -cx + e * -cy + cy;
+    affine(image, [a, b, c, d, e, f])
+}
+
+/// Pillow's `transform(size, AFFINE, [a, b, c, d, e, f], NEAREST)`: the pixel at (x, y) is the one of `image` at
+/// (ax + by + c, dx + ey + f), black where that is outside. Repeats Pillow's 16.16 fixed-point arithmetic.
+pub(super) fn affine(image: &RgbImage, [a, b, c, d, e, f]: [f64; 6]) -> RgbImage {
+    let (w, h) = image.dimensions();
     let fix = |v: f64| (v * 65536.0 + 0.5).floor() as i64;
     let (step_x, step_y) = ((fix(a), fix(d)), (fix(b), fix(e)));
     let start = (fix(c + a * 0.5 + b * 0.5), fix(f + d * 0.5 + e * 0.5));

@@ -43,7 +43,7 @@ pub fn adjust_hue(image: &mut RgbImage, shift: f64) {
 }
 
 /// Pillow's `Image.blend`: `from + factor * (to - from)`, cut to whole levels.
-fn blend(from: u8, to: u8, factor: f32) -> u8 {
+pub(super) fn blend(from: u8, to: u8, factor: f32) -> u8 {
     let mixed = f32::from(from) + factor * (f32::from(to) - f32::from(from));
     // A cast saturates, which is Pillow's clipping.
     mixed as u8

@@ -5,6 +5,7 @@ mod checks;
 pub mod color;
 pub mod decisions;
 pub mod decode;
+pub mod orientation;
 pub mod preflight;
 pub mod sample;
 pub mod scan;

@@ -77,6 +77,15 @@ pub fn normalize_into(image: &RgbImage, p: &Preprocess, out: &mut [f32]) {
     }
 }
 
+/// A normalised `[side, side, 3]` view as a picture again: the inverse of [`normalize`], rounded to whole levels.
+pub fn denormalize(view: &[f32], side: usize, p: &Preprocess) -> RgbImage {
+    let level = |c: usize, v: f32| ((v * p.std[c] + p.mean[c]) * 255.0).round() as u8;
+    RgbImage::from_fn(side as u32, side as u32, |x, y| {
+        let at = (y as usize * side + x as usize) * 3;
+        image::Rgb(std::array::from_fn(|c| view.get(at + c).map_or(0, |&v| level(c, v))))
+    })
+}
+
 /// Width and height after torchvision's `Resize(size)`: the shorter side becomes `size`, the longer one
 /// `int(size * long / short)`.
 ///

@@ -12,7 +12,9 @@ pub(crate) const FRESH_VIEW: u64 = 4;
 pub(crate) const DROPOUT: u64 = 5;
 /// Folds of the logistic regression: `[FOLDS, class]`.
 pub(crate) const FOLDS: u64 = 6;
+/// How the pictures of a step are mixed: `[MIX, epoch, step]`.
+pub(crate) const MIX: u64 = 7;
 /// Training pictures that are compared with all others: `[FAMILIAR]`.
-pub(crate) const FAMILIAR: u64 = 7;
+pub(crate) const FAMILIAR: u64 = 8;
 /// Where the search for the directions of a map begins: `[DIRECTIONS, direction]`.
-pub(crate) const DIRECTIONS: u64 = 8;
+pub(crate) const DIRECTIONS: u64 = 9;

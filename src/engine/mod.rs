@@ -12,8 +12,10 @@ mod keys;
 mod lbfgs;
 mod logistic;
 pub mod metrics;
+mod mix;
 mod picture_cache;
 pub mod predict;
+pub mod preview;
 pub mod train;
 mod views;
 
@@ -27,4 +29,5 @@ pub use explain::{Explanation, HeatMap, HeatMethod};
 pub use features::{Familiar, Features, Unlike};
 pub use metrics::{ClassMetrics, ConfusionMatrix};
 pub use predict::{Classifier, Ranked, model_sha256};
+pub use preview::{PreviewRequest, Previewer};
 pub use train::{Summary, TrainJob, TrainOutcome, check_unfinished, train};

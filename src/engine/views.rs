@@ -82,14 +82,17 @@ impl ViewMaker {
         };
         let one = |(&view, ready): (&View, Option<Arc<RgbImage>>)| match (ready, &image) {
             (Some(prepared), _) => self.view(&prepared, request.picture, view),
-            (None, Some(image)) => {
-                let prepared = self.prepare(image, request.picture, view)?;
-                self.view(&prepared, request.picture, view)
-            }
+            (None, Some(image)) => self.make_from(image, request.picture, view),
             (None, None) => Err(Error::internal("a picture was neither kept nor decoded")),
         };
         let views: Vec<Vec<f32>> = wanted.par_iter().zip(ready).map(one).collect::<Result<_>>()?;
         Ok(views.concat())
+    }
+
+    /// One view of a decoded picture.
+    pub(crate) fn make_from(&self, image: &Arc<RgbImage>, picture: usize, view: View) -> Result<Vec<f32>> {
+        let view = self.drawn(view);
+        self.view(&*self.prepare(image, picture, view)?, picture, view)
     }
 
     /// What is shown for a view: without augmentation, all are the evaluation view.

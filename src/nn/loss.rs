@@ -32,13 +32,59 @@ pub fn cross_entropy(
     if let Some(target) = targets.iter().find(|t| **t as usize >= classes) {
         return Err(Error::internal(format!("the target {target} is not below the {classes} classes")));
     }
-    if !(0.0..=1.0).contains(&label_smoothing) {
-        return Err(Error::input(format!("a label smoothing of {label_smoothing} is not in [0, 1]")));
-    }
+    check_smoothing(label_smoothing)?;
     let total = targets.iter().map(|&t| f64::from(weights[t as usize])).sum();
-    let op = CrossEntropy { targets: targets.to_vec(), weights, smoothing: label_smoothing, total };
+    let uniform = label_smoothing / classes as f64;
+    let of_class = |target: u32, c: usize| {
+        let own = if c == target as usize { 1.0 - label_smoothing } else { 0.0 };
+        (own + uniform) * f64::from(weights[c])
+    };
+    let shares = targets.iter().flat_map(|&t| (0..classes).map(move |c| (t, c)));
+    let op = CrossEntropy { shares: shares.map(|(t, c)| of_class(t, c)).collect(), classes, total };
     check_operands(NAME, [Some(logits)])?;
     Ok(graph::apply(op, &[&logits.contiguous()?])?)
+}
+
+/// Softmax cross-entropy with a share of each class as the target, PyTorch's `CrossEntropyLoss(weight, label_smoothing)` with
+/// class probabilities and mean reduction (divided by the number of pictures). Differentiable in `logits`.
+///
+/// # Shapes
+/// `logits: [N, K]`, `targets`: N rows of K shares, `class_weights`: K. The result is a scalar.
+///
+/// # Errors
+/// If shapes do not fit, or `label_smoothing` is not in `[0, 1]`.
+pub fn soft_cross_entropy(
+    logits: &Tensor,
+    targets: &[f32],
+    class_weights: Option<&[f32]>,
+    label_smoothing: f64,
+) -> Result<Tensor> {
+    let (n, classes) = logits.dims2()?;
+    let weights = class_weights.map_or_else(|| vec![1.0; classes], <[f32]>::to_vec);
+    if targets.is_empty() || targets.len() != n * classes || weights.len() != classes {
+        return Err(Error::internal(format!(
+            "cross-entropy of logits {:?} with {} shares and {} class weights",
+            logits.dims(),
+            targets.len(),
+            weights.len()
+        )));
+    }
+    check_smoothing(label_smoothing)?;
+    let uniform = label_smoothing / classes as f64;
+    let smooth = |(i, &share): (usize, &f32)| {
+        (f64::from(share) * (1.0 - label_smoothing) + uniform) * f64::from(weights[i % classes])
+    };
+    let shares = targets.iter().enumerate().map(smooth).collect();
+    let op = CrossEntropy { shares, classes, total: n as f64 };
+    check_operands(NAME, [Some(logits)])?;
+    Ok(graph::apply(op, &[&logits.contiguous()?])?)
+}
+
+fn check_smoothing(smoothing: f64) -> Result<()> {
+    if (0.0..=1.0).contains(&smoothing) {
+        return Ok(());
+    }
+    Err(Error::input(format!("a label smoothing of {smoothing} is not in [0, 1]")))
 }
 
 /// Binary cross-entropy with logits, mean over the batch: `logits: [N, 1]`, `targets`: N values in `[0, 1]`, `pos_weight`
@@ -63,23 +109,16 @@ const NAME: &str = "cross-entropy";
 const BINARY: &str = "binary-cross-entropy";
 
 struct CrossEntropy {
-    targets: Vec<u32>,
-    weights: Vec<f32>,
-    smoothing: f64,
-    /// Sum of the targets' weights.
+    /// How much the negative log-probability of each class counts for each picture, `[N, K]`.
+    shares: Vec<f64>,
+    classes: usize,
+    /// What the sum is divided by.
     total: f64,
 }
 
 impl CrossEntropy {
-    /// How much the negative log-probability of class `c` counts for a picture of class `target`.
-    fn share(&self, target: usize, c: usize) -> f64 {
-        let uniform = self.smoothing / self.weights.len() as f64;
-        let own = if c == target { 1.0 - self.smoothing } else { 0.0 };
-        (own + uniform) * f64::from(self.weights[c])
-    }
-
-    fn rows<'a>(&'a self, logits: &'a [f32]) -> impl Iterator<Item = (usize, &'a [f32])> {
-        self.targets.iter().map(|&t| t as usize).zip(logits.chunks_exact(self.weights.len()))
+    fn rows<'a>(&'a self, logits: &'a [f32]) -> impl Iterator<Item = (&'a [f64], &'a [f32])> {
+        self.shares.chunks_exact(self.classes).zip(logits.chunks_exact(self.classes))
     }
 }
 
@@ -99,14 +138,14 @@ impl Operation for CrossEntropy {
     }
 
     fn forward(&self, args: &[&[f32]]) -> (Vec<f32>, Shape) {
-        let of_row = |(target, row): (usize, &[f32])| {
+        let of_row = |(shares, row): (&[f64], &[f32])| {
             let norm = log_sum_exp(row);
-            let of_class = |(c, &z): (usize, &f32)| match self.share(target, c) {
+            let of_class = |(&share, &z): (&f64, &f32)| match share {
                 // A class that does not count must not spoil the sum with 0 times infinity.
                 0.0 => 0.0,
                 share => share * (norm - f64::from(z)),
             };
-            row.iter().enumerate().map(of_class).sum::<f64>()
+            shares.iter().zip(row).map(of_class).sum::<f64>()
         };
         let loss = self.rows(args[0]).map(of_row).sum::<f64>() / self.total;
         (vec![loss as f32], Shape::from(()))
@@ -116,13 +155,12 @@ impl Operation for CrossEntropy {
         let scale = scalar(&grad)? / self.total;
         let values = with_values([saved.arg(0)?], |[logits]| {
             let mut out = Vec::with_capacity(logits.len());
-            for (target, row) in self.rows(logits) {
+            for (shares, row) in self.rows(logits) {
                 let norm = log_sum_exp(row);
-                let all: f64 = (0..row.len()).map(|c| self.share(target, c)).sum();
-                let grad_of = |(c, &z): (usize, &f32)| {
-                    (scale * (all * (f64::from(z) - norm).exp() - self.share(target, c))) as f32
-                };
-                out.extend(row.iter().enumerate().map(grad_of));
+                let all: f64 = shares.iter().sum();
+                let grad_of =
+                    |(&share, &z): (&f64, &f32)| (scale * (all * (f64::from(z) - norm).exp() - share)) as f32;
+                out.extend(shares.iter().zip(row).map(grad_of));
             }
             out
         })?;

@@ -45,6 +45,31 @@ impl Rng {
         (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
+    /// Beta(`alpha`, `alpha`) in `[0, 1]`, for `alpha` above 0.
+    pub fn beta(&mut self, alpha: f64) -> f64 {
+        let (a, b) = (self.ln_gamma_variate(alpha), self.ln_gamma_variate(alpha));
+        // By the difference of logarithms: both variates of a small alpha may be too small for a number.
+        1.0 / (1.0 + (b - a).exp())
+    }
+
+    /// Logarithm of a Gamma(`shape`, 1) variate (Marsaglia and Tsang 2000).
+    fn ln_gamma_variate(&mut self, shape: f64) -> f64 {
+        if shape < 1.0 {
+            let lift = (1.0 - self.uniform()).ln() / shape;
+            return self.ln_gamma_variate(shape + 1.0) + lift;
+        }
+        let d = shape - 1.0 / 3.0;
+        let c = 1.0 / (9.0 * d).sqrt();
+        loop {
+            let x = self.normal();
+            let v = (1.0 + c * x).powi(3);
+            let u = 1.0 - self.uniform();
+            if v > 0.0 && u.ln() < 0.5 * x * x + d - d * v + d * v.ln() {
+                return (d * v).ln();
+            }
+        }
+    }
+
     /// Shuffles in place (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
@@ -78,5 +103,23 @@ mod tests {
         let mean = (0..n).map(|_| r.uniform()).sum::<f64>() / f64::from(n);
         let var = (0..n).map(|_| r.normal().powi(2)).sum::<f64>() / f64::from(n);
         assert!((mean - 0.5).abs() < 0.01 && (var - 1.0).abs() < 0.05, "{mean} {var}");
+    }
+
+    #[test]
+    fn beta_has_its_moments_also_where_alpha_is_small() {
+        for alpha in [0.05, 0.2, 1.0, 4.0] {
+            let mut r = Rng::for_key(1, &[]);
+            let n = 20_000;
+            let drawn: Vec<f64> = (0..n).map(|_| r.beta(alpha)).collect();
+            assert!(drawn.iter().all(|v| (0.0..=1.0).contains(v)));
+            let mean = drawn.iter().sum::<f64>() / f64::from(n);
+            let var = drawn.iter().map(|v| (v - 0.5).powi(2)).sum::<f64>() / f64::from(n);
+            let expected = 1.0 / (4.0 * (2.0 * alpha + 1.0));
+            // Standard error of the mean: at most 0.0036.
+            assert!(
+                (mean - 0.5).abs() < 0.012 && (var / expected - 1.0).abs() < 0.04,
+                "{alpha}: {mean} {var}"
+            );
+        }
     }
 }

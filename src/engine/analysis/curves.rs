@@ -59,7 +59,10 @@ impl Curve {
         // Bits of floats from 0 to 1 are in the order of the floats and leave the top one free: one word to sort.
         let mut packed: Vec<u32> = scored
             .into_iter()
-            .map(|(score, positive)| score.max(0.0).min(1.0).to_bits() << 1 | u32::from(positive))
+            .map(|(score, positive)| {
+                (if score.is_nan() { 0.0 } else { score.clamp(0.0, 1.0) }).to_bits() << 1
+                    | u32::from(positive)
+            })
             .collect();
         packed.sort_unstable_by(|a, b| b.cmp(a));
         let positives = packed.iter().filter(|&&word| word & 1 == 1).count();

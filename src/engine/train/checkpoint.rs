@@ -5,6 +5,7 @@
 //! Weights that never learned come from the source file, which is recognised by its SHA-256.
 
 use super::files::names;
+use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 use crate::export::atomic;
 use candle_core::{Device, Tensor};
@@ -265,7 +266,9 @@ pub(crate) fn same_job(now: &Progress, then: &Progress) -> Result<()> {
         let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
         text.lines().filter(|l| !free.contains(&key(l).as_str())).map(str::to_owned).collect()
     };
-    let (a, b) = (essential(&now.config), essential(&then.config));
+    // A setting that came later has its default in an older run.
+    let whole = |text: &str| TrainConfig::from_toml(text).and_then(|c| c.to_toml());
+    let (a, b) = (essential(&now.config), essential(&whole(&then.config).unwrap_or(then.config.clone())));
     let differing = a.iter().find(|l| !b.contains(l)).or_else(|| b.iter().find(|l| !a.contains(l)));
     let what = match differing {
         Some(line) => format!("the run was begun with other settings: {}", line.trim()),
@@ -292,6 +295,18 @@ mod tests {
             best: Named::from([("w".into(), t(&[2.0, 3.0, 4.0]))]),
             optimizer: Named::from([("w/momentum".into(), t(&[5.0]))]),
         }
+    }
+
+    #[test]
+    fn a_setting_that_an_older_run_did_not_know_does_not_stop_it() {
+        let progress = |text: String| Progress::new(text, "p".into(), String::new(), String::new());
+        let config = TrainConfig::default();
+        let now = progress(config.to_toml().unwrap());
+        let older: Vec<&str> = now.config.lines().filter(|l| !l.starts_with("mixup")).collect();
+        assert_ne!(older.join("\n"), now.config.trim_end());
+        same_job(&now, &progress(older.join("\n"))).unwrap();
+        let changed = now.config.replace("mixup = 0.0", "mixup = 0.5");
+        assert!(same_job(&now, &progress(changed)).unwrap_err().to_string().contains("mixup"));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use super::plan::{Input, Phase, plan};
 use super::{TrainJob, checkpoint, files};
 use crate::backbones::weights::{load_into, read_state_dict};
 use crate::backbones::{Network, find};
-use crate::config::{HeadOutput, ResolvedTrain, TrainConfig};
+use crate::config::{HeadOutput, ResolvedTrain, Solver, TrainConfig};
+use crate::data::orientation::{Flip, concern};
 use crate::data::{Dataset, Split, preflight};
 use crate::engine::picture_cache::{Budget, PictureCache};
 use crate::engine::views::ViewMaker;
@@ -64,12 +65,14 @@ impl<'a> Context<'a> {
     ) -> Result<(Self, Network)> {
         let started = Instant::now();
         job.config.validate()?;
+        job.config.check_mixing()?;
         let spec = find(&job.config.backbone.name)?;
         let device = device::device(job.config.train.device)?;
         prepare_folder(&job.run_dir, job.resume)?;
         let (dataset, contents) = usable_pictures(job, control, on_event)?;
         let resolved = job.config.train.resolve(job.config.backbone.weights.is_some());
         let mut config = written_out(&job.config, &resolved, &dataset);
+        warn_of_flips(&config, &dataset, on_event);
         let seed = config.train.seed;
         let cut = config.backbone.cut_stage.as_deref();
         let mut network = Network::new(spec, cut, &config.head, dataset.classes.len(), seed, &device)?;
@@ -150,6 +153,19 @@ impl<'a> Context<'a> {
     pub(crate) fn with_reporter<T>(&self, work: impl FnOnce(&Reporter<'_>) -> Result<T>) -> Result<T> {
         let keep_going = || keep_going(self.control);
         work(&Reporter { keep_going: &keep_going, on_event: self.on_event })
+    }
+}
+
+/// Says where flipped pictures may belong to another class.
+fn warn_of_flips(config: &TrainConfig, dataset: &Dataset, on_event: &(dyn Fn(TrainEvent) + Sync)) {
+    let a = &config.augment;
+    if !a.enabled || config.train.solver == Solver::Logistic {
+        return;
+    }
+    for (flip, often, key) in [(Flip::Mirror, a.hflip, "hflip"), (Flip::UpsideDown, a.vflip, "vflip")] {
+        if let Some(why) = concern(&dataset.classes, flip).filter(|_| often > 0.0) {
+            on_event(TrainEvent::Warning(format!("{why}. Set augment.{key} to 0 where that matters")));
+        }
     }
 }
 

@@ -7,11 +7,12 @@ use super::updates::Updates;
 use crate::backbones::Network;
 use crate::config::HeadOutput;
 use crate::engine::forward::argmax;
+use crate::engine::mix::Mix;
 use crate::engine::views::{Request, View, pipelined};
 use crate::engine::{StepProgress, TrainEvent, keys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::layers::Forward;
-use crate::nn::loss::{binary_cross_entropy, cross_entropy};
+use crate::nn::loss::{binary_cross_entropy, cross_entropy, soft_cross_entropy};
 use crate::nn::rng::Rng;
 use crate::nn::tape::Tape;
 use candle_core::Tensor;
@@ -62,7 +63,7 @@ impl Epoch<'_> {
     /// # Errors
     /// If the loss stops being finite, a picture cannot be decoded, or the job is cancelled.
     pub(crate) fn run(&self, updates: &mut Updates) -> Result<Sums> {
-        let batches = self.batches();
+        let batches: Vec<(usize, Vec<usize>)> = self.batches().into_iter().enumerate().collect();
         let mut sums =
             Sums { loss: 0.0, correct: 0, seen: 0, learning_rate: 0.0, seconds: 0.0, stopped: false };
         let started = Instant::now();
@@ -73,7 +74,7 @@ impl Epoch<'_> {
                 sums.stopped = true;
                 return Ok(ControlFlow::Break(()));
             }
-            let loss = self.step(step, batches.len(), &x, &batches[step], updates, &mut sums)?;
+            let loss = self.step((step, batches.len()), &x, &batches[step].1, updates, &mut sums)?;
             sums.seconds = started.elapsed().as_secs_f64();
             if told.is_none_or(|t| t.elapsed() >= EVENT_EVERY) || step + 1 == batches.len() {
                 told = Some(Instant::now());
@@ -83,8 +84,8 @@ impl Epoch<'_> {
         };
         pipelined(
             &batches,
-            |batch| match self.phase.input {
-                Input::Pictures => self.views(batch),
+            |(step, batch)| match self.phase.input {
+                Input::Pictures => self.views(*step, batch),
                 Input::Features | Input::Maps => self.cached(batch),
             },
             take,
@@ -106,7 +107,7 @@ impl Epoch<'_> {
         batches
     }
 
-    fn views(&self, batch: &[usize]) -> Result<Tensor> {
+    fn views(&self, step: usize, batch: &[usize]) -> Result<Tensor> {
         let requests: Vec<Request> = batch
             .iter()
             .map(|&i| {
@@ -114,7 +115,19 @@ impl Epoch<'_> {
                 Request { path: path.clone(), picture: *picture, views: vec![View::Fresh(self.epoch)] }
             })
             .collect();
-        self.ctx.maker.tensor(self.ctx.maker.make_all(&requests)?, self.network.store.device())
+        let mut values = self.ctx.maker.make_all(&requests)?;
+        if let Some(mix) = self.mix(step) {
+            mix.apply(&mut values, self.ctx.maker.preprocess.crop_px);
+        }
+        self.ctx.maker.tensor(values, self.network.store.device())
+    }
+
+    /// How the pictures of a step are mixed, where they are.
+    fn mix(&self, step: usize) -> Option<Mix> {
+        let key = [keys::MIX, self.epoch as u64, step as u64];
+        let mut rng = Rng::for_key(self.ctx.config.train.seed, &key);
+        let side = self.ctx.maker.preprocess.crop_px;
+        Mix::draw(&self.ctx.config.augment, side, &mut rng).filter(|_| self.phase.input == Input::Pictures)
     }
 
     fn cached(&self, batch: &[usize]) -> Result<Tensor> {
@@ -139,8 +152,7 @@ impl Epoch<'_> {
 
     fn step(
         &self,
-        step: usize,
-        steps: usize,
+        (step, steps): (usize, usize),
         x: &Tensor,
         batch: &[usize],
         updates: &mut Updates,
@@ -153,7 +165,11 @@ impl Epoch<'_> {
         let f = Forward::train(&self.network.store, train_batch_norm, rng);
         let logits = self.logits(&f, x)?;
         let labels: Vec<u32> = batch.iter().map(|&i| self.ctx.class(self.ctx.train[i].0) as u32).collect();
-        let loss = self.loss(&logits, &labels)?;
+        let mixed = self.mix(step).map(|mix| mix.targets(&labels, self.ctx.dataset.classes.len()));
+        let loss = match &mixed {
+            Some(shares) => self.mixed_loss(&logits, shares)?,
+            None => self.loss(&logits, &labels)?,
+        };
         let value = f64::from(loss.to_scalar::<f32>()?);
         let at = (self.epoch - self.phase.first_epoch) * steps + step;
         let learning_rate = updates.learning_rate(at, steps);
@@ -164,6 +180,10 @@ impl Epoch<'_> {
         sums.learning_rate = learning_rate;
         sums.loss += value * batch.len() as f64;
         sums.seen += batch.len();
+        // Of a mixed picture, the class of the larger share counts.
+        let labels = mixed.map_or(labels, |shares| {
+            shares.chunks_exact(self.ctx.dataset.classes.len()).map(|row| argmax(row) as u32).collect()
+        });
         sums.correct += correct(&logits, &labels)?;
         Ok(value)
     }
@@ -184,12 +204,28 @@ impl Epoch<'_> {
         let weights = self.ctx.class_weights.as_deref();
         match self.ctx.output() {
             HeadOutput::Softmax => cross_entropy(logits, labels, weights, smoothing),
+            HeadOutput::Sigmoid => self.binary_loss(logits, labels.iter().map(|&l| f64::from(l))),
+        }
+    }
+
+    /// The loss of mixed pictures; `shares` holds a row of classes for each.
+    fn mixed_loss(&self, logits: &Tensor, shares: &[f32]) -> Result<Tensor> {
+        let smoothing = self.ctx.config.train.label_smoothing;
+        let weights = self.ctx.class_weights.as_deref();
+        match self.ctx.output() {
+            HeadOutput::Softmax => soft_cross_entropy(logits, shares, weights, smoothing),
             HeadOutput::Sigmoid => {
-                let soft = |l: &u32| (f64::from(*l) * (1.0 - smoothing) + smoothing / 2.0) as f32;
-                let targets: Vec<f32> = labels.iter().map(soft).collect();
-                binary_cross_entropy(logits, &targets, weights.map(|w| w[1] / w[0]))
+                self.binary_loss(logits, shares.chunks_exact(2).map(|row| f64::from(row[1])))
             }
         }
+    }
+
+    fn binary_loss(&self, logits: &Tensor, shares: impl Iterator<Item = f64>) -> Result<Tensor> {
+        let smoothing = self.ctx.config.train.label_smoothing;
+        let soft = |share: f64| (share * (1.0 - smoothing) + smoothing / 2.0) as f32;
+        let targets: Vec<f32> = shares.map(soft).collect();
+        let weights = self.ctx.class_weights.as_deref();
+        binary_cross_entropy(logits, &targets, weights.map(|w| w[1] / w[0]))
     }
 
     fn diverged(&self, value: f64, step: usize, learning_rate: f64) -> Error {

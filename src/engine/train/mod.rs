@@ -6,7 +6,7 @@ mod context;
 mod epoch;
 mod files;
 mod judge;
-mod plan;
+pub(crate) mod plan;
 mod solve;
 mod table;
 mod trainer;

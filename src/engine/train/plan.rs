@@ -1,6 +1,6 @@
 //! The phases of a training job: what learns, for how long, and from where its inputs come.
 
-use crate::config::{ResolvedTrain, TrainMode};
+use crate::config::{AugmentConfig, ResolvedTrain, TrainMode};
 
 /// Where a phase's inputs come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,13 @@ pub(crate) fn plan(r: &ResolvedTrain, last_stages: usize, stages: &[&str]) -> Ve
         },
     };
     [head, rest].into_iter().filter(|p| p.epochs > 0).collect()
+}
+
+/// How many views of each training picture are kept for the phases that do not learn from pictures: no more than their longest
+/// would draw.
+pub(crate) fn cached_views(augment: &AugmentConfig, phases: &[Phase]) -> usize {
+    let longest = phases.iter().filter(|p| p.input != Input::Pictures).map(|p| p.epochs).max();
+    if augment.enabled { augment.views.min(longest.unwrap_or(1)) } else { 1 }
 }
 
 /// Takes the last `by` epochs off a phase; what comes after it moves forward.

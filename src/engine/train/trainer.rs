@@ -8,7 +8,7 @@ use super::context::Context;
 use super::epoch::{Epoch, Sums};
 use super::files::{MetricsFile, parse_records};
 use super::judge::{validation_probabilities, validation_result};
-use super::plan::{Input, Phase, shorten};
+use super::plan::{Input, Phase, cached_views, shorten};
 use super::updates::{Updates, learns};
 use crate::backbones::Network;
 use crate::config::Metric;
@@ -67,9 +67,10 @@ impl<'a> Trainer<'a> {
     pub(crate) fn new(ctx: &'a Context<'a>, mut network: Network, resume: bool) -> Result<Self> {
         let mut phases = ctx.phases.clone();
         // By the plan as it was at the start, also where it is shorter by now: a resumed run draws among the same views.
-        let longest = phases.iter().filter(|p| p.input != Input::Pictures).map(|p| p.epochs).max();
-        let augment = &ctx.config.augment;
-        let cached_views = if augment.enabled { augment.views.min(longest.unwrap_or(1)) } else { 1 };
+        let cached_views = cached_views(&ctx.config.augment, &phases);
+        if ctx.config.augment.mixes() && phases.iter().any(|p| p.input != Input::Pictures) {
+            ctx.note("Pictures are mixed once everything learns, not while only the head does");
+        }
         let source = if ctx.config.train.l2_sp > 0.0 && !ctx.weights_sha256.is_empty() {
             network.freeze_below(0);
             named(&network, |id, p| p.trainable && network.stage_of(id).is_some())?

@@ -46,9 +46,9 @@ impl AppState {
         if self.opening.is_some() {
             return Some("Another folder is being looked through".to_owned());
         }
-        self.data_block()
-            .or_else(|| self.weights_block())
-            .or_else(|| self.config.validate().err().map(|e| e.to_string()))
+        self.data_block().or_else(|| self.weights_block()).or_else(|| {
+            self.config.validate().and_then(|()| self.config.check_mixing()).err().map(|e| e.to_string())
+        })
     }
 
     /// Whether the training that runs, or ran last, has something to keep.

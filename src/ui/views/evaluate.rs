@@ -44,14 +44,6 @@ pub struct Memory {
     pub sort: class_rows::SortBy,
     /// The picture on show alone: its place among those behind the selection.
     pub enlarged: Option<usize>,
-    /// A picture that was opened from elsewhere, over it: its path relative to the data folder.
-    pub visiting: Option<String>,
-    /// The doubtful picture that is selected: its place among those that are left.
-    pub suspect: usize,
-    /// The plane with all pictures.
-    pub map: map::Memory,
-    /// What the network looks at in it.
-    pub looking: looking::Memory,
     /// The picture to show alone once what was chosen with it is selected.
     enlarge_next: Option<(Selection, usize)>,
     /// Which curve stands out.
@@ -60,6 +52,14 @@ pub struct Memory {
     pub point: Option<curves::At>,
     found: pictures::Found,
     analysed: analysed::Analysed,
+    /// A picture that was opened from elsewhere, over it: its path relative to the data folder.
+    pub visiting: Option<String>,
+    /// The doubtful picture that is selected: its place among those that are left.
+    pub suspect: usize,
+    /// The plane with all pictures.
+    pub map: map::Memory,
+    /// What the network looks at in it.
+    pub looking: looking::Memory,
 }
 
 /// Headlines narrower than this leave explanations out, in points.
@@ -113,7 +113,7 @@ pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &
     let Some(shown) = &state.evaluation else { return };
     match state.evaluate_tab {
         // The bars are the table.
-        EvaluateTab::Classes => {}
+        EvaluateTab::Classes | EvaluateTab::Suspects | EvaluateTab::Map => {}
         EvaluateTab::Curves => curve_table::show(ui, shown, &mut cx.evaluate),
         _ => class_table::show(ui, &shown.evaluation, (&mut cx.evaluate.sort, state.selection), actions),
     }

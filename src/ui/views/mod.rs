@@ -12,6 +12,7 @@ pub mod train;
 
 pub use decide::words as decision_words;
 
+use super::previews::Previews;
 use super::thumbnails::Thumbnails;
 use super::widgets::point_cloud::Surface;
 use super::{Action, AppState, Screen};
@@ -23,6 +24,8 @@ pub struct ViewContext {
     pub surface: Surface,
     /// Small pictures, decoded in the background.
     pub thumbnails: Thumbnails,
+    /// Varied training pictures, made in the background.
+    pub previews: Previews,
     /// The list of commands.
     pub palette: super::shell::palette::Memory,
     /// The Start screen's.

@@ -4,6 +4,7 @@ mod runs;
 mod search;
 mod settings;
 mod status;
+mod varied;
 pub mod words;
 
 use super::ViewContext;
@@ -12,7 +13,7 @@ use crate::session::RunInfo;
 use crate::ui::theme::{Palette, space};
 use crate::ui::widgets::{caption, curves, lasting_height, link_button};
 use crate::ui::{Action, AppState};
-use egui::{Id, RichText, Ui};
+use egui::{Button, Id, RichText, Ui};
 use std::path::PathBuf;
 
 /// What the view remembers between frames.
@@ -22,6 +23,32 @@ pub struct Memory {
     pub shown_run: Option<PathBuf>,
     /// What is searched for among the settings.
     pub search: String,
+    /// What of the screen's subject was chosen; before that, curves where there are some.
+    pub tab: Option<Tab>,
+    /// What is on show.
+    on_show: Option<Tab>,
+    /// Which of the varied pictures are on show.
+    pub looked: varied::Looked,
+}
+
+/// What the screen's subject can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tab {
+    /// Learning curves.
+    Curves,
+    /// Training pictures as the network would see them.
+    Varied,
+}
+
+impl Tab {
+    const ALL: [(Self, &'static str, &'static str); 2] = [
+        (Self::Curves, "Curves", "How loss and quality moved over the epochs"),
+        (
+            Self::Varied,
+            "Varied pictures",
+            "Training pictures as the network sees them with the present settings",
+        ),
+    ];
 }
 
 /// Height of the runs' part, in points.
@@ -33,13 +60,28 @@ const LEAST_RUNS: f32 = 72.0;
 pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     let memory = &mut cx.train;
     status::show(ui, state, memory, actions);
-    ui.add_space(space::M);
+    ui.add_space(space::S);
+    let tab = tabs(ui, state, memory);
+    memory.on_show = Some(tab);
+    ui.add_space(space::S);
     let runs_height = if state.runs.is_empty() { 0.0 } else { RUNS.min(lasting_height(ui) * 0.3) };
     let shown = Shown::of(state, memory);
     // As high as without a message over the status bar: the list of runs stays where it is when one goes.
     let room = lasting_height(ui) - runs_height - space::M;
     let most = ui.available_height() - LEAST_RUNS.min(runs_height) - space::M;
-    shown.show(ui, memory, room.min(most).max(160.0));
+    let height = room.min(most).max(160.0);
+    match tab {
+        Tab::Curves => shown.show(ui, memory, height),
+        Tab::Varied => {
+            // As high as curves would be: the list of runs stays where it is.
+            let size = egui::vec2(ui.available_width(), height);
+            let sources = (&mut cx.previews, &mut cx.thumbnails);
+            ui.allocate_ui(size, |ui| {
+                ui.set_min_size(size);
+                varied::show(ui, state, memory, sources, height);
+            });
+        }
+    }
     if !state.runs.is_empty() {
         ui.add_space(space::M);
         runs::show(ui, state, memory, actions);
@@ -48,7 +90,26 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
 
 /// Draws the settings and details beside it.
 pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
-    settings::show(ui, state, &mut cx.train.search, actions);
+    settings::show(ui, state, &mut cx.train, actions);
+}
+
+/// Draws the choice of what is on show, and returns what is.
+fn tabs(ui: &mut Ui, state: &AppState, memory: &mut Memory) -> Tab {
+    let nothing = state.dataset().is_none();
+    let curves =
+        state.training_job().is_some() || !state.runs.is_empty() || state.training.is_some() || nothing;
+    let shown = memory.tab.filter(|_| !nothing).unwrap_or(if curves { Tab::Curves } else { Tab::Varied });
+    if !nothing {
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = space::XS;
+            for (tab, word, why) in Tab::ALL {
+                if ui.add(Button::selectable(tab == shown, word)).on_hover_text(why).clicked() {
+                    memory.tab = Some(tab);
+                }
+            }
+        });
+    }
+    shown
 }
 
 /// Whose curves are drawn.

@@ -119,8 +119,7 @@ fn opened(state: &AppState, shown: &ShownEvaluation, cx: &mut ViewContext) -> Op
         return Some(Opened { rel, class, place: None, probabilities });
     }
     let place = cx.evaluate.enlarged?;
-    let selection = state.selection.unwrap_or(Selection::Mistakes);
-    let found = cx.evaluate.found.of(&shown.evaluation, selection);
+    let found = cx.evaluate.found.of(&shown.evaluation, state.selection.unwrap_or(Selection::Mistakes));
     let prediction = found.get(place).and_then(|&i| predictions.get(i))?;
     Some(Opened {
         rel: prediction.rel.clone(),

@@ -1,7 +1,7 @@
 //! The project's runs.
 
-use super::Memory;
 use super::words::{self, backbone_title};
+use super::{Memory, Tab};
 use crate::session::{RunInfo, RunState};
 use crate::ui::state::LiveTraining;
 use crate::ui::theme::{Palette, space};
@@ -68,6 +68,7 @@ fn cells(
         let button = Button::selectable(selected, label).truncate();
         if ui.add(button).on_hover_text("Show the curves of this run").clicked() {
             memory.shown_run = if selected { None } else { Some(run.dir.clone()) };
+            memory.tab = Some(Tab::Curves);
         }
     });
     row.col(|ui| {

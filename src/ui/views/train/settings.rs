@@ -5,6 +5,7 @@ mod form;
 mod optimizer;
 
 use super::search::Search;
+use super::{Memory, Tab};
 use crate::ui::theme::{Palette, space};
 use crate::ui::widgets::caption;
 use crate::ui::{Action, AppState};
@@ -12,7 +13,9 @@ use egui::{RichText, TextEdit, Ui, WidgetInfo};
 use form::Form;
 
 /// Draws the settings; a change becomes one action that carries the whole new configuration.
-pub(super) fn show(ui: &mut Ui, state: &AppState, search: &mut String, actions: &mut Vec<Action>) {
+pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: &mut Vec<Action>) {
+    let Memory { search, tab, on_show, .. } = memory;
+    let seen = *on_show == Some(Tab::Varied);
     field(ui, search);
     let mut draft = state.config.clone();
     if state.training_job().is_some() {
@@ -20,7 +23,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, search: &mut String, actions: 
     }
     let mut form = Form::new(&mut draft, Search(search.as_str()));
     optimizer::main(ui, &mut form);
-    augment::main(ui, &mut form);
+    let classes = state.dataset().map_or(&[][..], |d| &d.classes);
+    augment::main(ui, &mut form, classes, (tab, seen));
     form.advanced(ui, |ui, form| {
         optimizer::advanced(ui, form);
         augment::advanced(ui, form);

@@ -87,7 +87,7 @@ fn train(ui: &mut Ui, state: &AppState, label: &str, memory: &mut Memory, action
     });
     let response = button.inner;
     if response.clicked() {
-        memory.shown_run = None;
+        (memory.shown_run, memory.tab) = (None, None);
         actions.push(Action::Train);
     }
     if let Some(why) = block {

@@ -1,6 +1,10 @@
 //! The settings of varied training pictures: `[augment]`.
 
 use super::form::{About, Form, about, how_often, scale, strength};
+use crate::config::{AugmentPolicy, TrainMode};
+use crate::data::orientation::{Flip, concern};
+use crate::ui::views::train::Tab;
+use crate::ui::widgets::{caption, link_button};
 use egui::Ui;
 
 const ENABLED: About = about(
@@ -49,17 +53,64 @@ const ERASING: About = about(
     "How often, from 0 to 1. It teaches to look at the whole thing. 0, because it slows learning from few pictures",
 );
 
-/// What most people look at first.
-pub(super) fn main(ui: &mut Ui, form: &mut Form<'_>) {
+const POLICY: About = about(
+    "Strong variation",
+    "augment.policy",
+    "TrivialAugment does one thing to each look (shear, shift, turn, colours, levels) in any strength; RandAugment does several \
+     in one strength. Off: from few pictures a head learns better without; try TrivialAugment where everything learns for long",
+);
+const OPERATIONS: About = about(
+    "Things at once",
+    "augment.rand_operations",
+    "How many things RandAugment does to each look. 2 is its authors' choice",
+);
+const MAGNITUDE: About = about(
+    "How strong",
+    "augment.rand_magnitude",
+    "Strength of RandAugment, from 0 to 30. 9 is its authors' choice",
+);
+
+/// What most people look at first. `tab` is what the screen is to show, `seen` whether the varied pictures are there already.
+pub(super) fn main(
+    ui: &mut Ui,
+    form: &mut Form<'_>,
+    classes: &[String],
+    (tab, seen): (&mut Option<Tab>, bool),
+) {
     form.head(ui, "Varied pictures");
     form.switch(ui, ENABLED, |c| &mut c.augment.enabled);
     let on = form.draft.augment.enabled;
+    if !seen && !form.is_searched() && link_button(ui, "See them").clicked() {
+        *tab = Some(Tab::Varied);
+    }
     ui.add_enabled_ui(on, |ui| {
-        form.pair(ui, CROP, 0.01..=1.0, |c| &mut c.augment.crop_scale);
-        form.number(ui, HFLIP, how_often(), |c| &mut c.augment.hflip);
-        form.number(ui, VFLIP, how_often(), |c| &mut c.augment.vflip);
-        form.number(ui, ROTATION, scale(0.0..=180.0, 0.5, 1), |c| &mut c.augment.rotation_degrees);
+        form.sliding_pair(ui, CROP, 0.01..=1.0, |c| &mut c.augment.crop_scale);
+        form.slider(ui, HFLIP, (how_often(), 0.0..=1.0), |c| &mut c.augment.hflip);
+        flip_warning(ui, form, classes, (Flip::Mirror, form.draft.augment.hflip));
+        form.slider(ui, VFLIP, (how_often(), 0.0..=1.0), |c| &mut c.augment.vflip);
+        flip_warning(ui, form, classes, (Flip::UpsideDown, form.draft.augment.vflip));
+        let degrees = scale(0.0..=180.0, 0.5, 1);
+        form.slider(ui, ROTATION, (degrees, 0.0..=180.0), |c| &mut c.augment.rotation_degrees);
+        form.slider(ui, BRIGHTNESS, (strength(), 0.0..=1.0), |c| &mut c.augment.brightness);
+        form.slider(ui, CONTRAST, (strength(), 0.0..=1.0), |c| &mut c.augment.contrast);
+        form.slider(ui, SATURATION, (strength(), 0.0..=1.0), |c| &mut c.augment.saturation);
+        let policies = [
+            (AugmentPolicy::None, "Off"),
+            (AugmentPolicy::Trivial, "TrivialAugment"),
+            (AugmentPolicy::Rand, "RandAugment"),
+        ];
+        form.choice(ui, POLICY, &policies, |c| &mut c.augment.policy);
+        if form.draft.augment.policy == AugmentPolicy::Rand {
+            form.slider(ui, OPERATIONS, (scale(1..=14, 0.1, 0), 1..=5), |c| &mut c.augment.rand_operations);
+            form.slider(ui, MAGNITUDE, (scale(0..=30, 0.1, 0), 0..=30), |c| &mut c.augment.rand_magnitude);
+        }
     });
+}
+
+fn flip_warning(ui: &mut Ui, form: &Form<'_>, classes: &[String], (flip, often): (Flip, f64)) {
+    if let Some(why) = concern(classes, flip).filter(|_| often > 0.0) {
+        form.warning(ui, &format!("{why}. Set this to 0 where that matters"));
+    }
 }
 
 const RATIO: About = about(
@@ -74,13 +125,41 @@ const VIEWS: About = about(
      gain; each further one costs as much time as the first",
 );
 
+const MIXUP: About = about(
+    "Blend two pictures",
+    "augment.mixup",
+    "MixUp: each picture is blended with another, and so is what it counts as. 0.2 blends most a little. 0 is off; it helps long \
+     training of everything",
+);
+const CUTMIX: About = about(
+    "Paste a part of another",
+    "augment.cutmix",
+    "CutMix: a rectangle of another picture is pasted, and what the picture counts as is shared by area. 1 makes all sizes as \
+     likely. 0 is off; it helps long training of everything",
+);
+
+/// Mixing needs pictures to learn from at every step.
+fn mixing(ui: &mut Ui, form: &mut Form<'_>) {
+    let possible = matches!(form.resolved().mode, TrainMode::Full | TrainMode::Scratch);
+    let set = form.draft.augment.mixup > 0.0 || form.draft.augment.cutmix > 0.0;
+    // What is set stays within reach, or it could not be set back.
+    ui.add_enabled_ui(possible || set, |ui| {
+        form.slider(ui, MIXUP, (strength(), 0.0..=1.0), |c| &mut c.augment.mixup);
+        form.slider(ui, CUTMIX, (strength(), 0.0..=1.0), |c| &mut c.augment.cutmix);
+    });
+    if !possible && !form.is_searched() {
+        caption(
+            ui,
+            "Blending and pasting need \u{201c}Everything\u{201d} or \u{201c}From scratch\u{201d} under What learns",
+        );
+    }
+}
+
 /// The rest.
 pub(super) fn advanced(ui: &mut Ui, form: &mut Form<'_>) {
     form.number(ui, VIEWS, scale(1..=64, 0.1, 0), |c| &mut c.augment.views);
     form.pair(ui, RATIO, 0.05..=20.0, |c| &mut c.augment.crop_ratio);
-    form.number(ui, BRIGHTNESS, strength(), |c| &mut c.augment.brightness);
-    form.number(ui, CONTRAST, strength(), |c| &mut c.augment.contrast);
-    form.number(ui, SATURATION, strength(), |c| &mut c.augment.saturation);
-    form.number(ui, HUE, scale(0.0..=0.5, 0.002, 3), |c| &mut c.augment.hue);
-    form.number(ui, ERASING, how_often(), |c| &mut c.augment.erasing);
+    form.slider(ui, HUE, (scale(0.0..=0.5, 0.002, 3), 0.0..=0.5), |c| &mut c.augment.hue);
+    form.slider(ui, ERASING, (how_often(), 0.0..=1.0), |c| &mut c.augment.erasing);
+    mixing(ui, form);
 }

@@ -1,11 +1,15 @@
 //! Rows of a form over the draft configuration: numbers, choices and switches, each with its reason and a way back.
 
 use crate::config::{ResolvedTrain, TrainConfig};
+use crate::ui::icons::{self, Icon};
 use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::search::Search;
 use crate::ui::widgets::{section, setting_reset};
 use egui::emath::Numeric;
-use egui::{Checkbox, CollapsingHeader, ComboBox, DragValue, Response, RichText, Ui};
+use egui::{
+    Checkbox, CollapsingHeader, ComboBox, DragValue, Response, RichText, Slider, SliderClamping, Ui,
+    WidgetInfo,
+};
 use std::ops::RangeInclusive;
 
 /// Name, key and reason of a setting. The key is what a configuration file and the command line call it.
@@ -94,6 +98,11 @@ impl<'a> Form<'a> {
         CollapsingHeader::new(head).id_salt("advanced settings").show_unindented(ui, |ui| contents(ui, self));
     }
 
+    /// Whether something is searched for.
+    pub(super) fn is_searched(&self) -> bool {
+        self.search.is_active()
+    }
+
     /// Whether a search left nothing.
     pub(super) fn found_nothing(&self) -> bool {
         self.search.is_active() && self.shown == 0
@@ -105,18 +114,21 @@ impl<'a> Form<'a> {
         found
     }
 
+    /// Whether it was drawn.
     fn row<T: PartialEq + Clone>(
         &mut self,
         ui: &mut Ui,
         what: About,
         get: impl Fn(&mut TrainConfig) -> &mut T,
         control: impl FnOnce(&mut Ui, &mut T) -> Response,
-    ) {
-        if self.wanted(what) {
+    ) -> bool {
+        let wanted = self.wanted(what);
+        if wanted {
             let why = format!("{}\n\nIn files: {}", what.why, what.key);
             let default = get(&mut self.defaults).clone();
             setting_reset(ui, (what.name, &why), get(self.draft), &default, control);
         }
+        wanted
     }
 
     /// A number.
@@ -128,6 +140,19 @@ impl<'a> Form<'a> {
         get: impl Fn(&mut TrainConfig) -> &mut T,
     ) {
         self.row(ui, what, get, |ui, value| ui.add(drag(value, scale)));
+    }
+
+    /// A number with a slider under it; `sliding` is the part of its range that most values come from.
+    pub(super) fn slider<T: Numeric>(
+        &mut self,
+        ui: &mut Ui,
+        what: About,
+        (scale, sliding): (Scale<T>, RangeInclusive<T>),
+        get: impl Fn(&mut TrainConfig) -> &mut T,
+    ) {
+        if self.row(ui, what, &get, |ui, value| ui.add(drag(value, scale))) {
+            slide(ui, what.name, get(self.draft), sliding);
+        }
     }
 
     /// A number of which 0 switches something off, and says so.
@@ -223,7 +248,7 @@ impl<'a> Form<'a> {
         what: About,
         range: RangeInclusive<f64>,
         get: impl Fn(&mut TrainConfig) -> &mut [f64; 2],
-    ) {
+    ) -> bool {
         self.row(ui, what, get, |ui, [low, high]| {
             let p = Palette::of(ui);
             let (from, to) = (*range.start(), *range.end());
@@ -232,8 +257,44 @@ impl<'a> Form<'a> {
             let lower = ui.add(drag(low, scale(from..=*high, 0.005, 2)));
             upper.labelled_by(lower.id);
             lower
+        })
+    }
+
+    /// The same with a slider for the lower end.
+    pub(super) fn sliding_pair(
+        &mut self,
+        ui: &mut Ui,
+        what: About,
+        range: RangeInclusive<f64>,
+        get: impl Fn(&mut TrainConfig) -> &mut [f64; 2],
+    ) {
+        if self.pair(ui, what, range.clone(), &get) {
+            let [low, high] = get(self.draft);
+            slide(ui, what.name, low, *range.start()..=*high);
+        }
+    }
+
+    /// Something worth a look about the setting above; not among search results.
+    pub(super) fn warning(&self, ui: &mut Ui, text: &str) {
+        if self.search.is_active() {
+            return;
+        }
+        let p = Palette::of(ui);
+        ui.horizontal_top(|ui| {
+            ui.label(icons::coloured(Icon::TriangleAlert, icons::SIZE, p.warn));
+            ui.add(egui::Label::new(RichText::new(text).small()).wrap());
         });
     }
+}
+
+/// A slider as wide as the form. A value outside of `range` stays until the slider is moved.
+fn slide<T: Numeric>(ui: &mut Ui, name: &str, value: &mut T, range: RangeInclusive<T>) {
+    ui.scope(|ui| {
+        ui.spacing_mut().slider_width = ui.available_width();
+        let slider = Slider::new(value, range).show_value(false).clamping(SliderClamping::Edits);
+        let response = ui.add(slider);
+        response.widget_info(|| WidgetInfo::slider(ui.is_enabled(), value.to_f64(), name));
+    });
 }
 
 fn drag<T: Numeric>(value: &mut T, scale: Scale<T>) -> DragValue<'_> {
