@@ -1,5 +1,7 @@
 //! Carrying out actions: the one place where what a person asked for becomes jobs, disk requests and changes of state.
 
+mod insight;
+
 use super::actions::{Action, Pick};
 use super::app::App;
 use super::disk::DiskRequest;
@@ -388,28 +390,6 @@ impl App {
             }
         }
         self.state.cancel_asked = false;
-    }
-
-    fn explain(&mut self, picture: PathBuf, class: Option<usize>) {
-        // One at a time: who leafs through pictures wants the one on show.
-        let busy = self.state.job_of(&JobKind::Explain).is_some() || self.state.training_job().is_some();
-        if let (Some(model), false) = (self.state.judged_model(), busy) {
-            self.state.insight.ask(picture.clone(), class);
-            self.submit(JobKind::Explain, JobRequest::Explain { model, picture, class });
-        }
-    }
-
-    fn analyse(&mut self) {
-        if self.state.job_of(&JobKind::Analyse).is_some() {
-            return;
-        }
-        if let (Some(ModelRef::Saved(run_dir)), Some(dataset)) =
-            (self.state.judged_model(), self.state.judged_dataset())
-        {
-            let dataset = Some(Box::new(dataset.clone()));
-            self.state.insight.analysis_error = None;
-            self.submit(JobKind::Analyse, JobRequest::Analyse { run_dir, dataset });
-        }
     }
 
     fn prediction(&mut self, action: Action) {
