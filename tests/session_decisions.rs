@@ -62,20 +62,20 @@ impl Place {
         }
     }
 
-    fn open(&self) -> Preflight {
+    fn open(&self) -> Arc<Preflight> {
         let (root, config) = (self.pictures(), self.config.data.clone());
         match self.run(JobRequest::OpenData { root, config, project: Some(self.project()) }) {
-            Ok(JobOutput::Data(found)) => *found,
+            Ok(JobOutput::Data(found)) => found,
             other => panic!("{other:?}"),
         }
     }
 
-    fn decide(&self, decision: Decision, pictures: &[&str]) -> Preflight {
+    fn decide(&self, decision: Decision, pictures: &[&str]) -> Arc<Preflight> {
         let pictures = pictures.iter().map(|p| (*p).to_owned()).collect();
         self.step(Step::Decided(Decided { decision, pictures })).unwrap()
     }
 
-    fn step(&self, step: Step) -> headstart::Result<Preflight> {
+    fn step(&self, step: Step) -> headstart::Result<Arc<Preflight>> {
         decide(&self.project(), &self.open().before_decisions(), step).map(|(_, preflight)| preflight)
     }
 
@@ -199,6 +199,6 @@ fn interrupt(run: &Path) {
 #[test]
 fn where_nothing_was_decided_a_preflight_is_its_own() {
     let place = Place::new();
-    let found = Arc::new(place.open());
-    assert_eq!(found.decided(&found.dataset.verdicts).unwrap(), *found);
+    let found = place.open();
+    assert!(Arc::ptr_eq(&found.decided(&found.dataset.verdicts).unwrap(), &found));
 }

@@ -11,7 +11,6 @@ use headstart::engine::Analysis;
 use headstart::ui::state::{EvaluateTab, Selection};
 use headstart::ui::views::evaluate::curves::CurveOf;
 use headstart::ui::{Action, AppState, Screen};
-use std::sync::Arc;
 use ui_states::{SIZE, judged, settle, window};
 
 #[test]
@@ -272,7 +271,7 @@ fn what_a_picture_shows_and_whether_it_counts_is_decided_where_it_is_enlarged() 
         _ => unreachable!(),
     };
     let state = &mut h.state_mut().state;
-    state.preflight = Some(Arc::new(state.preflight.take().unwrap()).decided(&decisions.verdicts()).unwrap());
+    state.preflight = Some(state.preflight.take().unwrap().decided(&decisions.verdicts()).unwrap());
     state.decisions = decisions;
     h.run();
     h.state_mut().actions.clear();

@@ -11,6 +11,7 @@ use headstart::ui::actions::Pick;
 use headstart::ui::state::{PredictedPicture, TrainingEnd};
 use headstart::ui::{Action, AppState, Screen};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use ui_states::{SIZE, class_names, draw_picture, ended, settle, summary, window};
 
 fn trained(screen: Screen) -> AppState {
@@ -161,7 +162,7 @@ fn export_says_what_will_be_there_and_writes_to_a_new_folder() {
 fn many_long_class_names_leave_the_button_within_reach() {
     let mut state = trained(Screen::Export);
     let name = |n: usize| format!("class-{n:02}-with-a-name-that-somebody-wrote-out-in-its-full-length");
-    state.preflight.as_mut().unwrap().dataset.classes = (0..60).map(name).collect();
+    Arc::make_mut(state.preflight.as_mut().unwrap()).dataset.classes = (0..60).map(name).collect();
     let mut h = window(state, SIZE, true);
     h.run_steps(4);
     for n in 0..60 {

@@ -32,7 +32,7 @@ fn full(screen: Screen, classes: usize) -> AppState {
         let names: Vec<String> = (0..classes).map(long_name).collect();
         let shown = state.evaluation.as_mut().unwrap();
         Arc::make_mut(&mut shown.evaluation).classes.clone_from(&names);
-        let data = &mut state.preflight.as_mut().unwrap().dataset;
+        let data = &mut Arc::make_mut(state.preflight.as_mut().unwrap()).dataset;
         data.classes = names;
         data.samples.iter_mut().enumerate().for_each(|(i, s)| s.class = i % classes);
     }

@@ -16,6 +16,7 @@ use headstart::session::jobs::ModelRef;
 use headstart::ui::actions::Pick;
 use headstart::ui::state::{JobKind, RunningJob, Tone, WeightsState};
 use headstart::ui::{Action, AppState, Screen};
+use std::sync::Arc;
 use ui_fixture::{Desk, build, open};
 
 fn window(state: AppState, theme: Theme) -> Harness<'static, Desk> {
@@ -149,7 +150,7 @@ fn a_picture_opens_beside_the_others() {
 #[test]
 fn too_many_unreadable_pictures_are_a_question() {
     let (_dir, mut state) = open(Screen::Data);
-    let preflight = state.preflight.as_mut().unwrap();
+    let preflight = Arc::make_mut(state.preflight.as_mut().unwrap());
     preflight.undecodable_frac = 5.0 / 17.0;
     preflight.dataset.samples.truncate(12);
     let lost =

@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     let mut reporter = Reporter::new(style, "Training");
     let request = JobRequest::Train {
         config: Box::new(config),
-        dataset: Box::new(found.dataset),
+        dataset: Box::new(found.dataset.clone()),
         run_dir: args.out.clone(),
         resume: args.resume,
     };

@@ -73,17 +73,17 @@ impl Preflight {
     }
 
     /// What was found before any decision.
-    pub fn before_decisions(&self) -> Arc<Self> {
-        self.before.clone().unwrap_or_else(|| Arc::new(self.clone()))
+    pub fn before_decisions(self: &Arc<Self>) -> Arc<Self> {
+        Arc::clone(self.before.as_ref().unwrap_or(self))
     }
 
     /// What this, found before any decision, is after some. Reads no file.
     ///
     /// # Errors
     /// If a class would be left without training pictures.
-    pub fn decided(self: &Arc<Self>, verdicts: &Verdicts) -> Result<Self> {
+    pub fn decided(self: &Arc<Self>, verdicts: &Verdicts) -> Result<Arc<Self>> {
         if verdicts.is_empty() {
-            return Ok(Self::clone(self));
+            return Ok(Arc::clone(self));
         }
         let mut dataset = self.dataset.clone();
         verdicts.apply(&mut dataset);
@@ -104,7 +104,18 @@ impl Preflight {
             before: Some(Arc::clone(self)),
             ..Self::unseen(dataset)
         };
-        Ok(decided.judged())
+        Ok(Arc::new(decided.judged()))
+    }
+
+    /// What this, found before any decision, is after some. Where the folder has changed so that they cannot hold, this itself with a
+    /// finding that says so.
+    pub fn decided_if_possible(self: &Arc<Self>, verdicts: &Verdicts) -> Arc<Self> {
+        self.decided(verdicts).unwrap_or_else(|why| {
+            let title = format!("what you decided about pictures does not hold any more: {why}");
+            let mut told = Self { before: Some(Arc::clone(self)), ..Self::clone(self) };
+            told.findings.insert(0, Finding { severity: Severity::Warning, title, files: Vec::new() });
+            Arc::new(told)
+        })
     }
 
     /// With the findings that follow from labels and parts.

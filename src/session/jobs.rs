@@ -6,6 +6,7 @@ use crate::data::{Dataset, Preflight};
 use crate::engine::{Evaluation, Ranked, TrainEvent, TrainOutcome};
 use crate::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Number of a job, in the order of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,7 +88,7 @@ pub enum ModelRef {
 #[derive(Debug, Clone)]
 pub enum JobOutput {
     /// Of `OpenData`.
-    Data(Box<Preflight>),
+    Data(Arc<Preflight>),
     /// Of `WriteSample`: the folder.
     Sample(PathBuf),
     /// Of `CheckWeights`.

@@ -1,6 +1,6 @@
 //! `journal.jsonl`: what happened in a project, one versioned line an event, only ever appended to.
 
-use crate::data::{Dataset, Decided, Step};
+use crate::data::{Dataset, Step};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -15,32 +15,32 @@ const FILE: &str = "journal.jsonl";
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(super) enum Entry {
     Created,
-    OpenedData { pictures: usize, classes: usize, skipped: usize },
-    RunCreated { run: String },
-    RunStarted { run: String, resumed: bool },
-    RunFinished { run: String, outcome: String },
-    Decided(Decided),
-    Undone,
-    Redone,
-}
-
-impl From<Step> for Entry {
-    fn from(step: Step) -> Self {
-        match step {
-            Step::Decided(decided) => Self::Decided(decided),
-            Step::Undone => Self::Undone,
-            Step::Redone => Self::Redone,
-        }
-    }
+    OpenedData {
+        pictures: usize,
+        classes: usize,
+        skipped: usize,
+    },
+    RunCreated {
+        run: String,
+    },
+    RunStarted {
+        run: String,
+        resumed: bool,
+    },
+    RunFinished {
+        run: String,
+        outcome: String,
+    },
+    /// A step of deciding about pictures, with its own name of the event.
+    #[serde(untagged)]
+    Step(Step),
 }
 
 impl Entry {
     /// The step of deciding about pictures, if it is one.
     pub(super) fn step(self) -> Option<Step> {
         match self {
-            Self::Decided(decided) => Some(Step::Decided(decided)),
-            Self::Undone => Some(Step::Undone),
-            Self::Redone => Some(Step::Redone),
+            Self::Step(step) => Some(step),
             _ => None,
         }
     }
@@ -96,6 +96,7 @@ pub(super) fn read(project: &Path) -> Result<Vec<Entry>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{Decided, Decision};
 
     #[test]
     fn a_half_line_costs_only_itself() {
@@ -111,6 +112,23 @@ mod tests {
         let run = Entry::RunCreated { run: "0001".to_owned() };
         append(t.path(), run.clone()).unwrap();
         assert_eq!(read(t.path()).unwrap(), [Entry::Created, run]);
+    }
+
+    #[test]
+    fn steps_of_deciding_come_back_as_they_were() {
+        let t = tempfile::tempdir().unwrap();
+        let decided =
+            Decided { decision: Decision::Label("bees".to_owned()), pictures: vec!["a.png".to_owned()] };
+        let entries = [Step::Decided(decided), Step::Undone, Step::Redone].map(Entry::Step);
+        for entry in entries.clone() {
+            append(t.path(), entry).unwrap();
+        }
+        assert_eq!(read(t.path()).unwrap(), entries);
+        let text = std::fs::read_to_string(t.path().join(FILE)).unwrap();
+        assert!(
+            text.contains(r#""event":"decided","decision":"label","as":"bees","pictures":["a.png"]}"#),
+            "{text}"
+        );
     }
 
     #[test]

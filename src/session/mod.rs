@@ -18,6 +18,7 @@ mod runner;
 mod runs;
 pub mod settings;
 mod splits;
+mod versioned;
 pub mod weights;
 pub mod worker;
 

@@ -34,9 +34,7 @@ impl RunLock {
             }
         }
     }
-}
 
-impl RunLock {
     /// Takes the locked file away from a folder that came to hold no run, and lets go of it.
     pub(super) fn remove(self, run_dir: &Path) -> std::io::Result<()> {
         std::fs::remove_file(run_dir.join(FILE))

@@ -8,7 +8,7 @@ use super::run_lock::RunLock;
 use super::{checks, decisions, pictures, places, project, splits};
 use crate::backbones::{Network, find, weights};
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
-use crate::data::{self, Dataset, Layout, Preflight, Split};
+use crate::data::{self, Checks, Dataset, Layout, Preflight, SavedSplits, Split};
 use crate::engine::{self, Classifier, Control, Evaluation, TrainEvent, TrainJob};
 use crate::error::{Error, Result};
 use crate::export::bundle::export_bundle;
@@ -64,7 +64,7 @@ impl Runner {
     fn dispatch(&mut self, request: JobRequest, job: &Job<'_>) -> Result<JobOutput> {
         match request {
             JobRequest::OpenData { root, config, project } => {
-                open_data(&root, &config, project.as_deref(), job).map(|p| JobOutput::Data(Box::new(p)))
+                open_data(&root, &config, project.as_deref(), job).map(JobOutput::Data)
             }
             JobRequest::WriteSample { dir } => write_sample(&dir, job).map(|()| JobOutput::Sample(dir)),
             JobRequest::CheckWeights { backbone, weights } => check_weights(&backbone, &weights),
@@ -116,16 +116,32 @@ fn written_at(model: &ModelRef) -> Option<std::time::SystemTime> {
     candidates.iter().find_map(|p| std::fs::metadata(p).ok()?.modified().ok())
 }
 
-fn open_data(root: &Path, config: &DataConfig, project: Option<&Path>, job: &Job<'_>) -> Result<Preflight> {
+/// The pictures of a folder as they lie there: divided as `saved` says, and looked at where `known` does not tell already.
+fn look_through(
+    root: &Path,
+    config: &DataConfig,
+    saved: Option<&SavedSplits>,
+    known: Checks,
+    job: &Job<'_>,
+) -> Result<Arc<Preflight>> {
+    let progress = |done, total| job.progress(done, total);
+    let mut dataset = data::scan(root, config, saved, &progress)?;
+    dataset.checks = known;
+    data::preflight(dataset, config, &progress).map(Arc::new)
+}
+
+fn open_data(
+    root: &Path,
+    config: &DataConfig,
+    project: Option<&Path>,
+    job: &Job<'_>,
+) -> Result<Arc<Preflight>> {
     if let Some(dir) = project {
         places::check_outside("the project", dir, root)?;
     }
     let saved = project.map(|dir| splits::load(dir, config)).transpose()?.flatten();
-    let progress = |done, total| job.progress(done, total);
-    let mut dataset = data::scan(root, config, saved.as_ref(), &progress)?;
-    dataset.checks = project.map(checks::load).unwrap_or_default();
-    let known = dataset.checks.clone();
-    let found = data::preflight(dataset, config, &progress)?;
+    let known = project.map(checks::load).unwrap_or_default();
+    let found = look_through(root, config, saved.as_ref(), known.clone(), job)?;
     let Some(dir) = project else { return Ok(found) };
     let d = &found.dataset;
     splits::save(dir, config, d)?;
@@ -135,7 +151,7 @@ fn open_data(root: &Path, config: &DataConfig, project: Option<&Path>, job: &Job
     if project::is_project(dir) {
         journal::append(dir, Entry::opened(d))?;
     }
-    Ok(decisions::after(&decisions::decisions(dir)?, &Arc::new(found)))
+    Ok(found.decided_if_possible(&decisions::decisions(dir)?.verdicts()))
 }
 
 fn write_sample(dir: &Path, job: &Job<'_>) -> Result<()> {
@@ -204,12 +220,9 @@ fn as_begun(train: &TrainJob, project: Option<&Path>, job: &Job<'_>) -> Result<O
     if then == train.dataset.verdicts {
         return Ok(None);
     }
-    let progress = |done, total| job.progress(done, total);
     let saved = splits::load(&train.run_dir, config)?;
-    let mut dataset = data::scan(root, config, saved.as_ref(), &progress)?;
-    dataset.checks = project.map(checks::load).unwrap_or_default();
-    let found = Arc::new(data::preflight(dataset, config, &progress)?);
-    let dataset = found.decided(&then)?.dataset;
+    let known = project.map(checks::load).unwrap_or_default();
+    let dataset = look_through(root, config, saved.as_ref(), known, job)?.decided(&then)?.dataset.clone();
     Ok(Some(TrainJob { dataset, config: train.config.clone(), run_dir: train.run_dir.clone(), resume: true }))
 }
 
@@ -235,14 +248,14 @@ fn evaluate(classifier: &Classifier, model: &Path, root: &Path, job: &Job<'_>) -
         .is_some_and(|p| places::resolved(p) == places::resolved(root));
     let config = trained_on.unwrap_or_default();
     let saved = if same_folder { splits::load(model, &config)? } else { None };
-    let dataset = data::scan(root, &config, saved.as_ref(), &progress)?;
-    let found = data::preflight(dataset, &config, &progress)?;
+    let found = look_through(root, &config, saved.as_ref(), Checks::default(), job)?;
     check_readable(&found, &config)?;
-    let dataset = match same_folder {
-        true => Arc::new(found).decided(&decisions::load(model)?)?.dataset,
-        false => found.dataset,
+    let judged = match same_folder {
+        true => found.decided(&decisions::load(model)?)?,
+        false => found,
     };
-    let split = judged_split(&dataset, same_folder);
+    let dataset = &judged.dataset;
+    let split = judged_split(dataset, same_folder);
     let count = split.map_or(dataset.samples.len(), |s| dataset.indices(s).len());
     let note = match split {
         Some(_) => format!("Judging the model on {count} validation pictures"),
@@ -251,7 +264,7 @@ fn evaluate(classifier: &Classifier, model: &Path, root: &Path, job: &Job<'_>) -
         ),
     };
     job.events.train(TrainEvent::Note(note));
-    engine::evaluate(classifier, &dataset, split, job.control, &progress)
+    engine::evaluate(classifier, dataset, split, job.control, &progress)
 }
 
 /// Which pictures a judgement is about: the folder's own validation pictures, those that the model was not trained on, or,

@@ -1,14 +1,18 @@
 //! `splits.json` of a project or run: which picture is where, and with which settings that was decided.
 
+use super::versioned::FileKind;
 use crate::config::DataConfig;
 use crate::data::{Dataset, SavedSplits};
-use crate::error::{Error, Result, place_in_json};
-use crate::export::atomic;
+use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-const FILE: &str = "splits.json";
-const VERSION: u32 = 1;
+const KIND: FileKind = FileKind {
+    name: "splits.json",
+    what: "the saved splits",
+    newest: 1,
+    if_damaged: "Delete this file to divide the pictures anew",
+};
 
 #[derive(Serialize, Deserialize)]
 struct SplitsFile {
@@ -20,7 +24,7 @@ struct SplitsFile {
 
 /// The splits saved in `dir`, if there are any and they were decided with the same settings as `config`'s.
 pub(super) fn load(dir: &Path, config: &DataConfig) -> Result<Option<SavedSplits>> {
-    let file = read(dir)?;
+    let file = KIND.read(dir, |f: &SplitsFile| f.saved.version)?;
     let same = |f: &SplitsFile| f.val_fraction == config.val_fraction && f.split_seed == config.split_seed;
     Ok(file.filter(same).map(|f| f.saved))
 }
@@ -28,37 +32,15 @@ pub(super) fn load(dir: &Path, config: &DataConfig) -> Result<Option<SavedSplits
 /// Saves where each picture of `dataset` is. Pictures that are away for now keep the place they had.
 pub(super) fn save(dir: &Path, config: &DataConfig, dataset: &Dataset) -> Result<()> {
     let mut saved = load(dir, config)?.unwrap_or_default();
-    saved.version = VERSION;
+    saved.version = KIND.newest;
     saved.splits.extend(dataset.samples.iter().map(|s| (s.rel.clone(), s.split)));
     let file = SplitsFile { val_fraction: config.val_fraction, split_seed: config.split_seed, saved };
-    let text = serde_json::to_vec_pretty(&file)
-        .map_err(|e| Error::internal(format!("could not write the splits ({e})")))?;
-    atomic::write(&dir.join(FILE), &text)
+    KIND.write(dir, &file)
 }
 
 /// Removes what was saved in `dir`.
 pub(super) fn remove(dir: &Path) -> std::io::Result<()> {
-    std::fs::remove_file(dir.join(FILE))
-}
-
-fn read(dir: &Path) -> Result<Option<SplitsFile>> {
-    let path = dir.join(FILE);
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io("read", &path, &e)),
-    };
-    let file: SplitsFile = serde_json::from_slice(&bytes).map_err(|e| {
-        Error::input(format!("the saved splits are damaged ({})", place_in_json(&e)))
-            .with_path(&path)
-            .with_hint("Delete this file to divide the pictures anew")
-    })?;
-    if (1..=VERSION).contains(&file.saved.version) {
-        return Ok(Some(file));
-    }
-    Err(Error::input(format!("the saved splits have version {}", file.saved.version))
-        .with_path(&path)
-        .with_hint("A newer Headstart wrote them; use that one"))
+    KIND.remove(dir)
 }
 
 #[cfg(test)]
@@ -112,9 +94,9 @@ mod tests {
             ("{\"version\": 1, \"spl", "damaged"),
             ("{\"version\": 7, \"val_fraction\": 0.2, \"split_seed\": 0, \"splits\": {}}", "version 7"),
         ] {
-            std::fs::write(t.path().join(FILE), text).unwrap();
+            std::fs::write(t.path().join(KIND.name), text).unwrap();
             let e = load(t.path(), &DataConfig::default()).unwrap_err().to_string();
-            assert!(e.contains(word) && e.contains(FILE), "{e}");
+            assert!(e.contains(word) && e.contains(KIND.name), "{e}");
         }
     }
 }

@@ -152,10 +152,9 @@ impl App {
             DiskAnswer::DrawSampleAt(dir) => {
                 self.submit(JobKind::WriteSample, JobRequest::WriteSample { dir });
             }
-            DiskAnswer::Decided(project, decided) => {
+            DiskAnswer::Decided(project, decisions, preflight) => {
                 if self.state.project.as_ref().is_some_and(|p| p.dir == project) {
-                    let (decisions, preflight) = *decided;
-                    (self.state.decisions, self.state.preflight) = (decisions, Some(preflight));
+                    (self.state.decisions, self.state.preflight) = (*decisions, Some(preflight));
                 }
             }
             DiskAnswer::Settings(settings, lost) => {

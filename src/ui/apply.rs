@@ -12,6 +12,7 @@ use crate::session::jobs::{JobRequest, ModelRef};
 use crate::session::{Project, RunInfo, RunState, ThemeChoice};
 use egui::{Context, ViewportCommand};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 impl App {
     /// Carries out one action. `frame` is there while the window is drawn; dialogs need it.
@@ -178,7 +179,7 @@ impl App {
 
     pub(super) fn refresh_decisions(&self) {
         if let (Some(project), Some(shown)) = (&self.state.project, &self.state.preflight) {
-            self.disk.ask(DiskRequest::Decisions(project.dir.clone(), shown.before_decisions()));
+            self.disk.ask(DiskRequest::Decisions(project.dir.clone(), Arc::clone(shown)));
         }
     }
 

@@ -48,7 +48,7 @@ pub(super) enum DiskRequest {
     KnownWeights,
     /// Write a text file.
     WriteText(PathBuf, String),
-    /// What was decided about a project's pictures, which were found as given.
+    /// What was decided about a project's pictures, which are shown as given.
     Decisions(PathBuf, Arc<Preflight>),
     /// One step more.
     Decide(PathBuf, Arc<Preflight>, Step),
@@ -76,7 +76,7 @@ pub(super) enum DiskAnswer {
     Fonts(Vec<Vec<u8>>),
     Written(PathBuf),
     /// The project, its decisions, and its pictures after them.
-    Decided(PathBuf, Box<(Decisions, Preflight)>),
+    Decided(PathBuf, Box<Decisions>, Arc<Preflight>),
     Nothing,
 }
 
@@ -167,13 +167,10 @@ fn serve(request: DiskRequest) -> Result<DiskAnswer> {
         DiskRequest::WriteText(path, text) => {
             atomic::write(&path, text.as_bytes()).map(|()| DiskAnswer::Written(path))
         }
-        DiskRequest::Decisions(project, found) => {
-            let decisions = decisions::decisions(&project)?;
-            let preflight = decisions::after(&decisions, &found);
-            Ok(DiskAnswer::Decided(project, Box::new((decisions, preflight))))
-        }
+        DiskRequest::Decisions(project, shown) => decisions::refreshed(&project, &shown)
+            .map(|(decisions, preflight)| DiskAnswer::Decided(project, Box::new(decisions), preflight)),
         DiskRequest::Decide(project, found, step) => decisions::decide(&project, &found, step)
-            .map(|decided| DiskAnswer::Decided(project, Box::new(decided))),
+            .map(|(decisions, preflight)| DiskAnswer::Decided(project, Box::new(decisions), preflight)),
     }
 }
 

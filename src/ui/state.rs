@@ -23,6 +23,7 @@ use crate::session::jobs::{JobId, ModelRef};
 use crate::session::{Project, RunInfo, RunState, Settings};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A place in the window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -169,7 +170,7 @@ pub struct AppState {
     /// Weight files found on this computer, by backbone.
     pub known_weights: BTreeMap<&'static str, Vec<PathBuf>>,
     /// The open pictures and what was found in them.
-    pub preflight: Option<Preflight>,
+    pub preflight: Option<Arc<Preflight>>,
     /// What was decided about them.
     pub decisions: Decisions,
     /// Why the project's folder could not be opened.

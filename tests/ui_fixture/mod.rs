@@ -8,6 +8,7 @@ use headstart::data::{
 use headstart::session::Project;
 use headstart::ui::{Action, AppState, Screen, ViewContext, fonts, shell, theme};
 use std::path::Path;
+use std::sync::Arc;
 use tempfile::TempDir;
 
 /// The window without its worker: what is drawn, and what was asked for.
@@ -98,6 +99,6 @@ pub(crate) fn open(screen: Screen) -> (TempDir, AppState) {
     let mut state = AppState { screen, cores: 4, ..AppState::default() };
     state.config.data.path = Some("/home/ada/leaves".into());
     state.project = Some(Project { dir: "/home/ada/Headstart/leaves".into(), config: state.config.clone() });
-    state.preflight = Some(preflight);
+    state.preflight = Some(Arc::new(preflight));
     (dir, state)
 }

@@ -211,7 +211,7 @@ pub(crate) fn with_pictures() -> AppState {
     AppState {
         screen: Screen::Train,
         project: Some(Project { dir: "/projects/Ants and bees".into(), config: config() }),
-        preflight: Some(Preflight::unseen(dataset)),
+        preflight: Some(Arc::new(Preflight::unseen(dataset))),
         config: config(),
         cores: 2,
         ..AppState::default()

@@ -35,84 +35,85 @@ pub(super) fn undecodable(dataset: &Dataset, looks: &[Look]) -> Vec<Finding> {
     by_reason.into_iter().map(one).collect()
 }
 
+/// Groups of pictures that are one picture, each group by what is wrong with it.
+#[derive(Default)]
+struct Copies {
+    /// Of more than one class.
+    conflicts: Vec<Vec<String>>,
+    /// Of one class, in more than one part.
+    leaks: Vec<Vec<String>>,
+    /// Of one class and part.
+    repeats: Vec<Vec<String>>,
+}
+
+impl Copies {
+    fn of<'a>(groups: impl Iterator<Item = Vec<&'a Sample>>) -> Self {
+        let mut copies = Self::default();
+        for group in groups {
+            let list = if group.iter().any(|s| s.class != group[0].class) {
+                &mut copies.conflicts
+            } else if group.iter().any(|s| s.split != group[0].split) {
+                &mut copies.leaks
+            } else {
+                &mut copies.repeats
+            };
+            list.push(group.iter().map(|s| s.rel.clone()).collect());
+        }
+        copies
+    }
+
+    /// A finding for each sort that there is; `subject` says how many.
+    fn findings(
+        self,
+        subject: impl Fn(usize) -> String,
+        [leak, conflict, repeat]: [&str; 3],
+    ) -> Vec<Finding> {
+        let sorts = [
+            (Severity::Warning, self.leaks, leak),
+            (Severity::Warning, self.conflicts, conflict),
+            (Severity::Info, self.repeats, repeat),
+        ];
+        let there = sorts.into_iter().filter(|(_, groups, _)| !groups.is_empty());
+        there
+            .map(|(severity, groups, text)| {
+                finding(severity, format!("{} {text}", subject(groups.len())), groups.concat())
+            })
+            .collect()
+    }
+}
+
 /// Files with the same content: worst where validation repeats training, or two classes share one.
 pub(super) fn duplicates(dataset: &Dataset, contents: &[[u8; 32]]) -> Vec<Finding> {
     let mut by_content: BTreeMap<[u8; 32], Vec<&Sample>> = BTreeMap::new();
     for (sample, hash) in dataset.samples.iter().zip(contents) {
         by_content.entry(*hash).or_default().push(sample);
     }
-    let (mut leaks, mut conflicts, mut repeats) = (Vec::new(), Vec::new(), Vec::new());
-    for group in by_content.values().filter(|g| g.len() > 1) {
-        let list = if group.iter().any(|s| s.class != group[0].class) {
-            &mut conflicts
-        } else if group.iter().any(|s| s.split != group[0].split) {
-            &mut leaks
-        } else {
-            &mut repeats
-        };
-        list.push(group.iter().map(|s| s.rel.clone()).collect::<Vec<_>>());
-    }
-    let about = |severity, groups: Vec<Vec<String>>, text: &str| {
-        let subject = match groups.len() {
-            0 => return None,
-            1 => "1 picture is".to_owned(),
-            n => format!("{n} pictures are"),
-        };
-        let mut files = groups.concat();
-        files.sort_by(|a, b| crate::data::scan::natural(a, b));
-        Some(finding(severity, format!("{subject} {text}"), files))
-    };
-    let leak =
-        "in training and in validation or test too (exact copies): the score will look better than it is";
-    [
-        about(Severity::Warning, leaks, leak),
-        about(
-            Severity::Warning,
-            conflicts,
+    let mut found = Copies::of(by_content.into_values().filter(|g| g.len() > 1)).findings(
+        |n| are(n, "picture"),
+        [
+            "in training and in validation or test too (exact copies): the score will look better than it is",
             "in more than one class (exact copies): one of the labels is wrong",
-        ),
-        about(Severity::Info, repeats, "there more than once (exact copies)"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+            "there more than once (exact copies)",
+        ],
+    );
+    for finding in &mut found {
+        finding.files.sort_by(|a, b| crate::data::scan::natural(a, b));
+    }
+    found
 }
 
 /// Pairs of pictures that look the same, though their files differ.
 pub(super) fn alike(dataset: &Dataset, pairs: &[[String; 2]]) -> Vec<Finding> {
-    let (mut leaks, mut conflicts, mut repeats) = (Vec::new(), Vec::new(), Vec::new());
-    for pair in pairs {
-        let [Some(a), Some(b)] = [&pair[0], &pair[1]].map(|rel| dataset.position(rel)) else { continue };
-        let (a, b) = (&dataset.samples[a], &dataset.samples[b]);
-        let list = if a.class != b.class {
-            &mut conflicts
-        } else if a.split != b.split {
-            &mut leaks
-        } else {
-            &mut repeats
-        };
-        list.extend(pair.iter().cloned());
-    }
-    let about = |severity, files: Vec<String>, text: &str| {
-        let pairs = count(files.len() / 2, "pair of pictures looks", "pairs of pictures look");
-        (!files.is_empty()).then(|| finding(severity, format!("{pairs} the same {text}"), files))
-    };
-    [
-        about(
-            Severity::Warning,
-            leaks,
-            "across training and validation or test (near copies): the score may look better than it is",
-        ),
-        about(
-            Severity::Warning,
-            conflicts,
-            "in different classes (near copies): one of the labels may be wrong",
-        ),
-        about(Severity::Info, repeats, "(near copies)"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let sample = |rel: &String| dataset.position(rel).map(|i| &dataset.samples[i]);
+    let there = pairs.iter().filter_map(|[a, b]| Some(vec![sample(a)?, sample(b)?]));
+    Copies::of(there).findings(
+        |n| count(n, "pair of pictures looks", "pairs of pictures look"),
+        [
+            "the same across training and validation or test (near copies): the score may look better than it is",
+            "the same in different classes (near copies): one of the labels may be wrong",
+            "the same (near copies)",
+        ],
+    )
 }
 
 /// Pictures of which only the first frame is used.

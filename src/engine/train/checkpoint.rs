@@ -242,9 +242,8 @@ pub(crate) fn contents(sha256: &[[u8; 32]]) -> String {
 
 /// How many pictures of the same job hold something else than when it began; 0 where an older checkpoint does not tell.
 pub(crate) fn changed_pictures(now: &Progress, then: &Progress) -> usize {
-    let of =
-        |p: &Progress| p.contents.as_bytes().chunks(CONTENT_DIGITS).map(<[u8]>::to_vec).collect::<Vec<_>>();
-    of(now).iter().zip(of(then)).filter(|(now, then)| *now != then).count()
+    let [now, then] = [now, then].map(|p| p.contents.as_bytes().chunks(CONTENT_DIGITS));
+    now.zip(then).filter(|(now, then)| now != then).count()
 }
 
 fn hex(bytes: &[u8]) -> String {

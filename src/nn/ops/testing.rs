@@ -2,11 +2,16 @@
 
 use candle_core::{Device, Tensor, Var};
 
-/// `sin((i + 1) * pace)`, in order.
+/// A tensor of `sin((i + 1) * pace)`, in order.
+pub(super) fn wave(shape: &[usize], pace: f64) -> Tensor {
+    let len: usize = shape.iter().product();
+    let values: Vec<f32> = (0..len).map(|i| ((i as f64 + 1.0) * pace).sin() as f32).collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+}
+
+/// [`wave`] as something that learns.
 pub(super) fn var(shape: &[usize], pace: f64) -> Var {
-    let len = shape.iter().product();
-    let values: Vec<f32> = (0..len).map(|i: usize| ((i as f64 + 1.0) * pace).sin() as f32).collect();
-    Var::from_vec(values, shape, &Device::Cpu).unwrap()
+    Var::from_tensor(&wave(shape, pace)).unwrap()
 }
 
 /// All values, in order.

@@ -57,7 +57,7 @@ impl AppState {
                     self.adopt(*project);
                     follow.insert(0, FollowUp::Opened);
                 }
-                self.preflight = Some(*preflight);
+                self.preflight = Some(preflight);
                 self.data_error = None;
                 if std::mem::take(&mut self.sample_wanted) {
                     self.screen = Screen::Train;
@@ -202,8 +202,9 @@ mod tests {
     use crate::engine::{ConfusionMatrix, EpochRecord, Prediction, Summary};
     use crate::session::Project;
     use crate::ui::Action;
+    use std::sync::Arc;
 
-    fn preflight() -> Box<Preflight> {
+    fn preflight() -> Arc<Preflight> {
         let sample =
             |n: usize| Sample { rel: format!("c{}/{n}.png", n % 2), class: n % 2, split: Split::Val };
         let dataset = Dataset {
@@ -216,7 +217,7 @@ mod tests {
             verdicts: Verdicts::default(),
             checks: Checks::default(),
         };
-        Box::new(Preflight::unseen(dataset))
+        Arc::new(Preflight::unseen(dataset))
     }
 
     fn outcome() -> TrainOutcome {
@@ -284,7 +285,7 @@ mod tests {
     fn a_finished_training_ends_on_the_matrix_unless_the_user_is_elsewhere() {
         for (at, ends) in [(Screen::Train, Screen::Evaluate), (Screen::Data, Screen::Data)] {
             let mut state = with_job(JobKind::Train { run_dir: "/project/runs/0001".into() });
-            state.preflight = Some(*preflight());
+            state.preflight = Some(preflight());
             state.screen = at;
             state.absorb(done(JobOutput::Trained(Box::new(outcome()))));
             assert_eq!(state.screen, ends);
@@ -328,7 +329,7 @@ mod tests {
     fn each_step_leads_to_the_next() {
         let mut state = AppState::default();
         assert_eq!(state.next_step().label, "Open a folder…");
-        state.preflight = Some(*preflight());
+        state.preflight = Some(preflight());
         state.screen = Screen::Data;
         assert_eq!(state.next_step().action, Action::Go(Screen::Model));
         // Where a network is chosen already, as for the sample, nobody is sent to choose one.
@@ -351,7 +352,7 @@ mod tests {
         let opening = || {
             let mut state = with_job(JobKind::OpenData);
             state.project = Some(project("/old"));
-            state.preflight = Some(*preflight());
+            state.preflight = Some(preflight());
             state.opening = Some(Box::new(project("/new")));
             state
         };

@@ -74,17 +74,8 @@ impl PackedLinear {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Var};
-
-    fn wave(shape: &[usize], pace: f64) -> Tensor {
-        let len: usize = shape.iter().product();
-        let values: Vec<f32> = (0..len).map(|i| ((i as f64 + 1.0) * pace).sin() as f32).collect();
-        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-    }
-
-    fn flat(t: &Tensor) -> Vec<f32> {
-        t.flatten_all().unwrap().to_vec1().unwrap()
-    }
+    use crate::nn::ops::testing::{flat, wave};
+    use candle_core::Var;
 
     #[test]
     fn the_packed_layer_is_the_layer() {

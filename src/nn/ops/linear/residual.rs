@@ -113,18 +113,9 @@ impl Operation for Branch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::ops::testing::{flat, wave};
     use crate::nn::tape::Tape;
     use candle_core::Var;
-
-    fn wave(shape: &[usize], pace: f64) -> Tensor {
-        let len: usize = shape.iter().product();
-        let values: Vec<f32> = (0..len).map(|i| ((i as f64 + 1.0) * pace).sin() as f32).collect();
-        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-    }
-
-    fn flat(t: &Tensor) -> Vec<f32> {
-        t.flatten_all().unwrap().to_vec1().unwrap()
-    }
 
     fn close(a: &Tensor, b: &Tensor) -> bool {
         let same = |(a, b): (f32, f32)| (a - b).abs() < 1e-4 * (1.0 + b.abs());

@@ -1,14 +1,14 @@
 //! The pictures in rows under their class's name; only what is on the screen is laid out.
 
 use super::{Filter, ViewContext};
-use crate::data::{Dataset, Preflight, Split, Verdicts};
+use crate::data::{Dataset, Preflight, Split};
 use crate::ui::icons::Icon;
 use crate::ui::state::split_name;
 use crate::ui::theme::{self, Palette, space, type_size};
 use crate::ui::widgets::{empty_state, picture_button};
 use egui::{Align2, FontId, Rect, ScrollArea, Stroke, StrokeKind, Ui, UiBuilder, pos2, vec2};
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::sync::Arc;
 
 const SMALLEST: f32 = 108.0;
 const GAP: f32 = space::S;
@@ -22,39 +22,29 @@ enum Row {
     Pictures(Vec<usize>),
 }
 
-/// What the rows were laid out for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct LaidOutFor {
-    root: PathBuf,
-    samples: usize,
-    filter: Filter,
-    columns: usize,
-    decided: Verdicts,
-}
-
 /// The rows, laid out once for a data set, a filter and a number of columns.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    key: LaidOutFor,
+    of: Option<Arc<Preflight>>,
+    filter: Filter,
+    columns: usize,
     rows: Vec<Row>,
     shown: usize,
 }
 
 impl Rows {
-    fn update(&mut self, preflight: &Preflight, filter: Filter, columns: usize) {
-        let data = &preflight.dataset;
-        let key = LaidOutFor {
-            root: data.root.clone(),
-            samples: data.samples.len(),
-            filter,
-            columns,
-            decided: data.verdicts.clone(),
-        };
-        if key != self.key || self.rows.is_empty() {
+    fn update(&mut self, preflight: &Arc<Preflight>, filter: Filter, columns: usize) {
+        let same = self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, preflight));
+        if !same || (filter, columns) != (self.filter, self.columns) {
             let by_class = chosen(preflight, filter);
-            self.shown = by_class.iter().map(Vec::len).sum();
-            self.rows = rows(&by_class, columns);
-            self.key = key;
+            let shown = by_class.iter().map(Vec::len).sum();
+            *self = Self {
+                of: Some(Arc::clone(preflight)),
+                filter,
+                columns,
+                rows: rows(&by_class, columns),
+                shown,
+            };
         }
     }
 }
@@ -88,7 +78,7 @@ fn rows(by_class: &[Vec<usize>], columns: usize) -> Vec<Row> {
 }
 
 /// Draws the gallery into what is left of the screen.
-pub(super) fn show(ui: &mut Ui, preflight: &Preflight, cx: &mut ViewContext) {
+pub(super) fn show(ui: &mut Ui, preflight: &Arc<Preflight>, cx: &mut ViewContext) {
     let width = ui.available_width() - 10.0;
     let columns = (((width + GAP) / (SMALLEST + GAP)).floor() as usize).max(1);
     let side = (width + GAP) / columns as f32 - GAP;
