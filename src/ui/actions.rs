@@ -26,6 +26,10 @@ pub enum Pick {
     },
     /// A run or bundle to classify with.
     Model,
+    /// A run or bundle to judge.
+    JudgedModel,
+    /// A folder of labelled pictures to judge it on.
+    JudgedFolder,
     /// A folder of pictures to classify.
     PictureFolder,
 }
@@ -77,6 +81,12 @@ pub enum Action {
     KeepTraining,
     /// Show a finished run's evaluation.
     ShowRun(PathBuf),
+    /// Judge the run on show on its test pictures; each time is counted.
+    JudgeTest,
+    /// Choose what is judged on other pictures.
+    SetJudgedModel(PathBuf),
+    /// Judge it on a folder of labelled pictures.
+    JudgeFolder(PathBuf),
     /// Decide something about pictures, or take a decision back.
     Decide(Step),
     /// Show a part of the Evaluate screen.

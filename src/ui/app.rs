@@ -134,8 +134,8 @@ impl App {
             }
             DiskAnswer::Runs(runs, unreadable) => self.runs_read(runs, &unreadable),
             DiskAnswer::Evaluation(read) => {
-                let (run, evaluation) = *read;
-                self.evaluation_read(&run, evaluation);
+                let (run, evaluation, test_judged) = *read;
+                self.evaluation_read(&run, evaluation, test_judged);
             }
             DiskAnswer::Looked(items) => match plan_drop(&self.state, &items) {
                 Ok(actions) => {

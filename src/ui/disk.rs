@@ -7,7 +7,7 @@ use crate::engine::Evaluation;
 use crate::error::Result;
 use crate::export::atomic;
 use crate::session::home::{self, ProjectOf, SamplePlace};
-use crate::session::{Project, RunInfo, Settings, decisions, fonts, load_evaluation, weights};
+use crate::session::{Project, RunInfo, Settings, decisions, fonts, load_evaluation, test_judged, weights};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,8 @@ pub(super) enum DiskAnswer {
     Exports(Vec<PathBuf>),
     RunReady(PathBuf),
     Runs(Vec<RunInfo>, Vec<String>),
-    Evaluation(Box<(RunInfo, Evaluation)>),
+    /// A run's own, and how often it was judged on its test pictures.
+    Evaluation(Box<(RunInfo, Evaluation, usize)>),
     Looked(Vec<(PathBuf, PathKind)>),
     /// The sample pictures are there.
     SampleAt(PathBuf),
@@ -137,7 +138,8 @@ fn serve(request: DiskRequest) -> Result<DiskAnswer> {
         DiskRequest::NewRun(project) => project.new_run_dir().map(DiskAnswer::RunReady),
         DiskRequest::Runs(project) => project.runs().map(|(runs, bad)| DiskAnswer::Runs(runs, bad)),
         DiskRequest::Evaluation(run) => {
-            load_evaluation(&run.dir).map(|e| DiskAnswer::Evaluation(Box::new((*run, e))))
+            let (evaluation, times) = (load_evaluation(&run.dir)?, test_judged(&run.dir)?);
+            Ok(DiskAnswer::Evaluation(Box::new((*run, evaluation, times))))
         }
         DiskRequest::Look(paths) => Ok(DiskAnswer::Looked(
             paths

@@ -12,6 +12,7 @@ mod disk;
 pub mod fonts;
 mod frames;
 pub mod icons;
+mod judging;
 pub mod shell;
 pub mod state;
 pub mod theme;

@@ -274,7 +274,13 @@ pub(crate) fn judged(classes: usize, per_class: usize, root: Option<&Path>) -> A
     let evaluation = Arc::new(evaluation(classes, per_class, root));
     let run_dir = state.runs.first().map(|r| r.dir.clone());
     let data_root = root.map_or_else(|| PathBuf::from("/pictures/hymenoptera"), Path::to_path_buf);
-    state.evaluation =
-        Some(ShownEvaluation { evaluation, data_root, run_dir, title: "run 0003 · validation".to_owned() });
+    state.evaluation = Some(ShownEvaluation {
+        evaluation,
+        data_root,
+        run_dir,
+        split: Some(Split::Val),
+        test_judged: 0,
+        title: "run 0003 · validation".to_owned(),
+    });
     state
 }
