@@ -112,6 +112,22 @@ fn judge(p: &Place, held_out: usize) {
         failed(&p.cli(&["evaluate", "--model", run, "--data", p.data.to_str().unwrap(), "--out", run]));
     assert!(line.contains("Choose another folder"), "{line}");
 
+    let curves = std::fs::read_to_string(Path::new(&judged).join("curves.csv")).unwrap();
+    assert!(curves.starts_with("class,threshold,precision,recall,false_positive_rate"), "{curves}");
+    assert!(numbers["calibration"]["expected_error"].is_number() && numbers["test_judged"].is_null());
+    let line = failed(&p.cli(&[
+        "evaluate",
+        "--split",
+        "test",
+        "--model",
+        run,
+        "--data",
+        p.data.to_str().unwrap(),
+        "--out",
+        &p.path("judged test"),
+    ]));
+    assert!(line.contains("no test part"), "{line}");
+
     let other = p.path("other");
     tiny_pictures(Path::new(&other));
     let text = done(&p.cli(&["evaluate", "--model", run, "--data", &other, "--out", &p.path("judged 2")]));

@@ -174,9 +174,11 @@ fn a_run_is_trained_and_judged_as_was_decided_and_goes_on_as_it_was_begun() {
     assert!(judged("val/red/val0.png") && !judged("val/red/val1.png"));
     assert_eq!(trained.evaluation.predictions.len(), 7);
     let run = place.project().join("runs/0001");
-    let again = place.run(JobRequest::Evaluate { model: run.clone(), data: place.pictures() });
+    let again = place.run(JobRequest::Evaluate { model: run.clone(), data: place.pictures(), test: false });
     match again {
-        Ok(JobOutput::Evaluated(again)) => assert_eq!(again.confusion, trained.evaluation.confusion),
+        Ok(JobOutput::Evaluated(again)) => {
+            assert_eq!(again.evaluation.confusion, trained.evaluation.confusion)
+        }
         other => panic!("{other:?}"),
     }
     // The run was cut off before its end, and the decision was taken back since.

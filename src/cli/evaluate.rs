@@ -4,7 +4,11 @@ use super::job;
 use super::output::{CliResult, Out};
 use super::progress::{Reporter, Style};
 use super::tables::{Table, share};
+use crate::data::Split;
+use crate::engine::analysis::Calibration;
+use crate::engine::metrics::wilson_interval;
 use crate::engine::{Evaluation, TrainEvent};
+use crate::error::count;
 use crate::session::{JobEvent, JobOutput, JobRequest, Worker, check_outside, save_evaluation};
 use std::path::PathBuf;
 
@@ -19,31 +23,46 @@ pub(super) struct Args {
     /// The folder of labelled pictures.
     #[arg(long)]
     data: PathBuf,
-    /// The folder for predictions.csv and summary.json.
+    /// The folder for predictions.csv, curves.csv and summary.json.
     #[arg(long)]
     out: PathBuf,
+    /// Judge a run on the test pictures; each time is counted in its folder.
+    #[arg(long, value_parser = ["test"])]
+    split: Option<String>,
 }
 
 pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     check_outside("the evaluation", &args.out, &args.data)?;
     let mut reporter = Reporter::new(Style::or_by_terminal(None), "Judging the pictures");
-    let request = JobRequest::Evaluate { model: args.model.clone(), data: args.data.clone() };
+    let request = JobRequest::Evaluate {
+        model: args.model.clone(),
+        data: args.data.clone(),
+        test: args.split.is_some(),
+    };
     let mut note = |event, out: &mut Out<'_>| match event {
         JobEvent::Train(_, TrainEvent::Note(text)) => out.line(text),
         _ => Ok(()),
     };
     let output = job::run(&Worker::spawn(|| {}), request, &mut reporter, out, &mut note)?;
-    let JobOutput::Evaluated(evaluation) = output else { return Err(job::wrong_output()) };
-    save_evaluation(&args.out, &evaluation)?;
-    print(&evaluation, out)?;
-    out.line(format!("\npredictions.csv and summary.json are in {}", args.out.display()))
+    let JobOutput::Evaluated(judged) = output else { return Err(job::wrong_output()) };
+    let test_judged = (judged.split == Some(Split::Test)).then_some(judged.test_judged);
+    if let Some(times) = test_judged {
+        out.line(format!("test pictures, judged {}", count(times, "time", "times")))?;
+    }
+    save_evaluation(&args.out, &judged.evaluation, test_judged)?;
+    print(&judged.evaluation, out)?;
+    out.line(format!("\npredictions.csv, curves.csv and summary.json are in {}", args.out.display()))
 }
 
 fn print(e: &Evaluation, out: &mut Out<'_>) -> CliResult {
     let m = &e.confusion;
-    out.line(format!("accuracy  {}", share(m.correct(), m.total())))?;
+    let (low, high) = wilson_interval(m.correct(), m.total());
+    let interval = format!("between {low:.3} and {high:.3} with 95 % confidence");
+    out.line(format!("accuracy  {} · {interval}", share(m.correct(), m.total())))?;
     out.line(format!("macro F1  {:.3}", m.macro_f1()))?;
-    out.line(format!("loss      {:.4}\n", e.loss))?;
+    out.line(format!("loss      {:.4}", e.loss))?;
+    let error = Calibration::of(&e.predictions).error;
+    out.line(format!("calibration error  {error:.4}\n"))?;
     let mut table = Table::new(&["class", "precision", "recall", "F1"]);
     for (class, (name, c)) in e.classes.iter().zip(m.per_class()).enumerate() {
         let hit = m.count(class, class);

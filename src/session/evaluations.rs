@@ -1,9 +1,10 @@
-//! An evaluation on disk: `predictions.csv`, one line a picture, and `summary.json`, the numbers.
+//! An evaluation on disk: `predictions.csv`, one line a picture, `curves.csv`, one line a threshold, and `summary.json`, the
+//! numbers.
 
-use crate::engine::{ClassMetrics, ConfusionMatrix, Evaluation, Prediction};
+use super::report;
+use crate::engine::{Analysis, ConfusionMatrix, Evaluation, Prediction};
 use crate::error::{Error, Result};
 use crate::export::atomic;
-use serde_json::json;
 use std::path::Path;
 
 const FILE: &str = "predictions.csv";
@@ -15,35 +16,26 @@ const FIXED: [&str; 4] = ["path", "true", "predicted", "probability"];
 /// seven digits, so only something that is no probability gets there.
 const SUM_TOLERANCE: f32 = 0.01;
 
-/// Writes `predictions.csv` and `summary.json` (accuracy, macro F1, loss, each class's precision, recall, F1 and support,
-/// the confusion matrix with a row for each true class) into `dir`, which is created.
+/// Writes `predictions.csv`, `summary.json` (accuracy, macro F1, loss, each class's precision, recall, F1, support, average
+/// precision and area under the ROC curve, the confusion matrix with a row for each true class, calibration, confused pairs,
+/// the highest losses) and `curves.csv` into `dir`, which is created. `test_judged` says how often the run was judged on its
+/// test pictures, where it was now.
 ///
 /// # Errors
 /// If the folder cannot be written, or is a run's: its own results stay as they are.
-pub fn save_evaluation(dir: &Path, evaluation: &Evaluation) -> Result<()> {
+pub fn save_evaluation(dir: &Path, evaluation: &Evaluation, test_judged: Option<usize>) -> Result<()> {
     if dir.join("config.toml").exists() {
         return Err(Error::input("the evaluation would replace the results of the run in this folder")
             .with_path(dir)
             .with_hint("Choose another folder"));
     }
     std::fs::create_dir_all(dir).map_err(|e| Error::io("create the folder", dir, &e))?;
-    let m = &evaluation.confusion;
-    let class = |(name, c): (&String, ClassMetrics)| json!({"name": name, "precision": c.precision, "recall": c.recall, "f1": c.f1, "support": c.support});
-    let numbers = json!({
-        "version": 1,
-        "pictures": m.total(),
-        "correct": m.correct(),
-        "accuracy": m.accuracy(),
-        "macro_f1": m.macro_f1(),
-        "loss": evaluation.loss,
-        "classes": evaluation.classes.iter().zip(m.per_class()).map(class).collect::<Vec<_>>(),
-        "confusion": (0..m.classes())
-            .map(|truth| (0..m.classes()).map(|predicted| m.count(truth, predicted)).collect::<Vec<_>>())
-            .collect::<Vec<_>>(),
-    });
+    let analysis = Analysis::of(evaluation);
+    let numbers = report::numbers(evaluation, &analysis, test_judged);
     let text = serde_json::to_vec_pretty(&numbers)
         .map_err(|e| Error::internal(format!("could not write the numbers ({e})")))?;
     atomic::write(&dir.join(FILE), &evaluation.to_csv()?)?;
+    atomic::write(&dir.join("curves.csv"), &report::curves_csv(evaluation, &analysis)?)?;
     atomic::write(&dir.join("summary.json"), &text)
 }
 
@@ -102,6 +94,7 @@ fn prediction(record: &csv::StringRecord, classes: &[String]) -> Result<Predicti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn evaluation() -> Evaluation {
         let classes = vec!["ants, red".to_owned(), "bees".to_owned()];
@@ -134,13 +127,19 @@ mod tests {
     #[test]
     fn written_and_read_back_it_is_the_same() {
         let t = tempfile::tempdir().unwrap();
-        save_evaluation(&t.path().join("new"), &evaluation()).unwrap();
+        save_evaluation(&t.path().join("new"), &evaluation(), Some(2)).unwrap();
         assert_eq!(load_evaluation(&t.path().join("new")).unwrap(), evaluation());
         let numbers: serde_json::Value =
             serde_json::from_slice(&std::fs::read(t.path().join("new/summary.json")).unwrap()).unwrap();
         assert_eq!(numbers["confusion"], json!([[1, 0], [1, 1]]));
         assert_eq!((&numbers["correct"], &numbers["pictures"]), (&json!(2), &json!(3)));
         assert_eq!(numbers["classes"][1]["recall"], json!(0.5));
+        assert_eq!((&numbers["test_judged"], &numbers["classes"][1]["roc_auc"]), (&json!(2), &json!(1.0)));
+        assert_eq!(numbers["confused_pairs"][0]["classes"], json!(["ants, red", "bees"]));
+        assert_eq!(numbers["highest_losses"][0]["path"], "val/bees/ä \"2\".png");
+        let curves = std::fs::read_to_string(t.path().join("new/curves.csv")).unwrap();
+        assert!(curves.starts_with("class,threshold,precision,recall,false_positive_rate\n"), "{curves}");
+        assert!(curves.contains("bees,0.4,1,1,0\n") && curves.contains("bees,0.9,1,0.5,0\n"), "{curves}");
     }
 
     #[test]

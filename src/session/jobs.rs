@@ -4,7 +4,7 @@ use super::copies::Copied;
 use super::insight::{Analysis, Explained};
 use crate::backbones::LoadReport;
 use crate::config::{DataConfig, TrainConfig};
-use crate::data::{Dataset, Preflight};
+use crate::data::{Dataset, Preflight, Split};
 use crate::engine::{Evaluation, Ranked, TrainEvent, TrainOutcome, Unlike};
 use crate::error::Error;
 use std::path::PathBuf;
@@ -55,6 +55,8 @@ pub enum JobRequest {
         model: PathBuf,
         /// Labelled folder.
         data: PathBuf,
+        /// On its test pictures, which is counted in the run's folder, and not on those that it is judged on by itself.
+        test: bool,
     },
     /// Classify pictures.
     Predict {
@@ -111,6 +113,21 @@ pub enum ModelRef {
     },
 }
 
+/// A model was judged.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// What it said.
+    pub evaluation: Evaluation,
+    /// The run or bundle.
+    pub model: PathBuf,
+    /// The labelled folder.
+    pub data: PathBuf,
+    /// The part of it that was judged; all of it where there is none.
+    pub split: Option<Split>,
+    /// How often the run was judged on test pictures, this time included.
+    pub test_judged: usize,
+}
+
 /// What a job made.
 #[derive(Debug, Clone)]
 pub enum JobOutput {
@@ -123,7 +140,7 @@ pub enum JobOutput {
     /// Of `Train`.
     Trained(Box<TrainOutcome>),
     /// Of `Evaluate`.
-    Evaluated(Box<Evaluation>),
+    Evaluated(Box<Judged>),
     /// Of `Predict`; the pictures came as [`JobEvent::Predicted`].
     Predicted,
     /// Of `Explain`.

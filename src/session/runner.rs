@@ -6,11 +6,11 @@ use super::jobs::{JobEvent, JobOutput, JobRequest, ModelRef};
 use super::journal::{self, Entry};
 use super::readable::check_readable;
 use super::run_lock::RunLock;
-use super::{checks, copies, decisions, pictures, places, project, splits};
+use super::{checks, copies, decisions, judging, pictures, places, project, splits};
 use crate::backbones::{Network, find, weights};
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
-use crate::data::{self, Checks, Dataset, Layout, Preflight, SavedSplits, Split};
-use crate::engine::{self, Classifier, Control, Evaluation, TrainEvent, TrainJob};
+use crate::data::{self, Checks, Dataset, Preflight, SavedSplits};
+use crate::engine::{self, Classifier, Control, TrainJob};
 use crate::error::{Error, Result};
 use crate::export::bundle::export_bundle;
 use candle_core::Device;
@@ -31,13 +31,13 @@ struct OpenModel {
 }
 
 /// What a job reports to and is stopped by.
-struct Job<'a> {
-    events: &'a Events,
-    control: &'a Control,
+pub(super) struct Job<'a> {
+    pub(super) events: &'a Events,
+    pub(super) control: &'a Control,
 }
 
 impl Job<'_> {
-    fn progress(&self, done: usize, total: usize) -> Result<()> {
+    pub(super) fn progress(&self, done: usize, total: usize) -> Result<()> {
         self.events.progress(done, total);
         self.control.checkpoint()
     }
@@ -75,9 +75,10 @@ impl Runner {
                 *self = Self::default();
                 run_training(&train, job)
             }
-            JobRequest::Evaluate { model, data } => {
+            JobRequest::Evaluate { model, data, test } => {
                 let classifier = self.open(ModelRef::Saved(model.clone()))?;
-                evaluate(classifier, &model, &data, job).map(|e| JobOutput::Evaluated(Box::new(e)))
+                judging::judge(classifier, (model, data), test, job)
+                    .map(|j| JobOutput::Evaluated(Box::new(j)))
             }
             JobRequest::Predict { model, paths } => {
                 let pictures = pictures::expand(&paths, &|| job.control.checkpoint())?;
@@ -155,7 +156,7 @@ fn written_at(model: &ModelRef) -> Option<std::time::SystemTime> {
 }
 
 /// The pictures of a folder as they lie there: divided as `saved` says, and looked at where `known` does not tell already.
-fn look_through(
+pub(super) fn look_through(
     root: &Path,
     config: &DataConfig,
     saved: Option<&SavedSplits>,
@@ -287,41 +288,6 @@ fn tidy_up(run_dir: &Path, made: bool, lock: RunLock) {
         });
     // Why the run was refused is what the person has to know.
     removed.unwrap_or_else(|e| tracing::warn!("{} could not be tidied up: {e}", run_dir.display()));
-}
-
-fn evaluate(classifier: &Classifier, model: &Path, root: &Path, job: &Job<'_>) -> Result<Evaluation> {
-    let progress = |done, total| job.progress(done, total);
-    let trained_on = TrainConfig::load(&model.join("config.toml")).ok().map(|c| c.data);
-    let same_folder = trained_on
-        .as_ref()
-        .and_then(|d| d.path.as_deref())
-        .is_some_and(|p| places::resolved(p) == places::resolved(root));
-    let config = trained_on.unwrap_or_default();
-    let saved = if same_folder { splits::load(model, &config)? } else { None };
-    let found = look_through(root, &config, saved.as_ref(), Checks::default(), job)?;
-    check_readable(&found, &config)?;
-    let judged = match same_folder {
-        true => found.decided(&decisions::load(model)?)?,
-        false => found,
-    };
-    let dataset = &judged.dataset;
-    let split = judged_split(dataset, same_folder);
-    let count = split.map_or(dataset.samples.len(), |s| dataset.indices(s).len());
-    let note = match split {
-        Some(_) => format!("Judging the model on {count} validation pictures"),
-        None => format!(
-            "Judging the model on all {count} pictures. If it has learned from some of them, the result is too good"
-        ),
-    };
-    job.events.train(TrainEvent::Note(note));
-    engine::evaluate(classifier, dataset, split, job.control, &progress)
-}
-
-/// Which pictures a judgement is about: the folder's own validation pictures, those that the model was not trained on, or,
-/// for a folder that the model has never seen, all.
-fn judged_split(dataset: &Dataset, trained_on: bool) -> Option<Split> {
-    let has_val = dataset.samples.iter().any(|s| s.split == Split::Val);
-    ((trained_on || dataset.layout == Layout::SplitFolders) && has_val).then_some(Split::Val)
 }
 
 fn export(run_dir: &Path, out: PathBuf) -> Result<JobOutput> {

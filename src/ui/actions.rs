@@ -26,6 +26,10 @@ pub enum Pick {
     },
     /// A run or bundle to classify with.
     Model,
+    /// A run or bundle to judge.
+    JudgedModel,
+    /// A folder of labelled pictures to judge it on.
+    JudgedFolder,
     /// A folder of pictures to classify.
     PictureFolder,
     /// Where to copy classified pictures.
@@ -91,6 +95,12 @@ pub enum Action {
     Redo,
     /// Open or close the list of all commands.
     TogglePalette,
+    /// Judge the run on show on its test pictures; each time is counted.
+    JudgeTest,
+    /// Choose what is judged on other pictures.
+    SetJudgedModel(PathBuf),
+    /// Judge it on a folder of labelled pictures.
+    JudgeFolder(PathBuf),
     /// Show a part of the Evaluate screen.
     ShowEvaluateTab(EvaluateTab),
     /// Show the pictures behind a number, or none.

@@ -140,8 +140,8 @@ impl App {
             }
             DiskAnswer::Runs(runs, unreadable) => self.runs_read(runs, &unreadable),
             DiskAnswer::Evaluation(read) => {
-                let (run, evaluation) = *read;
-                self.evaluation_read(&run, evaluation);
+                let (run, evaluation, test_judged) = *read;
+                self.evaluation_read(&run, evaluation, test_judged);
             }
             DiskAnswer::Compared(run_dir, after, comparison) => {
                 self.state.show_comparison(run_dir, &after, comparison);

@@ -9,9 +9,9 @@ use super::state::{JobKind, LiveTraining, RunningJob, Screen, Tone, WeightsState
 use super::theme;
 use crate::config::{Pooling, TrainConfig};
 use crate::data::Step;
-use crate::engine::{EpochRecord, Evaluation};
+use crate::engine::EpochRecord;
 use crate::session::jobs::{JobRequest, ModelRef};
-use crate::session::{Project, RunInfo, RunState, ThemeChoice};
+use crate::session::{Project, RunInfo, ThemeChoice};
 use egui::{Context, ViewportCommand};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,6 +79,9 @@ impl App {
                 self.taken_back(decision);
             }
             Action::TogglePalette => self.state.palette_open = !self.state.palette_open,
+            Action::JudgeTest => self.judge_test(),
+            Action::SetJudgedModel(model) => self.state.judged_model = Some(model),
+            Action::JudgeFolder(data) => self.judge_folder(data),
             Action::ShowEvaluateTab(tab) => self.state.evaluate_tab = tab,
             Action::Select(selection) => self.state.selection = selection,
             Action::Explain { picture, class } => self.explain(picture, class),
@@ -130,6 +133,8 @@ impl App {
             Pick::CopyTo => Action::CopyByClass(path),
             Pick::PredictionsCsv => Action::SavePredictions(path),
             Pick::ExportTo { run_dir } => Action::Export { run_dir, out: path },
+            Pick::JudgedModel => Action::SetJudgedModel(path),
+            Pick::JudgedFolder => Action::JudgeFolder(path),
             Pick::Model => Action::SetPredictModel(ModelRef::Saved(path)),
             Pick::Pictures | Pick::PictureFolder => return,
         };
@@ -298,31 +303,6 @@ impl App {
             && let Some(run) = self.state.finished_run()
         {
             self.disk.ask(DiskRequest::Evaluation(Box::new(run.clone())));
-        }
-    }
-
-    fn show_run(&mut self, dir: &std::path::Path) {
-        if let Some(run) = self.state.runs.iter().find(|r| r.dir == dir && r.state == RunState::Finished) {
-            self.disk.ask(DiskRequest::Evaluation(Box::new(run.clone())));
-            self.state.screen = Screen::Evaluate;
-        }
-    }
-
-    pub(super) fn evaluation_read(&mut self, run: &RunInfo, evaluation: Evaluation) {
-        let root = run.config.data.path.clone().unwrap_or_default();
-        let title = format!("run {} · validation", run.id);
-        self.state.show_evaluation(evaluation, root, Some(run.dir.clone()), &title);
-        self.compare();
-    }
-
-    /// Asks what changed from the run to compare with to the one on show.
-    pub(super) fn compare(&mut self) {
-        let Some(shown) = &mut self.state.evaluation else { return };
-        shown.compared = None;
-        if let (Some(before), Some(run_dir)) = (&self.state.compare_with, &shown.run_dir)
-            && before != run_dir
-        {
-            self.disk.ask(DiskRequest::Compare(before.clone(), Arc::clone(&shown.evaluation)));
         }
     }
 

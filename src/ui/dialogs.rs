@@ -79,7 +79,10 @@ fn future(pick: &Pick, frame: &eframe::Frame) -> Chosen {
     match pick {
         Pick::DataFolder => one(dialog.set_title("Open a folder of pictures").pick_folder()),
         Pick::Project => one(dialog.set_title("Open a project").pick_folder()),
-        Pick::Model => one(dialog.set_title("Choose a run or a saved model").pick_folder()),
+        Pick::JudgedFolder => one(dialog.set_title("Choose a folder of labelled pictures").pick_folder()),
+        Pick::Model | Pick::JudgedModel => {
+            one(dialog.set_title("Choose a run or a saved model").pick_folder())
+        }
         Pick::Weights => one(dialog
             .set_title("Choose a weight file")
             .add_filter("Weights", &["safetensors", "pth", "pt"])

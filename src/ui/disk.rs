@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::export::atomic;
 use crate::session::home::{self, ProjectOf, SamplePlace};
 use crate::session::pasted::Pasted;
-use crate::session::{Project, RunInfo, Settings, decisions, fonts, load_evaluation, weights};
+use crate::session::{Project, RunInfo, Settings, decisions, fonts, load_evaluation, test_judged, weights};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,8 @@ pub(super) enum DiskAnswer {
     Exports(Vec<PathBuf>),
     RunReady(PathBuf),
     Runs(Vec<RunInfo>, Vec<String>),
-    Evaluation(Box<(RunInfo, Evaluation)>),
+    /// A run's own, and how often it was judged on its test pictures.
+    Evaluation(Box<(RunInfo, Evaluation, usize)>),
     /// The earlier run, the later evaluation, and what changed.
     Compared(PathBuf, Arc<Evaluation>, Arc<Comparison>),
     Looked(Vec<(PathBuf, PathKind)>),
@@ -148,7 +149,8 @@ fn serve(request: DiskRequest, pasted: &mut Option<Pasted>) -> Result<DiskAnswer
         DiskRequest::NewRun(project) => project.new_run_dir().map(DiskAnswer::RunReady),
         DiskRequest::Runs(project) => project.runs().map(|(runs, bad)| DiskAnswer::Runs(runs, bad)),
         DiskRequest::Evaluation(run) => {
-            load_evaluation(&run.dir).map(|e| DiskAnswer::Evaluation(Box::new((*run, e))))
+            let (evaluation, times) = (load_evaluation(&run.dir)?, test_judged(&run.dir)?);
+            Ok(DiskAnswer::Evaluation(Box::new((*run, evaluation, times))))
         }
         DiskRequest::Compare(run_dir, after) => load_evaluation(&run_dir).map(|before| {
             let comparison = Arc::new(Comparison::of(&before, &after));

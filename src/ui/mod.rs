@@ -13,6 +13,7 @@ mod disk;
 pub mod fonts;
 mod frames;
 pub mod icons;
+mod judging;
 pub mod previews;
 pub mod shell;
 pub mod state;

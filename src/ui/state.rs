@@ -204,6 +204,8 @@ pub struct AppState {
     pub runs: Vec<RunInfo>,
     /// The evaluation on show.
     pub evaluation: Option<ShownEvaluation>,
+    /// The saved model that is judged on other pictures, where it is not the run on show.
+    pub judged_model: Option<PathBuf>,
     /// The part of it on show.
     pub evaluate_tab: EvaluateTab,
     /// The run that evaluations are compared with.

@@ -278,6 +278,8 @@ pub(crate) fn judged(classes: usize, per_class: usize, root: Option<&Path>) -> A
         evaluation,
         data_root,
         run_dir,
+        split: Some(Split::Val),
+        test_judged: 0,
         title: "run 0003 · validation".to_owned(),
         compared: None,
     });

@@ -1,16 +1,13 @@
 //! How worker events change the state.
 
 use super::{
-    AppState, FollowUp, JobKind, RunningJob, Screen, ShownEvaluation, Tone, TrainingEnd, WeightsState,
-    file_name, training,
+    AppState, FollowUp, JobKind, RunningJob, Screen, Tone, TrainingEnd, WeightsState, file_name, training,
 };
-use crate::engine::{Evaluation, TrainOutcome};
+use crate::engine::TrainOutcome;
 use crate::error::{Error, count};
 use crate::session::Copied;
 use crate::session::jobs::{JobEvent, JobId, JobOutput, ModelRef, Outcome};
 use crate::ui::Action;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 impl AppState {
     /// Takes in what the worker tells. Returns what must follow.
@@ -75,9 +72,8 @@ impl AppState {
                 vec![FollowUp::SaveProject]
             }
             JobOutput::Trained(outcome) => self.trained(*outcome, stopping),
-            JobOutput::Evaluated(evaluation) => {
-                let data_root = self.dataset().map(|d| d.root.clone()).unwrap_or_default();
-                self.show_evaluation(*evaluation, data_root, None, "a folder of pictures");
+            JobOutput::Evaluated(judged) => {
+                self.judged(*judged);
                 Vec::new()
             }
             JobOutput::Predicted => {
@@ -154,20 +150,6 @@ impl AppState {
             self.screen = Screen::Evaluate;
         }
         vec![FollowUp::RefreshRuns, FollowUp::Compare]
-    }
-
-    /// Puts an evaluation on show.
-    pub fn show_evaluation(
-        &mut self,
-        evaluation: Evaluation,
-        data_root: PathBuf,
-        run_dir: Option<PathBuf>,
-        title: &str,
-    ) {
-        self.selection = None;
-        let evaluation = Arc::new(evaluation);
-        let (title, compared) = (title.to_owned(), None);
-        self.evaluation = Some(ShownEvaluation { evaluation, data_root, run_dir, title, compared });
     }
 
     fn cancelled(&mut self, kind: &JobKind) -> Vec<FollowUp> {
@@ -260,8 +242,9 @@ mod tests {
     use super::*;
     use crate::data::{Checks, Dataset, Layout, Preflight, Sample, Split, Verdicts};
     use crate::engine::train::SplitScore;
-    use crate::engine::{ConfusionMatrix, EpochRecord, Prediction, Summary};
+    use crate::engine::{ConfusionMatrix, EpochRecord, Evaluation, Prediction, Summary};
     use crate::session::Project;
+    use std::path::PathBuf;
     use std::sync::Arc;
 
     fn preflight() -> Arc<Preflight> {

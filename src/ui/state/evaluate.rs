@@ -1,9 +1,12 @@
 //! What the Evaluate screen shows: which evaluation, which part of it, and the pictures behind which number.
 
-use super::AppState;
+use super::{AppState, Tone, file_name, split_name};
+use crate::data::Split;
 use crate::engine::Evaluation;
 use crate::engine::analysis::Comparison;
-use std::path::PathBuf;
+use crate::error::count;
+use crate::session::jobs::Judged;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A part of the Evaluate screen.
@@ -74,6 +77,10 @@ pub struct ShownEvaluation {
     pub data_root: PathBuf,
     /// The run it is of, if it is of one.
     pub run_dir: Option<PathBuf>,
+    /// The part of the pictures that was judged; all of them where there is none.
+    pub split: Option<Split>,
+    /// How often the run was judged on its test pictures.
+    pub test_judged: usize,
     /// What it is of, for example `run 0001 · validation`.
     pub title: String,
     /// What changed since another run.
@@ -150,4 +157,94 @@ pub enum Selection {
     PutRight,
     /// What the run that it is compared with had right, and this one has wrong.
     NewlyWrong,
+}
+
+impl AppState {
+    /// What is judged on other pictures: what was chosen, the run on show, or the newest finished one.
+    pub fn model_to_judge(&self) -> Option<PathBuf> {
+        let on_show = || self.evaluation.as_ref().and_then(|e| e.run_dir.clone());
+        let newest = || self.finished_run().map(|r| r.dir.clone());
+        self.judged_model.clone().or_else(on_show).or_else(newest)
+    }
+
+    /// The run on show with the number of its test pictures, where it has any.
+    pub fn test_pictures(&self) -> Option<(&Path, usize)> {
+        let run = self.evaluation.as_ref()?.run_dir.as_deref()?;
+        let data = self.dataset()?;
+        let config = &self.runs.iter().find(|r| r.dir == run)?.config;
+        let count = data.samples.iter().filter(|s| s.split == Split::Test).count();
+        (count > 0 && config.data.path.as_ref() == Some(&data.root)).then_some((run, count))
+    }
+
+    /// A model was judged on other pictures than the validation pictures of its training.
+    pub(super) fn judged(&mut self, judged: Judged) {
+        let run = self.runs.iter().find(|r| r.dir == judged.model);
+        let model = run.map_or_else(|| file_name(&judged.model), |r| format!("run {}", r.id));
+        let folder = file_name(&judged.data);
+        let title = match judged.split {
+            Some(Split::Test) => {
+                format!("{model} · test pictures, judged {}", count(judged.test_judged, "time", "times"))
+            }
+            Some(split) => format!("{model} · {} pictures of {folder}", split_name(split)),
+            None => format!("{model} · all pictures of {folder}"),
+        };
+        let run_dir = run.map(|r| r.dir.clone());
+        let m = &judged.evaluation.confusion;
+        let text = format!("{:.3} accuracy · {} of {} · {title}", m.accuracy(), m.correct(), m.total());
+        self.notices.push(Tone::Good, text);
+        self.show_evaluation(judged.evaluation, judged.data, run_dir, &title);
+        if let Some(shown) = &mut self.evaluation {
+            (shown.split, shown.test_judged) = (judged.split, judged.test_judged);
+        }
+    }
+
+    /// Puts the evaluation of validation pictures on show.
+    pub fn show_evaluation(
+        &mut self,
+        evaluation: Evaluation,
+        data_root: PathBuf,
+        run_dir: Option<PathBuf>,
+        title: &str,
+    ) {
+        self.selection = None;
+        let evaluation = Arc::new(evaluation);
+        let (split, test_judged, title) = (Some(Split::Val), 0, title.to_owned());
+        self.evaluation = Some(ShownEvaluation {
+            evaluation,
+            data_root,
+            run_dir,
+            split,
+            test_judged,
+            title,
+            compared: None,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::ConfusionMatrix;
+
+    #[test]
+    fn what_was_judged_says_on_which_pictures_and_how_often() {
+        for (split, words) in [
+            (Some(Split::Test), "run-7 · test pictures, judged 2 times"),
+            (Some(Split::Val), "run-7 · validation pictures of elsewhere"),
+            (None, "run-7 · all pictures of elsewhere"),
+        ] {
+            let mut state = AppState::default();
+            let mut confusion = ConfusionMatrix::new(2);
+            [(0, 0), (1, 0)].into_iter().for_each(|(truth, predicted)| confusion.add(truth, predicted));
+            let classes = vec!["a".to_owned(), "b".to_owned()];
+            let evaluation = Evaluation { classes, predictions: Vec::new(), confusion, loss: 1.0 };
+            let (model, data) = ("/models/run-7".into(), "/pictures/elsewhere".into());
+            let judged = Judged { evaluation, model, data, split, test_judged: 2 };
+            state.judged(judged);
+            let shown = state.evaluation.as_ref().unwrap();
+            assert_eq!((shown.title.as_str(), shown.split, shown.test_judged), (words, split, 2));
+            assert_eq!(shown.data_root, PathBuf::from("/pictures/elsewhere"));
+            assert_eq!(state.notices.all()[0].text, format!("0.500 accuracy · 1 of 2 · {words}"));
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod confidence;
 mod curve_table;
 pub mod curves;
 mod enlarged;
+mod judge;
 mod looking;
 mod map;
 pub mod matrix;
@@ -24,11 +25,12 @@ use crate::ui::icons::Icon;
 use crate::ui::state::{EvaluateTab, Selection, ShownEvaluation};
 use crate::ui::theme::space;
 use crate::ui::views::train::words::count;
+use crate::ui::widgets::PathField;
 use crate::ui::widgets::confusion_matrix::{CellValue, Zoom};
 use crate::ui::widgets::segmented::{self, Segment};
 use crate::ui::widgets::{empty_state, primary_button, stat};
 use crate::ui::{Action, AppState, Screen};
-use egui::{Rect, Ui, UiBuilder, pos2};
+use egui::{Align, Layout, Rect, Ui, UiBuilder, pos2, vec2};
 
 /// What the view remembers between frames.
 #[derive(Debug, Default)]
@@ -61,6 +63,8 @@ pub struct Memory {
     pub map: map::Memory,
     /// What the network looks at in it.
     pub looking: looking::Memory,
+    path: PathField,
+    model_path: PathField,
 }
 
 /// Headlines narrower than this leave explanations out, in points.
@@ -71,7 +75,7 @@ const TILE: f32 = 112.0;
 /// Draws the screen's subject.
 pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     let Some(shown) = &state.evaluation else {
-        return nothing(ui, actions);
+        return nothing(ui, state, cx, actions);
     };
     if let Some((_, place)) = cx.evaluate.enlarge_next.take_if(|(wanted, _)| state.selection == Some(*wanted))
     {
@@ -113,6 +117,8 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
 /// Draws the settings and details beside it.
 pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     let Some(shown) = &state.evaluation else { return };
+    judge::show(ui, state, &mut cx.evaluate, actions);
+    ui.add_space(space::L);
     match state.evaluate_tab {
         // The bars are the table.
         EvaluateTab::Classes | EvaluateTab::Suspects | EvaluateTab::Map => {}
@@ -137,13 +143,19 @@ fn tabs(ui: &mut Ui, on_show: EvaluateTab, actions: &mut Vec<Action>) {
     }
 }
 
-fn nothing(ui: &mut Ui, actions: &mut Vec<Action>) {
+fn nothing(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     let body = "Train a model, or open a finished run on the Train screen. What it gets right and wrong then appears here, with \
                 the pictures behind every number";
     empty_state(ui, Icon::Grid3x3, "Nothing to judge yet", body, |ui| {
         if primary_button(ui, "Go to Train").clicked() {
             actions.push(Action::Go(Screen::Train));
         }
+        ui.add_space(space::L);
+        ui.allocate_ui(vec2(360.0, 0.0), |ui| {
+            ui.with_layout(Layout::top_down(Align::Min), |ui| {
+                judge::show(ui, state, &mut cx.evaluate, actions)
+            });
+        });
     });
 }
 
@@ -158,7 +170,7 @@ fn headline(ui: &mut Ui, shown: &ShownEvaluation) {
         let of = format!("accuracy ({low:.3} to {high:.3}) · {right} of {all} · {}", shown.title);
         stat(ui, &format!("{:.3}", e.confusion.accuracy()), &of).on_hover_text(format!(
             "On other pictures like these {all}, the accuracy is between {low:.3} and {high:.3} with 95 % confidence (Wilson's \
-             interval). More validation pictures make it narrower"
+             interval). More pictures make it narrower"
         ));
         let classes = e.classes.len();
         let mean = format!("macro F1 · mean over {}", count(classes, "class", "classes"));

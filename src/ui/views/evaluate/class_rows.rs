@@ -42,7 +42,7 @@ impl Column {
             Self::Precision => "Of the pictures that were called this class, the share that really is",
             Self::Recall => "Of the pictures of this class, the share that was found",
             Self::F1 => "Precision and recall in one number (their harmonic mean): high only where both are",
-            Self::Support => "How many validation pictures of this class there are",
+            Self::Support => "How many pictures of this class were judged",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What changed since another run, and the way to train again.
 
+use crate::data::Split;
 use crate::engine::analysis::Comparison;
 use crate::session::{RunInfo, RunState};
 use crate::ui::state::{Compared, Selection, ShownEvaluation, file_name};
@@ -8,11 +9,11 @@ use crate::ui::views::train::words::count;
 use crate::ui::widgets::{caption, link_button, secondary_button};
 use crate::ui::{Action, AppState};
 use egui::{Align, ComboBox, Layout, RichText, Ui};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Draws the line, where the evaluation is a run's.
 pub(super) fn show(ui: &mut Ui, state: &AppState, shown: &ShownEvaluation, actions: &mut Vec<Action>) {
-    let Some(run_dir) = &shown.run_dir else { return };
+    let Some(run_dir) = shown.run_dir.as_ref().filter(|_| shown.split == Some(Split::Val)) else { return };
     ui.horizontal(|ui| {
         ui.set_min_height(28.0);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -27,18 +28,18 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, shown: &ShownEvaluation, actio
     });
 }
 
-fn train_again(ui: &mut Ui, state: &AppState, run_dir: &PathBuf, actions: &mut Vec<Action>) {
+fn train_again(ui: &mut Ui, state: &AppState, run_dir: &Path, actions: &mut Vec<Action>) {
     let why = "Trains once more with this run's settings and the pictures as you have decided on them by now, then shows what \
                that changed on the same validation pictures";
     let busy = state.training_job().is_some();
     let button = ui.add_enabled_ui(!busy, |ui| secondary_button(ui, "Train again and compare")).inner;
     let button = button.on_hover_text(why).on_disabled_hover_text("Training is running");
     if button.clicked() {
-        actions.push(Action::TrainAgain(run_dir.clone()));
+        actions.push(Action::TrainAgain(run_dir.to_path_buf()));
     }
 }
 
-fn other_run(ui: &mut Ui, state: &AppState, run_dir: &PathBuf, actions: &mut Vec<Action>) {
+fn other_run(ui: &mut Ui, state: &AppState, run_dir: &Path, actions: &mut Vec<Action>) {
     let others: Vec<&RunInfo> =
         state.runs.iter().filter(|r| r.state == RunState::Finished && r.dir != *run_dir).collect();
     if others.is_empty() {

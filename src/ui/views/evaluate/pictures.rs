@@ -136,7 +136,7 @@ pub(super) fn title(evaluation: &Evaluation, selection: Selection, found: usize)
 /// The order they are in, in words.
 pub(super) fn order(selection: Selection, found: usize) -> &'static str {
     match selection {
-        Selection::Mistakes if found == 0 => "Every validation picture is classified correctly",
+        Selection::Mistakes if found == 0 => "Every picture is classified correctly",
         _ if found == 0 => "No picture is behind this",
         Selection::Mistakes => "The surest mistakes first. Select a number to see its pictures",
         Selection::Cell { truth, predicted } if truth != predicted => "The surest mistakes first",

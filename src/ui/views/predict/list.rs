@@ -155,7 +155,9 @@ mod tests {
     #[test]
     fn counts_leave_nothing_out() {
         let p = pictures();
-        let t = tally(&Predictions { pictures: p.clone(), decide_from: 0.7, ..Predictions::default() });
+        let mut predictions = Predictions::default();
+        (predictions.pictures, predictions.decide_from) = (p.clone(), 0.7);
+        let t = tally(&predictions);
         assert_eq!((t.classified, t.undecided, t.waiting, t.unreadable), (2, 1, 1, 1));
         assert_eq!(t.words(), "2 classified · 1 undecided · 1 waiting · 1 could not be read");
         assert_eq!(found_classes(&p), [("bees".to_owned(), 2), ("ants".to_owned(), 1)]);

@@ -1,0 +1,91 @@
+//! Judging a run on its test pictures: only when asked, and counted.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should panic")]
+
+use headstart::config::TrainConfig;
+use headstart::data::Split;
+use headstart::session::{JobEvent, JobOutput, JobRequest, Judged, Outcome, Worker, test_judged};
+use image::{Rgb, RgbImage};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+fn pictures(root: &Path, parts: &[(&str, u8)]) {
+    for &(part, count) in parts {
+        for (class, colour) in [("blue", 2), ("red", 0)] {
+            let folder = root.join(part).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            for n in 0..count {
+                let mut pixel = [40 + 3 * n, 30 + count, 40];
+                pixel[colour] = 200 + n;
+                RgbImage::from_pixel(40, 40, Rgb(pixel)).save(folder.join(format!("{part}{n}.png"))).unwrap();
+            }
+        }
+    }
+}
+
+fn run(worker: &Worker, request: JobRequest) -> Result<JobOutput, headstart::error::Error> {
+    worker.submit(request);
+    loop {
+        match worker.wait_event(Duration::from_secs(120)).expect("the worker answers") {
+            JobEvent::Finished(_, Outcome::Done(output)) => return Ok(output),
+            JobEvent::Finished(_, Outcome::Failed(error)) => return Err(error),
+            JobEvent::Finished(_, Outcome::Cancelled) => panic!("cancelled"),
+            _ => {}
+        }
+    }
+}
+
+fn judge(worker: &Worker, model: &Path, data: &Path, test: bool) -> Result<Judged, headstart::error::Error> {
+    let (model, data) = (model.to_path_buf(), data.to_path_buf());
+    match run(worker, JobRequest::Evaluate { model, data, test })? {
+        JobOutput::Evaluated(judged) => Ok(*judged),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn test_pictures_are_judged_only_when_asked_and_each_time_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let [data, other, run_dir] = ["pictures", "other", "run"].map(|name| dir.path().join(name));
+    pictures(&data, &[("train", 8), ("val", 4), ("test", 3)]);
+    pictures(&other, &[("train", 2), ("val", 2)]);
+    let worker = Worker::spawn(|| {});
+    let mut config = TrainConfig::for_sample();
+    config.data.path = Some(data.clone());
+    config.train.epochs = Some(1);
+    let open = JobRequest::OpenData { root: data.clone(), config: config.data.clone(), project: None };
+    let JobOutput::Data(found) = run(&worker, open).unwrap() else { panic!("no pictures") };
+    let request = JobRequest::Train {
+        config: Box::new(config),
+        dataset: Box::new(found.dataset.clone()),
+        run_dir: run_dir.clone(),
+        resume: false,
+    };
+    let JobOutput::Trained(trained) = run(&worker, request).unwrap() else { panic!("no run") };
+    assert_eq!(trained.evaluation.predictions.len(), 8);
+    assert_eq!(test_judged(&run_dir).unwrap(), 0, "training looks at no test picture");
+
+    let by_itself = judge(&worker, &run_dir, &data, false).unwrap();
+    assert_eq!((by_itself.split, by_itself.test_judged), (Some(Split::Val), 0));
+    for times in 1..=2 {
+        let judged = judge(&worker, &run_dir, &data, true).unwrap();
+        assert_eq!((judged.split, judged.test_judged), (Some(Split::Test), times));
+        assert!(judged.evaluation.predictions.iter().all(|p| p.rel.starts_with("test/")));
+        assert_eq!(judged.evaluation.predictions.len(), 6);
+        assert_eq!(test_judged(&run_dir).unwrap(), times);
+    }
+    let model: PathBuf = run_dir.join("model");
+    assert_eq!(judge(&worker, &model, &data, true).unwrap().test_judged, 3, "the model belongs to the run");
+    assert_eq!(judge(&worker, &run_dir, &data, false).unwrap().test_judged, 3);
+
+    let none = judge(&worker, &run_dir, &other, true).unwrap_err().to_string();
+    assert!(none.contains("no test part"), "{none}");
+    let bundle = dir.path().join("bundle");
+    run(&worker, JobRequest::ExportBundle { run_dir: run_dir.clone(), out: bundle.clone() }).unwrap();
+    let refused = judge(&worker, &bundle, &data, true).unwrap_err().to_string();
+    assert!(refused.contains("keeps count"), "{refused}");
+    assert_eq!(test_judged(&run_dir).unwrap(), 3, "what failed is not counted");
+
+    std::fs::write(run_dir.join("test_judged.json"), "{").unwrap();
+    let damaged = test_judged(&run_dir).unwrap_err().to_string();
+    assert!(damaged.contains("test_judged.json"), "{damaged}");
+}
