@@ -77,7 +77,7 @@ fn analysed(pictures: usize) -> AppState {
     let samples = &state.dataset().unwrap().samples;
     let picture = |i: usize| {
         let sample = &samples[i % samples.len()];
-        let predicted = if i % 17 == 0 { 1 - sample.class } else { sample.class };
+        let predicted = if i.is_multiple_of(17) { 1 - sample.class } else { sample.class };
         AnalysedPicture { rel: sample.rel.clone(), class: sample.class, predicted, split: sample.split }
     };
     let list: Vec<AnalysedPicture> = (0..pictures).map(picture).collect();
