@@ -4,6 +4,7 @@ use headstart::nn::ops::memory::RecyclingAllocator;
 use headstart::ui::App;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,8 +22,9 @@ const APP_ID: &str = "app.headstart.Headstart";
 static ALLOCATOR: RecyclingAllocator = RecyclingAllocator;
 
 fn main() -> ExitCode {
-    if let Some(argument) = std::env::args_os().nth(1) {
-        return answer(&argument.to_string_lossy());
+    let paths: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    if let Some(option) = paths.iter().map(|p| p.to_string_lossy()).find(|p| p.starts_with('-')) {
+        return answer(&option);
     }
     tracing_subscriber::fmt()
         .with_env_filter(
@@ -50,7 +52,7 @@ fn main() -> ExitCode {
     let run = || {
         let create = |cc: &eframe::CreationContext<'_>| {
             opened.store(true, Ordering::Relaxed);
-            Ok(Box::new(App::new(cc)) as Box<dyn eframe::App>)
+            Ok(Box::new(App::new(cc, paths.clone())) as Box<dyn eframe::App>)
         };
         eframe::run_native("headstart", options, Box::new(create))
     };
@@ -89,13 +91,14 @@ fn with_packages(what: &str) -> String {
     }
 }
 
-/// The window takes no arguments but the customary two.
+/// The window takes no options but the customary two.
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "asked for on a command line")]
 fn answer(argument: &str) -> ExitCode {
     match argument {
         "--help" | "-h" => {
             println!(
-                "headstart opens the window. The same jobs run without one: see `headstart-cli --help`."
+                "headstart [PATH…] opens the window, with a folder of pictures, a project or pictures to classify. The same jobs run \
+                 without one: see `headstart-cli --help`."
             );
             ExitCode::SUCCESS
         }
@@ -104,7 +107,9 @@ fn answer(argument: &str) -> ExitCode {
             ExitCode::SUCCESS
         }
         other => {
-            eprintln!("headstart: there is no option `{other}`: it opens the window, without arguments.");
+            eprintln!(
+                "headstart: there is no option `{other}`: it opens the window, with the paths that it is given."
+            );
             eprintln!("Jobs are named on the other program's command line: see `headstart-cli --help`.");
             ExitCode::from(2)
         }

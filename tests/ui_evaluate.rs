@@ -7,6 +7,8 @@ mod ui_states;
 use egui::Key;
 use egui_kittest::kittest::Queryable;
 use headstart::data::{Decided, Decision, Decisions, Step};
+use headstart::engine::Evaluation;
+use headstart::engine::analysis::Comparison;
 use headstart::ui::state::{EvaluateTab, Selection};
 use headstart::ui::{Action, AppState, Screen};
 use std::sync::Arc;
@@ -211,4 +213,65 @@ fn snapshots() {
     h.get_all_by_label_contains("true ants, predicted bees, ").next().unwrap().click();
     settle(&mut h);
     results.add(h.try_snapshot("evaluate_enlarged_light"));
+}
+
+/// Judged, beside an earlier run that had one of the mistakes right and two of the right ones wrong.
+fn compared(root: Option<&std::path::Path>) -> AppState {
+    let mut state = judged(2, 30, root);
+    let shown = state.evaluation.as_mut().unwrap();
+    let after = Arc::clone(&shown.evaluation);
+    let mut before = Evaluation::clone(&after);
+    let wrong = before.predictions.iter().position(|p| p.truth != p.predicted).unwrap();
+    before.predictions[wrong].predicted = before.predictions[wrong].truth;
+    for p in before.predictions.iter_mut().filter(|p| p.truth == p.predicted).skip(5).take(2) {
+        p.predicted = 1 - p.truth;
+    }
+    let comparison = Arc::new(Comparison::of(&before, &after));
+    state.compare_with = Some("/projects/Ants and bees/runs/0002".into());
+    state.show_comparison("/projects/Ants and bees/runs/0002".into(), &after, comparison);
+    state
+}
+
+#[test]
+fn what_changed_since_another_run_leads_to_the_pictures() {
+    let mut h = window(compared(None), SIZE, true);
+    for (link, selection, title) in [
+        ("2 put right", Selection::PutRight, "2 pictures put right"),
+        ("1 newly wrong", Selection::NewlyWrong, "1 picture newly wrong"),
+    ] {
+        h.get_by_label(link).click_accesskit();
+        h.run();
+        assert_eq!(h.state_mut().actions.pop(), Some(Action::Select(Some(selection))));
+        h.get_by_label(title);
+    }
+}
+
+#[test]
+fn training_again_with_a_runs_settings_is_one_click() {
+    let mut h = window(judged(2, 5, None), SIZE, false);
+    h.get_by_label("Train again and compare").click_accesskit();
+    h.run();
+    let run = h.state().state.runs[0].dir.clone();
+    assert_eq!(h.state().actions, [Action::TrainAgain(run)]);
+}
+
+#[test]
+fn a_comparison_is_only_put_beside_the_evaluation_that_it_is_of() {
+    let mut state = compared(None);
+    let comparison = state.evaluation.as_ref().unwrap().compared.clone().unwrap();
+    let other = Arc::new(Evaluation::clone(&state.evaluation.as_ref().unwrap().evaluation));
+    state.evaluation.as_mut().unwrap().compared = None;
+    state.show_comparison(comparison.run_dir, &other, comparison.comparison);
+    assert_eq!(state.evaluation.unwrap().compared, None);
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn evaluate_compared_snapshots() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, dark) in [("evaluate_compared_dark", true), ("evaluate_compared_light", false)] {
+        let mut h = window(compared(Some(dir.path())), SIZE, dark);
+        settle(&mut h);
+        h.snapshot(name);
+    }
 }

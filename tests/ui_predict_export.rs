@@ -5,6 +5,7 @@
 mod ui_states;
 
 use egui_kittest::kittest::{NodeT as _, Queryable};
+use headstart::engine::analysis::Coverage;
 use headstart::error::Error;
 use headstart::session::jobs::ModelRef;
 use headstart::ui::actions::Pick;
@@ -12,7 +13,7 @@ use headstart::ui::state::{PredictedPicture, TrainingEnd};
 use headstart::ui::{Action, AppState, Screen};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use ui_states::{SIZE, class_names, draw_picture, ended, settle, summary, window};
+use ui_states::{SIZE, class_names, draw_picture, ended, judged, settle, summary, window};
 
 fn trained(screen: Screen) -> AppState {
     AppState { screen, ..ended(TrainingEnd::Finished(summary())) }
@@ -224,4 +225,77 @@ fn snapshots() {
     h.get_by_label_contains("IMG_0002.png: ").click();
     settle(&mut h);
     results.add(h.try_snapshot("predict_selected_wide_dark"));
+}
+
+/// Pictures classified by the run whose evaluation is on show.
+fn with_evaluation() -> AppState {
+    let mut state = predictions(20, None);
+    state.evaluation = judged(2, 30, None).evaluation;
+    state.predictions.model = state.evaluation.as_ref().and_then(|e| e.run_dir.clone()).map(ModelRef::Saved);
+    state
+}
+
+#[test]
+fn a_threshold_leaves_pictures_undecided_and_says_what_it_brings() {
+    let mut state = with_evaluation();
+    let coverage = Coverage::of(&state.evaluation.as_ref().unwrap().evaluation);
+    state.predictions.decide_from = 0.8;
+    let mut h = window(state, SIZE, true);
+    let open = h
+        .state()
+        .state
+        .predictions
+        .pictures
+        .iter()
+        .filter(|p| h.state().state.predictions.is_undecided(p))
+        .count();
+    assert!((1..20).contains(&open));
+    h.get_by_label(&format!("{} classified · {open} undecided · 1 waiting · 1 could not be read", 20 - open));
+    let at = coverage.at(0.8);
+    h.get_by_label(&format!(
+        "{} of 60 validation pictures decided · {:.3} of those right ({})",
+        at.decided,
+        at.accuracy(),
+        at.right
+    ));
+    h.get_by_label("0.95 right").click_accesskit();
+    h.run();
+    let wanted = coverage.threshold_for(0.95).unwrap();
+    assert_eq!(h.state().actions, [Action::DecideFrom(wanted)]);
+}
+
+#[test]
+fn without_the_models_evaluation_the_threshold_says_where_to_find_it() {
+    let mut state = with_evaluation();
+    state.predictions.model = Some(ModelRef::Saved("/models/other".into()));
+    let h = window(state, SIZE, true);
+    h.get_by_label_contains("says what a threshold brings");
+    assert!(h.query_by_label("0.95 right").is_none());
+}
+
+#[test]
+fn classified_pictures_can_be_copied_into_folders() {
+    let mut h = window(predictions(3, None), SIZE, true);
+    h.get_by_label("Copy into folders…").click();
+    h.run();
+    assert_eq!(h.state().actions, [Action::Pick(Pick::CopyTo)]);
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn predict_undecided_snapshots() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, dark, size) in [
+        ("predict_undecided_dark", true, SIZE),
+        ("predict_undecided_light", false, SIZE),
+        ("predict_undecided_wide_light", false, [2560.0, 1440.0]),
+    ] {
+        let mut state = predictions(20, Some(dir.path()));
+        state.evaluation = with_evaluation().evaluation;
+        state.predictions.model = with_evaluation().predictions.model;
+        state.predictions.decide_from = 0.7;
+        let mut h = window(state, size, dark);
+        settle(&mut h);
+        h.snapshot(name);
+    }
 }

@@ -41,8 +41,8 @@ pub struct App {
 }
 
 impl App {
-    /// Prepares the window: fonts, theme, the worker.
-    pub fn new(cc: &eframe::CreationContext<'_>) -> Self {
+    /// Prepares the window: fonts, theme, the worker. `paths` are opened as if they were dropped on it.
+    pub fn new(cc: &eframe::CreationContext<'_>, paths: Vec<PathBuf>) -> Self {
         let ctx = &cc.egui_ctx;
         fonts::install(ctx);
         theme::install(ctx);
@@ -55,6 +55,9 @@ impl App {
         disk.ask(DiskRequest::LoadSettings);
         disk.ask(DiskRequest::KnownWeights);
         disk.ask(DiskRequest::Fonts);
+        if !paths.is_empty() {
+            disk.ask(DiskRequest::Look(paths));
+        }
         Self {
             state: AppState { cores, ..AppState::default() },
             cx: match &cc.wgpu_render_state {
@@ -300,10 +303,7 @@ impl eframe::App for App {
         self.drain(ctx);
         match self.dialogs.answer() {
             Some(Picked::Paths(pick, paths)) => self.picked(ctx, pick, paths),
-            Some(Picked::Unavailable) => self.state.notices.push(
-                Tone::Warn,
-                "This system has no file dialog. Drop the folder or file on the window, or type its path.",
-            ),
+            Some(Picked::Unavailable(pick)) => self.without_dialog(ctx, &pick),
             Some(Picked::Nothing) | None => {}
         }
         self.dropped(ctx);

@@ -15,6 +15,7 @@ use crate::session::{Project, RunInfo, ThemeChoice};
 use egui::{Context, ViewportCommand};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 impl App {
     /// Carries out one action. `frame` is there while the window is drawn; dialogs need it.
@@ -82,7 +83,10 @@ impl App {
             Action::JudgeTest => self.judge_test(),
             Action::SetJudgedModel(model) => self.state.judged_model = Some(model),
             Action::JudgeFolder(data) => self.judge_folder(data),
-            Action::ShowEvaluateTab(tab) => self.state.evaluate_tab = tab,
+            Action::ShowEvaluateTab(tab) => {
+                self.state.evaluate_tab = tab;
+                self.state.screen = Screen::Evaluate;
+            }
             Action::Select(selection) => self.state.selection = selection,
             Action::Explain { picture, class } => self.explain(picture, class),
             Action::Analyse => self.analyse(),
@@ -139,6 +143,17 @@ impl App {
             Pick::Pictures | Pick::PictureFolder => return,
         };
         self.apply(ctx, None, action);
+    }
+
+    /// The system has no dialog for this. What would be saved is saved in the project, under a name of its own.
+    pub(super) fn without_dialog(&mut self, ctx: &Context, pick: &Pick) {
+        if let (Pick::PredictionsCsv, Some(project)) = (pick, &self.state.project) {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+            let place = project.dir.join(format!("predictions-{now}.csv"));
+            return self.apply(ctx, None, Action::SavePredictions(place));
+        }
+        let text = "This system has no file dialog. Drop the folder or file on the window, or type its path.";
+        self.state.notices.push(Tone::Warn, text);
     }
 
     fn open(&mut self, action: Action) {

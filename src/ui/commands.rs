@@ -1,6 +1,6 @@
 //! Every command of the window with its words and keys: one table for the keyboard and for the list of commands.
 
-use super::state::{AppState, NOTHING_TO_KEEP, Screen, file_name};
+use super::state::{AppState, EvaluateTab, NOTHING_TO_KEEP, Screen, file_name};
 use crate::backbones::registry;
 use crate::ui::Action;
 use crate::ui::actions::Pick;
@@ -91,6 +91,13 @@ impl AppState {
             none.clone(),
         ));
         list.push(command("Copy classified pictures into folders…", None, Action::Pick(Pick::CopyTo), none));
+        if let Some(run) = self.evaluation.as_ref().and_then(|e| e.run_dir.clone()) {
+            let name = "Train again and compare with the run on show";
+            list.push(command(name, None, Action::TrainAgain(run), self.train_block()));
+        }
+        for tab in EvaluateTab::ALL.into_iter().filter(|_| self.evaluation.is_some()) {
+            list.push(command(format!("Evaluate: {}", tab.name()), None, Action::ShowEvaluateTab(tab), None));
+        }
         if let Some(run) = self.finished_run() {
             let pick = Pick::ExportTo { run_dir: run.dir.clone() };
             list.push(command(

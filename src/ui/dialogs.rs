@@ -22,7 +22,7 @@ pub(super) enum Picked {
     /// Nothing was chosen.
     Nothing,
     /// The system has no dialog to show.
-    Unavailable,
+    Unavailable(Pick),
 }
 
 type Chosen = Pin<Box<dyn Future<Output = Vec<FileHandle>> + Send>>;
@@ -56,7 +56,7 @@ impl Dialogs {
                 block_on(chosen).iter().map(|handle| handle.path().to_path_buf()).collect();
             let picked = match paths.is_empty() {
                 false => Picked::Paths(pick, paths),
-                true if began.elapsed() < NO_DIALOG => Picked::Unavailable,
+                true if began.elapsed() < NO_DIALOG => Picked::Unavailable(pick),
                 true => Picked::Nothing,
             };
             let _ = tx.send(picked);
