@@ -67,7 +67,8 @@ fn a_point_of_a_curve_shows_the_pictures_that_its_threshold_adds_and_all_above_i
     h.get_by_role_and_label(egui::Role::Button, "daisy").click();
     h.run();
     assert_eq!(h.state().cx.evaluate.curve, Some(CurveOf::Class(3)));
-    h.get_by_label_contains("ROC: mean area under the curve").focus();
+    let roc = format!("mean area under the curve (AUC) {:.3}, 10 classes", analysis.macro_mean.auc.unwrap());
+    h.get_by_label_contains(&roc).focus();
     h.run();
     for key in [Key::ArrowRight, Key::ArrowRight, Key::ArrowRight, Key::ArrowLeft, Key::Enter] {
         h.key_press(key);
@@ -83,7 +84,7 @@ fn a_point_of_a_curve_shows_the_pictures_that_its_threshold_adds_and_all_above_i
     let at_least = e.predictions.iter().filter(|p| p.probabilities[3] >= low).count();
     h.get_by_label(&format!("{at_least} pictures with at least {low:.3} for daisy"));
     // The pointer finds the nearest point.
-    let ground = h.get_by_label_contains("ROC: mean area under the curve").rect();
+    let ground = h.get_by_label_contains(&roc).rect();
     h.hover_at(ground.left_top() + egui::vec2(3.0, 3.0));
     h.run();
     h.get_by_label_contains("daisy, from a probability of");

@@ -21,7 +21,7 @@ pub(super) fn show(
     let selection = state.selection.unwrap_or(Selection::Mistakes);
     let found = cx.evaluate.found.of(shown, selection);
     ui.spacing_mut().item_spacing.y = 2.0;
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.set_min_height(28.0);
         ui.label(RichText::new(pictures::title(e, selection, found.len())).size(type_size::SECTION));
         if selection != Selection::Mistakes && link_button(ui, "Show all mistakes").clicked() {

@@ -34,7 +34,6 @@ pub(super) fn show(
     let used = whole - ui.available_height();
     let each = ((whole - 2.0 * used - space::L) / 2.0).max(60.0);
     let axes = Axes::new(ui, each, 1.0, "Confidence · share that is right upwards");
-    axes.diagonal(ui);
     for (i, bin) in c.bins.iter().enumerate() {
         let Some(accuracy) = bin.accuracy() else { continue };
         let mark = Selection::Confidence { bin: i, right: None };
@@ -45,6 +44,7 @@ pub(super) fn show(
         }
         axes.dot(ui, bin.confidence, accuracy);
     }
+    axes.diagonal(ui);
     ui.add_space(space::L);
     section(ui, "Confidence");
     caption(

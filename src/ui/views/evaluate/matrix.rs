@@ -94,7 +94,7 @@ fn moved(order: &[usize], class: usize, to: usize) -> Vec<usize> {
 
 /// Counts or shares, and the colour scale.
 fn values(ui: &mut Ui, e: &Evaluation, memory: &mut Memory) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let segment = |value, word, why| Segment { value, word, why };
         let segments = [
             segment(CellValue::Counts, "Counts", "Show how many pictures are in each cell"),
@@ -122,7 +122,7 @@ fn arrangement(ui: &mut Ui, e: &Evaluation, memory: &mut Memory) {
     if e.classes.len() <= 2 {
         return;
     }
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let segment = |value, word, why| Segment { value, word, why };
         let segments = [
             segment(MatrixOrder::Named, "As named", "Classes in the data set's order"),

@@ -43,18 +43,15 @@ fn losses(
     memory: &mut Memory,
     actions: &mut Vec<Action>,
 ) {
-    ui.horizontal(|ui| {
-        section(ui, "Highest losses");
-        if link_button(ui, "Show all by loss").clicked() {
-            memory.enlarged = None;
-            actions.push(Action::Select(Some(Selection::Losses)));
-        }
-    });
+    section(ui, "Highest losses");
     caption(
         ui,
         "Loss is the cross-entropy: how little probability the true class got. High ones are hard pictures, or wrong labels",
     );
-    ui.add_space(space::XS);
+    if link_button(ui, "Show all by loss").clicked() {
+        memory.enlarged = None;
+        actions.push(Action::Select(Some(Selection::Losses)));
+    }
     let most = analysis.by_loss.first().and_then(|&i| e.predictions.get(i)).map_or(1.0, |p| p.loss());
     ui.spacing_mut().item_spacing.y = 0.0;
     for (place, p) in analysis.by_loss.iter().take(LISTED).filter_map(|&i| e.predictions.get(i)).enumerate() {

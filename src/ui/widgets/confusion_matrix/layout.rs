@@ -16,7 +16,7 @@ pub enum CellValue {
 }
 
 /// Smallest cell that can be told from its neighbours and hit with a pointer, in points.
-const MIN_CELL: f32 = 4.0;
+const MIN_CELL: f32 = 3.0;
 /// Cells do not grow past this: two classes need no wall of colour.
 pub const MAX_CELL: f32 = 200.0;
 /// Room for a number such as "1 204" or "0.94".
