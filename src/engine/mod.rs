@@ -20,7 +20,7 @@ pub use control::Control;
 pub use device::device;
 pub(crate) use device::peak_rss_mib;
 pub use evaluate::{Evaluation, Prediction, evaluate};
-pub use events::{CacheProgress, EpochRecord, StepProgress, TrainEvent};
+pub use events::{CacheProgress, EpochRecord, HardPicture, StepProgress, TrainEvent};
 pub use metrics::{ClassMetrics, ConfusionMatrix};
 pub use predict::{Classifier, Ranked};
 pub use preview::{PreviewRequest, Previewer};

@@ -3,6 +3,7 @@
 use crate::backbones::LoadReport;
 use crate::config::{DataConfig, TrainConfig};
 use crate::data::{Dataset, Preflight};
+use crate::engine::train::RateSearch;
 use crate::engine::{Evaluation, Ranked, TrainEvent, TrainOutcome};
 use crate::error::Error;
 use std::path::PathBuf;
@@ -46,6 +47,13 @@ pub enum JobRequest {
         run_dir: PathBuf,
         /// Go on from the run's checkpoint.
         resume: bool,
+    },
+    /// Try learning rates; nothing is kept.
+    FindRate {
+        /// All settings.
+        config: Box<TrainConfig>,
+        /// The scanned pictures.
+        dataset: Box<Dataset>,
     },
     /// Judge a saved model on a labelled folder.
     Evaluate {
@@ -95,6 +103,8 @@ pub enum JobOutput {
     Weights(LoadReport),
     /// Of `Train`.
     Trained(Box<TrainOutcome>),
+    /// Of `FindRate`.
+    Rates(RateSearch),
     /// Of `Evaluate`.
     Evaluated(Box<Evaluation>),
     /// Of `Predict`; the pictures came as [`JobEvent::Predicted`].

@@ -71,7 +71,14 @@ impl AppState {
                 self.weights = WeightsState::Ready(report);
                 vec![FollowUp::SaveProject]
             }
-            JobOutput::Trained(outcome) => self.trained(*outcome, stopping),
+            JobOutput::Trained(outcome) => {
+                let stopping = stopping || self.training.as_ref().is_some_and(|t| t.last_epoch);
+                self.trained(*outcome, stopping)
+            }
+            JobOutput::Rates(search) => {
+                self.rate_search = Some(search);
+                Vec::new()
+            }
             JobOutput::Evaluated(evaluation) => {
                 let data_root = self.dataset().map(|d| d.root.clone()).unwrap_or_default();
                 self.show_evaluation(*evaluation, data_root, None, "a folder of pictures");
@@ -152,7 +159,7 @@ impl AppState {
                 self.opening = None;
             }
             JobKind::Predict => self.predictions.drop_waiting(),
-            JobKind::Evaluate | JobKind::Export => {}
+            JobKind::Evaluate | JobKind::Export | JobKind::FindRate => {}
         }
         self.notices.push(Tone::Info, format!("{}: stopped", kind.words()));
         Vec::new()
@@ -186,7 +193,7 @@ impl AppState {
                 self.export_error = Some(error.clone());
                 follow.push(FollowUp::RefreshExports);
             }
-            JobKind::Evaluate => {}
+            JobKind::Evaluate | JobKind::FindRate => {}
         }
         let text = format!("{} failed: {error}", kind.words());
         match see(kind) {
@@ -202,7 +209,7 @@ impl AppState {
 /// Where a person can do something about a failure.
 fn see(kind: &JobKind) -> Option<(&'static str, Screen)> {
     match kind {
-        JobKind::Train { .. } => Some(("See Train", Screen::Train)),
+        JobKind::Train { .. } | JobKind::FindRate => Some(("See Train", Screen::Train)),
         JobKind::Predict => Some(("See Predict", Screen::Predict)),
         JobKind::Export => Some(("See Export", Screen::Export)),
         JobKind::CheckWeights => Some(("See Model", Screen::Model)),
