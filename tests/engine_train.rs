@@ -5,6 +5,7 @@ use headstart::config::{
     AugmentPolicy, DeviceChoice, HeadKind, HeadOutput, Metric, Solver, TrainConfig, TrainMode,
 };
 use headstart::data::{Checks, Dataset, Layout, Sample, Split, Verdicts};
+use headstart::engine::train::find_rate;
 use headstart::engine::{Classifier, Control, TrainEvent, TrainJob, TrainOutcome, evaluate, train};
 use headstart::{Error, ErrorKind};
 use image::{Rgb, RgbImage};
@@ -141,6 +142,18 @@ fn from_scratch_it_learns_and_leaves_everything_on_disk() {
     let events = events.into_inner().unwrap();
     assert!(events.iter().any(|e| matches!(e, TrainEvent::Step(_))));
     assert_eq!(events.iter().filter(|e| matches!(e, TrainEvent::Epoch(_))).count(), 6);
+
+    let hardest = |e: &TrainEvent| match e {
+        TrainEvent::Hardest(pictures) => Some(pictures.clone()),
+        _ => None,
+    };
+    let told: Vec<_> = events.iter().filter_map(hardest).collect();
+    assert_eq!((told.len(), told[5].len()), (6, 12), "after each epoch, of twelve validation pictures");
+    assert!(told[5].windows(2).all(|w| w[0].truth_probability <= w[1].truth_probability));
+    // Wrong ones of two classes have less than a half.
+    let wrong = told[5].iter().filter(|p| p.predicted != p.truth).count();
+    assert_eq!(wrong, told[5].iter().filter(|p| p.truth_probability < 0.5).count());
+    assert!((wrong as f64 / 12.0 - (1.0 - out.epochs[5].val_accuracy)).abs() < 1e-9);
 
     let e = quiet(&job).unwrap_err();
     assert!(e.to_string().contains("finished run"), "{e}");
@@ -480,6 +493,104 @@ fn stopping_early_keeps_the_best_so_far() {
     .unwrap();
     assert_eq!(out.summary.epochs_run, 2);
     assert!((1..=2).contains(&out.summary.best_epoch) && job.run_dir.join("model/config.json").exists());
+}
+
+#[test]
+fn stopping_after_an_epoch_finishes_it_and_keeps_the_best() {
+    let f = fixture(8, 4);
+    let job = f.job("a", &config(TrainMode::Scratch, 50));
+    let control = Control::default();
+    let out = train(&job, &control, &|e| match &e {
+        TrainEvent::Step(s) if (s.epoch, s.step) == (2, 1) => control.stop_after_epoch(),
+        _ => {}
+    })
+    .unwrap();
+    let trained: Vec<usize> = out.epochs.iter().map(|e| e.epoch).collect();
+    assert_eq!((trained, out.epochs[1].eta_s), (vec![1, 2], 0.0));
+    // The second epoch saw all of its pictures: it equals that of a run of its own.
+    let mut alone = config(TrainMode::Scratch, 50);
+    alone.train.epochs = Some(50);
+    let control = Control::default();
+    let again = f.job("b", &alone);
+    let _ = train(&again, &control, &|e| {
+        if matches!(&e, TrainEvent::Epoch(r) if r.epoch == 3) {
+            control.cancel();
+        }
+    });
+    let loss = |run: &str| -> serde_json::Value {
+        serde_json::from_str::<serde_json::Value>(&numbers(&f.run(run))[1]).unwrap()["train_loss"].clone()
+    };
+    assert_eq!(loss("a"), loss("b"));
+}
+
+#[test]
+fn a_finished_run_goes_on_in_a_new_one_and_stays_as_it_is() {
+    let f = fixture(8, 4);
+    for (mode, epochs) in [(TrainMode::Scratch, 3), (TrainMode::Full, 3), (TrainMode::Frozen, 4)] {
+        let name = format!("{mode:?}");
+        let mut c = config(mode, epochs);
+        c.train.head_epochs = Some(2);
+        let old = f.job(&name, &c);
+        let first = quiet(&old).unwrap();
+        let file = |run: &Path, name: &str| std::fs::read(run.join(name)).unwrap();
+        let before = file(&old.run_dir, "checkpoint/state.safetensors");
+        let mut next = f.job(&format!("{name}-more"), &c);
+        next.config = headstart::engine::train::extend(&old.run_dir, &next.run_dir, 2).unwrap();
+        next.resume = true;
+        let out = quiet(&next).unwrap();
+        assert_eq!((out.epochs.len(), out.summary.epochs_run), (epochs + 2, epochs + 2), "{mode:?}");
+        assert_eq!(numbers(&old.run_dir), numbers(&next.run_dir)[..epochs], "{mode:?}");
+        let best = |out: &TrainOutcome| out.epochs[out.summary.best_epoch - 1].val_accuracy;
+        assert!(best(&out) >= best(&first));
+        assert!(before == file(&old.run_dir, "checkpoint/state.safetensors"));
+        assert!(old.run_dir.join("summary.json").exists());
+    }
+}
+
+#[test]
+fn a_run_that_patience_ended_gets_all_the_epochs_that_are_asked_for() {
+    let f = fixture(6, 3);
+    let mut c = impatient(TrainMode::Full);
+    c.augment.enabled = false;
+    let old = f.job("a", &c);
+    let done = quiet(&old).unwrap().summary.epochs_run;
+    assert!(done < c.train.epochs.unwrap(), "patience ended it after {done}");
+    let mut next = f.job("b", &c);
+    next.config = headstart::engine::train::extend(&old.run_dir, &next.run_dir, 3).unwrap();
+    next.resume = true;
+    assert_eq!(quiet(&next).unwrap().summary.epochs_run, done + 3);
+    let mut at_once = config(TrainMode::Frozen, 1);
+    at_once.train.solver = Solver::Logistic;
+    let fitted = f.job("c", &at_once);
+    quiet(&fitted).unwrap();
+    let e = headstart::engine::train::extend(&fitted.run_dir, &f.run("d"), 3).unwrap_err();
+    assert!(e.to_string().contains("fitted at once") && !f.run("d").exists(), "{e}");
+}
+
+#[test]
+fn trying_rates_finds_one_that_learns_and_leaves_no_run() {
+    let f = fixture(12, 4);
+    for mode in [TrainMode::Scratch, TrainMode::Frozen] {
+        let job = f.job("rates", &config(mode, 5));
+        let told = Mutex::new(Vec::new());
+        let try_rates =
+            || find_rate(&job, &Control::default(), &|d, t| told.lock().unwrap().push((d, t))).unwrap();
+        let found = try_rates();
+        assert!(found.steps.len() >= 40, "{mode:?}: {}", found.steps.len());
+        assert!((found.steps[0].rate / 1e-6 - 1.0).abs() < 1e-9);
+        assert!(found.steps.windows(2).all(|w| w[0].rate < w[1].rate && w[1].rate <= 1.0 + 1e-9));
+        let rate = found.suggestion.unwrap();
+        assert!((1e-5..=1.0).contains(&rate), "{mode:?}: {rate}");
+        assert_eq!(try_rates(), found, "the same seed gives the same");
+        assert!(told.into_inner().unwrap().contains(&(1, 100)));
+        for file in ["checkpoint", "summary.json", "metrics.jsonl", "model"] {
+            assert!(!job.run_dir.join(file).exists(), "{file} was left");
+        }
+    }
+    let control = Control::default();
+    control.cancel();
+    let e = find_rate(&f.job("c", &config(TrainMode::Scratch, 5)), &control, &|_, _| {}).unwrap_err();
+    assert!(e.is_cancelled());
 }
 
 #[test]

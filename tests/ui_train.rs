@@ -7,11 +7,13 @@ mod ui_states;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable};
 use headstart::config::TrainMode;
-use headstart::engine::{CacheProgress, StepProgress};
+use headstart::engine::train::{RateSearch, RateStep};
+use headstart::engine::{CacheProgress, HardPicture, StepProgress};
 use headstart::error::Error;
 use headstart::session::RunState;
 use headstart::ui::state::{Tone, TrainingEnd};
 use headstart::ui::{Action, AppState, Screen};
+use std::sync::Arc;
 use ui_states::{
     SIZE, World, draw_picture, ended, epochs, run, settle, summary, training, window, with_pictures,
 };
@@ -236,6 +238,148 @@ fn a_run_of_the_list_shows_its_curves() {
 }
 
 #[test]
+fn two_chosen_runs_show_their_curves_and_what_differs() {
+    let mut state = running();
+    state.runs[1].config.train.epochs = Some(30);
+    let mut h = window(state, SIZE, true);
+    h.run_steps(3);
+    assert!(h.query_by_label("Compared runs").is_none());
+    for run in ["Compare run 0002", "Compare run 0001"] {
+        h.get_by_label(run).click();
+        h.run_steps(4);
+    }
+    h.get_by_label_contains("Validation accuracy, last epoch: Run 0001");
+    h.get_by_label("train.epochs");
+    h.get_by_label("automatic");
+    h.get_by_label("30");
+    h.get_by_label("Compare none").click();
+    h.run_steps(4);
+    h.get_by_label_contains("Loss: 7 of 25 epochs");
+}
+
+/// Opens the menu of a run that finished, while nothing trains, and presses an entry.
+fn from_menu(label: &str) -> (AppState, Vec<Action>) {
+    let mut state = ended(TrainingEnd::Finished(summary()));
+    state.runs[1].config.train.learning_rate = Some(0.01);
+    let mut h = window(state, SIZE, true);
+    h.run_steps(3);
+    h.get_by_label("More for run 0002").click();
+    h.run_steps(4);
+    h.get_by_label(label).click();
+    h.run_steps(4);
+    (h.state().state.clone(), h.state().actions.clone())
+}
+
+#[test]
+fn a_run_of_the_list_can_be_repeated_continued_and_deleted() {
+    let dir = |state: &AppState| state.runs[1].dir.clone();
+    let (state, actions) = from_menu("Delete");
+    assert_eq!(actions, [Action::DeleteRun(dir(&state))]);
+    let (state, actions) = from_menu("Go on for 5 more epochs");
+    assert_eq!(actions, [Action::ExtendRun(dir(&state), 5)]);
+    let (state, _) = from_menu("Use these settings");
+    assert_eq!(state.config.train.learning_rate, Some(0.01));
+    let (_, actions) = from_menu("Same settings, from scratch");
+    let [Action::TrainWith(config)] = actions.as_slice() else { panic!("{actions:?}") };
+    assert_eq!((config.train.mode, &config.backbone.weights), (TrainMode::Scratch, &None));
+    assert_eq!((config.train.learning_rate, config.backbone.name.as_str()), (None, "mobilenet_v2"));
+}
+
+#[test]
+fn a_note_is_kept_once_its_field_is_left() {
+    let mut h = window(running(), SIZE, true);
+    h.get_by_label("Run 0001").click();
+    h.run_steps(4);
+    h.get_by_label("Note about run 0001").click();
+    h.run_steps(2);
+    h.get_by_label("Note about run 0001").type_text("brighter lamps");
+    h.run_steps(2);
+    assert_eq!(h.state().actions, []);
+    h.key_press(egui::Key::Enter);
+    h.run_steps(2);
+    let dir = h.state().state.runs[2].dir.clone();
+    assert_eq!(h.state().actions, [Action::SaveNotes(dir, "brighter lamps".to_owned())]);
+}
+
+#[test]
+fn the_present_epoch_can_be_the_last() {
+    let mut h = window(running(), SIZE, true);
+    press(&h, "Stop after this epoch");
+    h.run_steps(4);
+    assert_eq!(h.state().actions, [Action::StopAfterEpoch]);
+    let mut state = running();
+    state.training.as_mut().unwrap().last_epoch = true;
+    let mut h = window(state, SIZE, true);
+    h.get_by_label("Epoch 8 of 25, the last by your wish");
+    assert!(h.get_by_label("Stops after this epoch").accesskit_node().is_disabled());
+    press(&h, "Stop and keep the best");
+    h.run_steps(4);
+    assert_eq!(h.state().actions, [Action::StopAndKeepBest]);
+}
+
+#[test]
+fn rates_are_tried_and_the_suggestion_is_used_with_a_click() {
+    let mut h = window(with_pictures(), SIZE, true);
+    h.get_by_role_and_label(egui::Role::Button, "Find a rate").click();
+    h.run_steps(3);
+    h.get_by_label("Try rates").click();
+    h.run_steps(3);
+    assert_eq!(h.state().actions, [Action::FindRate]);
+    let mut h = window(tried(), SIZE, true);
+    h.get_by_role_and_label(egui::Role::Button, "Find a rate").click();
+    h.run_steps(3);
+    h.get_by_label("The loss falls most steeply at 2.1e-3");
+    h.get_by_label("Use 2.1e-3").click();
+    h.run_steps(3);
+    assert_eq!(h.state().state.config.train.learning_rate, Some(2.1e-3));
+    assert!(h.get_by_label("Use 2.1e-3").accesskit_node().is_disabled());
+}
+
+/// Rates were tried: the loss falls around 2e-3 and rises towards 1.
+fn tried() -> AppState {
+    let step = |i: usize| {
+        let x = -6.0 + 6.0 * i as f64 / 99.0;
+        let loss = 0.2 + 0.5 / (1.0 + (3.0 * (x + 2.68)).exp()) + (x + 0.9).max(0.0).powi(2) * 2.0;
+        RateStep { rate: 10f64.powf(x), loss }
+    };
+    let mut state = with_pictures();
+    state.rate_search = Some(RateSearch { steps: (0..100).map(step).collect(), suggestion: Some(0.002_09) });
+    state
+}
+
+#[test]
+fn the_hardest_pictures_of_the_last_epoch_are_on_show() {
+    let mut h = window(with_hardest(), SIZE, true);
+    h.run_steps(3);
+    h.get_by_label("Hardest validation pictures after epoch 7");
+    h.get_by_label("Val/0.jpg: ants, taken for bees. The network gives ants 0.02");
+    h.get_by_label_contains("Loss: 7 of 25 epochs");
+}
+
+fn with_hardest() -> AppState {
+    let mut state = running();
+    state.training.as_mut().unwrap().hardest = (0..16)
+        .map(|i| HardPicture {
+            rel: format!("Val/{i}.jpg"),
+            truth: i % 2,
+            predicted: if i < 9 { 1 - i % 2 } else { i % 2 },
+            truth_probability: 0.02 + 0.05 * i as f32,
+        })
+        .collect();
+    state
+}
+
+#[test]
+fn the_learning_rate_can_be_drawn_in_place_of_quality() {
+    let mut h = window(running(), SIZE, true);
+    h.state_mut().cx.train.lines.second = headstart::ui::widgets::curves::Quantity::Rate;
+    h.get_by_label("Logarithmic").click();
+    h.run_steps(4);
+    h.get_by_label_contains("Learning rate: 7 of 25 epochs");
+    assert!(h.state().cx.train.lines.look.log);
+}
+
+#[test]
 fn a_setting_changes_and_goes_back() {
     let mut h = window(with_pictures(), SIZE, true);
     assert!(h.query_by_label("Reset vary training pictures").is_none());
@@ -278,14 +422,13 @@ fn names_of_settings_are_whole_also_beside_a_way_back() {
 /// Real pictures are open, and nothing was trained yet.
 fn with_drawn_pictures(dir: &std::path::Path) -> AppState {
     let mut state = with_pictures();
-    let mut found = state.preflight.take().unwrap();
+    let found = Arc::make_mut(state.preflight.as_mut().unwrap());
     found.dataset.root = dir.to_path_buf();
     found.dataset.samples.retain(|s| s.rel.len() < "Train/100.jpg".len());
     for (i, sample) in found.dataset.samples.iter_mut().enumerate() {
         sample.rel = sample.rel.replace(".jpg", ".png");
         draw_picture(&dir.join(&sample.rel), sample.class, i);
     }
-    state.preflight = Some(found);
     state
 }
 
@@ -345,7 +488,7 @@ fn a_flip_that_may_change_the_class_is_told() {
     let warned = |classes: [&str; 2], hflip: f64| {
         let mut state = with_pictures();
         state.config.augment.hflip = hflip;
-        let found = state.preflight.as_mut().unwrap();
+        let found = Arc::make_mut(state.preflight.as_mut().unwrap());
         found.dataset.classes = classes.map(str::to_owned).to_vec();
         let h = window(state, SIZE, true);
         h.query_by_label_contains("Mirrored, ").is_some()
@@ -396,6 +539,48 @@ fn snapshots() {
             results.add(h.try_snapshot(format!("train_{name}_{word}")));
         }
     }
+    for (dark, name) in [(true, "train_compare_dark"), (false, "train_compare_light")] {
+        let mut state = running();
+        state.runs[1].config.train.epochs = Some(30);
+        state.runs[1].config.augment.hflip = 0.0;
+        state.runs[1].notes = "brighter lamps".to_owned();
+        for e in &mut state.runs[1].epochs {
+            e.val_accuracy -= 0.04;
+        }
+        let compared = state.runs[1..].iter().map(|r| r.dir.clone()).collect();
+        let mut h = window(state, SIZE, dark);
+        h.state_mut().cx.train.compared = compared;
+        h.state_mut().cx.train.tab = Some(headstart::ui::views::train::Tab::Compare);
+        settle(&mut h);
+        results.add(h.try_snapshot(name));
+    }
+    let mut h = window(running(), SIZE, true);
+    h.state_mut().cx.train.lines.second = headstart::ui::widgets::curves::Quantity::Rate;
+    h.state_mut().cx.train.lines.look = headstart::ui::widgets::curves::Look { log: true, smoothing: 0.6 };
+    h.get_by_label("Run 0002").click();
+    h.run_steps(3);
+    h.get_by_label("More for run 0002").click();
+    settle(&mut h);
+    results.add(h.try_snapshot("train_run_dark"));
+    for (dark, name) in [(true, "train_rates_dark"), (false, "train_rates_light")] {
+        let mut h = window(tried(), SIZE, dark);
+        h.state_mut().cx.train.tab = Some(headstart::ui::views::train::Tab::Rates);
+        settle(&mut h);
+        results.add(h.try_snapshot(name));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    for (dark, name) in [(true, "train_hardest_dark"), (false, "train_hardest_light")] {
+        let mut state = with_hardest();
+        let data = Arc::make_mut(state.preflight.as_mut().unwrap());
+        data.dataset.root = dir.path().to_path_buf();
+        for hard in &mut state.training.as_mut().unwrap().hardest {
+            hard.rel = hard.rel.replace(".jpg", ".png");
+            draw_picture(&dir.path().join(&hard.rel), hard.truth, hard.rel.len());
+        }
+        let mut h = window(state, SIZE, dark);
+        settle(&mut h);
+        results.add(h.try_snapshot(name));
+    }
     let dir = tempfile::tempdir().unwrap();
     for (size, dark, name) in [
         (SIZE, true, "train_varied_dark"),
@@ -403,7 +588,7 @@ fn snapshots() {
         ([1920.0, 1080.0], true, "train_varied_wide_dark"),
     ] {
         let mut state = with_drawn_pictures(dir.path());
-        state.preflight.as_mut().unwrap().dataset.classes =
+        Arc::make_mut(state.preflight.as_mut().unwrap()).dataset.classes =
             vec!["left turn".to_owned(), "right turn".to_owned()];
         let mut h = window(state, size, dark);
         settle(&mut h);

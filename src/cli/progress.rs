@@ -1,7 +1,7 @@
 //! Progress on a terminal, as JSON lines, or not at all.
 
 use super::output::{CliResult, Out};
-use crate::engine::{EpochRecord, TrainEvent};
+use crate::engine::{EpochRecord, HardPicture, TrainEvent};
 use crate::session::JobEvent;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -95,6 +95,7 @@ impl Reporter {
                 self.show(format!("Epoch {} of {}", s.epoch, s.epochs), s.step, s.steps, rest);
             }
             TrainEvent::Epoch(e) => self.say(&epoch_line(e)),
+            TrainEvent::Hardest(_) => {}
         }
     }
 
@@ -177,6 +178,10 @@ fn training_as_json(event: &TrainEvent) -> Value {
             "images_per_s": s.images_per_s,
             "eta_s": s.eta_s,
         }),
+        TrainEvent::Hardest(pictures) => {
+            let one = |p: &HardPicture| json!({"path": p.rel, "truth_probability": p.truth_probability});
+            json!({"event": "hardest", "pictures": pictures.iter().map(one).collect::<Vec<_>>()})
+        }
         TrainEvent::Epoch(e) => {
             let mut line = json!({"event": "epoch"});
             if let (Some(line), Ok(Value::Object(record))) = (line.as_object_mut(), serde_json::to_value(e)) {

@@ -56,6 +56,27 @@ impl Default for TrainConfig {
     }
 }
 
+impl TrainConfig {
+    /// The same pictures, network, head and variation from random weights: the honest baseline. How long and at which rates it
+    /// learns is what suits that, because what suits pretrained weights would not.
+    #[must_use]
+    pub fn from_scratch(&self) -> Self {
+        let mut c = self.clone();
+        c.backbone.weights = None;
+        c.train = OptimConfig {
+            mode: TrainMode::Scratch,
+            label_smoothing: c.train.label_smoothing,
+            balance_classes: c.train.balance_classes,
+            keep_best_by: c.train.keep_best_by,
+            seed: c.train.seed,
+            device: c.train.device,
+            threads: c.train.threads,
+            ..OptimConfig::default()
+        };
+        c
+    }
+}
+
 /// `[data]`: which pictures, and how they are split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

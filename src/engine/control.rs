@@ -12,8 +12,9 @@ pub struct Control {
 
 const RUN: u8 = 0;
 const PAUSE: u8 = 1;
-const FINISH: u8 = 2;
-const CANCEL: u8 = 3;
+const END_OF_EPOCH: u8 = 2;
+const FINISH: u8 = 3;
+const CANCEL: u8 = 4;
 
 impl Control {
     /// Holds the job at its next step.
@@ -24,6 +25,11 @@ impl Control {
     /// Lets a paused job go on.
     pub fn resume(&self) {
         let _ = self.state.compare_exchange(PAUSE, RUN, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// Ends the job with the present epoch as if it had been asked for no more: the best epoch is kept. Goes on where it was held.
+    pub fn stop_after_epoch(&self) {
+        let _ = self.state.fetch_max(END_OF_EPOCH, Ordering::SeqCst);
     }
 
     /// Ends the job at its next step as if it had been asked for no more epochs: the best epoch is kept.
@@ -39,6 +45,11 @@ impl Control {
     /// Whether the job is being held.
     pub fn is_paused(&self) -> bool {
         self.state.load(Ordering::SeqCst) == PAUSE
+    }
+
+    /// Whether the present epoch is to be the last.
+    pub fn ends_with_epoch(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == END_OF_EPOCH
     }
 
     /// Whether it was asked to stop and keep the best.

@@ -2,7 +2,7 @@
 
 use super::forward::{argmax, negative_log};
 use super::metrics::ConfusionMatrix;
-use super::{Classifier, Control};
+use super::{Classifier, Control, HardPicture};
 use crate::data::{Dataset, Progress, Split};
 use crate::error::{Error, Result};
 use std::path::PathBuf;
@@ -46,6 +46,20 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// The pictures to whose class the model gives the lowest probability, and so has the largest loss on; the lowest first.
+    pub(crate) fn hardest(&self, most: usize) -> Vec<HardPicture> {
+        let hard = |p: &Prediction| HardPicture {
+            rel: p.rel.clone(),
+            truth: p.truth,
+            predicted: p.predicted,
+            truth_probability: p.probabilities.get(p.truth).copied().unwrap_or(0.0),
+        };
+        let mut all: Vec<HardPicture> = self.predictions.iter().map(hard).collect();
+        all.sort_by(|a, b| a.truth_probability.total_cmp(&b.truth_probability));
+        all.truncate(most);
+        all
+    }
+
     /// The predictions as a table: path, true class, predicted class, the prediction's probability, then one column a class.
     ///
     /// # Errors

@@ -64,6 +64,19 @@ pub struct StepProgress {
     pub eta_s: Option<f64>,
 }
 
+/// A validation picture that the network finds hard.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HardPicture {
+    /// Path relative to the data folder.
+    pub rel: String,
+    /// Its class.
+    pub truth: usize,
+    /// What it is taken for.
+    pub predicted: usize,
+    /// Probability that the network gives its class, in `[0, 1]`.
+    pub truth_probability: f32,
+}
+
 /// What a training job tells while it runs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TrainEvent {
@@ -81,4 +94,6 @@ pub enum TrainEvent {
     Step(StepProgress),
     /// An epoch ended.
     Epoch(EpochRecord),
+    /// The validation pictures with the largest loss after that epoch, the largest first.
+    Hardest(Vec<HardPicture>),
 }

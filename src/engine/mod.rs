@@ -24,7 +24,7 @@ pub use control::Control;
 pub use device::device;
 pub(crate) use device::peak_rss_mib;
 pub use evaluate::{Evaluation, Prediction, evaluate};
-pub use events::{CacheProgress, EpochRecord, StepProgress, TrainEvent};
+pub use events::{CacheProgress, EpochRecord, HardPicture, StepProgress, TrainEvent};
 pub use explain::{Explanation, HeatMap, HeatMethod};
 pub use features::{Familiar, Features, Unlike};
 pub use metrics::{ClassMetrics, ConfusionMatrix};

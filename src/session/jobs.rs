@@ -5,6 +5,7 @@ use super::insight::{Analysis, Explained};
 use crate::backbones::LoadReport;
 use crate::config::{DataConfig, TrainConfig};
 use crate::data::{Dataset, Preflight, Split};
+use crate::engine::train::RateSearch;
 use crate::engine::{Evaluation, Ranked, TrainEvent, TrainOutcome, Unlike};
 use crate::error::Error;
 use std::path::PathBuf;
@@ -48,6 +49,13 @@ pub enum JobRequest {
         run_dir: PathBuf,
         /// Go on from the run's checkpoint.
         resume: bool,
+    },
+    /// Try learning rates; nothing is kept.
+    FindRate {
+        /// All settings.
+        config: Box<TrainConfig>,
+        /// The scanned pictures.
+        dataset: Box<Dataset>,
     },
     /// Judge a saved model on a labelled folder.
     Evaluate {
@@ -139,6 +147,8 @@ pub enum JobOutput {
     Weights(LoadReport),
     /// Of `Train`.
     Trained(Box<TrainOutcome>),
+    /// Of `FindRate`.
+    Rates(RateSearch),
     /// Of `Evaluate`.
     Evaluated(Box<Judged>),
     /// Of `Predict`; the pictures came as [`JobEvent::Predicted`].

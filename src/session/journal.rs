@@ -31,6 +31,12 @@ pub(super) enum Entry {
         run: String,
         outcome: String,
     },
+    RunDeleted {
+        run: String,
+    },
+    RunRestored {
+        run: String,
+    },
     /// A step of deciding about pictures, with its own name of the event.
     #[serde(untagged)]
     Step(Step),

@@ -7,12 +7,13 @@ use super::runs::{RunInfo, read_run};
 use super::splits;
 use crate::config::TrainConfig;
 use crate::data::Dataset;
+use crate::engine;
 use crate::error::{Error, Result};
 use crate::export::atomic;
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "project.toml";
-const RUNS: &str = "runs";
+pub(super) const RUNS: &str = "runs";
 /// Folder of a project that the window suggests for saved models.
 pub const EXPORTS: &str = "exports";
 
@@ -108,6 +109,26 @@ impl Project {
         std::fs::create_dir(&dir).map_err(|e| Error::io("create the folder", &dir, &e))?;
         journal::append(&self.dir, Entry::RunCreated { run })?;
         Ok(dir)
+    }
+
+    /// A fresh run's folder from which training, resumed, goes on where a finished run ended, for `more` epochs; and the settings to
+    /// do that with. The finished run stays as it is.
+    ///
+    /// # Errors
+    /// If the run has no epochs or no checkpoint, or the project's folder cannot be written.
+    pub fn extend_run(&self, run_dir: &Path, more: usize) -> Result<(PathBuf, TrainConfig)> {
+        let to = self.new_run_dir()?;
+        let config = engine::train::extend(run_dir, &to, more)?;
+        // It goes on with the pictures as they were divided and decided on for the run.
+        for name in ["splits.json", "decisions.json"] {
+            match std::fs::copy(run_dir.join(name), to.join(name)) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("copy", &run_dir.join(name), &e));
+                }
+                _ => {}
+            }
+        }
+        Ok((to, config))
     }
 
     /// The runs, newest first. A run with unreadable files is left out and named in the second value.

@@ -10,6 +10,7 @@ use super::{checks, copies, decisions, judging, pictures, places, project, split
 use crate::backbones::{Network, find, weights};
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
 use crate::data::{self, Checks, Dataset, Preflight, SavedSplits};
+use crate::engine::train::RateSearch;
 use crate::engine::{self, Classifier, Control, TrainJob};
 use crate::error::{Error, Result};
 use crate::export::bundle::export_bundle;
@@ -52,7 +53,7 @@ impl Runner {
         control: &Control,
     ) -> Result<JobOutput> {
         let threads = match &request {
-            JobRequest::Train { config, .. } => config.train.threads,
+            JobRequest::Train { config, .. } | JobRequest::FindRate { config, .. } => config.train.threads,
             _ => 0,
         };
         let pool = rayon::ThreadPoolBuilder::new()
@@ -74,6 +75,9 @@ impl Runner {
                 let train = TrainJob { config: *config, dataset: *dataset, run_dir, resume };
                 *self = Self::default();
                 run_training(&train, job)
+            }
+            JobRequest::FindRate { config, dataset } => {
+                find_rate(*config, *dataset, job).map(JobOutput::Rates)
             }
             JobRequest::Evaluate { model, data, test } => {
                 let classifier = self.open(ModelRef::Saved(model.clone()))?;
@@ -208,6 +212,14 @@ fn check_weights(backbone: &str, file: &Path) -> Result<JobOutput> {
     // Two classes stand for the head that will be made: the published one is dropped either way.
     let mut network = Network::new(spec, None, &HeadConfig::default(), 2, 0, &Device::Cpu)?;
     weights::load_into(&mut network, &weights).map(JobOutput::Weights)
+}
+
+/// In a folder that is gone afterwards.
+fn find_rate(config: TrainConfig, dataset: Dataset, job: &Job<'_>) -> Result<RateSearch> {
+    let scratch = std::env::temp_dir();
+    let dir = tempfile::tempdir_in(&scratch).map_err(|e| Error::io("create a folder", &scratch, &e))?;
+    let train = TrainJob { config, dataset, run_dir: dir.path().to_path_buf(), resume: false };
+    engine::train::find_rate(&train, job.control, &|done, total| job.events.progress(done, total))
 }
 
 /// The project that a run folder `PROJECT/runs/ID` belongs to, and the run's name.

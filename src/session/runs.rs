@@ -4,6 +4,7 @@ use super::run_lock;
 use crate::config::TrainConfig;
 use crate::engine::{EpochRecord, Summary};
 use crate::error::{Error, Result, place_in_json};
+use crate::export::atomic;
 use std::io::ErrorKind as IoKind;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,27 @@ pub struct RunInfo {
     pub summary: Option<Summary>,
     /// Size of its model's weights, if it ended.
     pub model_bytes: Option<u64>,
+    /// What the user wrote about it; often nothing.
+    pub notes: String,
+}
+
+/// File of a run's folder with what the user wrote about it.
+const NOTES: &str = "notes.txt";
+/// More of it than this is not read, in bytes.
+const MOST_NOTES: usize = 64 << 10;
+
+/// Keeps what the user writes about a run.
+///
+/// # Errors
+/// If the run's folder cannot be written.
+pub fn save_notes(run_dir: &Path, notes: &str) -> Result<()> {
+    atomic::write(&run_dir.join(NOTES), notes.as_bytes())
+}
+
+/// What the user wrote about a run.
+fn read_notes(run_dir: &Path) -> Result<String> {
+    let bytes = read_optional(&run_dir.join(NOTES))?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(MOST_NOTES)]).trim().to_owned())
 }
 
 /// Reads what is on disk of a run. A half-written last line of `metrics.jsonl` is what a killed process leaves behind, and
@@ -63,7 +85,8 @@ pub fn read_run(dir: &Path, fallback: &TrainConfig) -> Result<RunInfo> {
     let finished = state == RunState::Finished;
     let summary = summary.filter(|_| finished);
     let model_bytes = weights.map(|m| m.len()).filter(|_| finished);
-    Ok(RunInfo { id, dir: dir.to_path_buf(), state, config, epochs, summary, model_bytes })
+    let notes = read_notes(dir)?;
+    Ok(RunInfo { id, dir: dir.to_path_buf(), state, config, epochs, summary, model_bytes, notes })
 }
 
 fn has_files(dir: &Path) -> bool {
@@ -101,4 +124,20 @@ fn read_epochs(dir: &Path) -> Result<Vec<EpochRecord>> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_kept_with_the_run_and_may_be_missing() {
+        let t = tempfile::tempdir().unwrap();
+        let notes = || read_run(t.path(), &TrainConfig::default()).unwrap().notes;
+        assert_eq!(notes(), "");
+        save_notes(t.path(), "with brighter lamps\n").unwrap();
+        assert_eq!(notes(), "with brighter lamps");
+        save_notes(t.path(), "").unwrap();
+        assert_eq!(notes(), "");
+    }
 }

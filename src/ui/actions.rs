@@ -67,12 +67,26 @@ pub enum Action {
     ForgetWeights,
     /// Start training with the draft settings.
     Train,
+    /// Start training with these settings.
+    TrainWith(Box<TrainConfig>),
+    /// Try learning rates with the draft settings.
+    FindRate,
+    /// Go on where a finished run ended, for so many epochs, as a new run.
+    ExtendRun(PathBuf, usize),
+    /// Move a run to the project's trash folder.
+    DeleteRun(PathBuf),
+    /// Bring a run back from there.
+    RestoreRun(PathBuf),
+    /// Keep what was written about a run.
+    SaveNotes(PathBuf, String),
     /// Go on with an interrupted run.
     ContinueRun(PathBuf),
     /// Hold the job.
     Pause,
     /// Let the job go on.
     Resume,
+    /// End training with the present epoch and keep the best.
+    StopAfterEpoch,
     /// End training and keep the best epoch so far.
     StopAndKeepBest,
     /// End the job; what was saved stays. Training asks first.

@@ -137,10 +137,13 @@ impl App {
             DiskAnswer::Opened(project) => self.opened(*project),
             DiskAnswer::NewProject(project) => self.open_new(*project),
             DiskAnswer::Exports(folders) => self.state.exports = folders,
-            DiskAnswer::RunReady(run_dir) => {
-                self.start_training(run_dir, Vec::new(), false);
+            DiskAnswer::RunReady(run_dir, config) => {
+                self.start_training(run_dir, *config, None);
                 self.refresh_runs();
             }
+            DiskAnswer::RunExtended(from, run_dir, config) => self.run_extended(&from, run_dir, *config),
+            DiskAnswer::RunTrashed(run, trashed) => self.run_trashed(&run, trashed),
+            DiskAnswer::RunRestored => self.refresh_runs(),
             DiskAnswer::Runs(runs, unreadable) => self.runs_read(runs, &unreadable),
             DiskAnswer::Evaluation(read) => {
                 let (run, evaluation, test_judged) = *read;

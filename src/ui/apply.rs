@@ -5,11 +5,10 @@ mod insight;
 use super::actions::{Action, Pick};
 use super::app::App;
 use super::disk::DiskRequest;
-use super::state::{JobKind, LiveTraining, RunningJob, Screen, Tone, WeightsState, predictions_csv};
+use super::state::{JobKind, RunningJob, Screen, Tone, WeightsState, predictions_csv};
 use super::theme;
 use crate::config::{Pooling, TrainConfig};
 use crate::data::Step;
-use crate::engine::EpochRecord;
 use crate::session::jobs::{JobRequest, ModelRef};
 use crate::session::{Project, RunInfo, ThemeChoice};
 use egui::{Context, ViewportCommand};
@@ -50,14 +49,20 @@ impl App {
             Action::ChooseBackbone(name) => self.choose_backbone(name),
             Action::UseWeights(path) => self.use_weights(Some(path)),
             Action::ForgetWeights => self.use_weights(None),
-            Action::Train => self.train(),
+            Action::Train => self.train(self.state.config.clone()),
+            Action::TrainWith(config) => self.train(*config),
             Action::ContinueRun(dir) => self.continue_run(&dir),
+            Action::FindRate => self.find_rate(),
+            Action::ExtendRun(..) | Action::DeleteRun(_) | Action::RestoreRun(_) | Action::SaveNotes(..) => {
+                self.with_run(action);
+            }
             Action::CancelJob if matches!(self.state.job(), Some(job) if job.is_training()) => {
                 self.state.cancel_asked = true;
             }
             Action::KeepTraining => self.state.cancel_asked = false,
             Action::Pause
             | Action::Resume
+            | Action::StopAfterEpoch
             | Action::StopAndKeepBest
             | Action::CancelJob
             | Action::CancelTraining => self.control(&action),
@@ -321,46 +326,11 @@ impl App {
         }
     }
 
-    fn train(&mut self) {
-        match (self.state.train_block(), &self.state.project) {
-            (None, Some(project)) => self.disk.ask(DiskRequest::NewRun(project.clone())),
-            (Some(why), _) => self.state.notices.push(Tone::Warn, why),
-            (None, None) => {}
-        }
-        self.state.screen = Screen::Train;
-    }
-
     fn train_again(&mut self, run_dir: PathBuf) {
-        if self.state.runs.iter().any(|r| r.dir == run_dir) {
+        let config = self.state.runs.iter().find(|r| r.dir == run_dir).map(|r| r.config.clone());
+        if let Some(config) = config {
             self.state.compare_with = Some(run_dir);
-            self.train();
-        }
-    }
-
-    pub(super) fn start_training(&mut self, run_dir: PathBuf, epochs: Vec<EpochRecord>, resume: bool) {
-        let Some(dataset) = self.state.dataset().cloned() else { return };
-        let mut config = match self.state.runs.iter().find(|r| resume && r.dir == run_dir) {
-            Some(run) => run.config.clone(),
-            None => self.state.config.clone(),
-        };
-        config.data.path = Some(dataset.root.clone());
-        self.state.training = Some(LiveTraining::new(run_dir.clone(), config.clone(), epochs));
-        let request = JobRequest::Train {
-            config: Box::new(config),
-            dataset: Box::new(dataset),
-            run_dir: run_dir.clone(),
-            resume,
-        };
-        self.submit(JobKind::Train { run_dir }, request);
-        self.state.screen = Screen::Train;
-    }
-
-    fn continue_run(&mut self, dir: &std::path::Path) {
-        if self.state.training_job().is_some() {
-            return;
-        }
-        if let Some(run) = self.state.runs.iter().find(|r| r.dir == dir) {
-            self.start_training(run.dir.clone(), run.epochs.clone(), true);
+            self.train(config);
         }
     }
 
@@ -374,6 +344,13 @@ impl App {
             Action::Resume => {
                 control.resume();
                 job.paused = false;
+            }
+            Action::StopAfterEpoch => {
+                control.stop_after_epoch();
+                job.paused = false;
+                if let Some(t) = &mut self.state.training {
+                    t.last_epoch = true;
+                }
             }
             Action::StopAndKeepBest => {
                 control.stop_and_keep_best();

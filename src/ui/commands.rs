@@ -72,6 +72,8 @@ impl AppState {
         };
         list.push(command(word, Some(ctrl(Key::P)), action, idle()));
         let keep = self.has_finished_epoch().then(idle).unwrap_or_else(|| Some(NOTHING_TO_KEEP.to_owned()));
+        let last = self.training.as_ref().is_some_and(|t| t.last_epoch).then(|| "It does already".to_owned());
+        list.push(command("Stop training after this epoch", None, Action::StopAfterEpoch, idle().or(last)));
         list.push(command("Stop training and keep the best", None, Action::StopAndKeepBest, keep));
         let no_job = self.jobs.is_empty().then(|| "Nothing is running".to_owned());
         list.push(command("Cancel what is running", None, Action::CancelJob, no_job));

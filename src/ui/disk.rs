@@ -2,6 +2,7 @@
 
 use super::state::PathKind;
 use crate::backbones::registry;
+use crate::config::TrainConfig;
 use crate::data::{Dataset, Decisions, Preflight, Step};
 use crate::engine::Evaluation;
 use crate::engine::analysis::Comparison;
@@ -9,7 +10,9 @@ use crate::error::Result;
 use crate::export::atomic;
 use crate::session::home::{self, ProjectOf, SamplePlace};
 use crate::session::pasted::Pasted;
-use crate::session::{Project, RunInfo, Settings, decisions, fonts, load_evaluation, test_judged, weights};
+use crate::session::{
+    Project, RunInfo, Settings, decisions, fonts, load_evaluation, save_notes, test_judged, weights,
+};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,8 +32,16 @@ pub(super) enum DiskRequest {
     OpenProject(PathBuf),
     /// Save settings.
     Save(Project),
-    /// A new run's folder.
-    NewRun(Project),
+    /// A new run's folder, for training with these settings.
+    NewRun(Project, Box<TrainConfig>),
+    /// A new run's folder to go on from where another ended, for so many epochs.
+    ExtendRun(Project, PathBuf, usize),
+    /// Move a run to the trash.
+    TrashRun(Project, PathBuf),
+    /// Bring a run back.
+    RestoreRun(Project, PathBuf),
+    /// What was written about a run.
+    SaveNotes(PathBuf, String),
     /// All runs.
     Runs(Project),
     /// A run's evaluation.
@@ -68,7 +79,12 @@ pub(super) enum DiskAnswer {
     NewProject(Box<Project>),
     /// Folders of exported models.
     Exports(Vec<PathBuf>),
-    RunReady(PathBuf),
+    RunReady(PathBuf, Box<TrainConfig>),
+    /// The run that ended, and where and how to go on.
+    RunExtended(PathBuf, PathBuf, Box<TrainConfig>),
+    /// Where the run was, and where it is now.
+    RunTrashed(PathBuf, PathBuf),
+    RunRestored,
     Runs(Vec<RunInfo>, Vec<String>),
     /// A run's own, and how often it was judged on its test pictures.
     Evaluation(Box<(RunInfo, Evaluation, usize)>),
@@ -146,7 +162,19 @@ fn serve(request: DiskRequest, pasted: &mut Option<Pasted>) -> Result<DiskAnswer
         DiskRequest::OpenProject(dir) => Project::open(&dir).map(|p| DiskAnswer::Opened(Box::new(p))),
         DiskRequest::Save(project) => project.save().map(|()| DiskAnswer::Nothing),
         DiskRequest::Exports(project) => Ok(DiskAnswer::Exports(project.exports())),
-        DiskRequest::NewRun(project) => project.new_run_dir().map(DiskAnswer::RunReady),
+        DiskRequest::NewRun(project, config) => {
+            project.new_run_dir().map(|dir| DiskAnswer::RunReady(dir, config))
+        }
+        DiskRequest::ExtendRun(project, run, more) => project
+            .extend_run(&run, more)
+            .map(|(to, config)| DiskAnswer::RunExtended(run, to, Box::new(config))),
+        DiskRequest::TrashRun(project, run) => {
+            project.trash_run(&run).map(|trashed| DiskAnswer::RunTrashed(run, trashed))
+        }
+        DiskRequest::RestoreRun(project, trashed) => {
+            project.restore_run(&trashed).map(|_| DiskAnswer::RunRestored)
+        }
+        DiskRequest::SaveNotes(run, notes) => save_notes(&run, &notes).map(|()| DiskAnswer::Nothing),
         DiskRequest::Runs(project) => project.runs().map(|(runs, bad)| DiskAnswer::Runs(runs, bad)),
         DiskRequest::Evaluation(run) => {
             let (evaluation, times) = (load_evaluation(&run.dir)?, test_judged(&run.dir)?);

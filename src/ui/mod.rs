@@ -7,6 +7,7 @@
 pub mod actions;
 pub mod app;
 mod apply;
+mod apply_runs;
 pub mod commands;
 mod dialogs;
 mod disk;

@@ -22,6 +22,7 @@ pub use training::{LiveTraining, TrainingEnd, loaded_words};
 use crate::backbones::LoadReport;
 use crate::config::TrainConfig;
 use crate::data::{Dataset, Decisions, Preflight, Severity, Split};
+use crate::engine::train::RateSearch;
 use crate::error::Error;
 use crate::session::jobs::{JobId, ModelRef};
 use crate::session::{Project, RunInfo, RunState, Settings};
@@ -82,6 +83,8 @@ pub enum JobKind {
         /// The run's folder.
         run_dir: PathBuf,
     },
+    /// Trying learning rates.
+    FindRate,
     /// Judging a model.
     Evaluate,
     /// Classifying pictures.
@@ -104,6 +107,7 @@ impl JobKind {
             Self::WriteSample => "Drawing the sample pictures",
             Self::CheckWeights => "Reading the weights",
             Self::Train { .. } => "Training",
+            Self::FindRate => "Trying learning rates",
             Self::Evaluate => "Evaluating",
             Self::Predict => "Classifying",
             Self::Explain => "Looking into the model",
@@ -200,6 +204,8 @@ pub struct AppState {
     pub jobs: Vec<RunningJob>,
     /// The training that runs, or the last one that ran.
     pub training: Option<LiveTraining>,
+    /// What trying learning rates showed, if it was tried.
+    pub rate_search: Option<RateSearch>,
     /// The project's runs, newest first.
     pub runs: Vec<RunInfo>,
     /// The evaluation on show.
@@ -325,6 +331,20 @@ impl AppState {
     pub fn interrupted_run(&self) -> Option<&RunInfo> {
         let newest = self.runs.first()?;
         (newest.state == RunState::Interrupted && self.training_job().is_none()).then_some(newest)
+    }
+
+    /// Lets go of what is on show of a run that is no more.
+    pub fn forget_run(&mut self, run: &Path) {
+        if self.evaluation.as_ref().is_some_and(|e| e.run_dir.as_deref() == Some(run)) {
+            (self.evaluation, self.selection) = (None, None);
+        }
+        if self.predictions.model.as_ref() == Some(&ModelRef::Saved(run.to_path_buf())) {
+            self.predictions.model = None;
+        }
+        if self.training_job().is_none() {
+            self.training = self.training.take().filter(|t| t.run_dir != run);
+        }
+        self.runs.retain(|r| r.dir != run);
     }
 
     /// What classifies new pictures: what was chosen, or the newest finished run.

@@ -228,6 +228,7 @@ pub(crate) fn run(id: &str, state: RunState) -> RunInfo {
         epochs: if state == RunState::Empty { Vec::new() } else { epochs(if finished { 25 } else { 9 }, 25) },
         summary: finished.then(summary),
         model_bytes: finished.then_some(9_123_456),
+        notes: String::new(),
     }
 }
 

@@ -82,15 +82,40 @@ impl Epoch<'_> {
             }
             Ok(ControlFlow::Continue(()))
         };
-        pipelined(
-            &batches,
-            |(step, batch)| match self.phase.input {
-                Input::Pictures => self.views(*step, batch),
-                Input::Features | Input::Maps => self.cached(batch),
-            },
-            take,
-        )?;
+        pipelined(&batches, |(step, batch)| self.inputs(*step, batch), take)?;
         Ok(sums)
+    }
+
+    /// Makes the first `most` steps, and tells the rate and the loss of each to `tell` until it says stop; whether it never did.
+    ///
+    /// # Errors
+    /// See [`Self::run`].
+    pub(crate) fn each_loss(
+        &self,
+        updates: &mut Updates,
+        most: usize,
+        tell: &mut (dyn FnMut(f64, f64) -> bool + Send),
+    ) -> Result<bool> {
+        let batches = self.batches();
+        let mut sums =
+            Sums { loss: 0.0, correct: 0, seen: 0, learning_rate: 0.0, seconds: 0.0, stopped: false };
+        for (step, batch) in batches.iter().enumerate().take(most) {
+            self.ctx.control.checkpoint()?;
+            let x = self.inputs(step, batch)?;
+            let loss = self.step((step, batches.len()), &x, batch, updates, &mut sums)?;
+            if !tell(sums.learning_rate, loss) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What a step learns from.
+    fn inputs(&self, step: usize, batch: &[usize]) -> Result<Tensor> {
+        match self.phase.input {
+            Input::Pictures => self.views(step, batch),
+            Input::Features | Input::Maps => self.cached(batch),
+        }
     }
 
     /// Positions in the training pictures, shuffled and divided. A last batch of a single picture is left out where batch

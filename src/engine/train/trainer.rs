@@ -19,6 +19,9 @@ use std::time::Instant;
 /// A training step costs about as much as this many forward passes: used only to estimate the time of phases to come.
 const STEP_COST: f64 = 3.0;
 
+/// How many of the hardest validation pictures are told after each epoch.
+const HARDEST: usize = 16;
+
 /// Trains phase by phase.
 pub(crate) struct Trainer<'a> {
     ctx: &'a Context<'a>,
@@ -271,6 +274,7 @@ impl<'a> Trainer<'a> {
         let evaluation = validation_result(self.ctx, &probabilities);
         self.progress.epoch += 1;
         self.progress.trained += sums.seen as u64;
+        self.stopped |= self.ctx.control.ends_with_epoch();
         let best = self.keep_if_best(phase, &evaluation)?;
         if best {
             self.best_probabilities = Some(probabilities);
@@ -285,6 +289,7 @@ impl<'a> Trainer<'a> {
             self.save(phase, updates)?;
         }
         (self.ctx.on_event)(TrainEvent::Epoch(record));
+        (self.ctx.on_event)(TrainEvent::Hardest(evaluation.hardest(HARDEST)));
         Ok(())
     }
 

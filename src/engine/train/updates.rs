@@ -18,6 +18,13 @@ pub(crate) struct Updates {
     schedule: Schedule,
     learning_rate: f64,
     epochs: usize,
+    rising: Option<Rising>,
+}
+
+/// A rate that rises by the same factor with each step, in place of a schedule.
+struct Rising {
+    from: f64,
+    factor: f64,
 }
 
 impl Updates {
@@ -52,11 +59,26 @@ impl Updates {
             .with_clip_norm(config.clip_norm)
             .with_l2_sp(store, config.l2_sp, &pulled)?;
         let schedule = schedule(config, resolved.schedule);
-        Ok(Self { optimizer, schedule, learning_rate: phase.learning_rate, epochs: phase.epochs })
+        Ok(Self {
+            optimizer,
+            schedule,
+            learning_rate: phase.learning_rate,
+            epochs: phase.epochs,
+            rising: None,
+        })
+    }
+
+    /// With a rate that rises evenly by its logarithm over so many steps, in place of the schedule.
+    pub(crate) fn rising(self, (from, to): (f64, f64), steps: usize) -> Self {
+        let factor = (to / from).powf(1.0 / (steps.max(2) - 1) as f64);
+        Self { rising: Some(Rising { from, factor }), ..self }
     }
 
     /// The head's rate at step `at` of the phase, from 0.
     pub(crate) fn learning_rate(&self, at: usize, steps_per_epoch: usize) -> f64 {
+        if let Some(Rising { from, factor }) = self.rising {
+            return from * factor.powi(at as i32);
+        }
         self.learning_rate * self.schedule.at(at, self.epochs * steps_per_epoch, steps_per_epoch)
     }
 

@@ -71,7 +71,14 @@ impl AppState {
                 self.weights = WeightsState::Ready(report);
                 vec![FollowUp::SaveProject]
             }
-            JobOutput::Trained(outcome) => self.trained(*outcome, stopping),
+            JobOutput::Trained(outcome) => {
+                let stopping = stopping || self.training.as_ref().is_some_and(|t| t.last_epoch);
+                self.trained(*outcome, stopping)
+            }
+            JobOutput::Rates(search) => {
+                self.rate_search = Some(search);
+                Vec::new()
+            }
             JobOutput::Evaluated(judged) => {
                 self.judged(*judged);
                 Vec::new()
@@ -172,7 +179,7 @@ impl AppState {
                 self.insight.fail(None);
                 return Vec::new();
             }
-            JobKind::Evaluate | JobKind::Analyse | JobKind::Copy | JobKind::Export => {}
+            JobKind::Evaluate | JobKind::Analyse | JobKind::Copy | JobKind::Export | JobKind::FindRate => {}
         }
         self.notices.push(Tone::Info, format!("{}: stopped", kind.words()));
         Vec::new()
@@ -212,7 +219,7 @@ impl AppState {
                 return follow;
             }
             JobKind::Analyse => self.insight.analysis_error = Some(error.clone()),
-            JobKind::Evaluate | JobKind::Copy => {}
+            JobKind::Evaluate | JobKind::Copy | JobKind::FindRate => {}
         }
         let text = format!("{} failed: {error}", kind.words());
         match see(kind) {
@@ -228,7 +235,7 @@ impl AppState {
 /// Where a person can do something about a failure.
 fn see(kind: &JobKind) -> Option<(&'static str, Screen)> {
     match kind {
-        JobKind::Train { .. } => Some(("See Train", Screen::Train)),
+        JobKind::Train { .. } | JobKind::FindRate => Some(("See Train", Screen::Train)),
         JobKind::Predict | JobKind::Copy => Some(("See Predict", Screen::Predict)),
         JobKind::Export => Some(("See Export", Screen::Export)),
         JobKind::CheckWeights => Some(("See Model", Screen::Model)),

@@ -2,7 +2,7 @@
 
 use crate::backbones::LoadReport;
 use crate::config::TrainConfig;
-use crate::engine::{CacheProgress, EpochRecord, StepProgress, Summary, TrainEvent};
+use crate::engine::{CacheProgress, EpochRecord, HardPicture, StepProgress, Summary, TrainEvent};
 use crate::error::Error;
 use std::path::PathBuf;
 
@@ -28,6 +28,8 @@ pub struct LiveTraining {
     pub config: TrainConfig,
     /// Epochs so far.
     pub epochs: Vec<EpochRecord>,
+    /// The hardest validation pictures of the last of them, the hardest first.
+    pub hardest: Vec<HardPicture>,
     /// Inside the present epoch.
     pub step: Option<StepProgress>,
     /// While the frozen part is computed.
@@ -36,6 +38,8 @@ pub struct LiveTraining {
     pub preflight: Option<(usize, usize)>,
     /// Plain sentences about what happens, oldest first.
     pub notes: Vec<String>,
+    /// It was asked to end with the present epoch.
+    pub last_epoch: bool,
     /// How it ended, once it has.
     pub end: Option<TrainingEnd>,
 }
@@ -47,10 +51,12 @@ impl LiveTraining {
             run_dir,
             config,
             epochs,
+            hardest: Vec::new(),
             step: None,
             cache: None,
             preflight: None,
             notes: Vec::new(),
+            last_epoch: false,
             end: None,
         }
     }
@@ -74,6 +80,7 @@ impl LiveTraining {
                 self.epochs.retain(|e| e.epoch < record.epoch);
                 self.epochs.push(record);
             }
+            TrainEvent::Hardest(pictures) => self.hardest = pictures,
         }
     }
 
@@ -112,6 +119,6 @@ pub(super) fn overall_progress(event: &TrainEvent) -> Option<(usize, usize)> {
         TrainEvent::Cache(c) => Some((c.done, c.total)),
         TrainEvent::Step(s) => Some(((s.epoch.saturating_sub(1)) * s.steps + s.step, s.epochs * s.steps)),
         TrainEvent::Epoch(e) => Some((e.epoch, e.epochs)),
-        TrainEvent::Note(_) | TrainEvent::Warning(_) | TrainEvent::Loaded(_) => None,
+        TrainEvent::Note(_) | TrainEvent::Warning(_) | TrainEvent::Loaded(_) | TrainEvent::Hardest(_) => None,
     }
 }

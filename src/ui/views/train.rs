@@ -1,5 +1,8 @@
 //! The Train screen: live curves, what is going on, and the project's runs.
 
+mod compare;
+mod hardest;
+mod rates;
 mod runs;
 mod search;
 mod settings;
@@ -11,9 +14,10 @@ use super::ViewContext;
 use crate::engine::EpochRecord;
 use crate::session::RunInfo;
 use crate::ui::theme::{Palette, space};
-use crate::ui::widgets::{caption, curves, lasting_height, link_button};
+use crate::ui::widgets::curves::{self, Look, Measure, Quantity};
+use crate::ui::widgets::{caption, lasting_height, link_button};
 use crate::ui::{Action, AppState};
-use egui::{Button, Id, RichText, Ui};
+use egui::{Align, Button, Checkbox, ComboBox, Id, Layout, RichText, Role, Slider, TextEdit, Ui, WidgetInfo};
 use std::path::PathBuf;
 
 /// What the view remembers between frames.
@@ -27,8 +31,27 @@ pub struct Memory {
     pub tab: Option<Tab>,
     /// What is on show.
     on_show: Option<Tab>,
+    /// How curves are drawn.
+    pub lines: Lines,
+    /// The runs that are compared.
+    pub compared: Vec<PathBuf>,
+    /// What the list of runs is sorted by.
+    pub order: runs::Order,
+    /// What is being written about a run.
+    notes: Option<(PathBuf, String)>,
     /// Which of the varied pictures are on show.
     pub looked: varied::Looked,
+}
+
+/// How curves are drawn.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Lines {
+    /// Axis and smoothing.
+    pub look: Look,
+    /// What is drawn under the loss.
+    pub second: Quantity,
+    /// By which number runs are compared.
+    pub measure: Measure,
 }
 
 /// What the screen's subject can be.
@@ -36,23 +59,31 @@ pub struct Memory {
 pub enum Tab {
     /// Learning curves.
     Curves,
+    /// Several runs beside each other.
+    Compare,
     /// Training pictures as the network would see them.
     Varied,
+    /// The loss over rising learning rates.
+    Rates,
 }
 
 impl Tab {
-    const ALL: [(Self, &'static str, &'static str); 2] = [
+    const ALL: [(Self, &'static str, &'static str); 4] = [
         (Self::Curves, "Curves", "How loss and quality moved over the epochs"),
+        (Self::Compare, "Compared runs", "The curves of the chosen runs, and where their settings differ"),
         (
             Self::Varied,
             "Varied pictures",
             "Training pictures as the network sees them with the present settings",
         ),
+        (Self::Rates, "Find a rate", "Which learning rate suits these pictures and settings"),
     ];
 }
 
 /// Height of the runs' part, in points.
-const RUNS: f32 = 150.0;
+const RUNS: f32 = 164.0;
+/// Curves are not made lower than this for the hardest pictures, in points.
+const LEAST_CURVES: f32 = 240.0;
 /// What messages over the status bar leave of it at least.
 const LEAST_RUNS: f32 = 72.0;
 
@@ -71,7 +102,31 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     let most = ui.available_height() - LEAST_RUNS.min(runs_height) - space::M;
     let height = room.min(most).max(160.0);
     match tab {
-        Tab::Curves => shown.show(ui, memory, height),
+        Tab::Curves => {
+            let hardest = shown.run.is_none().then_some(state.training.as_ref()).flatten();
+            let hardest =
+                hardest.filter(|t| !t.hardest.is_empty() && height > LEAST_CURVES + hardest::HEIGHT);
+            let below = if hardest.is_some() { hardest::HEIGHT } else { 0.0 };
+            shown.show(ui, memory, height - below, actions);
+            if let Some(live) = hardest {
+                hardest::show(ui, state, live, &mut cx.thumbnails);
+            }
+        }
+        Tab::Compare => {
+            let size = egui::vec2(ui.available_width(), height);
+            let runs = compare::chosen(state, memory);
+            ui.allocate_ui(size, |ui| {
+                ui.set_min_size(size);
+                compare::show(ui, &runs, memory, words::val_pictures(state), height);
+            });
+        }
+        Tab::Rates => {
+            let size = egui::vec2(ui.available_width(), height);
+            ui.allocate_ui(size, |ui| {
+                ui.set_min_size(size);
+                rates::show(ui, state, height, actions);
+            });
+        }
         Tab::Varied => {
             // As high as curves would be: the list of runs stays where it is.
             let size = egui::vec2(ui.available_width(), height);
@@ -98,18 +153,53 @@ fn tabs(ui: &mut Ui, state: &AppState, memory: &mut Memory) -> Tab {
     let nothing = state.dataset().is_none();
     let curves =
         state.training_job().is_some() || !state.runs.is_empty() || state.training.is_some() || nothing;
-    let shown = memory.tab.filter(|_| !nothing).unwrap_or(if curves { Tab::Curves } else { Tab::Varied });
+    let compared = compare::chosen(state, memory).len() >= 2;
+    let possible = |tab: &Tab| match tab {
+        Tab::Curves => true,
+        Tab::Compare => compared,
+        Tab::Varied | Tab::Rates => !nothing,
+    };
+    let shown = memory.tab.filter(possible).unwrap_or(if curves { Tab::Curves } else { Tab::Varied });
     if !nothing {
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = space::XS;
-            for (tab, word, why) in Tab::ALL {
+            for (tab, word, why) in Tab::ALL.into_iter().filter(|(tab, ..)| possible(tab)) {
                 if ui.add(Button::selectable(tab == shown, word)).on_hover_text(why).clicked() {
                     memory.tab = Some(tab);
                 }
             }
+            ui.spacing_mut().item_spacing.x = space::S;
+            if matches!(shown, Tab::Curves | Tab::Compare) {
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| look(ui, shown, &mut memory.lines));
+            }
         });
     }
     shown
+}
+
+/// How curves are drawn: from right to left.
+fn look(ui: &mut Ui, tab: Tab, lines: &mut Lines) {
+    let muted = Palette::of(ui).muted;
+    ui.spacing_mut().slider_width = 56.0;
+    let slider = Slider::new(&mut lines.look.smoothing, 0.0..=0.95).show_value(false);
+    let why = "How much of the mean so far is in each point. The numbers themselves are drawn faintly behind";
+    let slider = ui.add(slider).on_hover_text(why);
+    slider.widget_info(|| WidgetInfo::slider(true, lines.look.smoothing, "Smoothing"));
+    ui.label(RichText::new("Smoothing").small().color(muted)).on_hover_text(why);
+    let log = ui.add(Checkbox::new(&mut lines.look.log, RichText::new("Logarithmic").small().color(muted)));
+    log.on_hover_text("Loss and learning rate by powers of ten, so that small changes late in training show");
+    if tab == Tab::Curves {
+        let second = [(Quantity::Quality, "Quality"), (Quantity::Rate, "Learning rate")];
+        let word = second.iter().find(|q| q.0 == lines.second).map_or("", |q| q.1);
+        let combo = ComboBox::from_id_salt("second plot").selected_text(word).width(96.0);
+        let combo = combo.show_ui(ui, |ui| {
+            for (quantity, word) in second {
+                ui.selectable_value(&mut lines.second, quantity, word);
+            }
+        });
+        let why = "What is drawn beside the loss";
+        combo.response.on_hover_text(why).widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, why));
+    }
 }
 
 /// Whose curves are drawn.
@@ -139,7 +229,7 @@ impl<'a> Shown<'a> {
         Self { epochs: &run.epochs, run: Some(run), fitted_at_once }
     }
 
-    fn show(&self, ui: &mut Ui, memory: &mut Memory, height: f32) {
+    fn show(&self, ui: &mut Ui, memory: &mut Memory, height: f32, actions: &mut Vec<Action>) {
         let mut height = height;
         if let Some(run) = self.run {
             ui.horizontal(|ui| {
@@ -147,25 +237,28 @@ impl<'a> Shown<'a> {
                 if memory.shown_run.is_some() && link_button(ui, "Show the latest").clicked() {
                     memory.shown_run = None;
                 }
+                notes(ui, run, &mut memory.notes, actions);
             });
-            height -= 26.0;
+            height -= 34.0;
         }
         if self.epochs.is_empty() {
             self.nothing(ui, height);
             return;
         }
         let link = Id::unique("epoch under the pointer");
+        let Lines { look, second, .. } = memory.lines;
+        let (first, second) = ((Quantity::Loss, look), (second, look));
         let wide = ui.available_width() > 1200.0;
         if wide {
             ui.spacing_mut().item_spacing.x = space::XXL;
             ui.columns_const(|[left, right]: &mut [Ui; 2]| {
-                curves::show(left, self.epochs, curves::Quantity::Loss, link, height);
-                curves::show(right, self.epochs, curves::Quantity::Quality, link, height);
+                curves::show(left, self.epochs, first, link, height);
+                curves::show(right, self.epochs, second, link, height);
             });
         } else {
             let half = (height - space::S) / 2.0;
-            curves::show(ui, self.epochs, curves::Quantity::Loss, link, half);
-            curves::show(ui, self.epochs, curves::Quantity::Quality, link, half);
+            curves::show(ui, self.epochs, first, link, half);
+            curves::show(ui, self.epochs, second, link, half);
         }
     }
 
@@ -181,5 +274,28 @@ impl<'a> Shown<'a> {
         ui.painter().rect_filled(rect, crate::ui::theme::RADIUS_CARD, p.surface);
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, text));
         ui.put(rect.shrink(space::L), egui::Label::new(RichText::new(text).color(p.muted)));
+    }
+}
+
+/// A field for what the user writes about a run; kept once it is left.
+fn notes(ui: &mut Ui, run: &RunInfo, draft: &mut Option<(PathBuf, String)>, actions: &mut Vec<Action>) {
+    let text = match draft {
+        Some((dir, text)) if *dir == run.dir => text,
+        _ => &mut draft.insert((run.dir.clone(), run.notes.clone())).1,
+    };
+    let muted = Palette::of(ui).muted;
+    let field = ui.add(
+        TextEdit::singleline(text)
+            // Its own for each run, so that what is written about one is not written about the next.
+            .id(Id::unique(("notes", &run.dir)))
+            .hint_text(RichText::new("Write a note about this run").color(muted))
+            .desired_width((ui.available_width() - space::S).clamp(80.0, 420.0))
+            .margin(egui::vec2(space::S, space::XS)),
+    );
+    let name = format!("Note about run {}", run.id);
+    field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, &name));
+    if field.lost_focus() && text.trim() != run.notes {
+        actions.push(Action::SaveNotes(run.dir.clone(), text.trim().to_owned()));
+        *draft = None;
     }
 }

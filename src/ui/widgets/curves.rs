@@ -1,8 +1,11 @@
-//! Learning curves: loss and quality over the epochs, with the best epoch marked.
+//! Learning curves: loss, quality and learning rate over the epochs, with the best epoch marked; those of several runs over each
+//! other.
 
 mod series;
 
-pub use series::{CurveData, Quantity, Series, best, describe, nearest, prepare};
+pub use series::{
+    CurveData, Look, Measure, Quantity, Series, best, describe, nearest, number, overlay, prepare,
+};
 
 use crate::engine::EpochRecord;
 use crate::ui::theme::{Palette, space, type_size};
@@ -12,6 +15,8 @@ use egui_plot::{
     VLine,
 };
 
+/// Height of a heading with the gap under it, in points.
+const HEAD: f32 = 24.0 + space::XS;
 /// Headings narrower than this have a shorter title, in points.
 const NARROW: f32 = 640.0;
 /// Height that a number on the vertical axis and its distance to the next take, in points.
@@ -23,46 +28,124 @@ const NEAREST_TICKS: egui::Rangef = egui::Rangef { min: 12.0, max: 16.0 };
 
 /// Draws one plot with its heading, `height` points high. Both plots of a screen share `link`, so that hovering one marks the
 /// epoch in both.
-pub fn show(ui: &mut Ui, epochs: &[EpochRecord], quantity: Quantity, link: Id, height: f32) -> Response {
+pub fn show(
+    ui: &mut Ui,
+    epochs: &[EpochRecord],
+    (quantity, look): (Quantity, Look),
+    link: Id,
+    height: f32,
+) -> Response {
     let p = Palette::of(ui);
     let colours = colours(&p, quantity);
+    let data = prepare(epochs, quantity, look);
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing = vec2(space::S, space::XS);
-        heading(ui, epochs, quantity, colours);
-        let head = 24.0 + space::XS;
-        plot(ui, epochs, quantity, (link, colours), (height - head).max(64.0))
+        heading(ui, epochs, &data, (quantity, colours));
+        let height = (height - HEAD).max(64.0);
+        let (response, under) = plot(ui, quantity.title(), (&data, &colours), link, height);
+        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, describe(epochs, quantity)));
+        let epoch = under.and_then(|x| nearest(epochs, x));
+        remember(ui, link, &response, epoch.map(|e| e.epoch));
+        if let Some(epoch) = epoch {
+            let text = words(epoch);
+            response.clone().on_hover_ui_at_pointer(|ui| {
+                ui.label(text);
+            });
+        }
+        response
+    })
+    .inner
+}
+
+/// Draws one number of several runs, one line each in its colour, `height` points high.
+pub fn show_overlay(
+    ui: &mut Ui,
+    runs: &[(String, &[EpochRecord], Color32)],
+    (measure, look): (Measure, Look),
+    height: f32,
+) -> Response {
+    let lines: Vec<(String, &[EpochRecord])> = runs.iter().map(|r| (r.0.clone(), r.1)).collect();
+    let colours: Vec<Color32> = runs.iter().map(|r| r.2).collect();
+    let data = overlay(&lines, measure, look);
+    ui.vertical(|ui| {
+        ui.spacing_mut().item_spacing = vec2(space::S, space::XS);
+        ui.horizontal(|ui| {
+            ui.set_height(24.0);
+            ui.label(RichText::new(measure.name()).strong());
+            keys(ui, &data, &colours);
+        });
+        let link = Id::unique("epoch under the pointer, compared");
+        let (response, under) = plot(ui, measure.name(), (&data, &colours), link, (height - HEAD).max(64.0));
+        let told = |(name, epochs): &(String, &[EpochRecord])| {
+            let last = epochs.last().map_or("no epochs".to_owned(), |e| number(measure.of(e)));
+            format!("{name} {last}")
+        };
+        let all: Vec<String> = lines.iter().map(told).collect();
+        let label = format!("{}, last epoch: {}", measure.name(), all.join(", "));
+        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &label));
+        let epoch = under.map(|x| x.round().clamp(data.x[0], data.x[1]) as usize);
+        remember(ui, link, &response, epoch);
+        if let Some(epoch) = epoch {
+            response.clone().on_hover_ui_at_pointer(|ui| {
+                ui.label(format!("Epoch {epoch}, {}", measure.name().to_lowercase()));
+                for (name, epochs) in &lines {
+                    if let Some(e) = epochs.iter().find(|e| e.epoch == epoch) {
+                        ui.label(format!("{name}: {}", number(measure.of(e))));
+                    }
+                }
+            });
+        }
+        response
     })
     .inner
 }
 
 fn colours(p: &Palette, quantity: Quantity) -> [Color32; 2] {
     match quantity {
-        Quantity::Loss => [p.accent, p.muted],
+        Quantity::Loss | Quantity::Rate => [p.accent, p.muted],
         Quantity::Quality => [p.accent, p.good],
     }
 }
 
 /// Title, and the legend: the values of the last epoch, and behind them the first line's at the best one.
-fn heading(ui: &mut Ui, epochs: &[EpochRecord], quantity: Quantity, colours: [Color32; 2]) {
+fn heading(
+    ui: &mut Ui,
+    epochs: &[EpochRecord],
+    data: &CurveData,
+    (quantity, colours): (Quantity, [Color32; 2]),
+) {
     let p = Palette::of(ui);
-    let data = prepare(epochs, quantity);
     ui.horizontal(|ui| {
         ui.set_height(24.0);
         let title = if ui.available_width() < NARROW { quantity.short_title() } else { quantity.title() };
         ui.label(RichText::new(title).strong()).on_hover_text(quantity.meaning());
-        let quiet = |ui: &mut Ui, text: String| ui.label(RichText::new(text).small().color(p.muted));
-        quiet(ui, "last epoch".to_owned());
-        for (series, colour) in data.series.iter().zip(colours) {
-            key(ui, series.dashed, colour);
-            let value = series.points.last().map_or(String::new(), |point| format!(" {:.3}", point[1]));
-            quiet(ui, format!("{}{value}", series.name));
-        }
-        if let Some([epoch, value]) = data.best {
-            let text = RichText::new(format!("· best epoch {epoch:.0}: {value:.3}")).small().color(p.muted);
+        keys(ui, data, &colours);
+        let value = |e: &EpochRecord| match quantity {
+            Quantity::Loss => e.val_loss,
+            Quantity::Quality => e.val_accuracy,
+            Quantity::Rate => e.learning_rate,
+        };
+        if let Some(best) = best(epochs).filter(|e| value(e).is_finite()) {
+            let text = format!("· best epoch {}: {}", best.epoch, number(value(best)));
+            let text = RichText::new(text).small().color(p.muted);
             ui.add(egui::Label::new(text).truncate())
                 .on_hover_text("The epoch that is kept as the model. The dotted line marks it");
         }
     });
+}
+
+/// What the lines are, with the numbers of the last epoch.
+fn keys(ui: &mut Ui, data: &CurveData, colours: &[Color32]) {
+    let quiet = |ui: &mut Ui, text: String| {
+        let text = RichText::new(text).small().color(Palette::of(ui).muted);
+        ui.label(text)
+    };
+    quiet(ui, "last epoch".to_owned());
+    for (series, colour) in data.series.iter().zip(colours) {
+        key(ui, series.dashed, *colour);
+        let value = series.last.map_or(String::new(), |last| format!(" {}", number(last)));
+        quiet(ui, format!("{}{value}", series.name));
+    }
 }
 
 /// A short piece of the line.
@@ -77,17 +160,18 @@ fn key(ui: &mut Ui, dashed: bool, colour: Color32) {
     }
 }
 
+/// The plot itself, and the horizontal position under the pointer.
 fn plot(
     ui: &mut Ui,
-    epochs: &[EpochRecord],
-    quantity: Quantity,
-    (link, colours): (Id, [Color32; 2]),
+    title: &str,
+    (data, colours): (&CurveData, &[Color32]),
+    link: Id,
     height: f32,
-) -> Response {
+) -> (Response, Option<f64>) {
     let p = Palette::of(ui);
-    let data = prepare(epochs, quantity);
+    let log = data.log;
     let hovered: Option<usize> = ui.data(|d| d.get_temp(link));
-    let shown = Plot::new(quantity.title())
+    let shown = Plot::new(title)
         .height(height)
         .allow_zoom(false)
         .allow_drag(false)
@@ -100,11 +184,14 @@ fn plot(
         .show_crosshair(false)
         .grid_color(p.stroke)
         .x_grid_spacer(whole_epochs)
-        .y_grid_spacer(move |input| even_steps(input.bounds, height))
+        .y_grid_spacer(move |input| match log {
+            true => decades(input.bounds),
+            false => even_steps(input.bounds, height),
+        })
         .custom_x_axes(vec![ticks(AxisHints::new_x(), &p).formatter(|mark, _| format!("{:.0}", mark.value))])
         .custom_y_axes(vec![
             ticks(AxisHints::new_y(), &p)
-                .formatter(|mark, _| trimmed(mark.value))
+                .formatter(move |mark, _| trimmed(if log { 10f64.powf(mark.value) } else { mark.value }))
                 .label_spacing(NEAREST_TICKS)
                 .min_thickness(34.0),
         ])
@@ -112,34 +199,27 @@ fn plot(
         .show(ui, |plot| {
             plot.set_plot_bounds_x(data.x[0]..=data.x[1]);
             plot.set_plot_bounds_y(data.y[0]..=data.y[1]);
-            marks(plot, &p, &data, hovered);
+            marks(plot, &p, data, hovered);
             for (i, (series, colour)) in data.series.iter().zip(colours).enumerate().rev() {
                 let style = if series.dashed { LineStyle::dashed_dense() } else { LineStyle::Solid };
-                let points = PlotPoints::new(series.points.clone());
+                let line = |points: &[[f64; 2]]| {
+                    Line::new(series.name.clone(), PlotPoints::new(points.to_vec())).allow_hover(false)
+                };
+                let faint = colour.gamma_multiply(0.35);
+                plot.line(line(&series.raw).color(faint).style(style).width(1.2));
                 let width = if i == 0 { 2.2 } else { 1.6 };
-                plot.line(
-                    Line::new(series.name, points).color(colour).style(style).width(width).allow_hover(false),
-                );
+                plot.line(line(&series.points).color(*colour).style(style).width(width));
                 if let [only] = series.points.as_slice() {
-                    plot.points(dots(series.name, *only, colour, 3.0));
+                    plot.points(dots(&series.name, *only, *colour, 3.0));
                 }
             }
-            if let Some(best) = data.best {
-                plot.points(dots("best epoch", best, colours[0], 5.0));
+            if let (Some(best), Some(colour)) = (data.best, colours.first()) {
+                plot.points(dots("best epoch", best, *colour, 5.0));
             }
         });
     let response = shown.response;
-    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, describe(epochs, quantity)));
     let under = response.hover_pos().map(|at| shown.transform.value_from_position(at).x);
-    let epoch = under.and_then(|x| nearest(epochs, x));
-    remember(ui, link, &response, epoch);
-    if let Some(epoch) = epoch {
-        let text = words(epoch);
-        response.clone().on_hover_ui_at_pointer(|ui| {
-            ui.label(text);
-        });
-    }
-    response
+    (response, under)
 }
 
 /// Numbers along an axis step back behind the lines.
@@ -148,11 +228,11 @@ fn ticks<'a>(axis: AxisHints<'a>, p: &Palette) -> AxisHints<'a> {
 }
 
 /// Tells the other plot which epoch is under the pointer; the plot that set it also takes it back.
-fn remember(ui: &Ui, link: Id, response: &Response, epoch: Option<&EpochRecord>) {
+fn remember(ui: &Ui, link: Id, response: &Response, epoch: Option<usize>) {
     let owner = link.with("owner");
     ui.data_mut(|d| match epoch {
         Some(e) => {
-            d.insert_temp(link, e.epoch);
+            d.insert_temp(link, e);
             d.insert_temp(owner, response.id);
         }
         None if d.get_temp::<Id>(owner) == Some(response.id) => {
@@ -208,14 +288,30 @@ fn whole_epochs(input: GridInput) -> Vec<GridMark> {
 /// Marks at round numbers, as many as have room in `height` points and say something, at least two.
 fn even_steps((from, to): (f64, f64), height: f32) -> Vec<GridMark> {
     let most = (f64::from(height) / f64::from(TICK_ROOM)).floor().clamp(2.0, MOST_TICKS);
+    let small = (-8..-2).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10f64.powi(power)));
     let steps = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0];
-    let step = steps.into_iter().find(|s| (to - from) / s <= most).unwrap_or((to - from).max(1.0) / 2.0);
+    let mut steps = small.chain(steps);
+    let step = steps.find(|s| (to - from) / s <= most).unwrap_or((to - from).max(1.0) / 2.0);
     let (first, last) = ((from / step).ceil() as i64, (to / step).floor() as i64);
     (first..=last).map(|i| GridMark { value: i as f64 * step, step_size: step }).collect()
 }
 
-/// Two decimals at most, none where they say nothing.
+/// Marks of a logarithmic axis, whose values are logarithms: 1, 2 and 5 times powers of ten.
+fn decades((from, to): (f64, f64)) -> Vec<GridMark> {
+    let powers = (from.floor() as i32)..=(to.ceil() as i32);
+    let marks = powers
+        .flat_map(|power| [(1.0f64, 1.0), (2.0, 0.3), (5.0, 0.3)].map(|(digit, size)| (digit, size, power)));
+    marks
+        .map(|(digit, step_size, power)| GridMark { value: digit.log10() + f64::from(power), step_size })
+        .filter(|mark| mark.value >= from && mark.value <= to)
+        .collect()
+}
+
+/// Two decimals at most, none where they say nothing; small numbers with their power of ten.
 fn trimmed(value: f64) -> String {
+    if value != 0.0 && value.abs() < 0.0095 {
+        return format!("{value:.0e}");
+    }
     let text = format!("{value:.2}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text.is_empty() || text == "-0" { "0".to_owned() } else { text.to_owned() }
@@ -262,6 +358,15 @@ mod tests {
             }
         }
         assert!(even_steps((0.0, 1e9), 100.0).len() < 5);
+    }
+
+    #[test]
+    fn a_logarithmic_axis_is_marked_at_round_numbers() {
+        let marks: Vec<f64> = decades((-1.2, 0.5)).iter().map(|m| 10f64.powf(m.value)).collect();
+        for (mark, round) in marks.iter().zip([0.1, 0.2, 0.5, 1.0, 2.0]) {
+            assert!((mark - round).abs() < 1e-9, "{marks:?}");
+        }
+        assert_eq!((marks.len(), trimmed(0.002)), (5, "2e-3".to_owned()));
     }
 
     #[test]

@@ -123,7 +123,7 @@ fn running(ui: &mut Ui, state: &AppState, r: &Running, actions: &mut Vec<Action>
                     "Ends training after the present step and saves the best epoch so far as the model",
                 )
                 .on_disabled_hover_text(NOTHING_TO_KEEP);
-            let (label, why, action) = if r.paused {
+            let (hold, why, action) = if r.paused {
                 ("Resume", "Goes on where it was held", Action::Resume)
             } else {
                 (
@@ -132,9 +132,21 @@ fn running(ui: &mut Ui, state: &AppState, r: &Running, actions: &mut Vec<Action>
                     Action::Pause,
                 )
             };
+            let (label, why_end) = match r.last_epoch {
+                true => {
+                    ("Stops after this epoch", "The present epoch is the last; then the best one is saved")
+                }
+                false => (
+                    "Stop after this epoch",
+                    "Finishes the present epoch, then saves the best one as the model",
+                ),
+            };
+            let end = ui.add_enabled_ui(!r.last_epoch, |ui| secondary_button(ui, label)).inner;
+            let end = end.on_hover_text(why_end).on_disabled_hover_text(why_end);
             for (response, action) in [
                 (stop, Action::StopAndKeepBest),
-                (secondary_button(ui, label).on_hover_text(why), action),
+                (end, Action::StopAfterEpoch),
+                (secondary_button(ui, hold).on_hover_text(why), action),
                 (
                     secondary_button(ui, "Cancel").on_hover_text("Ends training without a model"),
                     Action::CancelJob,

@@ -43,6 +43,8 @@ pub struct Running {
     pub paused: bool,
     /// Asked to end.
     pub stopping: bool,
+    /// Asked to end with the present epoch.
+    pub last_epoch: bool,
 }
 
 /// What a running training is at.
@@ -70,7 +72,8 @@ pub fn standing(state: &AppState) -> Standing<'_> {
             Some(LiveTraining { preflight: Some((done, total)), .. }) => At::Pictures(*done, *total),
             _ => At::Starting,
         };
-        return Standing::Running(Running { at, paused: job.paused, stopping: job.stopping });
+        let last_epoch = live.as_ref().is_some_and(|t| t.last_epoch);
+        return Standing::Running(Running { at, paused: job.paused, stopping: job.stopping, last_epoch });
     }
     match state.training.as_ref().and_then(|t| t.end.as_ref()) {
         Some(TrainingEnd::Finished(summary)) => return Standing::Finished(summary),
@@ -97,6 +100,9 @@ impl Standing<'_> {
             Self::Interrupted(run) => format!("Run {} was interrupted", run.id),
             Self::Running(r) if r.stopping => "Ending at the next step".to_owned(),
             Self::Running(r) if r.paused => "Paused".to_owned(),
+            Self::Running(Running { at: At::Step(s), last_epoch: true, .. }) => {
+                format!("Epoch {} of {}, the last by your wish", s.epoch, s.epochs)
+            }
             Self::Running(Running { at, .. }) => match at {
                 At::Waiting => "Waiting for its turn".to_owned(),
                 At::Starting => "Getting ready".to_owned(),

@@ -1,0 +1,98 @@
+//! Carrying out what a person asks for about runs: training them, going on with them, deleting them, writing about them.
+
+use super::actions::Action;
+use super::app::App;
+use super::disk::DiskRequest;
+use super::state::{JobKind, LiveTraining, Screen, Tone, file_name};
+use crate::config::TrainConfig;
+use crate::engine::EpochRecord;
+use crate::session::jobs::JobRequest;
+use std::path::{Path, PathBuf};
+
+impl App {
+    /// Starts training with these settings, in a run's folder of its own.
+    pub(super) fn train(&mut self, config: TrainConfig) {
+        match (self.state.train_block(), &self.state.project) {
+            (None, Some(project)) => self.disk.ask(DiskRequest::NewRun(project.clone(), Box::new(config))),
+            (Some(why), _) => self.state.notices.push(Tone::Warn, why),
+            (None, None) => {}
+        }
+        self.state.screen = Screen::Train;
+    }
+
+    /// `resume` holds the epochs before the checkpoint that training goes on from.
+    pub(super) fn start_training(
+        &mut self,
+        run_dir: PathBuf,
+        mut config: TrainConfig,
+        resume: Option<Vec<EpochRecord>>,
+    ) {
+        let Some(dataset) = self.state.dataset().cloned() else { return };
+        config.data.path = Some(dataset.root.clone());
+        let going_on = resume.is_some();
+        let epochs = resume.unwrap_or_default();
+        self.state.training = Some(LiveTraining::new(run_dir.clone(), config.clone(), epochs));
+        let request = JobRequest::Train {
+            config: Box::new(config),
+            dataset: Box::new(dataset),
+            run_dir: run_dir.clone(),
+            resume: going_on,
+        };
+        self.submit(JobKind::Train { run_dir }, request);
+        self.state.screen = Screen::Train;
+    }
+
+    /// Goes on with an interrupted run.
+    pub(super) fn continue_run(&mut self, dir: &Path) {
+        if self.state.training_job().is_some() {
+            return;
+        }
+        if let Some(run) = self.state.runs.iter().find(|r| r.dir == dir) {
+            self.start_training(run.dir.clone(), run.config.clone(), Some(run.epochs.clone()));
+        }
+    }
+
+    /// Tries learning rates with the present settings.
+    pub(super) fn find_rate(&mut self) {
+        let block = self.state.train_block();
+        let (None, Some(dataset)) = (block, self.state.dataset().cloned()) else { return };
+        self.state.rate_search = None;
+        let request =
+            JobRequest::FindRate { config: Box::new(self.state.config.clone()), dataset: Box::new(dataset) };
+        self.submit(JobKind::FindRate, request);
+    }
+
+    /// What is done with a run other than training and judging it.
+    pub(super) fn with_run(&mut self, action: Action) {
+        let Some(project) = self.state.project.clone() else { return };
+        match action {
+            Action::ExtendRun(run, more) if self.state.training_job().is_none() => {
+                self.disk.ask(DiskRequest::ExtendRun(project, run, more));
+            }
+            Action::DeleteRun(run) => self.disk.ask(DiskRequest::TrashRun(project, run)),
+            Action::RestoreRun(trashed) => self.disk.ask(DiskRequest::RestoreRun(project, trashed)),
+            Action::SaveNotes(run, notes) => {
+                if let Some(known) = self.state.runs.iter_mut().find(|r| r.dir == run) {
+                    known.notes.clone_from(&notes);
+                    self.disk.ask(DiskRequest::SaveNotes(run, notes));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A run lies in the trash now: nothing that is on show may refer to it.
+    pub(super) fn run_trashed(&mut self, run: &Path, trashed: PathBuf) {
+        self.state.forget_run(run);
+        let text = format!("Run {} is deleted", file_name(run));
+        self.state.notices.push_with(Tone::Info, text, "Undo", Action::RestoreRun(trashed));
+        self.refresh_runs();
+    }
+
+    /// A run's folder is ready to go on from where another one ended.
+    pub(super) fn run_extended(&mut self, from: &Path, run_dir: PathBuf, config: TrainConfig) {
+        let epochs = self.state.runs.iter().find(|r| r.dir == from).map(|r| r.epochs.clone());
+        self.start_training(run_dir, config, Some(epochs.unwrap_or_default()));
+        self.refresh_runs();
+    }
+}
