@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use headstart::Result;
-use headstart::config::DataConfig;
-use headstart::data::{Dataset, Layout, SavedSplits, SkipReason, Split, scan};
+use headstart::config::{DataConfig, GroupBy, SplitKind};
+use headstart::data::{Dataset, Layout, Sample, SavedSplits, SkipReason, Split, scan};
 use std::fs;
 use std::path::Path;
 
@@ -156,6 +156,33 @@ fn a_saved_split_holds_when_files_are_added_and_the_seed_changes() {
         }
     }
     assert_eq!((kept, after.samples.len()), (40, 60));
+}
+
+#[test]
+fn folds_need_a_folder_that_is_not_divided() {
+    let config = DataConfig { folds: 3, fold: 2, ..DataConfig::default() };
+    let scanned = |files: &[&str]| scan(folder(files).path(), &config, None, &|_, _| Ok(()));
+    let e = scanned(&["train/a/1.jpg", "val/a/2.jpg"]).unwrap_err().to_string();
+    assert!(e.contains("no folds can be made") && e.contains("data.folds"), "{e}");
+    let d = scanned(&["a/1.jpg", "a/2.jpg", "a/3.jpg", "b/4.jpg", "b/5.jpg", "b/6.jpg"]).unwrap();
+    assert_eq!((d.class_counts(Split::Train), d.class_counts(Split::Val)), (vec![2, 2], vec![1, 1]));
+}
+
+#[test]
+fn folders_within_a_class_stay_together_in_a_grouped_split() {
+    let files: Vec<String> =
+        (0..60).map(|i| format!("{}/walk{}/{i}.jpg", ["a", "b"][i % 2], i / 10)).collect();
+    let dir = folder(&files.iter().map(String::as_str).collect::<Vec<_>>());
+    let config = DataConfig { split: SplitKind::Grouped, group_by: GroupBy::Folder, ..DataConfig::default() };
+    let d = scan(dir.path(), &config, None, &|_, _| Ok(())).unwrap();
+    for walk in 0..6 {
+        let of = |s: &&Sample| s.rel.contains(&format!("/walk{walk}/"));
+        let mut splits: Vec<Split> = d.samples.iter().filter(of).map(|s| s.split).collect();
+        assert_eq!(splits.len(), 10);
+        splits.dedup();
+        assert_eq!(splits.len(), 1, "walk {walk} of both classes is divided");
+    }
+    assert_eq!(d.class_counts(Split::Val), [5, 5], "one walk of six");
 }
 
 #[test]

@@ -6,19 +6,28 @@
 
 mod ui_fixture;
 
+use egui::Modifiers;
 use egui::Theme;
 use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
 use headstart::backbones::LoadReport;
 use headstart::ui::state::{Tone, WeightsState};
 use headstart::ui::{AppState, Screen};
 use std::time::{Duration, Instant};
-use ui_fixture::{build, open};
+use ui_fixture::{Desk, build, open};
 
 /// Draws `state` and compares it, once all of its thumbnails are there.
 fn snapshot(name: &str, state: AppState, theme: Theme) {
+    snapshot_after(name, state, theme, |_| {});
+}
+
+/// The same after something was done.
+fn snapshot_after(name: &str, state: AppState, theme: Theme, act: impl FnOnce(&mut Harness<'_, Desk>)) {
     let mut harness = build(Harness::builder().wgpu(), state, theme);
     let patience = Instant::now() + Duration::from_secs(20);
     harness.run_steps(4);
+    act(&mut harness);
+    harness.run_steps(2);
     while harness.state().cx.thumbnails.waiting() > 0 {
         assert!(Instant::now() < patience, "the pictures did not come");
         std::thread::sleep(Duration::from_millis(10));
@@ -26,6 +35,15 @@ fn snapshot(name: &str, state: AppState, theme: Theme) {
     }
     harness.run_steps(8);
     harness.snapshot(name);
+}
+
+/// Five pictures are selected.
+fn select(harness: &mut Harness<'_, Desk>) {
+    harness.get_by_label("ash/1.png · training").click();
+    harness.run_steps(2);
+    harness.get_by_label("ash/4.png · training").click_modifiers(Modifiers::SHIFT);
+    harness.run_steps(2);
+    harness.get_by_label("birch/0.png · training").click_modifiers(Modifiers::COMMAND);
 }
 
 fn start() -> AppState {
@@ -59,6 +77,30 @@ fn data_dark() {
 fn data_light() {
     let (_dir, state) = open(Screen::Data);
     snapshot("data_light", state, Theme::Light);
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn data_selection_dark() {
+    let (_dir, state) = open(Screen::Data);
+    snapshot_after("data_selection_dark", state, Theme::Dark, select);
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn data_dragging_light() {
+    let (_dir, state) = open(Screen::Data);
+    snapshot_after("data_dragging_light", state, Theme::Light, |harness| {
+        select(harness);
+        harness.run_steps(2);
+        let from = harness.get_by_label("ash/2.png · training").rect().center();
+        harness.drag_at(from);
+        harness.run_steps(2);
+        harness.hover_at(from + egui::vec2(40.0, 40.0));
+        harness.run_steps(2);
+        let bar = harness.get_by_label("Drop on validation").rect().center();
+        harness.hover_at(bar);
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::job;
 use super::output::{CliResult, Out};
 use super::progress::{Reporter, Style, duration};
 use super::tables::share;
-use crate::config::TrainConfig;
+use crate::config::{DEFAULT_FOLDS, TrainConfig};
 use crate::data::Preflight;
 use crate::engine::{TrainOutcome, check_unfinished};
 use crate::error::{Error, Result};
@@ -35,6 +35,9 @@ pub(super) struct Args {
     /// Seed of everything random in training.
     #[arg(long)]
     seed: Option<u64>,
+    /// Hold out this fold for validation, from 1: of data.folds, or of 5.
+    #[arg(long)]
+    fold: Option<usize>,
     /// How to show progress: a bar on a terminal and nothing elsewhere, if not said.
     #[arg(long, value_enum)]
     progress: Option<Style>,
@@ -116,6 +119,12 @@ fn configuration(args: &Args) -> Result<TrainConfig> {
     }
     if let Some(file) = &args.weights {
         config.backbone.weights = Some(file.clone());
+    }
+    if let Some(fold) = args.fold {
+        config.data.fold = fold;
+        if config.data.folds == 0 {
+            config.data.folds = DEFAULT_FOLDS;
+        }
     }
     for setting in &args.settings {
         let Some((key, value)) = setting.split_once('=') else {
@@ -216,6 +225,15 @@ mod tests {
         assert!(c.data.path.unwrap().is_absolute());
         let words = ["--out", "r", "--config", file, "--seed", "2", "--set", "train.seed = 5"];
         assert_eq!(configuration(&args(&words)).unwrap().train.seed, 5);
+    }
+
+    #[test]
+    fn a_fold_is_one_of_five_unless_their_number_is_set() {
+        let of = |words: &[&str]| configuration(&args(words)).map(|c| (c.data.fold, c.data.folds));
+        assert_eq!(of(&["--out", "r", "--fold", "2"]).unwrap(), (2, 5));
+        assert_eq!(of(&["--out", "r", "--fold", "2", "--set", "data.folds=3"]).unwrap(), (2, 3));
+        let e = of(&["--out", "r", "--fold", "6"]).unwrap_err().to_string();
+        assert!(e.contains("data.fold = 6") && e.contains("data.folds"), "{e}");
     }
 
     #[test]

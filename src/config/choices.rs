@@ -2,6 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
+/// How pictures are divided where the folder does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitKind {
+    /// Picture by picture, each class for itself.
+    Stratified,
+    /// Group by group ([`GroupBy`]): no group is divided.
+    Grouped,
+}
+
+/// What belongs together in a grouped split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupBy {
+    /// Names of one class that differ only in a number at their end, such as frames of a video.
+    Sequence,
+    /// The folder below the class folder; the same name in two classes is the same group.
+    Folder,
+    /// What the first bracket of [`group_pattern`](super::DataConfig::group_pattern) captures of the path.
+    Pattern,
+}
+
 /// What the head is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -12,8 +12,8 @@ mod text;
 mod validate;
 
 pub use choices::{
-    AugmentPolicy, BatchNormMode, DeviceChoice, HeadActivation, HeadKind, HeadOutput, Metric, OptimizerKind,
-    Pooling, ScheduleKind, Solver, TrainMode,
+    AugmentPolicy, BatchNormMode, DeviceChoice, GroupBy, HeadActivation, HeadKind, HeadOutput, Metric,
+    OptimizerKind, Pooling, ScheduleKind, Solver, SplitKind, TrainMode,
 };
 pub use differences::Difference;
 pub use mode_defaults::{ModeDefaults, ResolvedTrain};
@@ -21,6 +21,9 @@ pub use preprocess::{Interpolation, Preprocess};
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+
+/// Folds where only which one is held out was said.
+pub const DEFAULT_FOLDS: usize = 5;
 
 /// Version of the configuration's schema that this program writes.
 pub const CONFIG_VERSION: u32 = 1;
@@ -88,6 +91,19 @@ pub struct DataConfig {
     pub val_fraction: f64,
     /// Seed of that split.
     pub split_seed: u64,
+    /// Picture by picture, or by groups that stay together.
+    pub split: SplitKind,
+    /// What a group is.
+    pub group_by: GroupBy,
+    /// Regular expression for the path relative to the folder, whose first bracket captures the group (for `group_by = "pattern"`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_pattern: Option<String>,
+    /// Share of each class that is kept for testing, in `[0, 1)`, where the folder has no `test` of its own.
+    pub test_fraction: f64,
+    /// Parts of equal size for cross-validation, one of which is held out instead of [`val_fraction`](Self::val_fraction); 0 is none.
+    pub folds: usize,
+    /// Which of them is held out, from 1.
+    pub fold: usize,
     /// Largest picture that is decoded, in millions of pixels: a guard against decompression bombs.
     pub max_megapixels: f64,
     /// Go on although more than a fifth of the pictures cannot be decoded.
@@ -103,6 +119,12 @@ impl Default for DataConfig {
             path: None,
             val_fraction: 0.2,
             split_seed: 0,
+            split: SplitKind::Stratified,
+            group_by: GroupBy::Sequence,
+            group_pattern: None,
+            test_fraction: 0.0,
+            folds: 0,
+            fold: 1,
             max_megapixels: 200.0,
             allow_many_unreadable: false,
             cache_mib: 2048,

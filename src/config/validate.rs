@@ -1,6 +1,6 @@
 //! Ranges of the values, and which of them exclude each other.
 
-use super::{CONFIG_VERSION, HeadKind, Solver, TrainConfig, TrainMode};
+use super::{CONFIG_VERSION, GroupBy, HeadKind, Solver, TrainConfig, TrainMode};
 use crate::error::{Error, Result};
 
 /// More memory than any machine that this runs on has.
@@ -37,6 +37,20 @@ impl TrainConfig {
             "data.val_fraction",
             d.val_fraction,
             "above 0 and below 1",
+        )?;
+        check(
+            d.test_fraction >= 0.0 && d.test_fraction + d.val_fraction < 1.0,
+            "data.test_fraction",
+            d.test_fraction,
+            "at least 0, and below 1 together with data.val_fraction",
+        )?;
+        check(d.folds == 0 || (2..=100).contains(&d.folds), "data.folds", d.folds, "0, or 2 to 100")?;
+        check((1..=d.folds.max(1)).contains(&d.fold), "data.fold", d.fold, "from 1 to data.folds")?;
+        check(
+            d.group_by != GroupBy::Pattern || d.group_pattern.is_some(),
+            "data.group_pattern",
+            &d.group_pattern,
+            "given with data.group_by = \"pattern\", for example \"patient(\\d+)\"",
         )?;
         check(positive(d.max_megapixels), "data.max_megapixels", d.max_megapixels, "above 0")?;
         check(d.cache_mib <= MAX_CACHE_MIB, "data.cache_mib", d.cache_mib, "at most 1048576 (a tebibyte)")?;

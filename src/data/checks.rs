@@ -1,5 +1,6 @@
 //! What looking at a file showed, remembered for as long as the file stays the same.
 
+use super::PictureSize;
 use super::similar::PerceptualHash;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::HashMap;
@@ -70,6 +71,11 @@ impl Check {
         appearance: PerceptualHash,
     ) -> Self {
         Self { stamp, sha256, animated, size, appearance: Some(appearance) }
+    }
+
+    /// Of the picture and its file.
+    pub(super) fn picture_size(&self) -> PictureSize {
+        PictureSize { width: self.size.0, height: self.size.1, bytes: self.stamp.len }
     }
 }
 

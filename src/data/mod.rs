@@ -5,6 +5,7 @@ mod checks;
 pub mod color;
 pub mod decisions;
 pub mod decode;
+mod groups;
 pub mod orientation;
 pub mod preflight;
 pub mod sample;
@@ -16,7 +17,7 @@ mod walk;
 
 pub use checks::Checks;
 pub use decisions::{Decided, Decision, Decisions, Step, Verdict, Verdicts};
-pub use preflight::{Finding, Preflight, Severity, preflight};
+pub use preflight::{Finding, Offer, PictureSize, Preflight, Severity, preflight};
 pub use scan::{Dataset, Layout, Sample, SkipReason, Skipped, scan};
 pub use split::{SavedSplits, Split};
 

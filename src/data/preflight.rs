@@ -1,6 +1,7 @@
 //! Looking at every picture once before training: what cannot be decoded is reported and left out.
 
 mod findings;
+mod shapes;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +38,33 @@ pub struct Finding {
     pub title: String,
     /// The files, relative to the data folder.
     pub files: Vec<String>,
+    /// What can be done about all of them at once.
+    pub offer: Option<Offer>,
+}
+
+/// What can be done about a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// Divide the pictures anew so that sequences stay together.
+    KeepGroups,
+}
+
+/// How large a picture and its file are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PictureSize {
+    /// In pixels, upright.
+    pub width: u32,
+    /// In pixels, upright.
+    pub height: u32,
+    /// Of the file.
+    pub bytes: u64,
+}
+
+impl PictureSize {
+    /// The longer side over the shorter one, at least 1.
+    pub fn elongation(self) -> f64 {
+        f64::from(self.width.max(self.height)) / f64::from(self.width.min(self.height).max(1))
+    }
 }
 
 /// The result of looking at every picture.
@@ -46,6 +74,8 @@ pub struct Preflight {
     pub dataset: Dataset,
     /// SHA-256 of each picture's file, in the order of the data set.
     pub contents: Vec<[u8; 32]>,
+    /// Size of each picture, in the order of the data set.
+    pub sizes: Vec<PictureSize>,
     /// What was found, most important first.
     pub findings: Vec<Finding>,
     /// Share of the pictures that could not be decoded.
@@ -64,6 +94,7 @@ impl Preflight {
         Self {
             dataset,
             contents: Vec::new(),
+            sizes: Vec::new(),
             findings: Vec::new(),
             undecodable_frac: 0.0,
             lasting: Vec::new(),
@@ -94,10 +125,12 @@ impl Preflight {
             return Err(Error::input(what).with_hint("Keep at least one picture of each class in training"));
         }
         let kept = |rel: &str| verdicts.of(rel).is_none_or(|v| !v.excluded);
-        let contents = self.dataset.samples.iter().zip(&self.contents);
-        let contents = contents.filter(|(s, _)| kept(&s.rel)).map(|(_, content)| *content).collect();
+        let keep: Vec<bool> = self.dataset.samples.iter().map(|s| kept(&s.rel)).collect();
+        let contents = keep.iter().zip(&self.contents).filter(|(keep, _)| **keep).map(|(_, c)| *c).collect();
+        let sizes = keep.iter().zip(&self.sizes).filter(|(keep, _)| **keep).map(|(_, s)| *s).collect();
         let decided = Self {
             contents,
+            sizes,
             undecodable_frac: self.undecodable_frac,
             lasting: self.lasting.clone(),
             alike: Arc::clone(&self.alike),
@@ -113,7 +146,8 @@ impl Preflight {
         self.decided(verdicts).unwrap_or_else(|why| {
             let title = format!("what you decided about pictures does not hold any more: {why}");
             let mut told = Self { before: Some(Arc::clone(self)), ..Self::clone(self) };
-            told.findings.insert(0, Finding { severity: Severity::Warning, title, files: Vec::new() });
+            told.findings
+                .insert(0, Finding { severity: Severity::Warning, title, files: Vec::new(), offer: None });
             Arc::new(told)
         })
     }
@@ -122,6 +156,8 @@ impl Preflight {
     fn judged(mut self) -> Self {
         self.findings = findings::duplicates(&self.dataset, &self.contents);
         self.findings.extend(findings::alike(&self.dataset, &self.alike));
+        self.findings.extend(shapes::divided_sequences(&self.dataset));
+        self.findings.extend(shapes::sizes(&self.dataset, &self.sizes));
         self.findings.extend(self.lasting.iter().cloned());
         self.findings.extend(findings::classes(&self.dataset));
         self.findings.sort_by_key(|f| std::cmp::Reverse(f.severity));
@@ -162,14 +198,15 @@ pub fn preflight(dataset: Dataset, config: &DataConfig, progress: Progress<'_>) 
     let undecodable_frac = bad as f64 / total.max(1) as f64;
     if undecodable_frac > MANY_UNDECODABLE {
         let title = format!("{bad} of {total} pictures cannot be decoded: is this the right folder?");
-        lasting.push(Finding { severity: Severity::Error, title, files: Vec::new() });
+        lasting.push(Finding { severity: Severity::Error, title, files: Vec::new(), offer: None });
     }
     lasting.extend(findings::animated(&dataset, &looks));
     lasting.extend(findings::left_out(&dataset.skipped));
     let contents = looks.iter().filter_map(|l| l.content.as_ref().ok().copied()).collect();
+    let sizes = looks.iter().filter_map(|l| l.content.is_ok().then_some(l.size)).collect();
     let alike = alike(&dataset, &looks);
     let dataset = Dataset { checks, ..without_undecodable(dataset, looks)? };
-    Ok(Preflight { contents, undecodable_frac, lasting, alike, ..Preflight::unseen(dataset) }.judged())
+    Ok(Preflight { contents, sizes, undecodable_frac, lasting, alike, ..Preflight::unseen(dataset) }.judged())
 }
 
 /// What one look at a picture showed.
@@ -178,6 +215,8 @@ pub(super) struct Look {
     pub(super) content: Result<[u8; 32], String>,
     /// It has more than one frame.
     pub(super) animated: bool,
+    /// How large it is; zero where it cannot be decoded.
+    size: PictureSize,
     /// What it looks like; none where it cannot be decoded.
     appearance: Option<PerceptualHash>,
     /// What can be remembered of it.
@@ -192,11 +231,13 @@ impl Look {
         let rel = &dataset.samples[index].rel;
         if let Some(known) = stamp.and_then(|stamp| dataset.checks.get(rel, stamp, max_megapixels)) {
             let (content, animated, appearance) = (Ok(known.sha256), known.animated, known.appearance);
-            return Self { content, animated, appearance, check: Some(known.clone()) };
+            let size = known.picture_size();
+            return Self { content, animated, size, appearance, check: Some(known.clone()) };
         }
         Self::decoding(&path, stamp, max_megapixels).unwrap_or_else(|e| Self {
             content: Err(e.what().to_owned()),
             animated: false,
+            size: PictureSize { width: 0, height: 0, bytes: 0 },
             appearance: None,
             check: None,
         })
@@ -208,7 +249,9 @@ impl Look {
         let appearance = PerceptualHash::of(&image)?;
         let (sha256, animated) = (Sha256::digest(&bytes).into(), is_animated(&bytes));
         let check = stamp.map(|stamp| Check::new(stamp, sha256, animated, image.dimensions(), appearance));
-        Ok(Self { content: Ok(sha256), animated, appearance: Some(appearance), check })
+        let (width, height) = image.dimensions();
+        let size = PictureSize { width, height, bytes: bytes.len() as u64 };
+        Ok(Self { content: Ok(sha256), animated, size, appearance: Some(appearance), check })
     }
 }
 

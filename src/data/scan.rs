@@ -3,7 +3,7 @@
 use super::Progress;
 use super::checks::Checks;
 use super::decisions::Verdicts;
-use super::split::{SavedSplits, Split, split_class};
+use super::split::{self, SavedSplits, Split};
 use super::walk::{Found, Plan, Walk};
 use crate::config::DataConfig;
 use crate::error::{Error, Result, count};
@@ -119,8 +119,7 @@ impl Dataset {
 
 /// Reads the folder's structure: layout, classes, pictures by name, splits. Decodes nothing.
 ///
-/// `saved` keeps earlier splits; pictures that it does not name are split by `config`'s seed and fraction, each class
-/// separately. A folder with `train/` but no `val/` has its training pictures split so.
+/// `saved` keeps earlier splits; pictures that it does not name are divided as `config` says. A folder with `train/` but no `val/` has its training pictures split so.
 ///
 /// `progress` gets the number of files seen so far for both numbers: the total is not known before the end.
 ///
@@ -186,9 +185,13 @@ fn finish(
     };
     let mut samples: Vec<Sample> = found.iter().filter_map(sample).collect();
     if !has_val {
-        for (class, name) in classes.iter().enumerate() {
-            split_samples(&mut samples, class, name, config, saved);
-        }
+        split::divide(&mut samples, &classes, layout, config, saved)?;
+    } else if config.folds > 0 {
+        return Err(Error::input(
+            "the folder has pictures for validation of its own, so no folds can be made",
+        )
+        .with_path(&root)
+        .with_hint("Set data.folds to 0, or give a folder with one folder for each class"));
     }
     let dataset = Dataset {
         root,
@@ -202,25 +205,6 @@ fn finish(
     };
     dataset.check_classes()?;
     Ok(dataset)
-}
-
-fn split_samples(
-    samples: &mut [Sample],
-    class: usize,
-    name: &str,
-    config: &DataConfig,
-    saved: Option<&SavedSplits>,
-) {
-    let members: Vec<usize> = (0..samples.len())
-        .filter(|&i| samples[i].class == class && samples[i].split != Split::Test)
-        .collect();
-    let rels: Vec<&str> = members.iter().map(|&i| samples[i].rel.as_str()).collect();
-    let earlier: Vec<Option<Split>> =
-        rels.iter().map(|rel| saved.and_then(|s| s.splits.get(*rel).copied())).collect();
-    let splits = split_class(name, &rels, config.split_seed, config.val_fraction, &earlier);
-    for (&i, split) in members.iter().zip(splits) {
-        samples[i].split = split;
-    }
 }
 
 /// Natural order (`a2` before `a10`); names that it calls equal are put in order by their bytes.

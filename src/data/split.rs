@@ -1,5 +1,10 @@
 //! Dividing pictures into training, validation and test.
 
+mod divide;
+mod grouped;
+
+pub(super) use divide::divide;
+
 use crate::error::{Error, Result};
 use crate::nn::rng::Rng;
 use serde::{Deserialize, Serialize};
@@ -68,7 +73,7 @@ impl SavedSplits {
 /// picture stays where it is when others are added. Two things can still move one: a class of at least two pictures keeps
 /// at least one on each side, and the held-out share stays within half of `fraction` to either side (small classes would
 /// otherwise vary too much). `earlier` holds what a saved split says; those pictures stay, unless none is left to train on.
-pub(super) fn split_class(
+fn split_class(
     class: &str,
     rels: &[&str],
     seed: u64,
@@ -76,9 +81,7 @@ pub(super) fn split_class(
     earlier: &[Option<Split>],
 ) -> Vec<Split> {
     let n = rels.len();
-    let class_key = fnv1a(class);
-    let draws: Vec<f64> =
-        rels.iter().map(|rel| Rng::for_key(seed, &[class_key, fnv1a(rel)]).uniform()).collect();
+    let draws = draws(class, rels, seed);
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|&a, &b| draws[a].total_cmp(&draws[b]).then_with(|| rels[a].cmp(rels[b])));
 
@@ -95,6 +98,12 @@ pub(super) fn split_class(
         splits[order[n - 1]] = Split::Train;
     }
     splits
+}
+
+/// The fixed number in `[0, 1)` of each picture of a class.
+fn draws(class: &str, rels: &[&str], seed: u64) -> Vec<f64> {
+    let class_key = fnv1a(class);
+    rels.iter().map(|rel| Rng::for_key(seed, &[class_key, fnv1a(rel)]).uniform()).collect()
 }
 
 /// Fewest and most pictures of a class of `n` that may be held out.

@@ -34,11 +34,19 @@ pub struct Settings {
     pub last_folder: Option<PathBuf>,
     /// Project folders, newest first.
     pub recent_projects: Vec<PathBuf>,
+    /// Width of the gallery's pictures in points, 64 to 320.
+    pub thumbnail_size: u16,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { version: 1, theme: ThemeChoice::System, last_folder: None, recent_projects: Vec::new() }
+        Self {
+            version: 1,
+            theme: ThemeChoice::System,
+            last_folder: None,
+            recent_projects: Vec::new(),
+            thumbnail_size: 108,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `splits.json` of a project or run: which picture is where, and with which settings that was decided.
 
 use super::versioned::FileKind;
-use crate::config::DataConfig;
+use crate::config::{DataConfig, GroupBy, SplitKind};
 use crate::data::{Dataset, SavedSplits};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -16,17 +16,55 @@ const KIND: FileKind = FileKind {
 
 #[derive(Serialize, Deserialize)]
 struct SplitsFile {
-    val_fraction: f64,
-    split_seed: u64,
+    #[serde(flatten)]
+    settings: Settings,
     #[serde(flatten)]
     saved: SavedSplits,
+}
+
+/// The settings that decide where a picture goes. Files of earlier versions lack those that there were not yet.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Settings {
+    val_fraction: f64,
+    split_seed: u64,
+    #[serde(default = "stratified")]
+    split: SplitKind,
+    /// Of a grouped split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group_by: Option<GroupBy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group_pattern: Option<String>,
+    #[serde(default)]
+    test_fraction: f64,
+    /// Which fold of how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fold: Option<(usize, usize)>,
+}
+
+fn stratified() -> SplitKind {
+    SplitKind::Stratified
+}
+
+impl Settings {
+    fn of(config: &DataConfig) -> Self {
+        let group_by = (config.split == SplitKind::Grouped).then_some(config.group_by);
+        let pattern = || config.group_pattern.clone();
+        Self {
+            val_fraction: config.val_fraction,
+            split_seed: config.split_seed,
+            split: config.split,
+            group_by,
+            group_pattern: group_by.filter(|by| *by == GroupBy::Pattern).and_then(|_| pattern()),
+            test_fraction: config.test_fraction,
+            fold: (config.folds > 0).then_some((config.fold, config.folds)),
+        }
+    }
 }
 
 /// The splits saved in `dir`, if there are any and they were decided with the same settings as `config`'s.
 pub(super) fn load(dir: &Path, config: &DataConfig) -> Result<Option<SavedSplits>> {
     let file = KIND.read(dir, |f: &SplitsFile| f.saved.version)?;
-    let same = |f: &SplitsFile| f.val_fraction == config.val_fraction && f.split_seed == config.split_seed;
-    Ok(file.filter(same).map(|f| f.saved))
+    Ok(file.filter(|f| f.settings == Settings::of(config)).map(|f| f.saved))
 }
 
 /// Saves where each picture of `dataset` is. Pictures that are away for now keep the place they had.
@@ -34,8 +72,7 @@ pub(super) fn save(dir: &Path, config: &DataConfig, dataset: &Dataset) -> Result
     let mut saved = load(dir, config)?.unwrap_or_default();
     saved.version = KIND.newest;
     saved.splits.extend(dataset.samples.iter().map(|s| (s.rel.clone(), s.split)));
-    let file = SplitsFile { val_fraction: config.val_fraction, split_seed: config.split_seed, saved };
-    KIND.write(dir, &file)
+    KIND.write(dir, &SplitsFile { settings: Settings::of(config), saved })
 }
 
 /// Removes what was saved in `dir`.
@@ -84,7 +121,27 @@ mod tests {
         save(t.path(), &config, &dataset(&[("ant/1.png", Split::Val)])).unwrap();
         assert!(load(t.path(), &config).unwrap().is_some());
         assert!(load(t.path(), &DataConfig { val_fraction: 0.3, ..config.clone() }).unwrap().is_none());
-        assert!(load(t.path(), &DataConfig { split_seed: 1, ..config }).unwrap().is_none());
+        assert!(load(t.path(), &DataConfig { split_seed: 1, ..config.clone() }).unwrap().is_none());
+        assert!(
+            load(t.path(), &DataConfig { split: SplitKind::Grouped, ..config.clone() }).unwrap().is_none()
+        );
+        let fold = DataConfig { folds: 3, fold: 2, ..config.clone() };
+        assert!(load(t.path(), &fold).unwrap().is_none());
+        // What groups would be does not matter where there are none.
+        let unused = DataConfig { group_by: GroupBy::Folder, ..config };
+        assert!(load(t.path(), &unused).unwrap().is_some());
+        save(t.path(), &fold, &dataset(&[("ant/1.png", Split::Train)])).unwrap();
+        assert!(load(t.path(), &fold).unwrap().is_some());
+        assert!(load(t.path(), &DataConfig { fold: 3, ..fold }).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_file_of_an_earlier_version_still_counts() {
+        let t = tempfile::tempdir().unwrap();
+        let text = r#"{"val_fraction": 0.2, "split_seed": 0, "version": 1, "splits": {"ant/1.png": "val"}}"#;
+        std::fs::write(t.path().join(KIND.name), text).unwrap();
+        let saved = load(t.path(), &DataConfig::default()).unwrap().unwrap();
+        assert_eq!(saved.splits["ant/1.png"], Split::Val);
     }
 
     #[test]

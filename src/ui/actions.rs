@@ -1,7 +1,7 @@
 //! What a person can ask for. Views push these; [`super::app::App`] carries them out after drawing.
 
 use super::state::{EvaluateTab, NoticeId, Screen, Selection};
-use crate::config::TrainConfig;
+use crate::config::{DataConfig, TrainConfig};
 use crate::data::Decided;
 use crate::session::jobs::ModelRef;
 use std::path::PathBuf;
@@ -53,6 +53,8 @@ pub enum Action {
     AllowUnreadable,
     /// Scan the open folder again.
     Rescan,
+    /// Divide the open pictures anew, with these settings.
+    DivideAnew(Box<DataConfig>),
     /// Open a project folder.
     OpenProject(PathBuf),
     /// Write the sample pictures and open them.
@@ -161,6 +163,8 @@ pub enum Action {
     ToggleNotices,
     /// System, light, dark, system.
     CycleTheme,
+    /// Keep the width of the gallery's pictures, in points.
+    RememberThumbnailSize(u16),
     /// Close the window although a job is running.
     CloseAnyway,
     /// Keep the window open.

@@ -44,6 +44,7 @@ impl App {
             | Action::OpenProject(_)
             | Action::TrySample
             | Action::Rescan
+            | Action::DivideAnew(_)
             | Action::AllowUnreadable => self.open(action),
             Action::SetConfig(config) => self.set_config(*config),
             Action::ChooseBackbone(name) => self.choose_backbone(name),
@@ -118,6 +119,10 @@ impl App {
             Action::DismissAll => self.state.notices.clear(),
             Action::ToggleNotices => self.state.notices.open = !self.state.notices.open,
             Action::CycleTheme => self.cycle_theme(ctx),
+            Action::RememberThumbnailSize(size) => {
+                self.state.settings.thumbnail_size = size;
+                self.disk.ask(DiskRequest::SaveSettings(self.state.settings.clone()));
+            }
             Action::CloseAnyway => {
                 self.closing = true;
                 ctx.send_viewport_cmd(ViewportCommand::Close);
@@ -182,6 +187,11 @@ impl App {
             Action::AllowUnreadable => {
                 self.state.config.data.allow_many_unreadable = true;
                 self.settings_changed();
+            }
+            Action::DivideAnew(data) => {
+                self.state.config.data = *data;
+                self.settings_changed();
+                self.scan();
             }
             _ => self.scan(),
         }
@@ -248,8 +258,13 @@ impl App {
             Some(step) => self.decide(step),
             None => {
                 let chosen = |c: &TrainConfig| (c.backbone.name.clone(), c.backbone.weights.clone());
+                let divided = |c: &TrainConfig| (c.data.split, c.data.group_by);
                 let before = self.state.project.as_ref().map(|p| chosen(&p.config));
+                let division = self.state.project.as_ref().map(|p| divided(&p.config));
                 self.keep_settings();
+                if division.is_some_and(|before| before != divided(&self.state.config)) {
+                    self.scan();
+                }
                 if before.is_some_and(|before| before != chosen(&self.state.config)) {
                     self.check_weights();
                 }

@@ -3,6 +3,7 @@
 mod absorb;
 mod drops;
 mod evaluate;
+pub mod gallery;
 mod history;
 mod insight;
 mod next;

@@ -14,8 +14,12 @@ pub const THUMB_PX: u32 = 192;
 /// Longest side of a picture that is looked at alone, in pixels.
 pub const LARGE_PX: u32 = 900;
 
-/// How many textures are kept; at most about 150 kB each.
+/// Longest side of a picture that is shown larger than that in a gallery, in pixels.
+pub const MEDIUM_PX: u32 = 384;
+/// How many textures are kept.
 const KEPT: usize = 600;
+/// How much memory they may take.
+const KEPT_BYTES: usize = 96 << 20;
 /// How many pictures may wait; older ones are forgotten and asked for again when they are drawn again.
 const WAITING: usize = 200;
 const THREADS: usize = 2;
@@ -123,15 +127,31 @@ impl Thumbnails {
         self.entries.clear();
     }
 
+    /// Lets those go that were drawn longest ago, where they are too many or too large.
     fn shrink(&mut self) {
-        if self.entries.len() <= KEPT {
+        let total: usize = self.entries.values().map(Entry::bytes).sum();
+        if self.entries.len() <= KEPT && total <= KEPT_BYTES {
             return;
         }
-        let mut ages: Vec<u64> =
-            self.entries.values().filter(|e| !matches!(e.thumb, Thumb::Loading)).map(|e| e.used).collect();
-        ages.sort_unstable();
-        let Some(&oldest_kept) = ages.get(ages.len().saturating_sub(KEPT * 3 / 4)) else { return };
+        let there = self.entries.values().filter(|e| !matches!(e.thumb, Thumb::Loading));
+        let mut newest: Vec<(u64, usize)> = there.map(|e| (e.used, e.bytes())).collect();
+        newest.sort_unstable_by_key(|(used, _)| std::cmp::Reverse(*used));
+        let mut bytes = 0;
+        let fits = |&(n, &(_, size)): &(usize, &(u64, usize))| {
+            bytes += size;
+            n < KEPT * 3 / 4 && bytes <= KEPT_BYTES / 4 * 3
+        };
+        let Some((_, &(oldest_kept, _))) = newest.iter().enumerate().take_while(fits).last() else { return };
         self.entries.retain(|_, e| matches!(e.thumb, Thumb::Loading) || e.used >= oldest_kept);
+    }
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        match &self.thumb {
+            Thumb::Ready(texture) => 4 * texture.size()[0] * texture.size()[1],
+            _ => 0,
+        }
     }
 }
 

@@ -12,12 +12,12 @@ const FEW: usize = 5;
 const IMBALANCE: usize = 10;
 
 /// `1 picture`, `2 pictures`.
-fn pictures(n: usize) -> String {
+pub(super) fn pictures(n: usize) -> String {
     count(n, "picture", "pictures")
 }
 
-fn finding(severity: Severity, title: String, files: Vec<String>) -> Finding {
-    Finding { severity, title, files }
+pub(super) fn finding(severity: Severity, title: String, files: Vec<String>) -> Finding {
+    Finding { severity, title, files, offer: None }
 }
 
 /// One finding for each reason that pictures cannot be decoded.
@@ -183,6 +183,12 @@ pub(super) fn classes(dataset: &Dataset) -> Vec<Finding> {
                 format!("no validation pictures of {}: its score is not known", list(&missing)),
             );
         }
+    }
+    let test = dataset.class_counts(Split::Test);
+    let untested = named(&|c| test[c] == 0);
+    if untested.len() < test.len() && !untested.is_empty() {
+        let title = format!("no test pictures of {}, though other classes have some", list(&untested));
+        add(Severity::Info, title);
     }
     let single = named(&|c| train[c] + val[c] == 1);
     if !single.is_empty() {

@@ -7,9 +7,7 @@ use std::io::Cursor;
 
 /// A picture unlike that of any other `seed`.
 fn png(seed: u32) -> Vec<u8> {
-    let image = RgbImage::from_fn(3, 2, |x, y| {
-        Rgb([(seed % 256) as u8, (seed / 256) as u8, (40 * x + 90 * y) as u8])
-    });
+    let image = RgbImage::from_pixel(130, 120, Rgb([(seed % 256) as u8, (seed / 256) as u8, 90]));
     let mut out = Cursor::new(Vec::new());
     image.write_to(&mut out, ImageFormat::Png).unwrap();
     out.into_inner()
@@ -19,7 +17,7 @@ fn gif(frames: u8) -> Vec<u8> {
     let mut out = Vec::new();
     let mut encoder = image::codecs::gif::GifEncoder::new(&mut out);
     for n in 0..frames {
-        let frame = image::RgbaImage::from_pixel(2, 2, image::Rgba([80 * n, 90, 10, 255]));
+        let frame = image::RgbaImage::from_pixel(120, 120, image::Rgba([80 * n, 90, 10, 255]));
         encoder.encode_frame(image::Frame::new(frame)).unwrap();
     }
     drop(encoder);
@@ -75,7 +73,8 @@ impl Folder {
 }
 
 fn finding(severity: Severity, title: &str, files: &[&str]) -> Finding {
-    Finding { severity, title: title.to_owned(), files: files.iter().map(|&f| f.to_owned()).collect() }
+    let files = files.iter().map(|&f| f.to_owned()).collect();
+    Finding { severity, title: title.to_owned(), files, offer: None }
 }
 
 #[test]
@@ -134,8 +133,10 @@ fn copies_are_worst_between_classes_and_between_splits() {
     let leak = copies(&["train/a/x.png", "val/a/y.png"]);
     assert_eq!((leak.severity, leak.files.len()), (Severity::Warning, 2));
     assert!(leak.title.starts_with("1 picture is in training and in validation or test too"), "{leak:?}");
-    let test = copies(&["train/a/x.png", "test/a/y.png"]);
-    assert_eq!(test.title, leak.title);
+    let mut f = Folder::classes(&["a", "b"]);
+    f.fill("test/b", 1);
+    ["train/a/x.png", "test/a/y.png"].iter().for_each(|place| f.put(place, &png(9999)));
+    assert_eq!(f.finding().title, leak.title);
     let conflict = copies(&["train/b/y.png", "train/a/x.png", "val/a/x.png"]);
     assert_eq!(conflict.severity, Severity::Warning);
     assert!(conflict.title.starts_with("1 picture is in more than one class"), "{conflict:?}");
@@ -277,4 +278,77 @@ fn classes_without_a_decodable_picture_disappear() {
     let found = scan(f.dir.path(), &config, None, &|_, _| Ok(())).unwrap();
     let e = preflight(found, &config, &|_, _| Ok(())).unwrap_err().to_string();
     assert!(e.contains("\"b\" is present only in validation (1 picture)"), "{e}");
+}
+
+/// A picture of a size, unlike the others of `seed`s.
+fn sized(width: u32, height: u32, seed: u32) -> Vec<u8> {
+    let mut out = Cursor::new(Vec::new());
+    let image = RgbImage::from_pixel(width, height, Rgb([seed as u8, 200, 10]));
+    image.write_to(&mut out, ImageFormat::Png).unwrap();
+    out.into_inner()
+}
+
+#[test]
+fn small_pictures_and_extreme_shapes_are_told() {
+    let mut f = Folder::classes(&["a", "b"]);
+    f.put("train/a/small.png", &sized(400, 111, 1));
+    let title = "1 picture is less than 112 pixels wide or high: networks look at 224 pixels and see such pictures enlarged";
+    let first = &f.look().findings[0];
+    assert_eq!(*first, finding(Severity::Info, title, &["train/a/small.png"]));
+    let mut f = Folder::classes(&["a", "b"]);
+    f.put("train/a/long.png", &sized(400, 130, 1));
+    f.put("train/a/edge.png", &sized(390, 130, 2));
+    let title =
+        "1 picture is more than 3 times as long as wide or as wide as long: only the middle is looked at";
+    assert_eq!(f.finding(), finding(Severity::Info, title, &["train/a/long.png"]));
+}
+
+#[test]
+fn sizes_that_give_the_class_away_are_told() {
+    let folder = |odd: u32| {
+        let mut f = Folder::new();
+        for n in 0..20 {
+            let place = |class: &str| format!("{}/{class}/{n}.png", if n < 14 { "train" } else { "val" });
+            f.put(&place("a"), &sized(200, 150, n));
+            f.put(&place("b"), &if n < odd { sized(200, 150, 50 + n) } else { sized(150, 200, 50 + n) });
+        }
+        f
+    };
+    let title = "the size in pixels alone tells the class of 37 of 40 pictures: a network may learn that instead of what they show";
+    assert_eq!(folder(3).finding(), finding(Severity::Warning, title, &[]));
+    assert_eq!(folder(5).look().findings, [], "35 of 40 are too few");
+}
+
+#[test]
+fn a_divided_sequence_is_told_with_an_offer_and_a_whole_one_is_not() {
+    let mut f = Folder::new();
+    for class in ["a", "b"] {
+        f.fill(class, 20);
+        for n in 1..=30 {
+            let file = sized(200, 150, if class == "a" { n } else { 100 + n });
+            f.put(&format!("{class}/video_{n:03}.png"), &file);
+        }
+    }
+    let found = f.finding();
+    let title = "2 sequences of pictures are divided between training and validation or test, by their names (video…): the score \
+                 may look better than it is";
+    assert_eq!((found.title.as_str(), found.files.len(), found.offer), (title, 60, Some(Offer::KeepGroups)));
+    let config = DataConfig { split: crate::config::SplitKind::Grouped, ..DataConfig::default() };
+    let dataset = scan(f.dir.path(), &config, None, &|_, _| Ok(())).unwrap();
+    assert_eq!(preflight(dataset, &config, &|_, _| Ok(())).unwrap().findings, []);
+
+    // Where folders say what is for validation, nothing can be offered.
+    let mut f = Folder::classes(&["a", "b"]);
+    for n in 1..=4 {
+        f.put(&format!("{}/a/video{n}.png", if n < 3 { "train" } else { "val" }), &sized(200, 150, n));
+    }
+    assert_eq!((f.finding().offer, f.finding().files.len()), (None, 4));
+}
+
+#[test]
+fn a_class_without_test_pictures_is_named_where_others_have_some() {
+    let mut f = Folder::classes(&["a", "b"]);
+    f.fill("test/a", 2);
+    let title = "no test pictures of b, though other classes have some";
+    assert_eq!(f.finding(), finding(Severity::Info, title, &[]));
 }

@@ -1,74 +1,158 @@
 //! The Data screen: the pictures in the middle, classes, splits and problems beside them.
 
+mod drop_bar;
 mod gallery;
+mod keys;
 mod panel;
+mod toolbar;
+mod zoom;
 
 use super::ViewContext;
+use crate::backbones;
+use crate::config::{Preprocess, SplitKind};
 use crate::data::{Dataset, Layout as FolderLayout, Preflight, Split};
 use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
+use crate::ui::state::gallery::{Arrangement, Filter, Picked, Sorting};
 use crate::ui::state::{JobKind, split_name};
 use crate::ui::theme::{self, Palette, space};
 use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::setting::PathChoice;
-use crate::ui::widgets::{
-    PathField, caption, card, empty_state, primary_button, progress_bar, secondary_button,
-};
+use crate::ui::widgets::{PathField, card, empty_state, primary_button, progress_bar, secondary_button};
 use crate::ui::{Action, AppState};
 use egui::{Align, Layout, RichText, Ui, vec2};
+use std::sync::Arc;
 
-/// Which pictures are on show.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Filter {
-    /// Only this class.
-    class: Option<usize>,
-    /// Only this split.
-    split: Option<Split>,
-    /// Only the files of this finding.
-    finding: Option<usize>,
-}
+/// What is carried while selected pictures are dragged.
+#[derive(Debug, Clone, Copy)]
+struct DraggedPictures;
 
 /// What the view remembers between frames.
 #[derive(Debug, Default)]
 pub struct Memory {
     filter: Filter,
-    /// The picture whose details are on show.
-    selected: Option<usize>,
-    rows: gallery::Rows,
+    sorting: Sorting,
+    picked: Picked,
+    shown: Shown,
+    /// Width of a picture in points; 0 until the remembered one is known.
+    tile: f32,
+    tile_before: f32,
+    /// Window time of the last change, in seconds.
+    tile_changed_s: f64,
+    /// Pictures in a row, and the place of the first one on the screen.
+    columns: usize,
+    first_shown: usize,
+    /// A place to scroll to.
+    bring_into_view: Option<usize>,
+    band: Option<gallery::Band>,
     path: PathField,
 }
+
+/// What is worked out once for a data set, a filter and an order.
+#[derive(Debug, Default)]
+struct Shown {
+    of: Option<Arc<Preflight>>,
+    filter: Filter,
+    sorting: Sorting,
+    input_px: u32,
+    arrangement: Arrangement,
+    overview: Overview,
+}
+
+/// What is worked out once for a data set.
+#[derive(Debug)]
+struct Overview {
+    /// How many pictures of each class each split has.
+    counts: [(Split, Vec<usize>); 3],
+    /// Whether a finding's pictures can be shown, for each.
+    showable: Vec<bool>,
+}
+
+impl Default for Overview {
+    fn default() -> Self {
+        Self { counts: SPLITS.map(|s| (s, Vec::new())), showable: Vec::new() }
+    }
+}
+
+impl Overview {
+    fn of(preflight: &Preflight) -> Self {
+        let data = &preflight.dataset;
+        let there = |file: &String| data.position(file).is_some();
+        Self {
+            counts: SPLITS.map(|s| (s, data.class_counts(s))),
+            showable: preflight.findings.iter().map(|f| f.files.iter().any(there)).collect(),
+        }
+    }
+}
+
+const SPLITS: [Split; 3] = [Split::Train, Split::Val, Split::Test];
 
 /// How pictures are divided where the folder does not say.
 const HELD_OUT: &str = "Chance holds out about a fifth of each class for validation, picture by picture, so the share varies, \
     most where pictures are few. A picture stays where it is when others are added";
 
+/// The same where groups stay together.
+const HELD_OUT_GROUPS: &str = "About a fifth of each class is held out for validation. Pictures that belong together are all learned from \
+    or all held out. A group stays where it is when pictures are added";
+
 /// Draws the pictures.
 pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     let Some(preflight) = &state.preflight else { return nothing_yet(ui, state, cx, actions) };
-    cx.data.forget_what_is_gone(preflight);
-    heading(ui, &preflight.dataset);
+    cx.data.update(preflight, input_px(state));
+    zoom::update(ui, state, cx, actions);
+    heading(ui, &preflight.dataset, state.config.data.split, &cx.data.shown.overview);
     if state.needs_unreadable_answer() {
         unreadable_question(ui, preflight, actions);
     }
-    filters(ui, preflight, cx);
+    toolbar::show(ui, preflight, cx);
     ui.add_space(space::XS);
-    gallery::show(ui, preflight, cx);
+    cx.data.update(preflight, input_px(state));
+    gallery::show(ui, preflight, cx, actions);
 }
 
 /// Draws classes, findings and the selected picture.
 pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     if let Some(preflight) = &state.preflight {
-        panel::show(ui, preflight, cx, actions);
+        cx.data.update(preflight, input_px(state));
+        panel::show(ui, (state, preflight), cx, actions);
     }
 }
 
+/// Side of the square that the chosen network looks at, in pixels.
+fn input_px(state: &AppState) -> u32 {
+    let spec = backbones::find(&state.config.backbone.name);
+    spec.map_or(Preprocess::IMAGENET.crop_px, |s| s.preprocess.crop_px) as u32
+}
+
 impl Memory {
-    /// Another scan may have fewer classes, findings or pictures.
-    fn forget_what_is_gone(&mut self, preflight: &Preflight) {
-        let data = &preflight.dataset;
-        self.filter.class = self.filter.class.filter(|c| *c < data.classes.len());
-        self.filter.finding = self.filter.finding.filter(|f| *f < preflight.findings.len());
-        self.selected = self.selected.filter(|s| *s < data.samples.len());
+    /// Brings the arrangement up to date; the selection follows.
+    fn update(&mut self, preflight: &Arc<Preflight>, input_px: u32) {
+        let shown = &self.shown;
+        let same = shown.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, preflight));
+        if same && (&self.filter, self.sorting, input_px) == (&shown.filter, shown.sorting, shown.input_px) {
+            return;
+        }
+        if !same {
+            // Another scan may have fewer classes or findings.
+            self.filter.class = self.filter.class.filter(|c| *c < preflight.dataset.classes.len());
+            self.filter.finding = self.filter.finding.filter(|f| *f < preflight.findings.len());
+            self.shown.overview = Overview::of(preflight);
+        }
+        let arrangement = Arrangement::of(preflight, &self.filter, self.sorting, input_px);
+        match self.shown.of.take().filter(|_| !same) {
+            Some(before) => self
+                .picked
+                .follow((&before.dataset, &self.shown.arrangement), (&preflight.dataset, &arrangement)),
+            None => self.picked.keep_shown(&arrangement),
+        }
+        self.shown = Shown {
+            of: Some(Arc::clone(preflight)),
+            filter: self.filter.clone(),
+            sorting: self.sorting,
+            input_px,
+            arrangement,
+            overview: std::mem::take(&mut self.shown.overview),
+        };
     }
 }
 
@@ -106,16 +190,17 @@ fn nothing_yet(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mu
     });
 }
 
-fn heading(ui: &mut Ui, data: &Dataset) {
+fn heading(ui: &mut Ui, data: &Dataset, kind: SplitKind, overview: &Overview) {
     let p = Palette::of(ui);
     ui.horizontal(|ui| {
         ui.label(RichText::new("Pictures").text_style(egui::TextStyle::Heading));
         ui.add_space(space::S);
-        let splits: Vec<String> = [Split::Train, Split::Val, Split::Test]
-            .into_iter()
-            .map(|s| (s, data.samples.iter().filter(|x| x.split == s).count()))
+        let splits: Vec<String> = overview
+            .counts
+            .iter()
+            .map(|(split, counts)| (split, counts.iter().sum::<usize>()))
             .filter(|(_, n)| *n > 0)
-            .map(|(s, n)| format!("{n} {}", split_name(s)))
+            .map(|(split, n)| format!("{n} {}", split_name(*split)))
             .collect();
         let text = format!(
             "{} · {} · {}",
@@ -125,7 +210,10 @@ fn heading(ui: &mut Ui, data: &Dataset) {
         );
         let line = ui.add(egui::Label::new(RichText::new(text).color(p.muted)).truncate());
         if data.layout == FolderLayout::ClassFolders {
-            line.on_hover_text(HELD_OUT);
+            line.on_hover_text(match kind {
+                SplitKind::Stratified => HELD_OUT,
+                SplitKind::Grouped => HELD_OUT_GROUPS,
+            });
         }
     });
 }
@@ -150,44 +238,6 @@ fn unreadable_question(ui: &mut Ui, preflight: &Preflight, actions: &mut Vec<Act
         });
     });
     ui.add_space(space::XS);
-}
-
-fn filters(ui: &mut Ui, preflight: &Preflight, cx: &mut ViewContext) {
-    let data = &preflight.dataset;
-    let filter = &mut cx.data.filter;
-    ui.horizontal(|ui| {
-        let shown = filter.class.and_then(|c| data.classes.get(c)).map_or("All classes", String::as_str);
-        let combo = egui::ComboBox::from_id_salt("class filter").selected_text(shown).width(180.0).show_ui(
-            ui,
-            |ui| {
-                ui.selectable_value(&mut filter.class, None, "All classes");
-                for (c, name) in data.classes.iter().enumerate() {
-                    ui.selectable_value(&mut filter.class, Some(c), name);
-                }
-            },
-        );
-        combo.response.on_hover_text("Show one class");
-        for split in [None, Some(Split::Train), Some(Split::Val), Some(Split::Test)] {
-            let there = split.is_none_or(|s| data.samples.iter().any(|x| x.split == s));
-            if there {
-                let (word, why) = split_words(split);
-                if ui.selectable_label(filter.split == split, word).on_hover_text(why).clicked() {
-                    filter.split = split;
-                }
-            }
-        }
-        if let Some(finding) = filter.finding.and_then(|f| preflight.findings.get(f)) {
-            ui.separator();
-            caption(ui, &finding.title);
-            if theme_link(ui, "Show all") {
-                filter.finding = None;
-            }
-        }
-    });
-}
-
-fn theme_link(ui: &mut Ui, text: &str) -> bool {
-    crate::ui::widgets::link_button(ui, text).clicked()
 }
 
 fn split_words(split: Option<Split>) -> (&'static str, &'static str) {

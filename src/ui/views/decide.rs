@@ -1,4 +1,4 @@
-//! What a person can decide about one picture: its class, its part, and whether it counts.
+//! What a person can decide about pictures: their class, their part, and whether they count.
 
 use crate::data::{Dataset, Decided, Decision, Sample, Split};
 use crate::ui::Action;
@@ -11,12 +11,13 @@ use egui::{ComboBox, Key, Modifiers, Ui};
 const DIGITS: [Key; 9] =
     [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
 
+/// Keys for the parts.
+const SPLIT_KEYS: [(Split, Key); 3] = [(Split::Train, Key::T), (Split::Val, Key::V), (Split::Test, Key::E)];
+
 /// Draws the controls for the picture at `rel` of the open data set, and listens to their keys. Nothing where it is not in it.
 pub(super) fn controls(ui: &mut Ui, data: &Dataset, rel: &str, actions: &mut Vec<Action>) {
-    if let Some(sample) = data.position(rel).and_then(|i| data.samples.get(i)) {
-        if let Some(decision) = choose(ui, data, sample).or_else(|| keys(ui, data, sample)) {
-            actions.push(about(decision, rel));
-        }
+    if let Some(index) = data.position(rel) {
+        for_all(ui, data, || std::iter::once(index), actions);
         if let Some(words) = changed(data, rel) {
             caption(ui, words);
         }
@@ -28,36 +29,75 @@ pub(super) fn controls(ui: &mut Ui, data: &Dataset, rel: &str, actions: &mut Vec
     }
 }
 
+/// Draws the controls for pictures of the data set, by index, and listens to their keys. What is decided is one step.
+pub(super) fn for_all<I: Iterator<Item = usize>>(
+    ui: &mut Ui,
+    data: &Dataset,
+    pictures: impl Fn() -> I,
+    actions: &mut Vec<Action>,
+) {
+    let samples = || pictures().filter_map(|i| data.samples.get(i));
+    let class = common(samples().map(|s| s.class));
+    let split = common(samples().map(|s| s.split));
+    if let Some(decision) = choose(ui, data, class, split).or_else(|| keys(ui, data)) {
+        actions.extend(about_all(decision, data, pictures()));
+    }
+}
+
+/// The action of deciding something about pictures, by index; nothing where it changes none of them.
+pub(super) fn about_all(
+    decision: Decision,
+    data: &Dataset,
+    pictures: impl Iterator<Item = usize>,
+) -> Option<Action> {
+    let class = |sample: &Sample| data.classes.get(sample.class);
+    let changes = |sample: &&Sample| match &decision {
+        Decision::Label(name) => class(sample) != Some(name),
+        Decision::Split(split) => sample.split != *split,
+        Decision::Exclude | Decision::Include => true,
+    };
+    let samples = pictures.filter_map(|i| data.samples.get(i));
+    let pictures: Vec<String> = samples.filter(changes).map(|s| s.rel.clone()).collect();
+    (!pictures.is_empty()).then_some(Action::Decide(Decided { decision, pictures }))
+}
+
+/// What all have in common, if they do.
+fn common<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
+    let first = values.next()?;
+    values.all(|v| v == first).then_some(first)
+}
+
 /// The action of deciding something about one picture.
 pub(super) fn about(decision: Decision, rel: &str) -> Action {
     Action::Decide(Decided { decision, pictures: vec![rel.to_owned()] })
 }
 
-fn choose(ui: &mut Ui, data: &Dataset, sample: &Sample) -> Option<Decision> {
+fn choose(ui: &mut Ui, data: &Dataset, class: Option<usize>, split: Option<Split>) -> Option<Decision> {
     let mut decision = None;
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
-        let class = data.classes.get(sample.class).map_or("", String::as_str);
-        let combo = ComboBox::from_id_salt("class of picture").selected_text(class).width(150.0);
+        let shown = class.map_or("Several classes", |c| data.classes.get(c).map_or("", String::as_str));
+        let combo = ComboBox::from_id_salt("class of picture").selected_text(shown).width(150.0);
         let combo = combo.show_ui(ui, |ui| {
             for (i, name) in data.classes.iter().enumerate() {
-                if ui.selectable_label(i == sample.class, name).clicked() && i != sample.class {
+                let chosen = Some(i) == class;
+                if ui.selectable_label(chosen, name).clicked() && !chosen {
                     decision = Some(Decision::Label(name.clone()));
                 }
             }
         });
-        combo.response.on_hover_text("What the picture shows. The file stays in its folder · keys 1 to 9");
-        let combo =
-            ComboBox::from_id_salt("part of picture").selected_text(split_name(sample.split)).width(100.0);
+        combo.response.on_hover_text("What it shows. The file stays in its folder · keys 1 to 9");
+        let shown = split.map_or("Several", split_name);
+        let combo = ComboBox::from_id_salt("part of picture").selected_text(shown).width(100.0);
         let combo = combo.show_ui(ui, |ui| {
-            for split in [Split::Train, Split::Val, Split::Test] {
-                let chosen = split == sample.split;
-                if ui.selectable_label(chosen, split_name(split)).clicked() && !chosen {
-                    decision = Some(Decision::Split(split));
+            for (part, _) in SPLIT_KEYS {
+                let chosen = Some(part) == split;
+                if ui.selectable_label(chosen, split_name(part)).clicked() && !chosen {
+                    decision = Some(Decision::Split(part));
                 }
             }
         });
-        combo.response.on_hover_text("What the picture is for");
+        combo.response.on_hover_text("What it is for · keys T (training), V (validation), E (test)");
         let leave_out = secondary_button(ui, "Leave out");
         if leave_out.on_hover_text("Neither learn from it nor judge by it · Delete").clicked() {
             decision = Some(Decision::Exclude);
@@ -66,7 +106,7 @@ fn choose(ui: &mut Ui, data: &Dataset, sample: &Sample) -> Option<Decision> {
     decision
 }
 
-fn keys(ui: &Ui, data: &Dataset, sample: &Sample) -> Option<Decision> {
+fn keys(ui: &Ui, data: &Dataset) -> Option<Decision> {
     if ui.ctx().text_edit_focused() {
         return None;
     }
@@ -74,9 +114,12 @@ fn keys(ui: &Ui, data: &Dataset, sample: &Sample) -> Option<Decision> {
         if i.consume_key(Modifiers::NONE, Key::Delete) {
             return Some(Decision::Exclude);
         }
+        let split = SPLIT_KEYS.into_iter().find(|(_, key)| i.consume_key(Modifiers::NONE, *key));
+        if let Some((split, _)) = split {
+            return Some(Decision::Split(split));
+        }
         let class = DIGITS.into_iter().position(|key| i.consume_key(Modifiers::NONE, key))?;
-        let name = data.classes.get(class)?;
-        (class != sample.class).then(|| Decision::Label(name.clone()))
+        data.classes.get(class).cloned().map(Decision::Label)
     })
 }
 

@@ -3,29 +3,57 @@
 use super::basic::{focus_ring, paint_icon};
 use crate::ui::icons::Icon;
 use crate::ui::theme::{Palette, RADIUS};
-use crate::ui::thumbnails::{Thumb, Thumbnails};
+use crate::ui::thumbnails::{MEDIUM_PX, THUMB_PX, Thumb, Thumbnails};
 use egui::{Color32, Rect, Response, Role, Sense, Ui, Vec2, WidgetInfo, pos2};
 use std::path::Path;
 
 /// A picture in a square of `side` points, cropped to fill it; `name` is its accessible name.
 pub fn picture(ui: &mut Ui, thumbs: &mut Thumbnails, path: &Path, side: f32, name: &str) -> Response {
-    draw(ui, thumbs, path, side, name, Sense::hover())
+    draw(ui, thumbs, path, side, (name, None), Sense::hover())
 }
 
 /// The same, to be clicked.
 pub fn picture_button(ui: &mut Ui, thumbs: &mut Thumbnails, path: &Path, side: f32, name: &str) -> Response {
-    draw(ui, thumbs, path, side, name, Sense::click())
+    draw(ui, thumbs, path, side, (name, None), Sense::click())
 }
 
-fn draw(ui: &mut Ui, thumbs: &mut Thumbnails, path: &Path, side: f32, name: &str, sense: Sense) -> Response {
+/// The same as one of many, to be clicked and dragged; `name` comes with whether it is selected. The keyboard's focus belongs to
+/// what holds them all.
+pub fn picture_tile(
+    ui: &mut Ui,
+    thumbs: &mut Thumbnails,
+    path: &Path,
+    side: f32,
+    (name, selected): (&str, bool),
+) -> Response {
+    draw(ui, thumbs, path, side, (name, Some(selected)), Sense::CLICK | Sense::DRAG)
+}
+
+fn draw(
+    ui: &mut Ui,
+    thumbs: &mut Thumbnails,
+    path: &Path,
+    side: f32,
+    (name, selected): (&str, Option<bool>),
+    sense: Sense,
+) -> Response {
     let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), sense);
     let role = if sense.senses_click() { Role::Button } else { Role::Image };
-    response.widget_info(|| WidgetInfo::labeled(role, ui.is_enabled(), name));
+    response.widget_info(|| match selected {
+        Some(selected) => WidgetInfo::selected(role, ui.is_enabled(), selected, name),
+        None => WidgetInfo::labeled(role, ui.is_enabled(), name),
+    });
     if !ui.is_rect_visible(rect) {
         return response;
     }
     let p = Palette::of(ui);
-    match thumbs.get(ui.ctx(), path) {
+    let px = side * ui.ctx().pixels_per_point();
+    // A little larger than it is looks no worse than another decoding.
+    let thumb = match px > 1.25 * THUMB_PX as f32 {
+        true => thumbs.get_sized(ui.ctx(), path, MEDIUM_PX),
+        false => thumbs.get(ui.ctx(), path),
+    };
+    match thumb {
         Thumb::Ready(texture) => {
             egui::Image::new(&texture)
                 .uv(cover(texture.size_vec2()))

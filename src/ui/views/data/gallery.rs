@@ -1,130 +1,156 @@
-//! The pictures in rows under their class's name; only what is on the screen is laid out.
+//! The pictures in rows, under their class's name where they are in that order; only what is on the screen is laid out.
 
-use super::{Filter, ViewContext};
+use super::{DraggedPictures, ViewContext, keys};
 use crate::data::{Dataset, Preflight, Split};
+use crate::ui::Action;
 use crate::ui::icons::Icon;
+use crate::ui::state::gallery::{Arrangement, Grid, Picked, Row};
 use crate::ui::state::split_name;
 use crate::ui::theme::{self, Palette, space, type_size};
-use crate::ui::widgets::{empty_state, picture_button};
-use egui::{Align2, FontId, Rect, ScrollArea, Stroke, StrokeKind, Ui, UiBuilder, pos2, vec2};
-use std::collections::HashSet;
-use std::sync::Arc;
+use crate::ui::widgets::{empty_state, picture_tile};
+use egui::{
+    Align2, DragAndDrop, FontId, Id, Modifiers, Pos2, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui,
+    UiBuilder, WidgetInfo, pos2, vec2,
+};
 
-const SMALLEST: f32 = 108.0;
 const GAP: f32 = space::S;
 const HEAD: f32 = 34.0;
+/// Room for the scroll bar, which lies over the right edge.
+const BAR: f32 = 10.0;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Row {
-    /// A class's name, and how many of its pictures are on show.
-    Head(usize, usize),
-    /// Pictures, by index.
-    Pictures(Vec<usize>),
+/// A rubber band that is being drawn.
+#[derive(Debug, Clone)]
+pub(super) struct Band {
+    /// Where it began, from the gallery's upper left corner.
+    from: (f64, f64),
+    /// What was selected before, where that is to stay.
+    before: Picked,
 }
 
-/// The rows, laid out once for a data set, a filter and a number of columns.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    of: Option<Arc<Preflight>>,
-    filter: Filter,
-    columns: usize,
-    rows: Vec<Row>,
-    shown: usize,
-}
-
-impl Rows {
-    fn update(&mut self, preflight: &Arc<Preflight>, filter: Filter, columns: usize) {
-        let same = self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, preflight));
-        if !same || (filter, columns) != (self.filter, self.columns) {
-            let by_class = chosen(preflight, filter);
-            let shown = by_class.iter().map(Vec::len).sum();
-            *self = Self {
-                of: Some(Arc::clone(preflight)),
-                filter,
-                columns,
-                rows: rows(&by_class, columns),
-                shown,
-            };
-        }
-    }
-}
-
-/// The pictures that pass the filter, by class.
-fn chosen(preflight: &Preflight, filter: Filter) -> Vec<Vec<usize>> {
-    let data = &preflight.dataset;
-    let files: Option<HashSet<&str>> = filter
-        .finding
-        .and_then(|f| preflight.findings.get(f))
-        .map(|f| f.files.iter().map(String::as_str).collect());
-    let mut by_class = vec![Vec::new(); data.classes.len()];
-    for (i, s) in data.samples.iter().enumerate() {
-        let passes = filter.class.is_none_or(|c| c == s.class)
-            && filter.split.is_none_or(|x| x == s.split)
-            && files.as_ref().is_none_or(|f| f.contains(s.rel.as_str()));
-        if passes && let Some(list) = by_class.get_mut(s.class) {
-            list.push(i);
-        }
-    }
-    by_class
-}
-
-fn rows(by_class: &[Vec<usize>], columns: usize) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for (class, pictures) in by_class.iter().enumerate().filter(|(_, p)| !p.is_empty()) {
-        rows.push(Row::Head(class, pictures.len()));
-        rows.extend(pictures.chunks(columns.max(1)).map(|c| Row::Pictures(c.to_vec())));
-    }
-    rows
+/// The gallery's id, which has the keyboard's focus while its cursor moves.
+pub(super) fn id() -> Id {
+    Id::unique("picture gallery")
 }
 
 /// Draws the gallery into what is left of the screen.
-pub(super) fn show(ui: &mut Ui, preflight: &Arc<Preflight>, cx: &mut ViewContext) {
-    let width = ui.available_width() - 10.0;
-    let columns = (((width + GAP) / (SMALLEST + GAP)).floor() as usize).max(1);
-    let side = (width + GAP) / columns as f32 - GAP;
-    let filter = cx.data.filter;
-    cx.data.rows.update(preflight, filter, columns);
-    if cx.data.rows.shown == 0 {
-        let body = "Choose other classes or splits above.";
-        return empty_state(ui, Icon::Images, "No pictures match", body, |_| {});
+pub(super) fn show(ui: &mut Ui, preflight: &Preflight, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    let arrangement = std::mem::take(&mut cx.data.shown.arrangement);
+    if arrangement.order.is_empty() {
+        let body = "Choose other classes, splits or sizes above.";
+        empty_state(ui, Icon::Images, "No pictures match", body, |_| {});
+    } else {
+        rows(ui, preflight, &arrangement, cx, actions);
     }
-    let rows = std::mem::take(&mut cx.data.rows);
-    let height = |row: &Row| if matches!(row, Row::Head(..)) { HEAD } else { side + GAP };
-    let total: f32 = rows.rows.iter().map(height).sum();
-    ScrollArea::vertical()
-        .auto_shrink(false)
-        .id_salt(("gallery", filter.class, filter.finding))
-        .show_viewport(ui, |ui, view| {
-            ui.set_height(total);
-            ui.set_width(width);
-            let origin = ui.min_rect().min;
-            let mut y = 0.0;
-            for row in &rows.rows {
-                let h = height(row);
-                if y + h >= view.top() && y <= view.bottom() {
-                    let rect = Rect::from_min_size(origin + vec2(0.0, y), vec2(width, h));
-                    draw_row(ui, &preflight.dataset, cx, row, rect, side);
-                }
-                y += h;
-                if y > view.bottom() {
-                    break;
-                }
-            }
-        });
-    cx.data.rows = rows;
+    cx.data.shown.arrangement = arrangement;
 }
 
-fn draw_row(ui: &mut Ui, data: &Dataset, cx: &mut ViewContext, row: &Row, rect: Rect, side: f32) {
-    match row {
-        Row::Head(class, count) => head(ui, data, *class, *count, rect),
-        Row::Pictures(indices) => {
-            for (column, &index) in indices.iter().enumerate() {
-                let min = rect.min + vec2(column as f32 * (side + GAP), 0.0);
-                let cell = Rect::from_min_size(min, vec2(side, side));
-                let mut ui = ui.new_child(UiBuilder::new().max_rect(cell).id_salt(index));
-                tile(&mut ui, data, cx, index, side);
+fn rows(
+    ui: &mut Ui,
+    preflight: &Preflight,
+    shown: &Arrangement,
+    cx: &mut ViewContext,
+    actions: &mut Vec<Action>,
+) {
+    let data = &preflight.dataset;
+    let room = ui.available_rect_before_wrap();
+    let width = (room.width() - BAR).max(1.0);
+    let grid = Grid::new(&shown.sections, width, cx.data.tile, GAP, HEAD);
+    let page = (f64::from(room.height()) / grid.pitch()) as usize;
+    keys::listen(ui, &grid, shown, page, cx);
+    let mut area = ScrollArea::vertical().auto_shrink(false).id_salt((
+        "gallery",
+        cx.data.filter.class,
+        cx.data.filter.finding,
+    ));
+    // With another number of columns the same pictures stay on the screen.
+    if cx.data.columns != grid.columns
+        && let Some((_, y)) = grid.corner(cx.data.first_shown)
+        && cx.data.first_shown > 0
+    {
+        area = area.vertical_scroll_offset(y as f32);
+    }
+    cx.data.columns = grid.columns;
+    area.show_viewport(ui, |ui, view| {
+        ui.set_height(grid.height() as f32);
+        ui.set_width(width);
+        let (top, bottom) = (f64::from(view.top()), f64::from(view.bottom()));
+        // Far down, only distances to what is on the screen are exact.
+        let corner = pos2(ui.min_rect().left(), ui.min_rect().top() + view.top());
+        let at = |x: f64, y: f64| corner + vec2(x as f32, (y - top) as f32);
+        band(ui, &grid, shown, (corner, top), cx);
+        let mut first = None;
+        for row in grid.rows(top, bottom) {
+            match row {
+                Row::Head { section, top } => {
+                    let Some(section) = shown.sections.get(section) else { continue };
+                    let rect = Rect::from_min_size(at(0.0, top), vec2(width, HEAD));
+                    head(ui, data, section.class.unwrap_or(0), section.len, rect);
+                }
+                Row::Pictures { places, top } => {
+                    first = first.or(Some(places.start));
+                    for (column, place) in places.enumerate() {
+                        let min = at(column as f64 * grid.pitch(), top);
+                        let cell = Rect::from_min_size(min, vec2(grid.side as f32, grid.side as f32));
+                        tile(ui, data, shown, cx, shown.order[place], cell);
+                    }
+                }
             }
         }
+        cx.data.first_shown = first.unwrap_or(0);
+        if let Some((x, y)) = cx.data.bring_into_view.take().and_then(|place| grid.corner(place)) {
+            let rect = Rect::from_min_size(at(x, y), egui::Vec2::splat(grid.side as f32)).expand(GAP);
+            ui.scroll_to_rect(rect, None);
+        }
+    });
+    super::drop_bar::show(ui, room, data, cx, actions);
+    carried(ui, cx);
+}
+
+/// The ground behind the pictures: dragging on it draws a band around them, a click selects nothing.
+fn band(ui: &mut Ui, grid: &Grid<'_>, shown: &Arrangement, (corner, top): (Pos2, f64), cx: &mut ViewContext) {
+    let ground = ui.interact(ui.clip_rect(), id(), Sense::click_and_drag());
+    ground.widget_info(|| {
+        WidgetInfo::labeled(Role::Grid, true, "Gallery: arrow keys move, Shift selects a range, Ctrl+A all")
+    });
+    let point = |p: Pos2| (f64::from(p.x - corner.x), f64::from(p.y - corner.y) + top);
+    let more = ui.input(|i| i.modifiers.command || i.modifiers.shift);
+    if ground.clicked() {
+        ground.request_focus();
+        if !more {
+            cx.data.picked.clear();
+        }
+    }
+    if let (true, Some(press)) = (ground.drag_started(), ui.input(|i| i.pointer.press_origin())) {
+        ground.request_focus();
+        let before = if more { cx.data.picked.clone() } else { Picked::default() };
+        cx.data.band = Some(Band { from: point(press), before });
+    }
+    let Some(band) = cx.data.band.take() else { return };
+    let Some(pointer) = ui.ctx().pointer_interact_pos() else { return };
+    let to = point(pointer);
+    let touched = grid.touched(band.from, to).into_iter().map(|place| shown.order[place]);
+    cx.data.picked.band(touched, &band.before);
+    if ground.dragged() {
+        let start = corner + vec2(band.from.0 as f32, (band.from.1 - top) as f32);
+        let p = Palette::of(ui);
+        let rect = Rect::from_two_pos(start, pointer);
+        // Above the pictures, which are drawn later.
+        let painter = ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Foreground, id()));
+        let painter = painter.with_clip_rect(ui.clip_rect());
+        painter.rect(
+            rect,
+            2.0,
+            p.accent.gamma_multiply(0.12),
+            Stroke::new(1.0, p.accent),
+            StrokeKind::Inside,
+        );
+        let clip = ui.clip_rect();
+        let beyond = (pointer.y - clip.bottom()).max(0.0) + (pointer.y - clip.top()).min(0.0);
+        if beyond != 0.0 {
+            ui.scroll_with_delta(vec2(0.0, -beyond.clamp(-40.0, 40.0)));
+            ui.ctx().request_repaint();
+        }
+        cx.data.band = Some(band);
     }
 }
 
@@ -139,43 +165,62 @@ fn head(ui: &Ui, data: &Dataset, class: usize, count: usize, rect: Rect) {
     ui.painter().text(at, Align2::LEFT_CENTER, count, FontId::proportional(type_size::CAPTION), p.muted);
 }
 
-fn tile(ui: &mut Ui, data: &Dataset, cx: &mut ViewContext, index: usize, side: f32) {
+fn tile(ui: &mut Ui, data: &Dataset, shown: &Arrangement, cx: &mut ViewContext, index: usize, cell: Rect) {
     let Some(sample) = data.samples.get(index) else { return };
+    let mut ui = ui.new_child(UiBuilder::new().max_rect(cell).id_salt(index));
     let name = format!("{} · {}", sample.rel, split_name(sample.split));
-    let path = data.path(index);
-    let response = picture_button(ui, &mut cx.thumbnails, &path, side, &name);
-    let p = Palette::of(ui);
+    let selected = cx.data.picked.contains(index);
+    let response =
+        picture_tile(&mut ui, &mut cx.thumbnails, &data.path(index), cell.width(), (&name, selected));
+    let p = Palette::of(&ui);
     if sample.split != Split::Train {
         let word = split_name(sample.split).to_owned();
         let galley = ui.painter().layout_no_wrap(word, FontId::proportional(10.5), p.text);
         let size = galley.size() + vec2(10.0, 3.0);
-        let rect = Rect::from_min_size(response.rect.left_bottom() + vec2(6.0, -6.0 - size.y), size);
+        let rect = Rect::from_min_size(cell.left_bottom() + vec2(6.0, -6.0 - size.y), size);
         ui.painter().rect_filled(rect, 4.0, p.background.gamma_multiply(0.85));
         ui.painter().galley(rect.center() - galley.size() / 2.0, galley, p.text);
     }
-    if cx.data.selected == Some(index) {
-        let edge = Stroke::new(2.0, p.accent);
-        ui.painter().rect_stroke(response.rect, theme::RADIUS, edge, StrokeKind::Inside);
+    if selected {
+        let veil = p.accent.gamma_multiply(0.14);
+        ui.painter().rect(cell, theme::RADIUS, veil, Stroke::new(2.0, p.accent), StrokeKind::Inside);
+    }
+    let focused = ui.memory(|m| m.has_focus(id()));
+    if focused && cx.data.picked.cursor() == Some(index) {
+        let ring = Stroke::new(1.5, p.text);
+        ui.painter().rect_stroke(cell.expand(1.0), theme::RADIUS, ring, StrokeKind::Outside);
     }
     if response.clicked() {
-        cx.data.selected = if cx.data.selected == Some(index) { None } else { Some(index) };
+        ui.memory_mut(|m| m.request_focus(id()));
+        let held: Modifiers = ui.input(|i| i.modifiers);
+        if held.shift {
+            cx.data.picked.extend_to(index, shown);
+        } else if held.command {
+            cx.data.picked.toggle(index);
+        } else {
+            cx.data.picked.click(index);
+        }
+    }
+    if response.drag_started() {
+        if !selected {
+            cx.data.picked.only(index);
+        }
+        DragAndDrop::set_payload(ui.ctx(), DraggedPictures);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_hold_every_picture_once_under_its_class() {
-        let by_class = vec![vec![0, 2, 4, 6, 8], vec![], vec![1]];
-        let want = vec![
-            Row::Head(0, 5),
-            Row::Pictures(vec![0, 2, 4]),
-            Row::Pictures(vec![6, 8]),
-            Row::Head(2, 1),
-            Row::Pictures(vec![1]),
-        ];
-        assert_eq!(rows(&by_class, 3), want);
+/// How many pictures are being dragged, beside the pointer.
+fn carried(ui: &Ui, cx: &ViewContext) {
+    let Some(pointer) = ui.ctx().pointer_interact_pos() else { return };
+    if !DragAndDrop::has_payload_of_type::<DraggedPictures>(ui.ctx()) {
+        return;
     }
+    let p = Palette::of(ui);
+    let words = crate::error::count(cx.data.picked.len(), "picture", "pictures");
+    let painter = ui.ctx().layer_painter(egui::LayerId::new(egui::Order::Tooltip, id()));
+    let galley = painter.layout_no_wrap(words, FontId::proportional(type_size::BODY), p.on_accent);
+    let rect = Rect::from_min_size(pointer + vec2(14.0, 10.0), galley.size() + vec2(16.0, 8.0));
+    painter.rect_filled(rect, theme::RADIUS, p.accent);
+    painter.galley(rect.min + vec2(8.0, 4.0), galley, p.on_accent);
+    ui.ctx().set_cursor_icon(egui::CursorIcon::Grabbing);
 }

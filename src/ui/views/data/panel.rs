@@ -1,33 +1,48 @@
 //! The Data screen's inspector: the selected picture, the classes with their counts, what was found, what was left out.
 
-use super::{ViewContext, split_colour};
-use crate::data::{Dataset, Decided, Decision, Finding, Preflight, Severity, SkipReason, Split};
-use crate::ui::Action;
+use super::{ViewContext, drop_bar, split_colour};
+use crate::config::{DataConfig, GroupBy, SplitKind};
+use crate::data::{Dataset, Decided, Decision, Finding, Offer, Preflight, Severity, SkipReason, Split};
 use crate::ui::icons::{self, Icon};
+use crate::ui::state::gallery::Filter;
 use crate::ui::state::split_name;
-use crate::ui::theme::{Palette, space};
+use crate::ui::theme::{self, Palette, space};
 use crate::ui::thumbnails::{LARGE_PX, Thumb};
 use crate::ui::views::decide;
 use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::basic::focus_ring;
-use crate::ui::widgets::{caption, class_dot, icon_button, link_button, section};
-use egui::{Align, CollapsingHeader, Label, Layout, RichText, Role, Sense, Ui, WidgetInfo, vec2};
+use crate::ui::widgets::{caption, class_dot, icon_button, link_button, picture, section};
+use crate::ui::{Action, AppState};
+use egui::{
+    Align, CollapsingHeader, Label, Layout, Response, RichText, Role, Sense, Stroke, StrokeKind, Ui,
+    WidgetInfo, vec2,
+};
 
 /// Files named under a finding; the rest is counted.
 const FILES_SHOWN: usize = 60;
+/// Pictures shown of a selection.
+const STRIP: usize = 4;
 
-pub(super) fn show(ui: &mut Ui, preflight: &Preflight, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+pub(super) fn show(
+    ui: &mut Ui,
+    (state, preflight): (&AppState, &Preflight),
+    cx: &mut ViewContext,
+    actions: &mut Vec<Action>,
+) {
     let data = &preflight.dataset;
-    if let Some(index) = cx.data.selected {
-        selected(ui, data, index, cx, actions);
+    let first = cx.data.picked.iter().next();
+    match (cx.data.picked.len(), first) {
+        (1, Some(index)) => selected(ui, data, index, cx, actions),
+        (2.., _) => several(ui, data, cx, actions),
+        _ => {}
     }
     section(ui, "Classes");
-    classes(ui, data, cx);
+    classes(ui, data, cx, actions);
     if !preflight.findings.is_empty() {
         ui.add_space(space::S);
         section(ui, "Worth a look");
         for (i, finding) in preflight.findings.iter().enumerate() {
-            show_finding(ui, data, i, finding, cx);
+            show_finding(ui, (i, finding), grouped(&state.config.data), cx, actions);
         }
     }
     if !data.excluded.is_empty() {
@@ -49,7 +64,7 @@ fn selected(ui: &mut Ui, data: &Dataset, index: usize, cx: &mut ViewContext, act
         section(ui, "Picture");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if icon_button(ui, Icon::X, "Close picture").clicked() {
-                cx.data.selected = None;
+                cx.data.picked.clear();
             }
         });
     });
@@ -74,46 +89,107 @@ fn selected(ui: &mut Ui, data: &Dataset, index: usize, cx: &mut ViewContext, act
     ui.add_space(space::M);
 }
 
-fn classes(ui: &mut Ui, data: &Dataset, cx: &mut ViewContext) {
-    let splits: Vec<(Split, Vec<usize>)> = [Split::Train, Split::Val, Split::Test]
-        .into_iter()
-        .map(|s| (s, data.class_counts(s)))
-        .filter(|(_, counts)| counts.iter().any(|n| *n > 0))
-        .collect();
-    legend(ui, &splits);
+/// Several pictures: what they are, the first few of them, and what can be decided about all.
+fn several(ui: &mut Ui, data: &Dataset, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    let n = cx.data.picked.len();
+    ui.horizontal(|ui| {
+        section(ui, &count(n, "picture", "pictures"));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if icon_button(ui, Icon::X, "Select nothing").clicked() {
+                cx.data.picked.clear();
+            }
+        });
+    });
+    let side = (ui.available_width() - 3.0 * space::XS) / 4.0;
+    let first: Vec<usize> = cx.data.picked.iter().take(STRIP).collect();
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = space::XS;
+        for index in first {
+            let rel = data.samples.get(index).map_or("", |s| s.rel.as_str());
+            picture(ui, &mut cx.thumbnails, &data.path(index), side, rel);
+        }
+    });
+    caption(ui, of_classes(data, cx.data.picked.iter()));
+    decide::for_all(ui, data, || cx.data.picked.iter(), actions);
+    ui.add_space(space::M);
+}
+
+/// How many of each class, the largest first.
+fn of_classes(data: &Dataset, pictures: impl Iterator<Item = usize>) -> String {
+    let mut counts = vec![0; data.classes.len()];
+    for sample in pictures.filter_map(|i| data.samples.get(i)) {
+        counts[sample.class] += 1;
+    }
+    let mut classes: Vec<usize> = (0..counts.len()).filter(|&c| counts[c] > 0).collect();
+    classes.sort_by_key(|&c| std::cmp::Reverse(counts[c]));
+    let named = classes.iter().take(4).map(|&c| format!("{} {}", counts[c], data.classes[c]));
+    let mut words = named.collect::<Vec<_>>().join(" · ");
+    if classes.len() > 4 {
+        words += &format!(" · {} more", count(classes.len() - 4, "class", "classes"));
+    }
+    words
+}
+
+fn classes(ui: &mut Ui, data: &Dataset, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    let there = |(_, counts): &&(Split, Vec<usize>)| counts.iter().any(|n| *n > 0);
+    let splits: Vec<(Split, Vec<usize>)> =
+        cx.data.shown.overview.counts.iter().filter(there).cloned().collect();
+    legend(ui, &splits, data, cx, actions);
     let total = |class: usize| splits.iter().map(|(_, counts)| counts[class]).sum::<usize>();
     let most = (0..data.classes.len()).map(total).max().unwrap_or(1).max(1);
     ui.spacing_mut().item_spacing.y = 2.0;
     for (class, name) in data.classes.iter().enumerate() {
         let counts: Vec<(Split, usize)> = splits.iter().map(|(s, c)| (*s, c[class])).collect();
         let chosen = cx.data.filter.class == Some(class);
-        if class_row(ui, class, name, &counts, most, chosen) {
+        let row = class_row(ui, (class, name), &counts, most, chosen);
+        if row.clicked() {
             cx.data.filter.class = if chosen { None } else { Some(class) };
+        }
+        if drop_bar::take(&row, Decision::Label(name.clone()), data, cx, actions) {
+            dropping_on(ui, row.rect.expand2(vec2(6.0, 0.0)));
         }
     }
     ui.spacing_mut().item_spacing.y = space::S;
 }
 
-fn legend(ui: &mut Ui, splits: &[(Split, Vec<usize>)]) {
+/// The splits' colours; pictures can be dropped on them.
+fn legend(
+    ui: &mut Ui,
+    splits: &[(Split, Vec<usize>)],
+    data: &Dataset,
+    cx: &ViewContext,
+    actions: &mut Vec<Action>,
+) {
     let p = Palette::of(ui);
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         for (split, counts) in splits {
-            let (rect, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
-            ui.painter().rect_filled(rect, 2.0, split_colour(&p, *split));
-            caption(ui, format!("{} {}", counts.iter().sum::<usize>(), split_name(*split)));
+            let whole = ui.horizontal(|ui| {
+                let (rect, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
+                ui.painter().rect_filled(rect, 2.0, split_colour(&p, *split));
+                caption(ui, format!("{} {}", counts.iter().sum::<usize>(), split_name(*split)));
+            });
+            let target = ui.interact(whole.response.rect, ui.scope_id().with(split), Sense::hover());
+            if drop_bar::take(&target, Decision::Split(*split), data, cx, actions) {
+                dropping_on(ui, target.rect.expand(3.0));
+            }
         }
     });
 }
 
-/// A class's name with its count over a bar in the splits' colours. True when clicked.
+/// The edge of what dragged pictures are over.
+fn dropping_on(ui: &Ui, rect: egui::Rect) {
+    let edge = Stroke::new(2.0, Palette::of(ui).accent);
+    ui.painter().rect_stroke(rect, theme::RADIUS, edge, StrokeKind::Inside);
+}
+
+/// A class's name with its count over a bar in the splits' colours, to be clicked.
 fn class_row(
     ui: &mut Ui,
-    class: usize,
-    name: &str,
+    (class, name): (usize, &str),
     counts: &[(Split, usize)],
     most: usize,
     chosen: bool,
-) -> bool {
+) -> Response {
     let p = Palette::of(ui);
     let total: usize = counts.iter().map(|(_, n)| n).sum();
     let words: Vec<String> = counts.iter().map(|(s, n)| format!("{n} {}", split_name(*s))).collect();
@@ -122,7 +198,7 @@ fn class_row(
         WidgetInfo::selected(Role::Button, true, chosen, format!("Class {name}: {}", words.join(", ")))
     });
     if !ui.is_rect_visible(rect) {
-        return response.clicked();
+        return response;
     }
     let outer = rect.expand2(vec2(6.0, 0.0));
     if chosen {
@@ -149,10 +225,24 @@ fn class_row(
         left += w + 1.0;
     }
     focus_ring(ui, &response);
-    response.on_hover_text(format!("{}. Click to show only this class.", words.join(", "))).clicked()
+    response.on_hover_text(format!("{}. Click to show only this class.", words.join(", ")))
 }
 
-fn show_finding(ui: &mut Ui, data: &Dataset, index: usize, finding: &Finding, cx: &mut ViewContext) {
+/// The settings that keep sequences together; none where they do already.
+fn grouped(data: &DataConfig) -> Option<DataConfig> {
+    let kept = data.split == SplitKind::Grouped && data.group_by == GroupBy::Sequence;
+    let keep = DataConfig { split: SplitKind::Grouped, group_by: GroupBy::Sequence, ..data.clone() };
+    (!kept).then_some(keep)
+}
+
+/// `keep_groups` are the settings that keep sequences together, where they are not in force.
+fn show_finding(
+    ui: &mut Ui,
+    (index, finding): (usize, &Finding),
+    keep_groups: Option<DataConfig>,
+    cx: &mut ViewContext,
+    actions: &mut Vec<Action>,
+) {
     let p = Palette::of(ui);
     let (icon, ink) = match finding.severity {
         Severity::Error => (Icon::CircleAlert, p.bad),
@@ -167,12 +257,19 @@ fn show_finding(ui: &mut Ui, data: &Dataset, index: usize, finding: &Finding, cx
                 return;
             }
             let shown = cx.data.filter.finding == Some(index);
-            let on_screen = data.samples.iter().any(|s| finding.files.contains(&s.rel));
-            if on_screen
+            if finding.offer == Some(Offer::KeepGroups) && keep_groups.is_some() {
+                let button = link_button(ui, "Keep groups together");
+                let why =
+                    "Divides the pictures anew: all of one sequence are learned from, or all are held out";
+                if button.on_hover_text(why).clicked() {
+                    actions.extend(keep_groups.map(|c| Action::DivideAnew(Box::new(c))));
+                }
+            }
+            let showable = cx.data.shown.overview.showable.get(index) == Some(&true);
+            if showable
                 && link_button(ui, if shown { "Show all pictures" } else { "Show these pictures" }).clicked()
             {
-                cx.data.filter =
-                    super::Filter { finding: (!shown).then_some(index), ..super::Filter::default() };
+                cx.data.filter = Filter { finding: (!shown).then_some(index), ..Filter::default() };
             }
             let head = count(finding.files.len(), "file", "files");
             CollapsingHeader::new(RichText::new(head).small()).id_salt(("finding", index)).show(ui, |ui| {

@@ -1,0 +1,244 @@
+//! The gallery: selecting many pictures by mouse and keyboard, deciding about all of them at once, order, zoom, and how long a
+//! frame takes with a hundred thousand pictures.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![cfg(feature = "gui")]
+
+mod ui_fixture;
+
+use egui::{Key, Modifiers, Pos2, Theme, vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use headstart::config::{DataConfig, SplitKind};
+use headstart::data::{
+    Checks, Dataset, Decided, Decision, Layout, Offer, PictureSize, Preflight, Sample, Split, Verdicts,
+};
+use headstart::ui::{Action, AppState, Screen};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use ui_fixture::{Desk, build, open};
+
+fn window(state: AppState) -> Harness<'static, Desk> {
+    let mut h = build(Harness::builder(), state, Theme::Dark);
+    h.run_steps(4);
+    h
+}
+
+fn click(h: &mut Harness<'_, Desk>, label: &str, modifiers: Modifiers) {
+    h.get_by_label(label).click_modifiers(modifiers);
+    h.run_steps(3);
+}
+
+fn press(h: &mut Harness<'_, Desk>, modifiers: Modifiers, key: Key) {
+    h.key_press_modifiers(modifiers, key);
+    h.run_steps(3);
+}
+
+/// Labels of the pictures that are selected.
+fn selected(h: &Harness<'_, Desk>) -> Vec<String> {
+    let chosen = h.root().children_recursive().filter(|n| {
+        let node = n.accesskit_node();
+        node.toggled() == Some(egui::accesskit::Toggled::True)
+            && node.label().is_some_and(|l| l.contains(".png"))
+    });
+    chosen.filter_map(|n| n.accesskit_node().label()).collect()
+}
+
+fn decided(h: &mut Harness<'_, Desk>) -> Decided {
+    match std::mem::take(&mut h.state_mut().actions).pop() {
+        Some(Action::Decide(decided)) => decided,
+        other => panic!("nothing was decided, but {other:?}"),
+    }
+}
+
+fn label(class: &str, n: u32) -> String {
+    format!("{class}/{n}.png · {}", if n < 6 { "training" } else { "validation" })
+}
+
+#[test]
+fn clicks_with_control_and_shift_select_many_and_one_decision_is_about_all() {
+    let (_dir, state) = open(Screen::Data);
+    let mut h = window(state);
+    click(&mut h, &label("ash", 1), Modifiers::NONE);
+    click(&mut h, &label("ash", 3), Modifiers::SHIFT);
+    click(&mut h, &label("birch", 0), Modifiers::COMMAND);
+    assert_eq!(selected(&h), [label("ash", 1), label("ash", 2), label("ash", 3), label("birch", 0)]);
+    h.get_by_label("4 pictures");
+    h.get_by_label("3 ash · 1 birch");
+    press(&mut h, Modifiers::NONE, Key::Num2);
+    let want = ["ash/1.png", "ash/2.png", "ash/3.png"].map(str::to_owned).to_vec();
+    assert_eq!(decided(&mut h), Decided { decision: Decision::Label("birch".to_owned()), pictures: want });
+    press(&mut h, Modifiers::NONE, Key::V);
+    assert_eq!(decided(&mut h).decision, Decision::Split(Split::Val));
+    press(&mut h, Modifiers::NONE, Key::Delete);
+    let all = decided(&mut h);
+    assert_eq!((all.decision, all.pictures.len()), (Decision::Exclude, 4));
+}
+
+#[test]
+fn the_keyboard_alone_moves_selects_and_clears() {
+    let (_dir, state) = open(Screen::Data);
+    let mut h = window(state);
+    press(&mut h, Modifiers::NONE, Key::ArrowRight);
+    assert_eq!(selected(&h), [label("ash", 0)], "the first on the screen");
+    press(&mut h, Modifiers::NONE, Key::ArrowRight);
+    press(&mut h, Modifiers::SHIFT, Key::ArrowRight);
+    assert_eq!(selected(&h), [label("ash", 1), label("ash", 2)]);
+    press(&mut h, Modifiers::NONE, Key::End);
+    assert_eq!(selected(&h), [label("cedar", 7)]);
+    press(&mut h, Modifiers::COMMAND, Key::A);
+    h.get_by_label("24 pictures");
+    press(&mut h, Modifiers::NONE, Key::Escape);
+    assert_eq!(selected(&h), [""; 0]);
+    // Typing is not deciding.
+    h.get_by_role(egui::Role::TextInput).focus();
+    h.run_steps(2);
+    h.get_by_role(egui::Role::TextInput).type_text("birch/1");
+    h.run_steps(3);
+    h.get_by_label("1 of 24 shown");
+    assert!(h.query_by_label(&label("ash", 0)).is_none());
+    assert!(!h.state().actions.iter().any(|a| matches!(a, Action::Decide(_))));
+}
+
+/// Presses at one place, goes to another in steps, and lets go.
+fn drag(h: &mut Harness<'_, Desk>, from: Pos2, to: Pos2) {
+    h.drag_at(from);
+    h.run_steps(2);
+    for t in [0.2, 0.6, 1.0] {
+        h.hover_at(from.lerp(to, t));
+        h.run_steps(2);
+    }
+    h.drop_at(to);
+    h.run_steps(3);
+}
+
+#[test]
+fn a_selection_is_dragged_onto_a_class_and_onto_the_bar() {
+    let (_dir, state) = open(Screen::Data);
+    let mut h = window(state);
+    click(&mut h, &label("ash", 0), Modifiers::NONE);
+    click(&mut h, &label("ash", 1), Modifiers::COMMAND);
+    let from = h.get_by_label(&label("ash", 1)).rect().center();
+    let class = h.get_by_label("Class cedar: 6 training, 2 validation").rect().center();
+    drag(&mut h, from, class);
+    let want = ["ash/0.png", "ash/1.png"].map(str::to_owned).to_vec();
+    assert_eq!(decided(&mut h), Decided { decision: Decision::Label("cedar".to_owned()), pictures: want });
+    // One that is not selected is carried alone.
+    let from = h.get_by_label(&label("birch", 2)).rect().center();
+    h.drag_at(from);
+    h.run_steps(2);
+    h.hover_at(from + vec2(20.0, 20.0));
+    h.run_steps(3);
+    let bar = h.get_by_label("Drop on validation").rect().center();
+    h.hover_at(bar);
+    h.run_steps(2);
+    h.drop_at(bar);
+    h.run_steps(3);
+    let want = vec!["birch/2.png".to_owned()];
+    assert_eq!(decided(&mut h), Decided { decision: Decision::Split(Split::Val), pictures: want });
+    assert!(h.query_by_label("Drop on validation").is_none());
+}
+
+#[test]
+fn a_band_drawn_on_the_ground_selects_what_it_touches() {
+    let (_dir, state) = open(Screen::Data);
+    let mut h = window(state);
+    let first = h.get_by_label(&label("ash", 0)).rect();
+    let fourth = h.get_by_label(&label("ash", 3)).rect();
+    drag(&mut h, first.left_top() + vec2(4.0, -12.0), fourth.center());
+    assert_eq!(selected(&h), (0..4).map(|n| label("ash", n)).collect::<Vec<_>>());
+    let below = first.left_top() + vec2(200.0, -12.0);
+    h.hover_at(below);
+    h.drag_at(below);
+    h.drop_at(below);
+    h.run_steps(3);
+    assert_eq!(selected(&h), [""; 0], "a click on the ground");
+}
+
+#[test]
+fn order_and_zoom_change_what_lies_where() {
+    let (_dir, mut state) = open(Screen::Data);
+    let preflight = Arc::make_mut(state.preflight.as_mut().unwrap());
+    let size = |i: u32| PictureSize { width: 300 - i, height: 240, bytes: 1 };
+    preflight.sizes = (0..24).map(size).collect();
+    let mut h = window(state);
+    let before = h.get_by_label(&label("ash", 0)).rect();
+    press(&mut h, Modifiers::NONE, Key::Plus);
+    assert!(h.get_by_label(&label("ash", 0)).rect().width() > before.width());
+    // A size that has come to rest is remembered.
+    h.run_steps(60);
+    assert!(h.state().actions.contains(&Action::RememberThumbnailSize(130)), "{:?}", h.state().actions);
+    h.get_by_label("The order of the pictures").click();
+    h.run_steps(3);
+    h.get_by_label("By pixels").click();
+    h.run_steps(3);
+    let (first, last) =
+        (h.get_by_label(&label("cedar", 7)).rect(), h.get_by_label(&label("cedar", 6)).rect());
+    assert!(first.left() < last.left() && first.top() == last.top());
+    click(&mut h, "Smallest first", Modifiers::NONE);
+    assert!(h.get_by_label(&label("ash", 0)).rect().left() < h.get_by_label(&label("ash", 1)).rect().left());
+}
+
+#[test]
+fn a_divided_sequence_can_be_kept_together_with_one_click() {
+    let (_dir, mut state) = open(Screen::Data);
+    let preflight = Arc::make_mut(state.preflight.as_mut().unwrap());
+    preflight.findings[1].offer = Some(Offer::KeepGroups);
+    let mut kept = state.clone();
+    let mut h = window(state);
+    h.get_by_label("Keep groups together").click();
+    h.run_steps(3);
+    let want = DataConfig { split: SplitKind::Grouped, ..h.state().state.config.data.clone() };
+    assert_eq!(h.state().actions, [Action::DivideAnew(Box::new(want.clone()))]);
+    kept.config.data = want;
+    let h = window(kept);
+    assert!(h.query_by_label("Keep groups together").is_none(), "they are kept together already");
+}
+
+/// A hundred thousand pictures of fifty classes, none of them on disk.
+fn many() -> AppState {
+    let class = |i: usize| i / 2000;
+    let sample = |i: usize| Sample {
+        rel: format!("class-{:02}/{:04}.jpg", class(i), i % 2000),
+        class: class(i),
+        split: if i % 5 == 0 { Split::Val } else { Split::Train },
+    };
+    let dataset = Dataset {
+        root: "/pictures/many".into(),
+        layout: Layout::ClassFolders,
+        classes: (0..50).map(|c| format!("class-{c:02}")).collect(),
+        samples: (0..100_000).map(sample).collect(),
+        skipped: Vec::new(),
+        excluded: Vec::new(),
+        verdicts: Verdicts::default(),
+        checks: Checks::default(),
+    };
+    let (_dir, mut state) = open(Screen::Data);
+    state.preflight = Some(Arc::new(Preflight::unseen(dataset)));
+    state
+}
+
+#[test]
+fn a_frame_with_a_hundred_thousand_pictures_takes_a_fraction_of_a_frame_s_time() {
+    let mut h = window(many());
+    press(&mut h, Modifiers::COMMAND, Key::A);
+    h.get_by_label("100000 pictures");
+    let mut times = Vec::new();
+    for n in 0..40 {
+        h.hover_at(Pos2::new(500.0, 500.0));
+        h.event(egui::Event::MouseWheel {
+            unit: egui::MouseWheelUnit::Point,
+            delta: vec2(0.0, -4000.0 - n as f32),
+            phase: egui::TouchPhase::Move,
+            source: egui::MouseWheelSource::Unknown,
+            modifiers: Modifiers::NONE,
+        });
+        let start = Instant::now();
+        h.step();
+        times.push(start.elapsed());
+    }
+    times.sort();
+    let median = times[times.len() / 2];
+    println!("a frame: {median:?} (median of {}), longest {:?}", times.len(), times[times.len() - 1]);
+    assert!(median < Duration::from_millis(16), "{median:?}");
+    assert!(h.query_by_label("class-00/0000.jpg · validation").is_none(), "it has scrolled");
+}
