@@ -4,6 +4,7 @@
 
 mod backbones;
 mod bench;
+mod download;
 mod evaluate;
 mod export;
 mod inspect;

@@ -14,6 +14,7 @@ mod mix;
 mod picture_cache;
 pub mod predict;
 pub mod preview;
+mod speed;
 pub mod train;
 mod views;
 
@@ -26,4 +27,5 @@ pub use events::{CacheProgress, EpochRecord, StepProgress, TrainEvent};
 pub use metrics::{ClassMetrics, ConfusionMatrix};
 pub use predict::{Classifier, Ranked};
 pub use preview::{PreviewRequest, Previewer};
+pub use speed::images_per_s;
 pub use train::{Summary, TrainJob, TrainOutcome, check_unfinished, train};

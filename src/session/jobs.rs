@@ -61,6 +61,13 @@ pub enum JobRequest {
         /// Files and folders.
         paths: Vec<PathBuf>,
     },
+    /// Measure how fast a backbone is here.
+    MeasureSpeed {
+        /// Registered name.
+        backbone: String,
+        /// Threads for the work; 0 is one for each core.
+        threads: usize,
+    },
     /// Save a run's model as a bundle.
     ExportBundle {
         /// The run.
@@ -99,6 +106,15 @@ pub enum JobOutput {
     Evaluated(Box<Evaluation>),
     /// Of `Predict`; the pictures came as [`JobEvent::Predicted`].
     Predicted,
+    /// Of `MeasureSpeed`.
+    Speed {
+        /// Registered name.
+        backbone: String,
+        /// Threads that did the work.
+        threads: usize,
+        /// Pictures a second, forward.
+        images_per_s: f64,
+    },
     /// Of `ExportBundle`: the folder.
     Exported(PathBuf),
 }

@@ -6,6 +6,7 @@ mod evaluations;
 mod events;
 pub mod fonts;
 pub mod home;
+pub mod hub;
 pub mod jobs;
 mod journal;
 mod pictures;

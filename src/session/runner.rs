@@ -51,6 +51,7 @@ impl Runner {
     ) -> Result<JobOutput> {
         let threads = match &request {
             JobRequest::Train { config, .. } => config.train.threads,
+            JobRequest::MeasureSpeed { threads, .. } => *threads,
             _ => 0,
         };
         let pool = rayon::ThreadPoolBuilder::new()
@@ -85,6 +86,10 @@ impl Runner {
                 };
                 classifier.classify(&pictures, &|d, t| job.progress(d, t), &mut each)?;
                 Ok(JobOutput::Predicted)
+            }
+            JobRequest::MeasureSpeed { backbone, .. } => {
+                let images_per_s = engine::images_per_s(find(&backbone)?, job.control)?;
+                Ok(JobOutput::Speed { backbone, threads: rayon::current_num_threads(), images_per_s })
             }
             JobRequest::ExportBundle { run_dir, out } => export(&run_dir, out),
         }

@@ -10,6 +10,7 @@ use super::views::ViewContext;
 use super::{fonts, shell, theme};
 use crate::engine::Control;
 use crate::error::Error;
+use crate::session::hub::Downloads;
 use crate::session::jobs::JobRequest;
 use crate::session::{JobId, Worker};
 use egui::{Context, Event};
@@ -27,6 +28,7 @@ pub struct App {
     pub(super) state: AppState,
     pub(super) cx: ViewContext,
     pub(super) worker: Worker,
+    pub(super) downloads: Downloads,
     pub(super) controls: HashMap<JobId, Arc<Control>>,
     pub(super) disk: Disk,
     pub(super) dialogs: Dialogs,
@@ -57,6 +59,7 @@ impl App {
             state: AppState { cores, ..AppState::default() },
             cx: ViewContext::default(),
             worker: Worker::spawn(wake(ctx)),
+            downloads: Downloads::new(wake(ctx)),
             controls: HashMap::new(),
             disk,
             dialogs: Dialogs::default(),
@@ -102,6 +105,11 @@ impl App {
                 self.follow(follow);
             }
         }
+        while let Some(event) = self.downloads.try_event() {
+            if let Some(follow) = self.state.absorb_download(event) {
+                self.follow(follow);
+            }
+        }
         let open: Vec<JobId> = self.state.jobs.iter().map(|j| j.id).collect();
         self.controls.retain(|id, _| open.contains(id));
         while let Some(answer) = self.disk.answer() {
@@ -120,6 +128,8 @@ impl App {
             FollowUp::Opened => self.keep_new(),
             FollowUp::RefreshExports => self.refresh_exports(),
             FollowUp::RefreshDecisions => self.refresh_decisions(),
+            FollowUp::Downloaded(backbone, path) => self.downloaded(backbone, path),
+            FollowUp::SaveSettings => self.disk.ask(DiskRequest::SaveSettings(self.state.settings.clone())),
         }
     }
 

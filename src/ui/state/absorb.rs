@@ -82,6 +82,10 @@ impl AppState {
                 self.predictions.drop_waiting();
                 Vec::new()
             }
+            JobOutput::Speed { backbone, threads, images_per_s } => {
+                self.settings.remember_speed(&backbone, threads, images_per_s);
+                vec![FollowUp::SaveSettings]
+            }
             JobOutput::Exported(dir) => {
                 self.notices.push(Tone::Good, format!("The model is saved: {}", dir.display()));
                 self.exported = Some(dir);
@@ -154,7 +158,7 @@ impl AppState {
                 self.opening = None;
             }
             JobKind::Predict => self.predictions.drop_waiting(),
-            JobKind::Evaluate | JobKind::Export => {}
+            JobKind::Evaluate | JobKind::Export | JobKind::MeasureSpeed => {}
         }
         self.notices.push(Tone::Info, format!("{}: stopped", kind.words()));
         Vec::new()
@@ -188,7 +192,7 @@ impl AppState {
                 self.export_error = Some(error.clone());
                 follow.push(FollowUp::RefreshExports);
             }
-            JobKind::Evaluate => {}
+            JobKind::Evaluate | JobKind::MeasureSpeed => {}
         }
         let text = format!("{} failed: {error}", kind.words());
         match see(kind) {
@@ -207,7 +211,7 @@ fn see(kind: &JobKind) -> Option<(&'static str, Screen)> {
         JobKind::Train { .. } => Some(("See Train", Screen::Train)),
         JobKind::Predict => Some(("See Predict", Screen::Predict)),
         JobKind::Export => Some(("See Export", Screen::Export)),
-        JobKind::CheckWeights => Some(("See Model", Screen::Model)),
+        JobKind::CheckWeights | JobKind::MeasureSpeed => Some(("See Model", Screen::Model)),
         JobKind::Evaluate => Some(("See Evaluate", Screen::Evaluate)),
         JobKind::OpenData | JobKind::WriteSample => None,
     }
