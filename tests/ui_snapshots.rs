@@ -11,6 +11,8 @@ use egui::Theme;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use headstart::backbones::LoadReport;
+use headstart::config::TrainMode;
+use headstart::session::hub::DownloadEvent;
 use headstart::ui::state::{Tone, WeightsState};
 use headstart::ui::{AppState, Screen};
 use std::time::{Duration, Instant};
@@ -146,4 +148,36 @@ fn model_dark() {
 fn model_light() {
     let (_dir, state) = model();
     snapshot("model_light", state, Theme::Light);
+}
+
+/// A network without weights that are being downloaded, and speeds that were measured.
+fn downloading() -> (tempfile::TempDir, AppState) {
+    let (dir, mut state) = open(Screen::Model);
+    state.cores = 4;
+    state.now_s = 9.0;
+    state.config.backbone.name = "resnet18".to_owned();
+    state.known_weights.insert("mobilenet_v3_small", vec!["/w/mobilenet_v3_small.safetensors".into()]);
+    for (name, speed) in [("mobilenet_v2", 61.2), ("resnet18", 43.9), ("mobilenet_v3_small", 214.0)] {
+        state.settings.remember_speed(name, 4, speed);
+    }
+    for (backbone, done, total) in [("resnet18", 17_000_000, 46_800_000), ("vgg16", 9_000_000, 553_000_000)] {
+        state.absorb_download(DownloadEvent::Progress { backbone, done, total });
+    }
+    (dir, state)
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn model_download_dark() {
+    let (_dir, state) = downloading();
+    snapshot("model_download_dark", state, Theme::Dark);
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn model_stages_light() {
+    let (_dir, mut state) = model();
+    state.config.train.mode = TrainMode::LastStages;
+    state.config.train.last_stages = 4;
+    snapshot("model_stages_light", state, Theme::Light);
 }

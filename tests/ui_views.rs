@@ -12,6 +12,7 @@ use headstart::config::{HeadKind, TrainMode};
 use headstart::data::{SkipReason, Skipped};
 use headstart::error::Error;
 use headstart::session::JobId;
+use headstart::session::hub::DownloadEvent;
 use headstart::session::jobs::ModelRef;
 use headstart::ui::actions::Pick;
 use headstart::ui::state::{JobKind, RunningJob, Tone, WeightsState};
@@ -206,9 +207,126 @@ fn without_a_weight_file_it_says_where_one_is_and_what_happens_otherwise() {
     let mut h = window(state, Theme::Dark);
     h.run();
     h.get_by_label_contains("training starts from random weights");
-    let url = "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth";
+    let url = "https://huggingface.co/timm/mobilenetv2_100.ra_in1k/resolve/main/model.safetensors";
     h.get_by_label(url);
     assert_eq!(clicked(&mut h, "Copy address"), [Action::Copy(url.to_owned())]);
+    assert_eq!(clicked(&mut h, "Download 14 MB"), [Action::DownloadWeights("mobilenet_v2")]);
+    // Also in the row of one that is not chosen, which it does not choose.
+    assert_eq!(
+        clicked(&mut h, "Download EfficientNet-B0, 21 MB"),
+        [Action::DownloadWeights("efficientnet_b0")]
+    );
+}
+
+#[test]
+fn a_download_shows_how_far_it_is_and_how_it_ended() {
+    let (_dir, mut state) = open(Screen::Model);
+    state.config.backbone.name = "resnet18".to_owned();
+    let told = |state: &mut AppState, event| state.absorb_download(event);
+    let backbone = "resnet18";
+    told(&mut state, DownloadEvent::Progress { backbone, done: 12_000_000, total: 47_000_000 });
+    let mut h = window(state.clone(), Theme::Dark);
+    h.run_steps(4);
+    assert!(h.query_all_by_label("12 of 47 MB").count() == 2, "on the screen and in the status bar");
+    h.get_by_label("Download of ResNet-18");
+    assert!(h.query_by_label_contains("Download ResNet-18").is_none(), "it runs already");
+    h.get_by_label("Cancel download").click();
+    h.run_steps(4);
+    assert_eq!(h.state().actions, [Action::CancelDownload("resnet18")]);
+
+    let why = Error::input("huggingface.co cannot be found").with_hint("Check the internet connection");
+    told(&mut state, DownloadEvent::Finished { backbone, outcome: Err(why) });
+    let mut h = window(state.clone(), Theme::Dark);
+    h.run();
+    h.get_by_label("Huggingface.co cannot be found. Check the internet connection.");
+    assert_eq!(clicked(&mut h, "Try again"), [Action::DownloadWeights("resnet18")]);
+
+    told(&mut state, DownloadEvent::Finished { backbone, outcome: Err(Error::cancelled()) });
+    let mut h = window(state, Theme::Dark);
+    h.run();
+    h.get_by_label("The download was cancelled at 12 of 47 MB, which are kept.");
+    assert_eq!(clicked(&mut h, "Go on downloading"), [Action::DownloadWeights("resnet18")]);
+}
+
+#[test]
+fn the_backbones_are_sorted_by_a_press_on_a_column() {
+    let (_dir, mut state) = open(Screen::Model);
+    state.cores = 2;
+    state.settings.remember_speed("vgg16", 2, 1.0);
+    state.settings.remember_speed("resnet18", 2, 30.0);
+    state.config.backbone.name = "vit_base".to_owned();
+    let mut h = window(state, Theme::Dark);
+    let top = |h: &Harness<'_, Desk>, name: &str| {
+        h.get_by_role_and_label(egui::Role::RadioButton, name).rect().top()
+    };
+    h.run();
+    assert!(top(&h, "MobileNetV2") < top(&h, "Vision transformer, base"));
+    h.get_by_label("Sort by top-1").focus();
+    h.key_press(egui::Key::Enter);
+    h.run();
+    assert!(top(&h, "Vision transformer, base") < top(&h, "MobileNetV2"));
+    h.get_by_label("Sort by top-1").click();
+    h.run();
+    assert!(top(&h, "Vision transformer, base") > top(&h, "MobileNetV2"));
+    h.get_by_label("Sort by speed here").click();
+    h.run();
+    assert!(top(&h, "ResNet-18") < top(&h, "VGG-16") && top(&h, "VGG-16") < top(&h, "ResNet-34"));
+}
+
+#[test]
+fn the_boundary_of_what_learns_moves_by_keys_and_by_the_mouse() {
+    let (_dir, state) = with_weights(WeightsState::Ready(complete()));
+    let mut h = window(state.clone(), Theme::Dark);
+    h.run();
+    let slider = |h: &Harness<'_, Desk>| h.get_by_label_contains("First stage that learns").rect();
+    h.get_by_label_contains("First stage that learns").focus();
+    h.run();
+    h.key_press(egui::Key::ArrowLeft);
+    h.run();
+    let asked = |h: &mut Harness<'_, Desk>| match h.state_mut().actions.pop() {
+        Some(Action::SetConfig(config)) => (config.train.mode, config.train.last_stages),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(asked(&mut h), (TrainMode::LastStages, 1));
+    h.key_press(egui::Key::Home);
+    h.run();
+    assert_eq!(asked(&mut h).0, TrainMode::Full);
+    let rect = slider(&h);
+    h.drag_at(rect.right_center() - egui::vec2(66.0, 0.0));
+    h.run();
+    h.hover_at(rect.left_center());
+    h.run();
+    h.drop_at(rect.left_center());
+    h.run();
+    assert_eq!(asked(&mut h).0, TrainMode::Full);
+
+    let mut without = state;
+    without.config.backbone.weights = None;
+    without.weights = WeightsState::None;
+    let mut h = window(without, Theme::Dark);
+    h.run();
+    h.get_by_label_contains("First stage that learns").focus();
+    h.key_press(egui::Key::ArrowRight);
+    h.run();
+    assert!(h.state().actions.is_empty(), "there is nothing worth keeping");
+    h.get_by_label_contains("There are no pretrained weights");
+}
+
+#[test]
+fn a_speed_is_measured_on_request_and_never_while_something_runs() {
+    let (_dir, mut state) = with_weights(WeightsState::Ready(complete()));
+    state.cores = 2;
+    let mut h = window(state.clone(), Theme::Dark);
+    h.run();
+    assert_eq!(clicked(&mut h, "Measure speed"), [Action::MeasureSpeed("mobilenet_v2")]);
+    state.settings.remember_speed("mobilenet_v2", 2, 41.26);
+    state.jobs.push(job(JobKind::Predict, None));
+    let mut h = window(state, Theme::Dark);
+    h.run_steps(4);
+    h.get_by_label("41.3 pictures a second, forward, on 2 threads");
+    h.get_by_label("Measure speed").click();
+    h.run_steps(4);
+    assert!(h.state().actions.is_empty());
 }
 
 #[test]

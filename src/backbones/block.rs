@@ -33,6 +33,16 @@ impl ParamDesc {
         Self { name: name.to_owned(), kind, disk_shape: disk_shape.to_vec() }
     }
 
+    /// Number of values.
+    pub(super) fn len(&self) -> usize {
+        self.disk_shape.iter().product()
+    }
+
+    /// Whether training changes it by its gradient.
+    pub(super) fn learns(&self) -> bool {
+        self.kind != ParamKind::RunningStat
+    }
+
     /// Scale and shift of a layer normalisation.
     pub(super) fn norm(name: &str, channels: usize) -> Vec<Self> {
         ["weight", "bias"]
@@ -258,6 +268,11 @@ impl StageDesc {
         out
     }
 
+    /// How many values it learns.
+    pub(super) fn param_count(&self) -> usize {
+        self.params().iter().filter(|p| p.learns()).map(ParamDesc::len).sum()
+    }
+
     /// Side in pixels of the output for a square input of `side` pixels.
     pub(super) fn side_after(&self, side: usize) -> usize {
         self.blocks.iter().fold(side, |side, block| match block {
@@ -277,7 +292,7 @@ impl StageDesc {
         let part = |block: &BlockDesc| {
             let mut params = Vec::new();
             block.params(&mut params);
-            let weights = params.iter().map(|p| p.disk_shape.iter().product::<usize>()).sum();
+            let weights = params.iter().map(ParamDesc::len).sum();
             Ok(Part { layer: build_block(block, b)?, weights })
         };
         self.blocks.iter().map(part).collect()

@@ -12,13 +12,14 @@ pub mod network;
 mod registry;
 mod resnet;
 mod small_cnn;
+mod sources;
 pub mod spec;
 mod squeezenet;
 mod vgg;
 mod vit;
 pub mod weights;
 
-pub use network::Network;
+pub use network::{Network, ParamCounts};
 pub use registry::{find, registry};
-pub use spec::{BackboneSpec, WeightSource};
+pub use spec::{BackboneSpec, HubFile, WeightSource};
 pub use weights::{LoadReport, StateDict};

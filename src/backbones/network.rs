@@ -35,6 +35,23 @@ pub struct Network {
     head_is_published: bool,
 }
 
+/// How many values a network can learn; running statistics are not among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParamCounts {
+    /// Of each stage that is left after the cut.
+    pub stages: Vec<usize>,
+    /// Of the head.
+    pub head: usize,
+}
+
+impl ParamCounts {
+    /// How many stay frozen and how many learn, where stage `first` is the first that learns.
+    pub fn split(&self, first: usize) -> (usize, usize) {
+        let (frozen, learning) = self.stages.split_at(first.min(self.stages.len()));
+        (frozen.iter().sum(), learning.iter().sum::<usize>() + self.head)
+    }
+}
+
 /// What a network is built from.
 struct Plan {
     stages: Vec<(&'static str, StageDesc)>,
@@ -69,6 +86,37 @@ impl Network {
         seed: u64,
         device: &Device,
     ) -> Result<Self> {
+        Self::build(spec, Self::plan(spec, cut_stage, head, num_classes)?, seed, device)
+    }
+
+    /// How many values [`Self::new`] would have to learn, without making it.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn param_counts(
+        spec: &'static BackboneSpec,
+        cut_stage: Option<&str>,
+        head: &HeadConfig,
+        num_classes: usize,
+    ) -> Result<ParamCounts> {
+        let plan = Self::plan(spec, cut_stage, head, num_classes)?;
+        let mut stages: Vec<usize> = plan.stages.iter().map(|(_, stage)| stage.param_count()).collect();
+        if let (Some(last), Some(norm)) = (stages.last_mut(), plan.feature_norm) {
+            // A scale and a shift.
+            *last += 2 * norm.channels;
+        }
+        Ok(ParamCounts {
+            stages,
+            head: plan.head.iter().map(|layer| (layer.inputs + 1) * layer.outputs).sum(),
+        })
+    }
+
+    fn plan(
+        spec: &'static BackboneSpec,
+        cut_stage: Option<&str>,
+        head: &HeadConfig,
+        num_classes: usize,
+    ) -> Result<Plan> {
         let mut stages: Vec<_> = spec.stages.iter().copied().zip(spec.stage_descs()).collect();
         stages.truncate(kept_stages(spec, cut_stage, head.pooling)?);
         let ends_in_hidden = stages.last().is_some_and(|(name, _)| *name == HIDDEN_STAGE);
@@ -90,7 +138,7 @@ impl Network {
         let channels = stages.last().map_or(3, |(_, s)| s.channels);
         let feature_width = head::pooled_width(pooling, channels, side);
         let layers = head::describe(spec, head, feature_width, num_classes)?;
-        let plan = Plan {
+        Ok(Plan {
             stages,
             last_is_head: false,
             pooling,
@@ -99,8 +147,7 @@ impl Network {
             head: layers,
             dropout: head.dropout,
             head_is_published: false,
-        };
-        Self::build(spec, plan, seed, device)
+        })
     }
 
     /// The network exactly as published, with its own 1000-class head (VGG's three-layer classifier, squeezenet's
@@ -323,4 +370,36 @@ fn kept_stages(spec: &BackboneSpec, cut_stage: Option<&str>, pooling: Option<Poo
     let without_hidden =
         spec.stages.last() == Some(&HIDDEN_STAGE) && pooling.is_some_and(|p| p != spec.pooling);
     Ok(spec.stages.len() - usize::from(without_hidden))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backbones::find;
+    use crate::config::HeadKind;
+
+    #[test]
+    fn what_would_learn_is_counted_as_it_is_built() {
+        let hidden = HeadConfig { kind: HeadKind::Hidden, hidden: vec![16, 8], ..HeadConfig::default() };
+        let by_max = HeadConfig { pooling: Some(Pooling::Max), ..HeadConfig::default() };
+        for (name, cut, head) in [
+            ("squeezenet1_1", None, &hidden),
+            ("mobilenet_v3_small", None, &HeadConfig::default()),
+            ("mobilenet_v3_small", None, &by_max),
+            ("mobilenet_v2_050", Some("features.7"), &by_max),
+            ("vit_tiny", None, &HeadConfig::default()),
+            ("vit_tiny", Some("blocks.3"), &HeadConfig::default()),
+        ] {
+            let spec = find(name).unwrap();
+            let counts = Network::param_counts(spec, cut, head, 5).unwrap();
+            let mut network = Network::new(spec, cut, head, 5, 0, &Device::Cpu).unwrap();
+            assert_eq!(counts.stages.len(), network.stage_count(), "{name}");
+            let all = network.store.value_count(|_| true);
+            for first in [0, 2, network.stage_count(), usize::MAX] {
+                network.freeze_below(first);
+                let learning = network.store.value_count(|p| p.trainable);
+                assert_eq!(counts.split(first), (all - learning, learning), "{name} from {first}");
+            }
+        }
+    }
 }

@@ -1,9 +1,7 @@
 //! All backbones.
-//!
-//! Accuracies of torchvision's weights are those in its own table (`torchvision.models.*_Weights`, `IMAGENET1K_V1`); those of
-//! timm's are in its `results/results-imagenet.csv`.
 
-use super::spec::{Arch, BackboneSpec, HIDDEN_STAGE, WeightSource};
+use super::sources;
+use super::spec::{Arch, BackboneSpec, HIDDEN_STAGE};
 use crate::config::{Interpolation, Pooling, Preprocess};
 use crate::error::{Error, Result};
 
@@ -46,15 +44,6 @@ const VIT_INPUT: Preprocess = Preprocess {
 
 const SMALL_CNN_INPUT: Preprocess = Preprocess { resize_px: 72, crop_px: 64, ..Preprocess::IMAGENET };
 
-const BSD: &str = "BSD-3-Clause";
-const APACHE: &str = "Apache-2.0";
-
-macro_rules! source {
-    ($place:literal, $licence:expr, $top1:literal) => {
-        &[WeightSource { place: $place, licence: $licence, top1_frac: $top1 }]
-    };
-}
-
 static REGISTRY: [BackboneSpec; 19] = [
     BackboneSpec {
         name: "mobilenet_v2",
@@ -65,7 +54,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 1280,
         pooling: Pooling::Avg,
         stages: MOBILENET_V2_STAGES,
-        sources: source!("torchvision's mobilenet_v2-b0353104.pth on download.pytorch.org", BSD, 0.71878),
+        sources: sources::MOBILENET_V2,
         timm_name: Some("mobilenetv2_100"),
         arch: Arch::MobileNetV2 { width_percent: 100 },
     },
@@ -78,7 +67,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 1280,
         pooling: Pooling::Avg,
         stages: MOBILENET_V2_STAGES,
-        sources: source!("timm/mobilenetv2_050.lamb_in1k on the Hugging Face Hub", APACHE, 0.65948),
+        sources: sources::MOBILENET_V2_050,
         timm_name: Some("mobilenetv2_050"),
         arch: Arch::MobileNetV2 { width_percent: 50 },
     },
@@ -91,7 +80,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 1792,
         pooling: Pooling::Avg,
         stages: MOBILENET_V2_STAGES,
-        sources: source!("timm/mobilenetv2_140.ra_in1k on the Hugging Face Hub", APACHE, 0.76516),
+        sources: sources::MOBILENET_V2_140,
         timm_name: Some("mobilenetv2_140"),
         arch: Arch::MobileNetV2 { width_percent: 140 },
     },
@@ -104,11 +93,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 1024,
         pooling: Pooling::Avg,
         stages: MOBILENET_V3_SMALL_STAGES,
-        sources: source!(
-            "torchvision's mobilenet_v3_small-047dcff4.pth on download.pytorch.org",
-            BSD,
-            0.67668
-        ),
+        sources: sources::MOBILENET_V3_SMALL,
         timm_name: Some("mobilenetv3_small_100"),
         arch: Arch::MobileNetV3 { small: true },
     },
@@ -121,11 +106,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 1280,
         pooling: Pooling::Avg,
         stages: MOBILENET_V3_LARGE_STAGES,
-        sources: source!(
-            "torchvision's mobilenet_v3_large-8738ca79.pth on download.pytorch.org",
-            BSD,
-            0.74042
-        ),
+        sources: sources::MOBILENET_V3_LARGE,
         timm_name: Some("mobilenetv3_large_100"),
         arch: Arch::MobileNetV3 { small: false },
     },
@@ -138,11 +119,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 1280,
         pooling: Pooling::Avg,
         stages: EFFICIENTNET_STAGES,
-        sources: source!(
-            "torchvision's efficientnet_b0_rwightman-7f5810bc.pth on download.pytorch.org",
-            BSD,
-            0.77692
-        ),
+        sources: sources::EFFICIENTNET_B0,
         timm_name: Some("efficientnet_b0"),
         arch: Arch::EfficientNetB0,
     },
@@ -155,7 +132,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 512,
         pooling: Pooling::Avg,
         stages: RESNET_STAGES,
-        sources: source!("timm/resnet18.tv_in1k on the Hugging Face Hub", BSD, 0.69758),
+        sources: sources::RESNET18,
         timm_name: Some("resnet18"),
         arch: Arch::ResNet { depths: [2, 2, 2, 2], bottleneck: false },
     },
@@ -168,7 +145,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 512,
         pooling: Pooling::Avg,
         stages: RESNET_STAGES,
-        sources: source!("timm/resnet34.tv_in1k on the Hugging Face Hub", BSD, 0.73314),
+        sources: sources::RESNET34,
         timm_name: Some("resnet34"),
         arch: Arch::ResNet { depths: [3, 4, 6, 3], bottleneck: false },
     },
@@ -181,7 +158,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 2048,
         pooling: Pooling::Avg,
         stages: RESNET_STAGES,
-        sources: source!("timm/resnet50.tv_in1k on the Hugging Face Hub", BSD, 0.7613),
+        sources: sources::RESNET50,
         timm_name: Some("resnet50"),
         arch: Arch::ResNet { depths: [3, 4, 6, 3], bottleneck: true },
     },
@@ -194,7 +171,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 2048,
         pooling: Pooling::Avg,
         stages: RESNET_STAGES,
-        sources: source!("timm/resnet101.tv_in1k on the Hugging Face Hub", BSD, 0.77374),
+        sources: sources::RESNET101,
         timm_name: Some("resnet101"),
         arch: Arch::ResNet { depths: [3, 4, 23, 3], bottleneck: true },
     },
@@ -207,7 +184,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 1024,
         pooling: Pooling::Avg,
         stages: DENSENET_STAGES,
-        sources: source!("torchvision's densenet121-a639ec97.pth on download.pytorch.org", BSD, 0.74434),
+        sources: sources::DENSENET121,
         timm_name: Some("densenet121"),
         arch: Arch::DenseNet { depths: [6, 12, 24, 16] },
     },
@@ -220,7 +197,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 768,
         pooling: Pooling::Avg,
         stages: CONVNEXT_STAGES,
-        sources: source!("torchvision's convnext_tiny-983f1562.pth on download.pytorch.org", BSD, 0.8252),
+        sources: sources::CONVNEXT_TINY,
         timm_name: Some("convnext_tiny"),
         arch: Arch::ConvNextTiny,
     },
@@ -233,11 +210,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 192,
         pooling: Pooling::Token,
         stages: VIT_STAGES,
-        sources: source!(
-            "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k on the Hugging Face Hub",
-            APACHE,
-            0.75454
-        ),
+        sources: sources::VIT_TINY,
         timm_name: Some("vit_tiny_patch16_224"),
         arch: Arch::Vit { width: 192 },
     },
@@ -250,11 +223,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 384,
         pooling: Pooling::Token,
         stages: VIT_STAGES,
-        sources: source!(
-            "timm/vit_small_patch16_224.augreg_in21k_ft_in1k on the Hugging Face Hub",
-            APACHE,
-            0.81384
-        ),
+        sources: sources::VIT_SMALL,
         timm_name: Some("vit_small_patch16_224"),
         arch: Arch::Vit { width: 384 },
     },
@@ -267,11 +236,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 768,
         pooling: Pooling::Token,
         stages: VIT_STAGES,
-        sources: source!(
-            "timm/vit_base_patch16_224.augreg_in21k_ft_in1k on the Hugging Face Hub",
-            APACHE,
-            0.84532
-        ),
+        sources: sources::VIT_BASE,
         timm_name: Some("vit_base_patch16_224"),
         arch: Arch::Vit { width: 768 },
     },
@@ -284,7 +249,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 4096,
         pooling: Pooling::Flatten,
         stages: VGG_STAGES,
-        sources: source!("timm/vgg16.tv_in1k on the Hugging Face Hub", BSD, 0.71592),
+        sources: sources::VGG16,
         timm_name: Some("vgg16"),
         arch: Arch::Vgg { batch_norm: false },
     },
@@ -297,7 +262,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 4096,
         pooling: Pooling::Flatten,
         stages: VGG_STAGES,
-        sources: source!("timm/vgg16_bn.tv_in1k on the Hugging Face Hub", BSD, 0.7336),
+        sources: sources::VGG16_BN,
         timm_name: Some("vgg16_bn"),
         arch: Arch::Vgg { batch_norm: true },
     },
@@ -310,7 +275,7 @@ static REGISTRY: [BackboneSpec; 19] = [
         feature_width: 512,
         pooling: Pooling::Avg,
         stages: SQUEEZENET_STAGES,
-        sources: source!("torchvision's squeezenet1_1-b8a52dc0.pth on download.pytorch.org", BSD, 0.58178),
+        sources: sources::SQUEEZENET,
         timm_name: None,
         arch: Arch::SqueezeNet,
     },
@@ -353,7 +318,6 @@ pub fn find(name: &str) -> Result<&'static BackboneSpec> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::params::ParamKind;
 
     #[test]
     fn every_entry_agrees_with_its_own_description() {
@@ -361,16 +325,29 @@ mod tests {
             let stages = spec.stage_descs();
             assert_eq!(stages.len(), spec.stages.len(), "{}", spec.name);
             assert_eq!(stages.last().unwrap().channels, spec.feature_width, "{}", spec.name);
-            let counted: usize = spec
-                .backbone_params()
-                .iter()
-                .filter(|p| p.kind != ParamKind::RunningStat)
-                .map(|p| p.disk_shape.iter().product::<usize>())
-                .sum();
+            let counted: usize = spec.stage_param_counts().iter().sum();
             // The published heads are all one layer to 1000 classes.
             let head = if spec.arch == Arch::SmallCnn { 0 } else { 1000 * (spec.feature_width + 1) };
             assert_eq!(counted + head, spec.param_count, "{}", spec.name);
             assert!(spec.sources.iter().all(|s| (0.5..0.9).contains(&s.top1_frac)));
+            let digests = spec.sources.iter().filter_map(|s| s.hub?.sha256);
+            assert!(digests.into_iter().all(|d| d.len() == 64 && d.bytes().all(|b| b.is_ascii_hexdigit())));
+        }
+    }
+
+    #[test]
+    fn sizes_of_files_are_those_that_the_hub_lists() {
+        for (name, megabytes) in [
+            ("resnet18", 46.8),
+            ("resnet50", 102.0),
+            ("mobilenet_v2", 14.2),
+            ("densenet121", 32.3),
+            ("vit_tiny", 22.9),
+            ("vgg16_bn", 554.0),
+            ("convnext_tiny", 114.0),
+        ] {
+            let told = find(name).unwrap().file_bytes() as f64 / 1e6;
+            assert!((told / megabytes - 1.0).abs() < 0.01, "{name}: {told} of {megabytes}");
         }
     }
 

@@ -6,11 +6,26 @@ use super::{
 };
 use crate::config::{Pooling, Preprocess};
 
+/// A file in a repository of the Hugging Face Hub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HubFile {
+    /// Owner and name: `timm/resnet18.tv_in1k`.
+    pub repository: &'static str,
+    /// Branch, tag or commit.
+    pub revision: &'static str,
+    /// Its path in the repository.
+    pub file: &'static str,
+    /// SHA-256 of its bytes in lower-case hexadecimal, where it is known.
+    pub sha256: Option<&'static str>,
+}
+
 /// Where pretrained weights can be had.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WeightSource {
     /// Where a person finds the file, for example `timm/resnet18.tv_in1k on the Hugging Face Hub`.
     pub place: &'static str,
+    /// The same for the program, where it can download the file.
+    pub hub: Option<HubFile>,
     /// Licence of the weights.
     pub licence: &'static str,
     /// Published ImageNet top-1 of these weights, in `[0, 1]`.
@@ -20,13 +35,17 @@ pub struct WeightSource {
 impl WeightSource {
     /// The address that the file can be downloaded from with any browser.
     pub fn url(&self) -> String {
-        match self.place.split_once(" on ").unwrap_or((self.place, "")) {
-            (file, "download.pytorch.org") => {
-                let name = file.rsplit(' ').next().unwrap_or(file);
-                format!("https://download.pytorch.org/models/{name}")
+        match self.hub {
+            Some(HubFile { repository, revision, file, .. }) => {
+                format!("https://huggingface.co/{repository}/resolve/{revision}/{file}")
             }
-            (repository, _) => format!("https://huggingface.co/{repository}/resolve/main/model.safetensors"),
+            None => format!("https://download.pytorch.org/models/{}", self.file_name().unwrap_or_default()),
         }
+    }
+
+    /// Name of the file where it says which weights these are, as torchvision's do: `mobilenet_v2-b0353104.pth`.
+    pub fn file_name(&self) -> Option<&'static str> {
+        self.place.split(' ').find(|word| word.ends_with(".pth"))
     }
 }
 
@@ -128,6 +147,28 @@ impl BackboneSpec {
             Arch::ConvNextTiny => norm("classifier.0", convnext::NORM_EPS),
             _ => None,
         }
+    }
+
+    /// How many values each stage learns, in the order of [`Self::stages`]; the last has the normalisation of the pooled
+    /// features too.
+    pub fn stage_param_counts(&self) -> Vec<usize> {
+        let mut counts: Vec<usize> = self.stage_descs().iter().map(StageDesc::param_count).collect();
+        if let (Some(last), Some(norm)) = (counts.last_mut(), self.feature_norm()) {
+            // A scale and a shift.
+            *last += 2 * norm.channels;
+        }
+        counts
+    }
+
+    /// The file on the Hugging Face Hub that the program can download.
+    pub fn hub_file(&self) -> Option<HubFile> {
+        self.sources.iter().find_map(|source| source.hub)
+    }
+
+    /// Size in bytes of a published weight file, to about a hundredth: values of four bytes, and their names.
+    pub fn file_bytes(&self) -> u64 {
+        let stats: usize = self.backbone_params().iter().filter(|p| !p.learns()).map(ParamDesc::len).sum();
+        4 * (self.param_count + stats) as u64
     }
 
     /// Whether the first position behind every stage is a class token, and not a part of the picture.

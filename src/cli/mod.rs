@@ -5,6 +5,7 @@
 mod backbones;
 mod bench;
 mod compare;
+mod download;
 mod evaluate;
 mod export;
 mod inspect;

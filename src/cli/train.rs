@@ -1,9 +1,10 @@
 //! `train`: a folder of pictures becomes a classifier.
 
-use super::job;
 use super::output::{CliResult, Out};
 use super::progress::{Reporter, Style, duration};
 use super::tables::share;
+use super::{download, job};
+use crate::backbones::find;
 use crate::config::{DEFAULT_FOLDS, TrainConfig};
 use crate::data::Preflight;
 use crate::engine::{TrainOutcome, check_unfinished};
@@ -20,7 +21,8 @@ pub(super) struct Args {
     /// The network; `headstart-cli backbones` lists them.
     #[arg(long)]
     backbone: Option<String>,
-    /// Pretrained weights: a .safetensors or .pth file, or its bare name in $HEADSTART_WEIGHTS.
+    /// Pretrained weights: a .safetensors or .pth file, its bare name in $HEADSTART_WEIGHTS, or `hub` for the published ones,
+    /// downloaded from the Hugging Face Hub unless they are here.
     #[arg(long)]
     weights: Option<PathBuf>,
     /// A configuration file, for example a project's project.toml; the flags here win over it.
@@ -133,11 +135,15 @@ fn configuration(args: &Args) -> Result<TrainConfig> {
         };
         config.set(key.trim(), value.trim())?;
     }
-    if let Some(file) = &config.backbone.weights {
-        config.backbone.weights = Some(absolute(&weights::resolve(file)?));
-    }
     config.data.path = config.data.path.as_deref().map(absolute);
     config.validate()?;
+    if let Some(file) = &config.backbone.weights {
+        let file = match download::is_wanted(file) {
+            true => download::weights(find(&config.backbone.name)?, Style::or_by_terminal(args.progress))?,
+            false => weights::resolve(file)?,
+        };
+        config.backbone.weights = Some(absolute(&file));
+    }
     Ok(config)
 }
 

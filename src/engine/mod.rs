@@ -16,6 +16,7 @@ mod mix;
 mod picture_cache;
 pub mod predict;
 pub mod preview;
+mod speed;
 pub mod train;
 mod views;
 
@@ -30,4 +31,5 @@ pub use features::{Familiar, Features, Unlike};
 pub use metrics::{ClassMetrics, ConfusionMatrix};
 pub use predict::{Classifier, Ranked, model_sha256};
 pub use preview::{PreviewRequest, Previewer};
+pub use speed::images_per_s;
 pub use train::{Summary, TrainJob, TrainOutcome, check_unfinished, train};

@@ -98,6 +98,13 @@ pub enum JobRequest {
         /// A folder that is never written to: that of the pictures that are learned from.
         data: Option<PathBuf>,
     },
+    /// Measure how fast a backbone is here.
+    MeasureSpeed {
+        /// Registered name.
+        backbone: String,
+        /// Threads for the work; 0 is one for each core.
+        threads: usize,
+    },
     /// Save a run's model as a bundle.
     ExportBundle {
         /// The run.
@@ -159,6 +166,15 @@ pub enum JobOutput {
     Analysed(Box<Analysis>),
     /// Of `CopyByClass`.
     Copied(Copied),
+    /// Of `MeasureSpeed`.
+    Speed {
+        /// Registered name.
+        backbone: String,
+        /// Threads that did the work.
+        threads: usize,
+        /// Pictures a second, forward.
+        images_per_s: f64,
+    },
     /// Of `ExportBundle`: the folder.
     Exported(PathBuf),
 }

@@ -7,6 +7,7 @@ mod evaluations;
 mod events;
 pub mod fonts;
 pub mod home;
+pub mod hub;
 mod insight;
 pub mod jobs;
 mod journal;

@@ -54,6 +54,7 @@ impl Runner {
     ) -> Result<JobOutput> {
         let threads = match &request {
             JobRequest::Train { config, .. } | JobRequest::FindRate { config, .. } => config.train.threads,
+            JobRequest::MeasureSpeed { threads, .. } => *threads,
             _ => 0,
         };
         let pool = rayon::ThreadPoolBuilder::new()
@@ -109,6 +110,10 @@ impl Runner {
             JobRequest::CopyByClass { pictures, out, data } => {
                 let progress = |done, total| job.progress(done, total);
                 copies::copy_by_class(&pictures, &out, data.as_deref(), &progress).map(JobOutput::Copied)
+            }
+            JobRequest::MeasureSpeed { backbone, .. } => {
+                let images_per_s = engine::images_per_s(find(&backbone)?, job.control)?;
+                Ok(JobOutput::Speed { backbone, threads: rayon::current_num_threads(), images_per_s })
             }
             JobRequest::ExportBundle { run_dir, out } => export(&run_dir, out),
         }

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::export::atomic;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// How many recent projects are remembered.
@@ -22,7 +23,7 @@ pub enum ThemeChoice {
 }
 
 /// What the program remembers between starts. Losing it costs nothing but convenience, so it never stops the program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// Schema version, 1.
@@ -36,6 +37,14 @@ pub struct Settings {
     pub recent_projects: Vec<PathBuf>,
     /// Width of the gallery's pictures in points, 64 to 320.
     pub thumbnail_size: u16,
+    /// Pictures a second that backbones were measured at, by [`device_key`], then by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub speeds: BTreeMap<String, BTreeMap<String, f64>>,
+}
+
+/// What a measured speed is of: `cpu-2` for two threads of the processor.
+pub fn device_key(threads: usize) -> String {
+    format!("cpu-{threads}")
 }
 
 impl Default for Settings {
@@ -46,6 +55,7 @@ impl Default for Settings {
             last_folder: None,
             recent_projects: Vec::new(),
             thumbnail_size: 108,
+            speeds: BTreeMap::new(),
         }
     }
 }
@@ -110,6 +120,16 @@ impl Settings {
         self.recent_projects.truncate(RECENT);
     }
 
+    /// Pictures a second of a backbone, where that was measured with so many threads.
+    pub fn speed(&self, backbone: &str, threads: usize) -> Option<f64> {
+        self.speeds.get(&device_key(threads))?.get(backbone).copied()
+    }
+
+    /// Keeps a measured speed.
+    pub fn remember_speed(&mut self, backbone: &str, threads: usize, images_per_s: f64) {
+        self.speeds.entry(device_key(threads)).or_default().insert(backbone.to_owned(), images_per_s);
+    }
+
     /// Recent projects that are still there, newest first.
     pub fn existing_projects(&self) -> Vec<PathBuf> {
         self.recent_projects.iter().filter(|p| p.join("project.toml").is_file()).cloned().collect()
@@ -156,7 +176,9 @@ mod tests {
         s.remember_project(Path::new("a"));
         s.remember_project(Path::new("b"));
         s.remember_project(Path::new("a"));
+        s.remember_speed("resnet18", 2, 31.5);
         s.save_to(&file).unwrap();
+        assert_eq!((s.speed("resnet18", 2), s.speed("resnet18", 4)), (Some(31.5), None));
         assert_eq!(Settings::load_from(&file), (s.clone(), None));
         assert_eq!(s.recent_projects, [Path::new("a"), Path::new("b")]);
     }

@@ -1,6 +1,6 @@
-//! Finding weight files by name: in the folders where a person keeps them.
+//! Finding weight files: by name in the folders where a person keeps them, and in the cache of the Hugging Face Hub.
 
-use super::settings;
+use super::{hub, settings};
 use crate::backbones::find;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub fn resolve(given: &Path) -> Result<PathBuf> {
 }
 
 /// Weights in [`weight_dirs`] whose file name is `backbone` or begins with it and a dot or dash (as `resnet18-f37072fd.pth`
-/// does), or is the published one, sorted.
+/// does), or is the published one, sorted; then those in the cache of the hub.
 pub fn known(backbone: &str) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = weight_dirs()
         .iter()
@@ -35,6 +35,7 @@ pub fn known(backbone: &str) -> Vec<PathBuf> {
         .filter(|path| is_weights_of(path, backbone))
         .collect();
     found.sort();
+    found.extend(find(backbone).ok().and_then(hub::cached));
     found
 }
 
@@ -42,7 +43,8 @@ fn is_weights_of(path: &Path, backbone: &str) -> bool {
     let ending = path.extension().is_some_and(|e| ENDINGS.iter().any(|x| e.eq_ignore_ascii_case(x)));
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let named_so = name.strip_prefix(backbone).is_some_and(|rest| rest.starts_with(['.', '-']));
-    let published = || find(backbone).is_ok_and(|spec| spec.sources.iter().any(|s| s.place.contains(&name)));
+    let published =
+        || find(backbone).is_ok_and(|spec| spec.sources.iter().any(|s| s.file_name() == Some(name.as_str())));
     ending && (named_so || published()) && path.is_file()
 }
 

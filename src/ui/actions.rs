@@ -67,6 +67,12 @@ pub enum Action {
     UseWeights(PathBuf),
     /// Start from random weights.
     ForgetWeights,
+    /// Download the published weights of a backbone.
+    DownloadWeights(&'static str),
+    /// End that download; what has arrived is kept.
+    CancelDownload(&'static str),
+    /// Measure how fast a backbone is on this machine.
+    MeasureSpeed(&'static str),
     /// Start training with the draft settings.
     Train,
     /// Start training with these settings.

@@ -11,6 +11,7 @@ use super::widgets::point_cloud::Surface;
 use super::{fonts, shell, theme};
 use crate::engine::Control;
 use crate::error::Error;
+use crate::session::hub::Downloads;
 use crate::session::jobs::JobRequest;
 use crate::session::pasted::paths_in;
 use crate::session::{JobId, Worker};
@@ -29,6 +30,7 @@ pub struct App {
     pub(super) state: AppState,
     pub(super) cx: ViewContext,
     pub(super) worker: Worker,
+    pub(super) downloads: Downloads,
     pub(super) controls: HashMap<JobId, Arc<Control>>,
     pub(super) disk: Disk,
     pub(super) dialogs: Dialogs,
@@ -65,6 +67,7 @@ impl App {
                 None => ViewContext::default(),
             },
             worker: Worker::spawn(wake(ctx)),
+            downloads: Downloads::new(wake(ctx)),
             controls: HashMap::new(),
             disk,
             dialogs: Dialogs::default(),
@@ -110,6 +113,11 @@ impl App {
                 self.follow(follow);
             }
         }
+        while let Some(event) = self.downloads.try_event() {
+            if let Some(follow) = self.state.absorb_download(event) {
+                self.follow(follow);
+            }
+        }
         let open: Vec<JobId> = self.state.jobs.iter().map(|j| j.id).collect();
         self.controls.retain(|id, _| open.contains(id));
         while let Some(answer) = self.disk.answer() {
@@ -129,6 +137,8 @@ impl App {
             FollowUp::RefreshExports => self.refresh_exports(),
             FollowUp::RefreshDecisions => self.refresh_decisions(),
             FollowUp::Compare => self.compare(),
+            FollowUp::Downloaded(backbone, path) => self.downloaded(backbone, path),
+            FollowUp::SaveSettings => self.disk.ask(DiskRequest::SaveSettings(self.state.settings.clone())),
         }
     }
 

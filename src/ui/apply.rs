@@ -5,8 +5,9 @@ mod insight;
 use super::actions::{Action, Pick};
 use super::app::App;
 use super::disk::DiskRequest;
-use super::state::{JobKind, RunningJob, Screen, Tone, WeightsState, predictions_csv};
+use super::state::{Download, JobKind, RunningJob, Screen, Tone, WeightsState, predictions_csv};
 use super::theme;
+use crate::backbones::find;
 use crate::config::{Pooling, TrainConfig};
 use crate::data::Step;
 use crate::session::jobs::{JobRequest, ModelRef};
@@ -52,6 +53,9 @@ impl App {
             Action::ForgetWeights => self.use_weights(None),
             Action::Train => self.train(self.state.config.clone()),
             Action::TrainWith(config) => self.train(*config),
+            Action::DownloadWeights(_) | Action::CancelDownload(_) | Action::MeasureSpeed(_) => {
+                self.about_backbone(action);
+            }
             Action::ContinueRun(dir) => self.continue_run(&dir),
             Action::FindRate => self.find_rate(),
             Action::ExtendRun(..) | Action::DeleteRun(_) | Action::RestoreRun(_) | Action::SaveNotes(..) => {
@@ -302,6 +306,37 @@ impl App {
             *pooling = pooling.filter(|p| *p != Pooling::Token);
             let found = self.state.known_weights.get(name).and_then(|files| files.first().cloned());
             self.use_weights(found);
+        }
+    }
+
+    fn about_backbone(&mut self, action: Action) {
+        match action {
+            Action::DownloadWeights(name) => {
+                if let Ok(spec) = find(name) {
+                    self.state.downloads.insert(name, Download::default());
+                    self.downloads.start(spec);
+                }
+            }
+            Action::CancelDownload(name) => {
+                self.downloads.cancel(name);
+                if let Some(download) = self.state.downloads.get_mut(name) {
+                    download.stopping = true;
+                }
+            }
+            Action::MeasureSpeed(name) => {
+                let (backbone, threads) = (name.to_owned(), self.state.threads());
+                self.submit(JobKind::MeasureSpeed, JobRequest::MeasureSpeed { backbone, threads });
+            }
+            _ => {}
+        }
+    }
+
+    /// Weights have come: they are used where their backbone is chosen and waits for some.
+    pub(super) fn downloaded(&mut self, backbone: &str, path: PathBuf) {
+        self.disk.ask(DiskRequest::KnownWeights);
+        let chosen = &self.state.config.backbone;
+        if chosen.name == backbone && chosen.weights.is_none() {
+            self.use_weights(Some(path));
         }
     }
 

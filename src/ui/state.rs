@@ -1,6 +1,7 @@
 //! What the window knows, and how worker events change it. Nothing here draws, reads files or knows egui.
 
 mod absorb;
+mod downloads;
 mod drops;
 mod evaluate;
 pub mod gallery;
@@ -11,6 +12,7 @@ mod notices;
 mod predictions;
 mod training;
 
+pub use downloads::{Download, DownloadEnd, megabytes};
 pub use drops::{PathKind, drop_hint, plan_drop};
 pub use evaluate::{Compared, EvaluateTab, Selection, ShownEvaluation};
 pub use history::{SettingsHistory, Undoable};
@@ -98,6 +100,8 @@ pub enum JobKind {
     Copy,
     /// Saving a model.
     Export,
+    /// Measuring how fast a backbone is.
+    MeasureSpeed,
 }
 
 impl JobKind {
@@ -115,6 +119,7 @@ impl JobKind {
             Self::Analyse => "Comparing the pictures",
             Self::Copy => "Copying the pictures",
             Self::Export => "Saving the model",
+            Self::MeasureSpeed => "Measuring speed",
         }
     }
 }
@@ -174,6 +179,10 @@ pub enum FollowUp {
     RefreshDecisions,
     /// Compare the evaluation on show with that of the run to compare with.
     Compare,
+    /// Weights of a backbone were downloaded to this place.
+    Downloaded(&'static str, PathBuf),
+    /// Save what is remembered between starts.
+    SaveSettings,
 }
 
 /// Everything the window knows. Views read it; only [`super::app`] changes it.
@@ -189,6 +198,8 @@ pub struct AppState {
     pub project: Option<Project>,
     /// Weight files found on this computer, by backbone.
     pub known_weights: BTreeMap<&'static str, Vec<PathBuf>>,
+    /// Downloads of weights that run or ended without the file, by backbone.
+    pub downloads: BTreeMap<&'static str, Download>,
     /// The open pictures and what was found in them.
     pub preflight: Option<Arc<Preflight>>,
     /// What was decided about them.
@@ -300,6 +311,7 @@ impl AppState {
             settings: kept.settings,
             project: Some(project),
             known_weights: kept.known_weights,
+            downloads: kept.downloads,
             jobs: kept.jobs,
             notices: kept.notices,
             cores: kept.cores,
@@ -320,6 +332,14 @@ impl AppState {
             (Screen::Data, Some(p)) => p.findings.iter().filter(|f| f.severity >= Severity::Warning).count(),
             (Screen::Model, _) => usize::from(matches!(self.weights, WeightsState::Failed(_))),
             _ => 0,
+        }
+    }
+
+    /// Threads that the work uses.
+    pub fn threads(&self) -> usize {
+        match self.config.train.threads {
+            0 => self.cores,
+            n => n,
         }
     }
 

@@ -85,6 +85,22 @@ pub fn read_state_dict(path: &Path) -> Result<StateDict> {
     read(path).map_err(|e| if e.path().is_some() { e } else { e.with_path(path) })
 }
 
+/// What a person calls a weight file: its repository where it lies in the cache of the Hugging Face Hub
+/// (`models--timm--resnet18.tv_in1k/snapshots/COMMIT/model.safetensors`), otherwise its name.
+pub fn label(path: &Path) -> String {
+    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    let repository = match parts.as_slice() {
+        [.., repository, snapshots, _, _] if snapshots == "snapshots" => repository.strip_prefix("models--"),
+        _ => None,
+    };
+    match repository {
+        Some(repository) => repository.replacen("--", "/", 1),
+        None => {
+            path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
+        }
+    }
+}
+
 fn read(path: &Path) -> Result<StateDict> {
     let file = File::open(path).map_err(|e| Error::io("open the weights", path, &e))?;
     let info = file.metadata().map_err(|e| Error::io("read the weights", path, &e))?;
@@ -180,6 +196,13 @@ mod tests {
                 let _ = read_bytes(&bytes);
             }
         }
+    }
+
+    #[test]
+    fn a_file_of_the_hub_is_called_by_its_repository() {
+        let path = Path::new("/h/hub/models--timm--resnet18.tv_in1k/snapshots/0123abc/model.safetensors");
+        assert_eq!(label(path), "timm/resnet18.tv_in1k");
+        assert_eq!(label(Path::new("/w/model.safetensors")), "model.safetensors");
     }
 
     #[test]

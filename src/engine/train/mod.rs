@@ -16,6 +16,7 @@ mod updates;
 
 use super::device::{device_name, peak_rss_mib};
 use super::{Control, EpochRecord, Evaluation, TrainEvent};
+use crate::backbones::weights::label;
 use crate::config::{Solver, TrainConfig, TrainMode};
 use crate::data::{Dataset, Split};
 use crate::error::Result;
@@ -157,7 +158,7 @@ fn card(ctx: &Context<'_>, summary: &Summary, e: &Evaluation) -> Result<Card> {
     // Folders of the user's machine are nobody else's business.
     let mut settings = ctx.config.clone();
     settings.data.path = None;
-    settings.backbone.weights = settings.backbone.weights.and_then(|p| p.file_name().map(PathBuf::from));
+    settings.backbone.weights = settings.backbone.weights.map(|p| label(&p).into());
     Ok(Card {
         data: name(&ctx.dataset.root).unwrap_or_else(|| "pictures".to_owned()),
         train_counts: ctx.dataset.class_counts(Split::Train),
@@ -167,7 +168,7 @@ fn card(ctx: &Context<'_>, summary: &Summary, e: &Evaluation) -> Result<Card> {
         loss: summary.val.loss,
         mode: summary.mode.clone(),
         epochs: (summary.epochs_run, summary.best_epoch),
-        weights: ctx.config.backbone.weights.as_deref().and_then(name),
+        weights: ctx.config.backbone.weights.as_deref().map(label),
         settings: settings.to_toml()?,
     })
 }

@@ -1,5 +1,6 @@
 //! The status bar: the device, the job with its progress and time left, the notices.
 
+use crate::backbones::find;
 use crate::ui::Action;
 use crate::ui::state::{AppState, JobKind, RunningJob};
 use crate::ui::theme::{Palette, space};
@@ -16,15 +17,18 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         let (dot, _) = ui.allocate_exact_size(vec2(8.0, 8.0), egui::Sense::hover());
         let working = state.job().is_some();
         ui.painter().circle_filled(dot.center(), 3.5, if working { p.accent } else { p.good });
-        let threads = match state.config.train.threads {
-            0 => state.cores,
-            n => n,
-        };
+        let threads = state.threads();
         let word = if threads == 1 { "thread" } else { "threads" };
         quiet(ui, &format!("CPU · {threads} {word}")).on_hover_text("Where the work is done");
         ui.add_space(space::S);
         if let Some(job) = state.job() {
             job_part(ui, state, job, actions);
+        }
+        for (name, download) in state.running_downloads() {
+            let title = find(name).map_or(name, |s| s.title);
+            ui.label(RichText::new(format!("Downloading {title}")).small());
+            progress_bar(ui, download.frac().unwrap_or(0.0), vec2(80.0, 6.0));
+            quiet(ui, &download.megabytes());
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| notices(ui, state, actions));
     });

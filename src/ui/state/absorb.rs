@@ -99,6 +99,10 @@ impl AppState {
                 self.copied(&copied);
                 Vec::new()
             }
+            JobOutput::Speed { backbone, threads, images_per_s } => {
+                self.settings.remember_speed(&backbone, threads, images_per_s);
+                vec![FollowUp::SaveSettings]
+            }
             JobOutput::Exported(dir) => {
                 self.notices.push(Tone::Good, format!("The model is saved: {}", dir.display()));
                 self.exported = Some(dir);
@@ -179,7 +183,12 @@ impl AppState {
                 self.insight.fail(None);
                 return Vec::new();
             }
-            JobKind::Evaluate | JobKind::Analyse | JobKind::Copy | JobKind::Export | JobKind::FindRate => {}
+            JobKind::Evaluate
+            | JobKind::Analyse
+            | JobKind::Copy
+            | JobKind::Export
+            | JobKind::FindRate
+            | JobKind::MeasureSpeed => {}
         }
         self.notices.push(Tone::Info, format!("{}: stopped", kind.words()));
         Vec::new()
@@ -219,7 +228,7 @@ impl AppState {
                 return follow;
             }
             JobKind::Analyse => self.insight.analysis_error = Some(error.clone()),
-            JobKind::Evaluate | JobKind::Copy | JobKind::FindRate => {}
+            JobKind::Evaluate | JobKind::Copy | JobKind::FindRate | JobKind::MeasureSpeed => {}
         }
         let text = format!("{} failed: {error}", kind.words());
         match see(kind) {
@@ -238,7 +247,7 @@ fn see(kind: &JobKind) -> Option<(&'static str, Screen)> {
         JobKind::Train { .. } | JobKind::FindRate => Some(("See Train", Screen::Train)),
         JobKind::Predict | JobKind::Copy => Some(("See Predict", Screen::Predict)),
         JobKind::Export => Some(("See Export", Screen::Export)),
-        JobKind::CheckWeights => Some(("See Model", Screen::Model)),
+        JobKind::CheckWeights | JobKind::MeasureSpeed => Some(("See Model", Screen::Model)),
         JobKind::Evaluate | JobKind::Analyse => Some(("See Evaluate", Screen::Evaluate)),
         JobKind::OpenData | JobKind::WriteSample | JobKind::Explain => None,
     }

@@ -1,6 +1,8 @@
 //! The Model screen: which network, with which weights, what is frozen, and the head on top.
 
 mod backbone_list;
+mod columns;
+mod download;
 mod panel;
 mod stages;
 mod weights;
@@ -18,6 +20,8 @@ pub struct Memory {
     path: PathField,
     /// Widths of hidden layers while they are typed.
     hidden: Option<String>,
+    /// By which column the list is sorted; without one, as recommended.
+    sort: Option<columns::Sort>,
     /// The frame in which the screen was drawn last.
     drawn_in: Option<u64>,
     /// The frame in which it came on show.
@@ -44,7 +48,7 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
         ui.add(egui::Label::new(RichText::new(text).color(p.muted)).truncate());
     });
     ui.add_space(space::XS);
-    backbone_list::columns(ui);
+    backbone_list::heads(ui, &mut cx.model.sort);
     let opens = cx.model.opens(ui.ctx().cumulative_frame_nr());
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         let chosen = backbone_list::show(ui, state, cx, actions);

@@ -1,49 +1,57 @@
 //! The backbones as rows; the chosen one opens to show its weights and stages.
 
 use super::super::ViewContext;
+use super::columns::{self, Column, Sort, is_here, millions, shown};
 use super::{stages, weights};
-use crate::backbones::{BackboneSpec, registry};
-use crate::ui::state::WeightsState;
+use crate::backbones::BackboneSpec;
+use crate::ui::icons::Icon;
+use crate::ui::state::{WeightsState, megabytes};
 use crate::ui::theme::{self, Palette, space, type_size};
 use crate::ui::widgets::basic::focus_ring;
 use crate::ui::{Action, AppState};
 use egui::{
-    Align2, FontId, Frame, Label, Margin, Rect, RichText, Role, Sense, Stroke, Ui, UiBuilder, WidgetInfo,
-    pos2, vec2,
+    Align2, Button, Color32, FontId, Frame, Label, Margin, Pos2, Rect, RichText, Role, Sense, Stroke, Ui,
+    UiBuilder, WidgetInfo, pos2, vec2,
 };
 
 const ROW: f32 = 58.0;
-/// Rows narrower than this leave columns out, in points.
-const NARROW: f32 = 640.0;
 /// Room for the scroll bar beside the rows.
 const GUTTER: f32 = 10.0;
-/// Distance of the right edges of the columns from the row's right edge.
-static COLUMNS: [(&str, &str, f32); 4] = [
-    ("Parameters", "Numbers that the network has learned; more need more time and memory", 300.0),
-    ("Input", "Side of the square picture that the network looks at, in pixels", 210.0),
-    (
-        "ImageNet top-1",
-        "Share of ImageNet's validation pictures named correctly, as published with the weights",
-        104.0,
-    ),
-    ("Weights", "Whether a weight file is on this computer", 16.0),
-];
+/// Distance of the last column from the row's right edge.
+const EDGE: f32 = 16.0;
 
-/// The columns that leave room for names in a row `width` points wide; what is left out shows on hovering.
-fn shown(width: f32) -> &'static [(&'static str, &'static str, f32)] {
-    if width < NARROW { &COLUMNS[2..] } else { &COLUMNS }
+/// The shown columns with their right edges.
+fn placed(row: Rect) -> impl Iterator<Item = (&'static columns::Shape, f32)> {
+    let mut right = row.right() - EDGE;
+    shown(row.width()).rev().map(move |shape| {
+        let at = right;
+        right -= shape.width;
+        (shape, at)
+    })
 }
 
-/// The columns' heads.
-pub(super) fn columns(ui: &mut Ui) {
+/// The columns' heads: a press sorts.
+pub(super) fn heads(ui: &mut Ui, sort: &mut Option<Sort>) {
     let p = Palette::of(ui);
-    let (rect, line) =
-        ui.allocate_exact_size(vec2(ui.available_width() - GUTTER - 7.0, 16.0), Sense::hover());
+    let (line, _) = ui.allocate_exact_size(vec2(ui.available_width() - GUTTER - 7.0, 20.0), Sense::hover());
     let font = FontId::proportional(type_size::CAPTION);
-    for &(name, why, right) in shown(rect.width()) {
-        let at = pos2(rect.right() - right, rect.center().y);
-        let drawn = ui.painter().text(at, Align2::RIGHT_CENTER, name, font.clone(), p.muted);
-        ui.interact(drawn, line.id.with(name), Sense::hover()).on_hover_text(why);
+    // By Tab they come from left to right.
+    for (shape, right) in placed(line).collect::<Vec<_>>().into_iter().rev() {
+        let sorted = sort.filter(|s| s.column == shape.column);
+        let arrow = |s: Sort| if s.descending { Icon::ArrowDown } else { Icon::ArrowUp };
+        let name = sorted.map_or(shape.name.to_owned(), |s| format!("{} {}", arrow(s).unicode(), shape.name));
+        let ink = if sorted.is_some() { p.text } else { p.muted };
+        let text = ui.painter().layout_no_wrap(name, font.clone(), ink);
+        let rect = Align2::RIGHT_CENTER.anchor_size(pos2(right, line.center().y), text.size());
+        let head = ui.interact(rect.expand(3.0), ui.scope_id().with(("sort", shape.name)), Sense::click());
+        head.widget_info(|| {
+            WidgetInfo::labeled(Role::Button, true, format!("Sort by {}", shape.name.to_lowercase()))
+        });
+        ui.painter().galley(rect.min, text, ink);
+        focus_ring(ui, &head);
+        if head.on_hover_text(format!("{}. Press to sort", shape.why)).clicked() {
+            *sort = Sort::pressed(*sort, shape.column);
+        }
     }
 }
 
@@ -57,7 +65,7 @@ pub(super) fn show(
     let mut place = None;
     ui.spacing_mut().item_spacing.y = space::XS;
     ui.set_width(ui.available_width() - GUTTER);
-    for spec in registry() {
+    for spec in columns::sorted(state, cx.model.sort) {
         let chosen = state.config.backbone.name == spec.name;
         let p = Palette::of(ui);
         let edge = if chosen { p.accent } else { p.stroke };
@@ -67,14 +75,12 @@ pub(super) fn show(
             .corner_radius(theme::RADIUS_CARD)
             .shadow(egui::Shadow { offset: [0, 1], blur: 4, spread: 0, color: p.shadow })
             .show(ui, |ui| {
-                if row(ui, state, spec, chosen) && !chosen {
-                    actions.push(Action::ChooseBackbone(spec.name));
-                }
+                row(ui, state, spec, chosen, actions);
                 if chosen {
                     let margin = Margin { left: 44, right: 16, top: 0, bottom: 14 };
                     Frame::new().inner_margin(margin).show(ui, |ui| {
                         ui.spacing_mut().item_spacing.y = space::S;
-                        stages::bar(ui, spec, &state.config);
+                        stages::bar(ui, spec, &state.config, actions);
                         weights::show(ui, state, spec, cx, actions);
                     });
                 }
@@ -86,7 +92,7 @@ pub(super) fn show(
     place
 }
 
-fn row(ui: &mut Ui, state: &AppState, spec: &BackboneSpec, chosen: bool) -> bool {
+fn row(ui: &mut Ui, state: &AppState, spec: &'static BackboneSpec, chosen: bool, actions: &mut Vec<Action>) {
     let p = Palette::of(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, chosen, spec.title));
@@ -94,32 +100,64 @@ fn row(ui: &mut Ui, state: &AppState, spec: &BackboneSpec, chosen: bool) -> bool
         ui.painter().rect_filled(rect, theme::RADIUS_CARD, p.raised);
     }
     radio(ui, pos2(rect.left() + 24.0, rect.center().y), chosen);
-    names(ui, rect, spec);
-    let found = state.known_weights.get(spec.name).is_some_and(|f| !f.is_empty());
-    let top1 = spec.sources.first().map_or("–".to_owned(), |s| format!("{:.3}", s.top1_frac));
-    let loaded = chosen && matches!(state.weights, WeightsState::Ready(_));
-    let weights = match (spec.sources.is_empty(), found) {
-        _ if loaded => ("loaded", p.good),
-        (true, _) => ("not needed", p.muted),
-        (false, true) => ("found", p.good),
-        (false, false) => ("choose a file", p.muted),
-    };
-    let cells = [
-        (millions(spec.param_count), p.text),
-        (format!("{} px", spec.preprocess.crop_px), p.text),
-        (top1, p.text),
-        (weights.0.to_owned(), weights.1),
-    ];
-    let columns = shown(rect.width());
-    for ((text, ink), (_, _, right)) in cells.into_iter().skip(COLUMNS.len() - columns.len()).zip(columns) {
-        let at = pos2(rect.right() - right, rect.center().y);
-        ui.painter().text(at, Align2::RIGHT_CENTER, text, FontId::proportional(type_size::BODY), ink);
+    let mut names_end = rect.right();
+    for (shape, right) in placed(rect) {
+        let at = pos2(right, rect.center().y);
+        names_end = right - shape.width;
+        match shape.column.text(state, spec) {
+            Some(text) => {
+                let ink = if text == "–" { p.muted } else { p.text };
+                ui.painter().text(at, Align2::RIGHT_CENTER, text, FontId::proportional(type_size::BODY), ink);
+            }
+            None => weights_cell(ui, state, spec, chosen, at, actions),
+        }
     }
+    names(ui, rect, names_end, spec);
     focus_ring(ui, &response);
-    response.on_hover_text(hover(spec)).clicked()
+    if response.on_hover_text(hover(state, spec)).clicked() && !chosen {
+        actions.push(Action::ChooseBackbone(spec.name));
+    }
 }
 
-fn radio(ui: &Ui, at: egui::Pos2, chosen: bool) {
+/// Whether weights are here, and otherwise the way to them.
+fn weights_cell(
+    ui: &mut Ui,
+    state: &AppState,
+    spec: &'static BackboneSpec,
+    chosen: bool,
+    at: Pos2,
+    actions: &mut Vec<Action>,
+) {
+    let p = Palette::of(ui);
+    let say = |text: &str, ink: Color32| {
+        ui.painter().text(at, Align2::RIGHT_CENTER, text, FontId::proportional(type_size::BODY), ink);
+    };
+    let download = state.downloads.get(spec.name).filter(|d| d.runs());
+    if chosen && matches!(state.weights, WeightsState::Ready(_)) {
+        say("loaded", p.good);
+    } else if spec.sources.is_empty() {
+        say("not needed", p.muted);
+    } else if is_here(state, spec) {
+        say("here", p.good);
+    } else if let Some(download) = download {
+        let frac = download.frac().unwrap_or(0.0);
+        say(&format!("downloading {:.0} %", (frac * 100.0).floor()), p.accent);
+    } else if spec.hub_file().is_none() {
+        say("choose a file", p.muted);
+    } else {
+        let size = megabytes(columns::file_bytes(spec));
+        let rect = Align2::RIGHT_CENTER.anchor_size(at, vec2(82.0, 26.0));
+        let button = ui.put(rect, Button::new(RichText::new("Download").small()));
+        let name = format!("Download {}, {size}", spec.title);
+        button.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
+        let why = spec.sources.first().map_or("", |s| s.place);
+        if button.on_hover_text(format!("{size} from {why}")).clicked() {
+            actions.push(Action::DownloadWeights(spec.name));
+        }
+    }
+}
+
+fn radio(ui: &Ui, at: Pos2, chosen: bool) {
     let p = Palette::of(ui);
     ui.painter().circle_stroke(at, 7.0, Stroke::new(1.5, if chosen { p.accent } else { p.muted }));
     if chosen {
@@ -127,46 +165,26 @@ fn radio(ui: &Ui, at: egui::Pos2, chosen: bool) {
     }
 }
 
-fn names(ui: &mut Ui, rect: Rect, spec: &BackboneSpec) {
+fn names(ui: &mut Ui, rect: Rect, end: f32, spec: &BackboneSpec) {
     let muted = Palette::of(ui).muted;
-    // The first column's heading is about this wide.
-    let columns = shown(rect.width()).first().map_or(0.0, |c| c.2) + 90.0;
-    let area = Rect::from_min_max(rect.min + vec2(44.0, 9.0), pos2(rect.right() - columns, rect.bottom()));
+    let area = Rect::from_min_max(rect.min + vec2(44.0, 9.0), pos2(end, rect.bottom()));
     let mut ui = ui.new_child(UiBuilder::new().max_rect(area));
     ui.spacing_mut().item_spacing.y = 1.0;
     ui.add(Label::new(RichText::new(spec.title).strong()).truncate().selectable(false));
     ui.add(Label::new(RichText::new(spec.advice).small().color(muted)).truncate().selectable(false));
 }
 
-fn hover(spec: &BackboneSpec) -> String {
-    match spec.sources.first() {
-        Some(s) => format!(
-            "{}. {} parameters, pictures of {} px, ImageNet top-1 {:.3} as published. Weights: {} ({}).",
-            spec.advice.trim_end_matches('.'),
-            millions(spec.param_count),
-            spec.preprocess.crop_px,
-            s.top1_frac,
-            s.place,
-            s.licence
-        ),
-        None => format!("{}. It starts from random weights.", spec.advice.trim_end_matches('.')),
-    }
-}
-
-/// `11.7 M`, `0.4 M`.
-fn millions(count: usize) -> String {
-    let m = count as f64 / 1e6;
-    if m < 0.95 { format!("{m:.2} M") } else { format!("{m:.1} M") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_painted_edges_stay_in_order() {
-        let rights: Vec<f32> = COLUMNS.iter().map(|c| c.2).collect();
-        assert!(rights.windows(2).all(|w| w[0] > w[1]));
-        assert_eq!([millions(11_689_512), millions(94_000)], ["11.7 M", "0.09 M"]);
-    }
+fn hover(state: &AppState, spec: &BackboneSpec) -> String {
+    let advice = spec.advice.trim_end_matches('.');
+    let Some(s) = spec.sources.first() else { return format!("{advice}. It starts from random weights.") };
+    let speed = Column::Speed.text(state, spec).filter(|t| t != "–");
+    let speed = speed.map_or(String::new(), |t| format!(" {t} measured here."));
+    format!(
+        "{advice}. {} parameters, pictures of {} px, ImageNet top-1 {:.3} as published.{speed} Weights: {} ({}).",
+        millions(spec.param_count),
+        spec.preprocess.crop_px,
+        s.top1_frac,
+        s.place,
+        s.licence
+    )
 }

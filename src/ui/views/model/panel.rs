@@ -2,7 +2,9 @@
 
 use super::super::ViewContext;
 use super::Memory;
-use crate::backbones::{BackboneSpec, find};
+use super::columns::millions;
+use super::stages;
+use crate::backbones::{BackboneSpec, Network, find};
 use crate::config::{
     HeadActivation, HeadConfig, HeadKind, HeadOutput, OptimConfig, Pooling, TrainConfig, TrainMode,
 };
@@ -67,6 +69,9 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions:
     let spec = find(&config.backbone.name).ok();
     section(ui, "What learns");
     what_learns(ui, &mut config, spec);
+    if let Some(spec) = spec {
+        sizes(ui, &config, spec, state.dataset().map(|d| d.classes.len()));
+    }
     ui.add_space(crate::ui::theme::space::M);
     section(ui, "Head");
     let poolings = if spec.is_some_and(|s| s.has_class_token()) { &POOLINGS } else { &POOLINGS[..5] };
@@ -80,7 +85,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions:
     }
 }
 
-fn what_learns(ui: &mut Ui, config: &mut TrainConfig, spec: Option<&BackboneSpec>) {
+fn what_learns(ui: &mut Ui, config: &mut TrainConfig, spec: Option<&'static BackboneSpec>) {
     let default = OptimConfig::default();
     let why = "Which weights training may change. Hover the stages in the list to see what each does.";
     setting_reset(ui, ("Training", why), &mut config.train.mode, &default.mode, |ui, v| {
@@ -101,6 +106,33 @@ fn what_learns(ui: &mut Ui, config: &mut TrainConfig, spec: Option<&BackboneSpec
             &default.last_stages,
             |ui, v| ui.add(DragValue::new(v).range(1..=most).speed(0.05)),
         );
+    }
+}
+
+/// How many numbers learn under these settings and how many stay.
+fn sizes(ui: &mut Ui, config: &TrainConfig, spec: &'static BackboneSpec, classes: Option<usize>) {
+    let cut = config.backbone.cut_stage.as_deref();
+    // Settings that do not fit together are told where training is started.
+    let Ok(counts) = Network::param_counts(spec, cut, &config.head, classes.unwrap_or(2)) else { return };
+    let (frozen, learn) = counts.split(stages::boundary(spec, config).1);
+    let of = match classes {
+        Some(n) => format!("a head for your {n} classes"),
+        None => "a head for two classes, until a folder is open".to_owned(),
+    };
+    for (name, why, value) in [
+        ("Parameters that learn", format!("With {of} of {}", parameters(counts.head)), learn),
+        ("Frozen parameters", "They keep their pretrained values".to_owned(), frozen),
+    ] {
+        setting(ui, name, &why, |ui| ui.label(parameters(value)));
+    }
+}
+
+/// `2562`, `48 thousand`, `11.2 M`.
+fn parameters(count: usize) -> String {
+    match count {
+        0..10_000 => count.to_string(),
+        10_000..1_000_000 => format!("{:.0} thousand", count as f64 / 1e3),
+        _ => millions(count),
     }
 }
 
@@ -189,7 +221,12 @@ fn cut(ui: &mut Ui, config: &mut TrainConfig, spec: &BackboneSpec) {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_widths;
+    use super::{parameters, parse_widths};
+
+    #[test]
+    fn small_counts_are_told_exactly() {
+        assert_eq!([2562, 48_234, 11_181_642].map(parameters), ["2562", "48 thousand", "11.2 M"]);
+    }
 
     #[test]
     fn widths_are_numbers_between_commas() {

@@ -1,10 +1,12 @@
 //! The chosen backbone's weights: where they come from, which file, and what became of it.
 
 use super::super::ViewContext;
+use super::download;
+use crate::backbones::weights::label;
 use crate::backbones::{BackboneSpec, LoadReport};
 use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
-use crate::ui::state::{Screen, WeightsState, file_name, loaded_words};
+use crate::ui::state::{JobKind, Screen, WeightsState, loaded_words};
 use crate::ui::theme::Palette;
 use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::setting::PathChoice;
@@ -18,10 +20,11 @@ const NAMES_SHOWN: usize = 40;
 pub(super) fn show(
     ui: &mut Ui,
     state: &AppState,
-    spec: &BackboneSpec,
+    spec: &'static BackboneSpec,
     cx: &mut ViewContext,
     actions: &mut Vec<Action>,
 ) {
+    speed(ui, state, spec, actions);
     if spec.sources.is_empty() {
         return;
     }
@@ -35,14 +38,14 @@ pub(super) fn show(
         (WeightsState::Checking, Some(file)) => {
             ui.horizontal(|ui| {
                 ui.add(Spinner::new().size(icons::SIZE));
-                ui.label(format!("Reading {}", file_name(file)));
+                ui.label(format!("Reading {}", label(file)));
             });
             // The field keeps its place and the keyboard: the file may turn out not to fit.
             choose(ui, state, spec, cx, actions);
         }
         (WeightsState::Ready(report), Some(file)) => {
             let p = Palette::of(ui);
-            line(ui, Icon::CircleCheck, p.good, &file_name(file)).on_hover_text(file.display().to_string());
+            line(ui, Icon::CircleCheck, p.good, &label(file)).on_hover_text(file.display().to_string());
             ui.add(Label::new(loaded_words(report)).wrap());
             details(ui, report);
             after(ui, state, actions);
@@ -58,7 +61,30 @@ pub(super) fn show(
     }
 }
 
-fn line(ui: &mut Ui, icon: Icon, ink: Color32, text: &str) -> egui::Response {
+/// How fast it is here, and the way to know.
+fn speed(ui: &mut Ui, state: &AppState, spec: &'static BackboneSpec, actions: &mut Vec<Action>) {
+    let threads = state.threads();
+    ui.horizontal(|ui| {
+        let on = format!("on {}", count(threads, "thread", "threads"));
+        match state.settings.speed(spec.name, threads) {
+            Some(speed) => ui.label(format!("{speed:.1} pictures a second, forward, {on}")),
+            None => caption(ui, format!("Its speed {on} has not been measured yet.")),
+        };
+        if state.job_of(&JobKind::MeasureSpeed).is_some() {
+            ui.add(Spinner::new().size(icons::SIZE));
+            return;
+        }
+        let idle = state.jobs.is_empty();
+        let button = ui.add_enabled_ui(idle, |ui| link_button(ui, "Measure speed")).inner;
+        let why = "Runs the network on made-up pictures for about two seconds";
+        let busy = "Something else is computing now, which would spoil the measurement";
+        if button.on_hover_text(why).on_disabled_hover_text(busy).clicked() {
+            actions.push(Action::MeasureSpeed(spec.name));
+        }
+    });
+}
+
+pub(super) fn line(ui: &mut Ui, icon: Icon, ink: Color32, text: &str) -> egui::Response {
     ui.horizontal_top(|ui| {
         ui.label(icons::coloured(icon, icons::SIZE, ink));
         ui.add(Label::new(text).wrap().selectable(true))
@@ -69,21 +95,26 @@ fn line(ui: &mut Ui, icon: Icon, ink: Color32, text: &str) -> egui::Response {
 fn choose(
     ui: &mut Ui,
     state: &AppState,
-    spec: &BackboneSpec,
+    spec: &'static BackboneSpec,
     cx: &mut ViewContext,
     actions: &mut Vec<Action>,
 ) {
-    if let Some(source) = spec.sources.first() {
-        let text = format!(
-            "Pretrained weights make the difference. Download this file once (licence: {}), then choose it here:",
-            source.licence
-        );
-        ui.add(Label::new(RichText::new(text).color(Palette::of(ui).muted)).wrap());
+    let here = state.known_weights.get(spec.name).into_iter().flatten();
+    if here.clone().next().is_none()
+        && let Some(source) = spec.sources.first()
+    {
+        if source.hub.is_some() {
+            download::show(ui, state, spec, source, actions);
+            caption(ui, "Or download it with a browser, then choose it here:");
+        } else {
+            let text = format!("Download this file once (licence: {}), then choose it here:", source.licence);
+            caption(ui, text);
+        }
         address(ui, &source.url(), actions);
     }
-    for file in state.known_weights.get(spec.name).into_iter().flatten() {
+    for file in here {
         ui.horizontal(|ui| {
-            let label = format!("Use {}", file_name(file));
+            let label = format!("Use {}", label(file));
             if secondary_button(ui, label).on_hover_text(file.display().to_string()).clicked() {
                 actions.push(Action::UseWeights(file.clone()));
             }
