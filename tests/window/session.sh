@@ -65,9 +65,9 @@ picture evaluate
 
 # Pictures behind the first number of the diagonal; the first of them is said to show another class.
 said() { journal | grep -q '"decision":"label"'; }
-click 211 400
+click 211 330
 picture cell
-click 698 340
+click 698 330
 sleep 2
 picture enlarged
 press 2
