@@ -1,20 +1,24 @@
 //! Carrying out actions: the one place where what a person asked for becomes jobs, disk requests and changes of state.
 
+mod deciding;
 mod insight;
+mod judging;
+mod model;
+mod opening;
+mod predicting;
+mod runs;
 
 use super::actions::{Action, Pick};
 use super::app::App;
 use super::disk::DiskRequest;
-use super::state::{Download, JobKind, RunningJob, Screen, Tone, WeightsState, predictions_csv};
+use super::state::{JobKind, Screen, Tone};
 use super::theme;
-use crate::backbones::find;
-use crate::config::{Pooling, TrainConfig};
+use crate::config::TrainConfig;
 use crate::data::Step;
+use crate::session::ThemeChoice;
 use crate::session::jobs::{JobRequest, ModelRef};
-use crate::session::{Project, RunInfo, ThemeChoice};
 use egui::{Context, ViewportCommand};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 impl App {
@@ -170,218 +174,9 @@ impl App {
         self.state.notices.push(Tone::Warn, text);
     }
 
-    fn open(&mut self, action: Action) {
-        if self.state.training_job().is_some() {
-            let text = "Training is running. Stop it, or wait until it is finished, to open something else.";
-            return self.state.notices.push(Tone::Warn, text);
-        }
-        let looking = |job: &RunningJob| matches!(job.kind, JobKind::OpenData | JobKind::WriteSample);
-        if self.state.jobs.iter().any(looking) {
-            let text = "A folder is being looked through. Cancel that, or wait until it is done, to open something else.";
-            return self.state.notices.push(Tone::Warn, text);
-        }
-        self.state.path_error = None;
-        match action {
-            Action::OpenData(path) => self.disk.ask(DiskRequest::ProjectFor(path)),
-            Action::OpenProject(path) => self.disk.ask(DiskRequest::OpenProject(path)),
-            Action::TrySample => {
-                self.state.sample_wanted = true;
-                self.disk.ask(DiskRequest::Sample);
-            }
-            Action::AllowUnreadable => {
-                self.state.config.data.allow_many_unreadable = true;
-                self.settings_changed();
-            }
-            Action::DivideAnew(data) => {
-                self.state.config.data = *data;
-                self.settings_changed();
-                self.scan();
-            }
-            _ => self.scan(),
-        }
-    }
-
-    /// A project was opened: its settings, its pictures, its runs.
-    pub(super) fn opened(&mut self, project: Project) {
-        self.state.adopt(project);
-        self.show_opened();
-        self.scan();
-        self.refresh_runs();
-    }
-
-    /// A folder has no project yet: its pictures are looked through first.
-    pub(super) fn open_new(&mut self, project: Project) {
-        let Some(root) = project.config.data.path.clone() else { return };
-        let config = project.config.data.clone();
-        self.state.data_error = None;
-        self.state.opening = Some(Box::new(project));
-        self.submit(JobKind::OpenData, JobRequest::OpenData { root, config, project: None });
-    }
-
-    /// The pictures of a new project turned out usable.
-    pub(super) fn keep_new(&mut self) {
-        if let (Some(project), Some(data)) = (&self.state.project, self.state.dataset()) {
-            self.disk.ask(DiskRequest::Keep(Box::new(project.clone()), Box::new(data.clone())));
-        }
-        self.show_opened();
-    }
-
-    /// Forgets what was shown of another project.
-    fn show_opened(&mut self) {
-        self.disk.ask(DiskRequest::SaveSettings(self.state.settings.clone()));
-        self.save_due_s = None;
-        self.cx.thumbnails.clear();
-        self.cx.data = Default::default();
-        self.cx.train = Default::default();
-        self.cx.export = Default::default();
-        self.check_weights();
-        self.refresh_exports();
-    }
-
-    pub(super) fn refresh_exports(&self) {
-        if let Some(project) = &self.state.project {
-            self.disk.ask(DiskRequest::Exports(project.clone()));
-        }
-    }
-
-    pub(super) fn refresh_decisions(&self) {
-        if let (Some(project), Some(shown)) = (&self.state.project, &self.state.preflight) {
-            self.disk.ask(DiskRequest::Decisions(project.dir.clone(), Arc::clone(shown)));
-        }
-    }
-
-    fn decide(&mut self, step: Step) {
-        if let (Some(project), Some(shown)) = (&self.state.project, &self.state.preflight) {
-            self.disk.ask(DiskRequest::Decide(project.dir.clone(), shown.before_decisions(), step));
-        }
-    }
-
-    /// Settings were taken or brought back, or a decision is to be.
-    fn taken_back(&mut self, decision: Option<Step>) {
-        match decision {
-            Some(step) => self.decide(step),
-            None => {
-                let chosen = |c: &TrainConfig| (c.backbone.name.clone(), c.backbone.weights.clone());
-                let divided = |c: &TrainConfig| (c.data.split, c.data.group_by);
-                let before = self.state.project.as_ref().map(|p| chosen(&p.config));
-                let division = self.state.project.as_ref().map(|p| divided(&p.config));
-                self.keep_settings();
-                if division.is_some_and(|before| before != divided(&self.state.config)) {
-                    self.scan();
-                }
-                if before.is_some_and(|before| before != chosen(&self.state.config)) {
-                    self.check_weights();
-                }
-            }
-        }
-    }
-
-    fn scan(&mut self) {
-        let Some(project) = &self.state.project else { return };
-        let Some(root) = project.config.data.path.clone() else {
-            let text = "The project names no folder of pictures. Open the folder itself.";
-            return self.state.notices.push(Tone::Warn, text);
-        };
-        self.state.opening = None;
-        let request = JobRequest::OpenData {
-            root,
-            config: self.state.config.data.clone(),
-            project: Some(project.dir.clone()),
-        };
-        self.submit(JobKind::OpenData, request);
-    }
-
     fn set_config(&mut self, config: TrainConfig) {
         self.state.config = config;
         self.settings_changed();
-    }
-
-    fn choose_backbone(&mut self, name: &str) {
-        let backbone = &mut self.state.config.backbone;
-        if backbone.name != name {
-            name.clone_into(&mut backbone.name);
-            backbone.cut_stage = None;
-            // Not every network has a class token; those that have one read it as published.
-            let pooling = &mut self.state.config.head.pooling;
-            *pooling = pooling.filter(|p| *p != Pooling::Token);
-            let found = self.state.known_weights.get(name).and_then(|files| files.first().cloned());
-            self.use_weights(found);
-        }
-    }
-
-    fn about_backbone(&mut self, action: Action) {
-        match action {
-            Action::DownloadWeights(name) => {
-                if let Ok(spec) = find(name) {
-                    self.state.downloads.insert(name, Download::default());
-                    self.downloads.start(spec);
-                }
-            }
-            Action::CancelDownload(name) => {
-                self.downloads.cancel(name);
-                if let Some(download) = self.state.downloads.get_mut(name) {
-                    download.stopping = true;
-                }
-            }
-            Action::MeasureSpeed(name) => {
-                let (backbone, threads) = (name.to_owned(), self.state.threads());
-                self.submit(JobKind::MeasureSpeed, JobRequest::MeasureSpeed { backbone, threads });
-            }
-            _ => {}
-        }
-    }
-
-    /// Weights have come: they are used where their backbone is chosen and waits for some.
-    pub(super) fn downloaded(&mut self, backbone: &str, path: PathBuf) {
-        self.disk.ask(DiskRequest::KnownWeights);
-        let chosen = &self.state.config.backbone;
-        if chosen.name == backbone && chosen.weights.is_none() {
-            self.use_weights(Some(path));
-        }
-    }
-
-    fn use_weights(&mut self, path: Option<PathBuf>) {
-        self.state.config.backbone.weights = path;
-        self.settings_changed();
-        self.check_weights();
-    }
-
-    fn check_weights(&mut self) {
-        let backbone = self.state.config.backbone.clone();
-        let Some(weights) = backbone.weights else {
-            self.state.weights = WeightsState::None;
-            return;
-        };
-        self.state.weights = WeightsState::Checking;
-        self.submit(JobKind::CheckWeights, JobRequest::CheckWeights { backbone: backbone.name, weights });
-    }
-
-    pub(super) fn refresh_runs(&mut self) {
-        if let Some(project) = &self.state.project {
-            self.disk.ask(DiskRequest::Runs(project.clone()));
-        }
-    }
-
-    pub(super) fn runs_read(&mut self, runs: Vec<RunInfo>, unreadable: &[String]) {
-        if !unreadable.is_empty() && self.state.unreadable_runs != unreadable {
-            self.state.unreadable_runs = unreadable.to_vec();
-            let text = format!("Some runs cannot be read and are left out: {}", unreadable.join(", "));
-            self.state.notices.push(Tone::Warn, text);
-        }
-        self.state.runs = runs;
-        if self.state.evaluation.is_none()
-            && let Some(run) = self.state.finished_run()
-        {
-            self.disk.ask(DiskRequest::Evaluation(Box::new(run.clone())));
-        }
-    }
-
-    fn train_again(&mut self, run_dir: PathBuf) {
-        let config = self.state.runs.iter().find(|r| r.dir == run_dir).map(|r| r.config.clone());
-        if let Some(config) = config {
-            self.state.compare_with = Some(run_dir);
-            self.train(config);
-        }
     }
 
     fn control(&mut self, action: &Action) {
@@ -412,46 +207,6 @@ impl App {
             }
         }
         self.state.cancel_asked = false;
-    }
-
-    fn prediction(&mut self, action: Action) {
-        match action {
-            Action::SetPredictModel(model) => {
-                self.state.predictions.model = Some(model);
-                let paths: Vec<PathBuf> =
-                    self.state.predictions.pictures.iter().map(|p| p.path.clone()).collect();
-                self.predict(paths);
-            }
-            Action::Predict(paths) => self.predict(paths),
-            Action::DecideFrom(probability) => {
-                self.state.predictions.decide_from = probability.clamp(0.0, 1.0)
-            }
-            Action::CopyByClass(out) => {
-                let pictures = self.state.predictions.decisions();
-                let data = self.state.dataset().map(|d| d.root.clone());
-                self.submit(JobKind::Copy, JobRequest::CopyByClass { pictures, out, data });
-            }
-            Action::ClearPredictions => self.state.predictions.clear(),
-            Action::SavePredictions(path) => match predictions_csv(&self.state.predictions) {
-                Ok(table) => self.disk.ask(DiskRequest::Write(path, table)),
-                Err(error) => self.fail(&error),
-            },
-            _ => {}
-        }
-    }
-
-    fn predict(&mut self, paths: Vec<PathBuf>) {
-        if paths.is_empty() {
-            return;
-        }
-        let Some(model) = self.state.predict_model() else {
-            let text = "There is no model yet. Train one, or choose complete weights under Model.";
-            return self.state.notices.push(Tone::Warn, text);
-        };
-        for path in paths.iter().filter(|p| p.extension().is_some()) {
-            self.state.predictions.wait_for(path.clone());
-        }
-        self.submit(JobKind::Predict, JobRequest::Predict { model, paths });
     }
 
     fn cycle_theme(&mut self, ctx: &Context) {

@@ -7,14 +7,12 @@
 pub mod actions;
 pub mod app;
 mod apply;
-mod apply_runs;
 pub mod commands;
 mod dialogs;
 mod disk;
 pub mod fonts;
 mod frames;
 pub mod icons;
-mod judging;
 pub mod previews;
 pub mod shell;
 pub mod state;

@@ -1,17 +1,18 @@
 //! Carrying out what a person asks for about runs: training them, going on with them, deleting them, writing about them.
 
-use super::actions::Action;
-use super::app::App;
-use super::disk::DiskRequest;
-use super::state::{JobKind, LiveTraining, Screen, Tone, file_name};
 use crate::config::TrainConfig;
 use crate::engine::EpochRecord;
+use crate::session::RunInfo;
 use crate::session::jobs::JobRequest;
+use crate::ui::actions::Action;
+use crate::ui::app::App;
+use crate::ui::disk::DiskRequest;
+use crate::ui::state::{JobKind, LiveTraining, Screen, Tone, file_name};
 use std::path::{Path, PathBuf};
 
 impl App {
     /// Starts training with these settings, in a run's folder of its own.
-    pub(super) fn train(&mut self, config: TrainConfig) {
+    pub(in crate::ui) fn train(&mut self, config: TrainConfig) {
         match (self.state.train_block(), &self.state.project) {
             (None, Some(project)) => self.disk.ask(DiskRequest::NewRun(project.clone(), Box::new(config))),
             (Some(why), _) => self.state.notices.push(Tone::Warn, why),
@@ -21,7 +22,7 @@ impl App {
     }
 
     /// `resume` holds the epochs before the checkpoint that training goes on from.
-    pub(super) fn start_training(
+    pub(in crate::ui) fn start_training(
         &mut self,
         run_dir: PathBuf,
         mut config: TrainConfig,
@@ -43,7 +44,7 @@ impl App {
     }
 
     /// Goes on with an interrupted run.
-    pub(super) fn continue_run(&mut self, dir: &Path) {
+    pub(in crate::ui) fn continue_run(&mut self, dir: &Path) {
         if self.state.training_job().is_some() {
             return;
         }
@@ -53,7 +54,7 @@ impl App {
     }
 
     /// Tries learning rates with the present settings.
-    pub(super) fn find_rate(&mut self) {
+    pub(in crate::ui) fn find_rate(&mut self) {
         let block = self.state.train_block();
         let (None, Some(dataset)) = (block, self.state.dataset().cloned()) else { return };
         self.state.rate_search = None;
@@ -63,7 +64,7 @@ impl App {
     }
 
     /// What is done with a run other than training and judging it.
-    pub(super) fn with_run(&mut self, action: Action) {
+    pub(in crate::ui) fn with_run(&mut self, action: Action) {
         let Some(project) = self.state.project.clone() else { return };
         match action {
             Action::ExtendRun(run, more) if self.state.training_job().is_none() => {
@@ -82,7 +83,7 @@ impl App {
     }
 
     /// A run lies in the trash now: nothing that is on show may refer to it.
-    pub(super) fn run_trashed(&mut self, run: &Path, trashed: PathBuf) {
+    pub(in crate::ui) fn run_trashed(&mut self, run: &Path, trashed: PathBuf) {
         self.state.forget_run(run);
         let text = format!("Run {} is deleted", file_name(run));
         self.state.notices.push_with(Tone::Info, text, "Undo", Action::RestoreRun(trashed));
@@ -90,9 +91,37 @@ impl App {
     }
 
     /// A run's folder is ready to go on from where another one ended.
-    pub(super) fn run_extended(&mut self, from: &Path, run_dir: PathBuf, config: TrainConfig) {
+    pub(in crate::ui) fn run_extended(&mut self, from: &Path, run_dir: PathBuf, config: TrainConfig) {
         let epochs = self.state.runs.iter().find(|r| r.dir == from).map(|r| r.epochs.clone());
         self.start_training(run_dir, config, Some(epochs.unwrap_or_default()));
         self.refresh_runs();
+    }
+
+    pub(super) fn train_again(&mut self, run_dir: PathBuf) {
+        let config = self.state.runs.iter().find(|r| r.dir == run_dir).map(|r| r.config.clone());
+        if let Some(config) = config {
+            self.state.compare_with = Some(run_dir);
+            self.train(config);
+        }
+    }
+
+    pub(in crate::ui) fn refresh_runs(&mut self) {
+        if let Some(project) = &self.state.project {
+            self.disk.ask(DiskRequest::Runs(project.clone()));
+        }
+    }
+
+    pub(in crate::ui) fn runs_read(&mut self, runs: Vec<RunInfo>, unreadable: &[String]) {
+        if !unreadable.is_empty() && self.state.unreadable_runs != unreadable {
+            self.state.unreadable_runs = unreadable.to_vec();
+            let text = format!("Some runs cannot be read and are left out: {}", unreadable.join(", "));
+            self.state.notices.push(Tone::Warn, text);
+        }
+        self.state.runs = runs;
+        if self.state.evaluation.is_none()
+            && let Some(run) = self.state.finished_run()
+        {
+            self.disk.ask(DiskRequest::Evaluation(Box::new(run.clone())));
+        }
     }
 }

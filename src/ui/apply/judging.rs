@@ -1,31 +1,31 @@
 //! Which evaluation is shown, and judging a model on other pictures.
 
-use super::app::App;
-use super::disk::DiskRequest;
-use super::state::{JobKind, Screen, Tone};
 use crate::data::Split;
 use crate::engine::Evaluation;
 use crate::session::jobs::JobRequest;
 use crate::session::{RunInfo, RunState};
+use crate::ui::app::App;
+use crate::ui::disk::DiskRequest;
+use crate::ui::state::{JobKind, Screen, Tone};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 impl App {
-    pub(super) fn show_run(&mut self, dir: &Path) {
+    pub(in crate::ui) fn show_run(&mut self, dir: &Path) {
         if let Some(run) = self.state.runs.iter().find(|r| r.dir == dir && r.state == RunState::Finished) {
             self.disk.ask(DiskRequest::Evaluation(Box::new(run.clone())));
             self.state.screen = Screen::Evaluate;
         }
     }
 
-    pub(super) fn judge_test(&mut self) {
+    pub(in crate::ui) fn judge_test(&mut self) {
         let test = self.state.test_pictures().map(|(run, _)| run.to_path_buf());
         if let (Some(model), Some(data)) = (test, self.state.dataset().map(|d| d.root.clone())) {
             self.submit(JobKind::Evaluate, JobRequest::Evaluate { model, data, test: true });
         }
     }
 
-    pub(super) fn judge_folder(&mut self, data: PathBuf) {
+    pub(in crate::ui) fn judge_folder(&mut self, data: PathBuf) {
         match self.state.model_to_judge() {
             Some(model) => {
                 self.submit(JobKind::Evaluate, JobRequest::Evaluate { model, data, test: false });
@@ -37,7 +37,12 @@ impl App {
         }
     }
 
-    pub(super) fn evaluation_read(&mut self, run: &RunInfo, evaluation: Evaluation, test_judged: usize) {
+    pub(in crate::ui) fn evaluation_read(
+        &mut self,
+        run: &RunInfo,
+        evaluation: Evaluation,
+        test_judged: usize,
+    ) {
         let root = run.config.data.path.clone().unwrap_or_default();
         let title = format!("run {} · validation", run.id);
         self.state.show_evaluation(evaluation, root, Some(run.dir.clone()), &title);
@@ -48,7 +53,7 @@ impl App {
     }
 
     /// Asks what changed from the run to compare with to the one on show, on the validation pictures.
-    pub(super) fn compare(&mut self) {
+    pub(in crate::ui) fn compare(&mut self) {
         let Some(shown) = self.state.evaluation.as_mut().filter(|s| s.split == Some(Split::Val)) else {
             return;
         };

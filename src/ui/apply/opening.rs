@@ -1,0 +1,99 @@
+//! Opening folders, projects and the sample, and what follows from it.
+
+use crate::session::Project;
+use crate::session::jobs::JobRequest;
+use crate::ui::actions::Action;
+use crate::ui::app::App;
+use crate::ui::disk::DiskRequest;
+use crate::ui::state::{JobKind, RunningJob, Tone};
+
+impl App {
+    pub(super) fn open(&mut self, action: Action) {
+        if self.state.training_job().is_some() {
+            let text = "Training is running. Stop it, or wait until it is finished, to open something else.";
+            return self.state.notices.push(Tone::Warn, text);
+        }
+        let looking = |job: &RunningJob| matches!(job.kind, JobKind::OpenData | JobKind::WriteSample);
+        if self.state.jobs.iter().any(looking) {
+            let text = "A folder is being looked through. Cancel that, or wait until it is done, to open something else.";
+            return self.state.notices.push(Tone::Warn, text);
+        }
+        self.state.path_error = None;
+        match action {
+            Action::OpenData(path) => self.disk.ask(DiskRequest::ProjectFor(path)),
+            Action::OpenProject(path) => self.disk.ask(DiskRequest::OpenProject(path)),
+            Action::TrySample => {
+                self.state.sample_wanted = true;
+                self.disk.ask(DiskRequest::Sample);
+            }
+            Action::AllowUnreadable => {
+                self.state.config.data.allow_many_unreadable = true;
+                self.settings_changed();
+            }
+            Action::DivideAnew(data) => {
+                self.state.config.data = *data;
+                self.settings_changed();
+                self.scan();
+            }
+            _ => self.scan(),
+        }
+    }
+
+    /// A project was opened: its settings, its pictures, its runs.
+    pub(in crate::ui) fn opened(&mut self, project: Project) {
+        self.state.adopt(project);
+        self.show_opened();
+        self.scan();
+        self.refresh_runs();
+    }
+
+    /// A folder has no project yet: its pictures are looked through first.
+    pub(in crate::ui) fn open_new(&mut self, project: Project) {
+        let Some(root) = project.config.data.path.clone() else { return };
+        let config = project.config.data.clone();
+        self.state.data_error = None;
+        self.state.opening = Some(Box::new(project));
+        self.submit(JobKind::OpenData, JobRequest::OpenData { root, config, project: None });
+    }
+
+    /// The pictures of a new project turned out usable.
+    pub(in crate::ui) fn keep_new(&mut self) {
+        if let (Some(project), Some(data)) = (&self.state.project, self.state.dataset()) {
+            self.disk.ask(DiskRequest::Keep(Box::new(project.clone()), Box::new(data.clone())));
+        }
+        self.show_opened();
+    }
+
+    /// Forgets what was shown of another project.
+    pub(super) fn show_opened(&mut self) {
+        self.disk.ask(DiskRequest::SaveSettings(self.state.settings.clone()));
+        self.save_due_s = None;
+        self.cx.thumbnails.clear();
+        self.cx.data = Default::default();
+        self.cx.train = Default::default();
+        self.cx.export = Default::default();
+        self.check_weights();
+        self.refresh_exports();
+    }
+
+    pub(in crate::ui) fn refresh_exports(&self) {
+        if let Some(project) = &self.state.project {
+            self.disk.ask(DiskRequest::Exports(project.clone()));
+        }
+    }
+
+    pub(super) fn scan(&mut self) {
+        let Some(project) = &self.state.project else { return };
+        let Some(root) = project.config.data.path.clone() else {
+            let text = "The project names no folder of pictures. Open the folder itself.";
+            return self.state.notices.push(Tone::Warn, text);
+        };
+        self.state.opening = None;
+        let request = JobRequest::OpenData {
+            root,
+            config: self.state.config.data.clone(),
+            project: Some(project.dir.clone()),
+        };
+        self.submit(JobKind::OpenData, request);
+    }
+}
