@@ -45,6 +45,7 @@ impl App {
             | Action::OpenProject(_)
             | Action::TrySample
             | Action::Rescan
+            | Action::UseLabels(_)
             | Action::DivideAnew(_)
             | Action::AllowUnreadable => self.open(action),
             Action::SetConfig(config) => self.set_config(*config),
@@ -146,6 +147,7 @@ impl App {
         let path = paths.swap_remove(0);
         let action = match pick {
             Pick::DataFolder => Action::OpenData(path),
+            Pick::LabelFile => Action::UseLabels(Some(path)),
             Pick::Project => Action::OpenProject(path),
             Pick::Weights => Action::UseWeights(path),
             Pick::CopyTo => Action::CopyByClass(path),
@@ -197,6 +199,13 @@ impl App {
                 self.settings_changed();
                 self.scan();
             }
+            Action::UseLabels(labels) => match self.state.with_labels(labels) {
+                Some(project) => self.open_new(project),
+                None => {
+                    self.settings_changed();
+                    self.scan();
+                }
+            },
             _ => self.scan(),
         }
     }
@@ -262,7 +271,7 @@ impl App {
             Some(step) => self.decide(step),
             None => {
                 let chosen = |c: &TrainConfig| (c.backbone.name.clone(), c.backbone.weights.clone());
-                let divided = |c: &TrainConfig| (c.data.split, c.data.group_by);
+                let divided = |c: &TrainConfig| (c.data.split, c.data.group_by, c.data.labels.clone());
                 let before = self.state.project.as_ref().map(|p| chosen(&p.config));
                 let division = self.state.project.as_ref().map(|p| divided(&p.config));
                 self.keep_settings();
