@@ -274,9 +274,11 @@ fn a_comparison_is_only_put_beside_the_evaluation_that_it_is_of() {
 #[ignore = "needs a Vulkan adapter (lavapipe)"]
 fn evaluate_compared_snapshots() {
     let dir = tempfile::tempdir().unwrap();
+    let mut results = egui_kittest::SnapshotResults::new();
     for (name, dark) in [("evaluate_compared_dark", true), ("evaluate_compared_light", false)] {
         let mut h = window(compared(Some(dir.path())), SIZE, dark);
         settle(&mut h);
         h.snapshot(name);
+        results.extend(h.take_snapshot_results());
     }
 }

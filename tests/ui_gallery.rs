@@ -252,7 +252,7 @@ fn many() -> AppState {
     let sample = |i: usize| Sample {
         rel: format!("class-{:02}/{:04}.jpg", class(i), i % 2000),
         class: class(i),
-        split: if i % 5 == 0 { Split::Val } else { Split::Train },
+        split: if i.is_multiple_of(5) { Split::Val } else { Split::Train },
     };
     let dataset = Dataset {
         root: "/pictures/many".into(),

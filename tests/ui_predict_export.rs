@@ -253,8 +253,9 @@ fn a_threshold_leaves_pictures_undecided_and_says_what_it_brings() {
     h.get_by_label(&format!("{} classified · {open} undecided · 1 waiting · 1 could not be read", 20 - open));
     let at = coverage.at(0.8);
     h.get_by_label(&format!(
-        "{} of 60 validation pictures decided · {:.3} of those right ({})",
+        "{} of {} validation pictures decided · {:.3} of those right ({})",
         at.decided,
+        coverage.total,
         at.accuracy(),
         at.right
     ));
@@ -285,6 +286,7 @@ fn classified_pictures_can_be_copied_into_folders() {
 #[ignore = "needs a Vulkan adapter (lavapipe)"]
 fn predict_undecided_snapshots() {
     let dir = tempfile::tempdir().unwrap();
+    let mut results = egui_kittest::SnapshotResults::new();
     for (name, dark, size) in [
         ("predict_undecided_dark", true, SIZE),
         ("predict_undecided_light", false, SIZE),
@@ -297,5 +299,6 @@ fn predict_undecided_snapshots() {
         let mut h = window(state, size, dark);
         settle(&mut h);
         h.snapshot(name);
+        results.extend(h.take_snapshot_results());
     }
 }

@@ -123,7 +123,7 @@ impl Project {
         for name in ["splits.json", "decisions.json"] {
             match std::fs::copy(run_dir.join(name), to.join(name)) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io("copy", &run_dir.join(name), &e));
+                    return Err(Error::io("copy", run_dir.join(name), &e));
                 }
                 _ => {}
             }

@@ -157,20 +157,25 @@ fn command(
     Command { name: name.into(), keys, action, blocked }
 }
 
-/// The commands whose names hold every word of `query`, those that begin with it first; what can be done now before what
-/// cannot.
+/// The commands whose names hold every word of `query`: what can be done now before what cannot, then the name itself, names and words
+/// that begin with it, and the others.
 pub fn matching<'a>(commands: &'a [Command], query: &str) -> Vec<&'a Command> {
     let query = query.trim().to_lowercase();
-    let mut found: Vec<(bool, bool, &Command)> = commands
+    let distance = |name: &str| match () {
+        () if name == query => 0,
+        () if name.starts_with(&query) => 1,
+        () if name.split_whitespace().any(|word| word.starts_with(&query)) => 2,
+        () => 3,
+    };
+    let mut found: Vec<(bool, u8, &Command)> = commands
         .iter()
         .filter_map(|c| {
             let name = c.name.to_lowercase();
             let there = query.split_whitespace().all(|word| name.contains(word));
-            let inside = !query.is_empty() && !name.split_whitespace().any(|w| w.starts_with(&query));
-            there.then_some((c.blocked.is_some(), inside && !name.starts_with(&query), c))
+            there.then(|| (c.blocked.is_some(), distance(&name), c))
         })
         .collect();
-    found.sort_by_key(|(blocked, inside, _)| (*blocked, *inside));
+    found.sort_by_key(|(blocked, distance, _)| (*blocked, *distance));
     found.into_iter().map(|(_, _, c)| c).collect()
 }
 
@@ -213,7 +218,12 @@ mod tests {
         assert_eq!(names("go")[0], "Go to Data");
         assert_eq!(names("zebra"), [""; 0]);
         assert_eq!(names("").len(), commands.len());
+        assert_eq!(names("open")[0], "Open a project…");
+        assert_eq!(names("START")[0], "Go to Start");
         let train = matching(&commands, "train");
+        let blocked: Vec<&str> =
+            train.iter().filter(|c| c.blocked.is_some()).map(|c| c.name.as_str()).collect();
+        assert_eq!(blocked[0], "Train", "the name itself comes before others that begin with it");
         let first_blocked = train.iter().position(|c| c.blocked.is_some()).unwrap();
         assert!(train[first_blocked..].iter().all(|c| c.blocked.is_some()));
     }

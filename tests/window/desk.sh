@@ -41,7 +41,8 @@ open_window() {
     export DISPLAY=":$number" WGPU_BACKEND=vulkan
     export HEADSTART_HOME="$work/home" XDG_CONFIG_HOME="$work/config" XDG_DATA_HOME="$work/data" XDG_RUNTIME_DIR="$work"
     unset WAYLAND_DISPLAY
-    "$program" "$@" >"$out/headstart.log" 2>&1 &
+    # Without the system's file dialogs, which are other programs and look different everywhere.
+    PATH=$work "$program" "$@" >"$out/headstart.log" 2>&1 &
     window=$!
     for _ in $(seq 100); do
         alive || fail "the program ended before it drew anything"

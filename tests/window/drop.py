@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Drops files on an X11 window, as a file manager would: drop.py WINDOW X Y FILE...
 
 WINDOW is its number, X and Y are points of the root window. Speaks version 5 of the XDND protocol
@@ -32,9 +32,12 @@ def main():
         target.send_event(message)
         d.flush()
 
+    handed_out = False
+
     def serve(until):
-        """Hands the files out where they are asked for, until a message of this name comes."""
-        end = time.monotonic() + PATIENCE_S
+        """Hands the files out where they are asked for, until that was done and a message of this name came."""
+        nonlocal handed_out
+        end, told = time.monotonic() + PATIENCE_S, False
         while time.monotonic() < end:
             while d.pending_events():
                 e = d.next_event()
@@ -49,8 +52,11 @@ def main():
                     )
                     e.requestor.send_event(answer)
                     d.flush()
+                    handed_out = True
                 elif e.type == X.ClientMessage and e.client_type == atom(until):
-                    return
+                    told = True
+            if told and handed_out:
+                return
             time.sleep(0.02)
         sys.exit(f"drop.py: the window did not answer with {until}")
 
@@ -58,6 +64,8 @@ def main():
     tell("XdndEnter", VERSION << 24, uri_list)
     tell("XdndPosition", 0, (x << 16) | y, X.CurrentTime, copy)
     serve("XdndStatus")
+    # The window reads what was handed out before it is told of the drop.
+    time.sleep(0.3)
     tell("XdndDrop", 0, X.CurrentTime)
     serve("XdndFinished")
 

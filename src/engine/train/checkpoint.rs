@@ -256,22 +256,30 @@ pub(crate) fn dir(run_dir: &Path) -> PathBuf {
     run_dir.join(names::CHECKPOINT)
 }
 
+/// The first setting that changes the result and differs, with its value then and now. A setting that came later has its default in an
+/// older run.
+fn other_setting(now: &str, then: &str) -> Result<Option<String>> {
+    const FREE: [&str; 6] = [
+        "train.threads",
+        "train.device",
+        "data.path",
+        "data.allow_many_unreadable",
+        "data.cache_mib",
+        "backbone.weights",
+    ];
+    let differences = TrainConfig::from_toml(then)?.differences(&TrainConfig::from_toml(now)?)?;
+    let value = |v: Option<String>| v.unwrap_or_else(|| "left open".to_owned());
+    let other = differences.into_iter().find(|d| !FREE.contains(&d.key.as_str()));
+    Ok(other.map(|d| format!("{} was {}, and is {} now", d.key, value(d.before), value(d.after))))
+}
+
 /// A checkpoint may only be continued with what it was begun with.
 ///
 /// # Errors
 /// If settings that change the result, the pictures or the source weights differ; names the first that does.
 pub(crate) fn same_job(now: &Progress, then: &Progress) -> Result<()> {
-    let essential = |text: &str| -> Vec<String> {
-        let free = ["threads", "device", "path", "allow_many_unreadable", "cache_mib", "weights"];
-        let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
-        text.lines().filter(|l| !free.contains(&key(l).as_str())).map(str::to_owned).collect()
-    };
-    // A setting that came later has its default in an older run.
-    let whole = |text: &str| TrainConfig::from_toml(text).and_then(|c| c.to_toml());
-    let (a, b) = (essential(&now.config), essential(&whole(&then.config).unwrap_or(then.config.clone())));
-    let differing = a.iter().find(|l| !b.contains(l)).or_else(|| b.iter().find(|l| !a.contains(l)));
-    let what = match differing {
-        Some(line) => format!("the run was begun with other settings: {}", line.trim()),
+    let what = match other_setting(&now.config, &then.config)? {
+        Some(other) => format!("the run was begun with other settings: {other}"),
         None if now.pictures != then.pictures => {
             "the run was begun with other pictures or another split".to_owned()
         }
@@ -388,7 +396,7 @@ mod tests {
         let a = p("[train]\nepochs = 3\nthreads = 2", "x");
         same_job(&a, &p("[train]\nepochs = 3\nthreads = 4", "x")).unwrap();
         let e = same_job(&a, &p("[train]\nepochs = 4", "x")).unwrap_err().to_string();
-        assert!(e.contains("epochs = 3"), "{e}");
+        assert!(e.contains("train.epochs was 4, and is 3 now"), "{e}");
         assert!(same_job(&a, &p("[train]\nepochs = 3", "y")).unwrap_err().to_string().contains("pictures"));
     }
 }

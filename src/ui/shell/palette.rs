@@ -6,13 +6,14 @@ use crate::ui::state::AppState;
 use crate::ui::theme::{Palette, RADIUS, space, type_size};
 use crate::ui::widgets::caption;
 use egui::{
-    Align, Id, Key, Label, Layout, Modal, Modifiers, RichText, Role, ScrollArea, Sense, TextEdit, Ui,
+    Align, Align2, Id, Key, Label, Layout, Modal, Modifiers, RichText, Role, ScrollArea, Sense, TextEdit, Ui,
     UiBuilder, WidgetInfo, vec2,
 };
 
 const WIDTH: f32 = 560.0;
 const ROW: f32 = 36.0;
 const ROWS: f32 = 10.0;
+const TOP: f32 = 96.0;
 
 /// What the list remembers while it is open.
 #[derive(Debug, Default)]
@@ -28,7 +29,10 @@ pub(super) fn show(ui: &Ui, state: &AppState, memory: &mut Memory, actions: &mut
     }
     let commands = state.commands();
     let mut chosen = None;
-    let modal = Modal::new(Id::unique("commands")).show(ui.ctx(), |ui| {
+    let id = Id::unique("commands");
+    // Where the list begins stays while it gets shorter.
+    let area = Modal::default_area(id).anchor(Align2::CENTER_TOP, vec2(0.0, TOP));
+    let modal = Modal::new(id).area(area).show(ui.ctx(), |ui| {
         ui.set_width(WIDTH);
         // Before the text field, which would take the arrow keys.
         let step = ui.input_mut(|i| {

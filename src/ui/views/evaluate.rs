@@ -69,6 +69,8 @@ pub struct Memory {
 
 /// Headlines narrower than this leave explanations out, in points.
 const NARROW: f32 = 700.0;
+/// Narrower than this a button does not fit beside the tabs, in points.
+const BESIDE_TABS: f32 = 740.0;
 /// Size of a thumbnail in points.
 const TILE: f32 = 112.0;
 
@@ -84,7 +86,7 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     headline(ui, shown);
     compare::show(ui, state, shown, actions);
     ui.add_space(space::S);
-    tabs(ui, state.evaluate_tab, actions);
+    tabs(ui, state, shown, actions);
     ui.add_space(space::S);
     if !state.evaluate_tab.has_inspector() {
         match state.evaluate_tab {
@@ -136,11 +138,23 @@ fn subject_width(room: f32, tab: EvaluateTab, shown: &ShownEvaluation) -> f32 {
     }
 }
 
-fn tabs(ui: &mut Ui, on_show: EvaluateTab, actions: &mut Vec<Action>) {
-    let segments = EvaluateTab::ALL.map(|tab| Segment { value: tab, word: tab.name(), why: tab.meaning() });
-    if let Some(tab) = segmented::tabs(ui, "Parts of the evaluation", on_show, &segments) {
-        actions.push(Action::ShowEvaluateTab(tab));
+fn tabs(ui: &mut Ui, state: &AppState, shown: &ShownEvaluation, actions: &mut Vec<Action>) {
+    let segments = |ui: &mut Ui, actions: &mut Vec<Action>| {
+        let all = EvaluateTab::ALL.map(|tab| Segment { value: tab, word: tab.name(), why: tab.meaning() });
+        if let Some(tab) = segmented::tabs(ui, "Parts of the evaluation", state.evaluate_tab, &all) {
+            actions.push(Action::ShowEvaluateTab(tab));
+        }
+    };
+    if ui.available_width() < BESIDE_TABS {
+        segments(ui, actions);
+        return compare::train_again(ui, state, shown, actions);
     }
+    ui.horizontal(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            compare::train_again(ui, state, shown, actions);
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| segments(ui, actions));
+        });
+    });
 }
 
 fn nothing(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {

@@ -15,9 +15,10 @@ use crate::engine::EpochRecord;
 use crate::session::RunInfo;
 use crate::ui::theme::{Palette, space};
 use crate::ui::widgets::curves::{self, Look, Measure, Quantity};
+use crate::ui::widgets::segmented::{self, Segment};
 use crate::ui::widgets::{caption, lasting_height, link_button};
 use crate::ui::{Action, AppState};
-use egui::{Align, Button, Checkbox, ComboBox, Id, Layout, RichText, Role, Slider, TextEdit, Ui, WidgetInfo};
+use egui::{Align, Checkbox, ComboBox, Id, Layout, RichText, Role, Slider, TextEdit, Ui, WidgetInfo};
 use std::path::PathBuf;
 
 /// What the view remembers between frames.
@@ -162,13 +163,12 @@ fn tabs(ui: &mut Ui, state: &AppState, memory: &mut Memory) -> Tab {
     let shown = memory.tab.filter(possible).unwrap_or(if curves { Tab::Curves } else { Tab::Varied });
     if !nothing {
         ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = space::XS;
-            for (tab, word, why) in Tab::ALL.into_iter().filter(|(tab, ..)| possible(tab)) {
-                if ui.add(Button::selectable(tab == shown, word)).on_hover_text(why).clicked() {
-                    memory.tab = Some(tab);
-                }
+            let offered = Tab::ALL.into_iter().filter(|(tab, ..)| possible(tab));
+            let segments: Vec<Segment<'_, Tab>> =
+                offered.map(|(value, word, why)| Segment { value, word, why }).collect();
+            if let Some(tab) = segmented::tabs(ui, "Parts of the screen", shown, &segments) {
+                memory.tab = Some(tab);
             }
-            ui.spacing_mut().item_spacing.x = space::S;
             if matches!(shown, Tab::Curves | Tab::Compare) {
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| look(ui, shown, &mut memory.lines));
             }

@@ -8,27 +8,39 @@ use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::words::count;
 use crate::ui::widgets::{caption, link_button, secondary_button};
 use crate::ui::{Action, AppState};
-use egui::{Align, ComboBox, Layout, RichText, Ui};
+use egui::{ComboBox, RichText, Ui};
 use std::path::{Path, PathBuf};
 
-/// Draws the line, where the evaluation is a run's.
+/// Draws what changed since another run, where there is another one.
 pub(super) fn show(ui: &mut Ui, state: &AppState, shown: &ShownEvaluation, actions: &mut Vec<Action>) {
-    let Some(run_dir) = shown.run_dir.as_ref().filter(|_| shown.split == Some(Split::Val)) else { return };
+    let Some(run_dir) = judged_run(shown) else { return };
+    let others: Vec<&RunInfo> =
+        state.runs.iter().filter(|r| r.state == RunState::Finished && r.dir != run_dir).collect();
+    if others.is_empty() {
+        return;
+    }
     ui.horizontal(|ui| {
         ui.set_min_height(28.0);
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            train_again(ui, state, run_dir, actions);
-            other_run(ui, state, run_dir, actions);
-            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                if let Some(compared) = &shown.compared {
-                    changes(ui, compared, actions);
-                }
-            });
-        });
+        other_run(ui, state, (run_dir, &others), actions);
+        if let Some(compared) = &shown.compared {
+            changes(ui, compared, actions);
+        }
     });
 }
 
-fn train_again(ui: &mut Ui, state: &AppState, run_dir: &Path, actions: &mut Vec<Action>) {
+/// Draws the button that trains once more, where the evaluation is a run's.
+pub(super) fn train_again(ui: &mut Ui, state: &AppState, shown: &ShownEvaluation, actions: &mut Vec<Action>) {
+    if let Some(run_dir) = judged_run(shown) {
+        again_button(ui, state, run_dir, actions);
+    }
+}
+
+/// The run whose validation pictures were judged.
+fn judged_run(shown: &ShownEvaluation) -> Option<&Path> {
+    shown.run_dir.as_deref().filter(|_| shown.split == Some(Split::Val))
+}
+
+fn again_button(ui: &mut Ui, state: &AppState, run_dir: &Path, actions: &mut Vec<Action>) {
     let why = "Trains once more with this run's settings and the pictures as you have decided on them by now, then shows what \
                that changed on the same validation pictures";
     let busy = state.training_job().is_some();
@@ -39,12 +51,12 @@ fn train_again(ui: &mut Ui, state: &AppState, run_dir: &Path, actions: &mut Vec<
     }
 }
 
-fn other_run(ui: &mut Ui, state: &AppState, run_dir: &Path, actions: &mut Vec<Action>) {
-    let others: Vec<&RunInfo> =
-        state.runs.iter().filter(|r| r.state == RunState::Finished && r.dir != *run_dir).collect();
-    if others.is_empty() {
-        return;
-    }
+fn other_run(
+    ui: &mut Ui,
+    state: &AppState,
+    (run_dir, others): (&Path, &[&RunInfo]),
+    actions: &mut Vec<Action>,
+) {
     let chosen = state.compare_with.as_ref().filter(|dir| *dir != run_dir);
     let name = |dir: &PathBuf| format!("Compared with run {}", file_name(dir));
     let combo = ComboBox::from_id_salt("compare with")
@@ -86,8 +98,12 @@ fn changes(ui: &mut Ui, compared: &Compared, actions: &mut Vec<Action>) {
         std::cmp::Ordering::Less => p.bad,
         std::cmp::Ordering::Equal => p.text,
     };
-    ui.label(RichText::new(format!("{before:.3} to {after:.3}")).strong().color(ink))
-        .on_hover_text(explained(c));
+    ui.label(
+        RichText::new(format!("{before:.3} to {after:.3} on {}", count(c.common, "picture", "pictures")))
+            .strong()
+            .color(ink),
+    )
+    .on_hover_text(explained(c));
     for (n, word, selection) in [
         (c.put_right.len(), "put right", Selection::PutRight),
         (c.newly_wrong.len(), "newly wrong", Selection::NewlyWrong),
