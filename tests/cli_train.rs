@@ -256,3 +256,51 @@ fn a_killed_run_opens_and_goes_on() {
     let numbers: Vec<usize> = run.epochs.iter().map(|e| e.epoch).collect();
     assert_eq!(numbers, (1..=60).collect::<Vec<_>>());
 }
+
+#[test]
+fn labels_come_from_a_table_and_a_run_keeps_where_they_came_from() {
+    let p = Place::new();
+    let mut table = "image,kind,class\n".to_owned();
+    for n in 0..6 {
+        for (folder, label) in [("dark", "night"), ("light", "day")] {
+            table += &format!("{folder}/{n}.png,{folder},{label}\n");
+        }
+    }
+    std::fs::write(p.data.join("labels.csv"), table).unwrap();
+    let before = listing(&p.data);
+    let d = p.data.to_str().unwrap();
+    // Class folders come first, unless the table is named; a bare name is looked for in the folder of pictures.
+    let text = done(&p.cli(&["inspect", d]));
+    assert!(text.contains("dark") && !text.contains("night"), "{text}");
+    let found = done(&p.cli(&["inspect", d, "--labels", "labels.csv", "--json"]));
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!((&found["layout"], &found["pictures"]), (&"label-file".into(), &12.into()));
+    assert_eq!([&found["classes"][0]["name"], &found["classes"][1]["name"]], ["day", "night"]);
+    assert!(found["findings"].to_string().contains("not used: kind"), "{found}");
+
+    let text = done(&p.train(&["--labels", "labels.csv", "--progress", "none"]));
+    assert!(text.contains("labels.csv"), "{text}");
+    let config = headstart::config::TrainConfig::load(&p.run.join("config.toml")).unwrap();
+    assert_eq!(config.data.labels.as_deref(), Some(Path::new("labels.csv")));
+    let judged = p.path("judged");
+    let text = done(&p.cli(&["evaluate", "--model", p.run.to_str().unwrap(), "--data", d, "--out", &judged]));
+    assert!(text.contains("night") && text.contains("validation"), "{text}");
+    let summary = json(&p.run.join("summary.json"));
+    assert_eq!(json(&Path::new(&judged).join("summary.json"))["accuracy"], summary["val"]["accuracy"]);
+    // Other pictures have labels of their own, here in a table that lies elsewhere.
+    let (other, elsewhere) = (p.path("other"), p.path("elsewhere.csv"));
+    std::fs::create_dir(&other).unwrap();
+    for n in ["1", "2"] {
+        std::fs::copy(
+            p.data.join("dark").join(n.to_owned() + ".png"),
+            Path::new(&other).join(n.to_owned() + ".png"),
+        )
+        .unwrap();
+    }
+    std::fs::write(&elsewhere, "file,label\n1.png,night\n2.png,day\n").unwrap();
+    let run = p.run.to_str().unwrap();
+    let args =
+        ["evaluate", "--model", run, "--data", &other, "--labels", &elsewhere, "--out", &p.path("judged2")];
+    assert!(done(&p.cli(&args)).contains("all 2 pictures"));
+    assert_eq!(listing(&p.data), before, "the folder of pictures is as it was");
+}

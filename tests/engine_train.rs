@@ -37,6 +37,7 @@ fn fixture(per_class: usize, val_per_class: usize) -> Fixture {
     let dataset = Dataset {
         root,
         layout: Layout::SplitFolders,
+        labels: None,
         classes: classes.map(str::to_owned).to_vec(),
         samples,
         skipped: Vec::new(),

@@ -174,7 +174,12 @@ fn a_run_is_trained_and_judged_as_was_decided_and_goes_on_as_it_was_begun() {
     assert!(judged("val/red/val0.png") && !judged("val/red/val1.png"));
     assert_eq!(trained.evaluation.predictions.len(), 7);
     let run = place.project().join("runs/0001");
-    let again = place.run(JobRequest::Evaluate { model: run.clone(), data: place.pictures(), test: false });
+    let again = place.run(JobRequest::Evaluate {
+        model: run.clone(),
+        data: place.pictures(),
+        labels: None,
+        test: false,
+    });
     match again {
         Ok(JobOutput::Evaluated(again)) => {
             assert_eq!(again.evaluation.confusion, trained.evaluation.confusion)

@@ -36,7 +36,7 @@ fn run(worker: &Worker, request: JobRequest) -> Result<JobOutput, headstart::err
 
 fn judge(worker: &Worker, model: &Path, data: &Path, test: bool) -> Result<Judged, headstart::error::Error> {
     let (model, data) = (model.to_path_buf(), data.to_path_buf());
-    match run(worker, JobRequest::Evaluate { model, data, test })? {
+    match run(worker, JobRequest::Evaluate { model, data, labels: None, test })? {
         JobOutput::Evaluated(judged) => Ok(*judged),
         other => panic!("{other:?}"),
     }

@@ -8,10 +8,13 @@ mod ui_fixture;
 use egui::{Key, Modifiers, Pos2, Theme, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use headstart::config::{DataConfig, SplitKind};
+use headstart::config::{DataConfig, GroupBy, SplitKind};
 use headstart::data::{
-    Checks, Dataset, Decided, Decision, Layout, Offer, PictureSize, Preflight, Sample, Split, Verdicts,
+    Checks, Dataset, Decided, Decision, LabelFile, Layout, Offer, PictureSize, Preflight, Sample, Split,
+    Verdicts,
 };
+use headstart::error::Error;
+use headstart::ui::actions::Pick;
 use headstart::ui::{Action, AppState, Screen};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -194,6 +197,55 @@ fn a_divided_sequence_can_be_kept_together_with_one_click() {
     assert!(h.query_by_label("Keep groups together").is_none(), "they are kept together already");
 }
 
+fn with_labels(state: &mut AppState) {
+    let preflight = Arc::make_mut(state.preflight.as_mut().unwrap());
+    preflight.dataset.layout = Layout::LabelFile;
+    preflight.dataset.labels = Some(LabelFile {
+        path: "/home/ada/leaves/trees.csv".into(),
+        label_column: "species".to_owned(),
+        group_column: Some("tree".to_owned()),
+        groups: Arc::default(),
+        findings: Vec::new(),
+    });
+}
+
+#[test]
+fn a_label_file_is_named_chosen_and_let_go() {
+    let (_dir, mut state) = open(Screen::Data);
+    let mut h = window(state.clone());
+    assert!(h.query_by_label_contains("Labels from").is_none());
+    click(&mut h, "Choose a label file…", Modifiers::NONE);
+    assert_eq!(h.state().actions, [Action::Pick(Pick::LabelFile)]);
+
+    with_labels(&mut state);
+    let h = window(state.clone());
+    h.get_by_label("Labels from trees.csv, column \"species\"");
+    assert!(h.query_by_label("Without this file").is_none(), "it was found, not chosen");
+    state.config.data.labels = Some("/home/ada/leaves/trees.csv".into());
+    let preflight = Arc::make_mut(state.preflight.as_mut().unwrap());
+    preflight.findings[1].offer = Some(Offer::KeepLabelGroups);
+    let mut h = window(state);
+    click(&mut h, "Without this file", Modifiers::NONE);
+    click(&mut h, "Keep groups together", Modifiers::NONE);
+    let [Action::UseLabels(None), Action::DivideAnew(config)] = h.state().actions.as_slice() else {
+        panic!("{:?}", h.state().actions);
+    };
+    assert_eq!((config.split, config.group_by), (SplitKind::Grouped, GroupBy::Csv));
+}
+
+#[test]
+fn a_folder_without_classes_can_be_given_a_label_file() {
+    let (_dir, open) = open(Screen::Data);
+    let error = Error::input("no class folder with pictures was found");
+    let mut state = AppState { screen: Screen::Data, data_error: Some(error), ..AppState::default() };
+    let h = window(state.clone());
+    assert!(h.query_by_label("Choose a label file…").is_none(), "nobody knows of which folder");
+    state.refused = open.project.map(Box::new);
+    let mut h = window(state);
+    click(&mut h, "Choose a label file…", Modifiers::NONE);
+    assert_eq!(h.state().actions, [Action::Pick(Pick::LabelFile)]);
+}
+
 /// A hundred thousand pictures of fifty classes, none of them on disk.
 fn many() -> AppState {
     let class = |i: usize| i / 2000;
@@ -205,6 +257,7 @@ fn many() -> AppState {
     let dataset = Dataset {
         root: "/pictures/many".into(),
         layout: Layout::ClassFolders,
+        labels: None,
         classes: (0..50).map(|c| format!("class-{c:02}")).collect(),
         samples: (0..100_000).map(sample).collect(),
         skipped: Vec::new(),

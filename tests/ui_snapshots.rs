@@ -12,9 +12,12 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use headstart::backbones::LoadReport;
 use headstart::config::TrainMode;
+use headstart::data::{LabelFile, Layout};
+use headstart::error::Error;
 use headstart::session::hub::DownloadEvent;
 use headstart::ui::state::{Tone, WeightsState};
 use headstart::ui::{AppState, Screen};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use ui_fixture::{Desk, build, open};
 
@@ -110,6 +113,34 @@ fn data_dragging_light() {
 fn data_empty() {
     let state = AppState { screen: Screen::Data, cores: 4, ..AppState::default() };
     snapshot("data_empty", state, Theme::Light);
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn data_labels_light() {
+    let (_dir, mut state) = open(Screen::Data);
+    let path = std::path::PathBuf::from("/home/ada/leaves/trees.csv");
+    state.config.data.labels = Some(path.clone());
+    let dataset = &mut Arc::make_mut(state.preflight.as_mut().unwrap()).dataset;
+    dataset.layout = Layout::LabelFile;
+    let (label_column, groups) = ("species".to_owned(), Arc::default());
+    dataset.labels = Some(LabelFile { path, label_column, group_column: None, groups, findings: Vec::new() });
+    snapshot("data_labels_light", state, Theme::Light);
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn data_refused_dark() {
+    let (_dir, opened) = open(Screen::Data);
+    let why = "no class folder with pictures was found; 48 pictures lie outside of class folders";
+    let error = Error::input(why).with_path("/home/ada/leaves").with_hint(
+        "Give a folder with one sub-folder of pictures for each class, with train/ and val/ that each hold such class folders, or \
+         with one table (CSV) of files and labels",
+    );
+    let refused = opened.project.map(Box::new);
+    let state =
+        AppState { screen: Screen::Data, cores: 4, data_error: Some(error), refused, ..AppState::default() };
+    snapshot("data_refused_dark", state, Theme::Dark);
 }
 
 #[test]

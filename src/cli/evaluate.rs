@@ -23,6 +23,9 @@ pub(super) struct Args {
     /// The folder of labelled pictures.
     #[arg(long)]
     data: PathBuf,
+    /// A table (CSV) with their labels, where folders do not say them.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
     /// The folder for predictions.csv, curves.csv and summary.json.
     #[arg(long)]
     out: PathBuf,
@@ -37,6 +40,7 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     let request = JobRequest::Evaluate {
         model: args.model.clone(),
         data: args.data.clone(),
+        labels: args.labels.as_deref().map(job::label_file),
         test: args.split.is_some(),
     };
     let mut note = |event, out: &mut Out<'_>| match event {

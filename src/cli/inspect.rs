@@ -20,6 +20,9 @@ const SPLITS: [(Split, &str); 3] = [(Split::Train, "train"), (Split::Val, "val")
 pub(super) struct Args {
     /// The folder of pictures.
     data: PathBuf,
+    /// A table (CSV) with the labels of the pictures, where folders do not say them.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -27,8 +30,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     let mut reporter = Reporter::new(Style::or_by_terminal(None), "Looking at the pictures");
-    let request =
-        JobRequest::OpenData { root: args.data.clone(), config: DataConfig::default(), project: None };
+    let labels = args.labels.as_deref().map(job::label_file);
+    let config = DataConfig { labels, ..DataConfig::default() };
+    let request = JobRequest::OpenData { root: args.data.clone(), config, project: None };
     let output = job::run_quietly(&Worker::spawn(|| {}), request, &mut reporter, out)?;
     let JobOutput::Data(found) = output else { return Err(job::wrong_output()) };
     if args.json {
@@ -47,6 +51,8 @@ fn layout(d: &Dataset) -> &'static str {
     match d.layout {
         Layout::SplitFolders => "split-folders",
         Layout::ClassFolders => "class-folders",
+        Layout::LabelFile => "label-file",
+        Layout::SplitLabelFile => "split-label-file",
     }
 }
 
@@ -65,15 +71,17 @@ fn reason(r: &SkipReason) -> (&'static str, String) {
         SkipReason::Unreadable(why) => ("unreadable", why.clone()),
         SkipReason::Undecodable(why) => ("undecodable", why.clone()),
         SkipReason::BrokenLink => ("broken-link", "a link that leads nowhere or in a circle".to_owned()),
+        SkipReason::Unlabelled => ("unlabelled", "the label file gives it no label".to_owned()),
         SkipReason::Misplaced => ("misplaced", "lies in no class folder".to_owned()),
     }
 }
 
 fn print_text(found: &Preflight, out: &mut Out<'_>) -> CliResult {
     let d = &found.dataset;
-    let how = match d.layout {
-        Layout::SplitFolders => "divided by its folders",
-        Layout::ClassFolders => "one folder a class, divided by the seed",
+    let how = match (d.layout, &d.labels) {
+        (_, Some(file)) => format!("labels from {}, column \"{}\"", file.name(), file.label_column),
+        (Layout::SplitFolders, None) => "divided by its folders".to_owned(),
+        _ => "one folder a class, divided by the seed".to_owned(),
     };
     out.line(format!(
         "{}: {} pictures in {} classes, {how}\n",
@@ -137,6 +145,7 @@ fn print_json(found: &Preflight, out: &mut Out<'_>) -> CliResult {
         "version": 1,
         "root": d.root.to_string_lossy(),
         "layout": layout(d),
+        "labels": d.labels.as_ref().map(|file| file.path.to_string_lossy()),
         "pictures": d.samples.len(),
         "classes": classes,
         "undecodable_frac": found.undecodable_frac,

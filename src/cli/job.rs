@@ -4,6 +4,7 @@ use super::output::{CliResult, Failure, Out};
 use super::progress::Reporter;
 use crate::error::Error;
 use crate::session::{JobEvent, JobOutput, JobRequest, Outcome, Worker};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Longest sleep between two looks at the worker; it wakes at once when there is something.
@@ -47,6 +48,13 @@ pub(super) fn run_quietly(
     out: &mut Out<'_>,
 ) -> CliResult<JobOutput> {
     run(worker, request, reporter, out, &mut |_, _| Ok(()))
+}
+
+/// Where a label file is meant to be: in the folder that the program was started in where it is there, otherwise in the folder of
+/// pictures.
+pub(super) fn label_file(file: &Path) -> PathBuf {
+    let here = std::path::absolute(file).ok().filter(|p| p.is_file());
+    here.unwrap_or_else(|| file.to_path_buf())
 }
 
 /// A job answered with what another job makes.

@@ -18,6 +18,9 @@ pub(super) struct Args {
     /// The folder of pictures.
     #[arg(long)]
     data: Option<PathBuf>,
+    /// A table (CSV) with the labels of the pictures, where folders do not say them.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
     /// The network; `headstart-cli backbones` lists them.
     #[arg(long)]
     backbone: Option<String>,
@@ -135,6 +138,9 @@ fn configuration(args: &Args) -> Result<TrainConfig> {
         };
         config.set(key.trim(), value.trim())?;
     }
+    if let Some(file) = &args.labels {
+        config.data.labels = Some(job::label_file(file));
+    }
     config.data.path = config.data.path.as_deref().map(absolute);
     config.validate()?;
     if let Some(file) = &config.backbone.weights {
@@ -180,6 +186,9 @@ fn report_data(found: &Preflight, style: Style, out: &mut Out<'_>) -> CliResult 
         d.classes.len(),
         d.skipped.len()
     ))?;
+    if let Some(file) = &d.labels {
+        out.line(format!("labels from {}, column \"{}\"", file.path.display(), file.label_column))?;
+    }
     for f in &found.findings {
         out.line(format!("  {}", f.title))?;
     }

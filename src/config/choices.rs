@@ -22,6 +22,8 @@ pub enum GroupBy {
     Folder,
     /// What the first bracket of [`group_pattern`](super::DataConfig::group_pattern) captures of the path.
     Pattern,
+    /// What the label file's column of groups says.
+    Csv,
 }
 
 /// What the head is made of.

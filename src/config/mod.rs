@@ -87,6 +87,21 @@ pub struct DataConfig {
     /// The folder of pictures. Never written to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
+    /// A table (CSV) that names the pictures and their labels, where folders do not; relative to the folder of pictures, or absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+    /// Its column with the files; without this and the next three, columns are known by their usual names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub csv_file: Option<String>,
+    /// Its column with the labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub csv_label: Option<String>,
+    /// Its column with the parts: train, val or test.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub csv_split: Option<String>,
+    /// Its column with the groups (for `group_by = "csv"`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub csv_group: Option<String>,
     /// Share of each class that is held out for validation where the folder has no `val` of its own, in `(0, 1)`.
     pub val_fraction: f64,
     /// Seed of that split.
@@ -117,6 +132,11 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self {
             path: None,
+            labels: None,
+            csv_file: None,
+            csv_label: None,
+            csv_split: None,
+            csv_group: None,
             val_fraction: 0.2,
             split_seed: 0,
             split: SplitKind::Stratified,

@@ -157,6 +157,7 @@ mod tests {
         Dataset {
             root: "pictures".into(),
             layout: Layout::ClassFolders,
+            labels: None,
             classes: vec!["ants".to_owned(), "bees".to_owned()],
             samples: vec![
                 sample("ants/1.png", 0, Split::Train),

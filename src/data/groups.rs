@@ -1,7 +1,7 @@
 //! Pictures that belong together: frames of one video, pictures of one patient. They must not be divided between training and
 //! validation, or the score looks better than it is.
 
-use super::{Layout, Sample};
+use super::{LabelFile, Layout, Sample};
 use crate::config::{DataConfig, GroupBy};
 use crate::error::{Error, Result};
 use regex::Regex;
@@ -35,11 +35,11 @@ const WHOLE_CLASS: f64 = 0.9;
 /// Group of each sample, `None` where it stands alone.
 ///
 /// # Errors
-/// If the pattern is no regular expression.
+/// If the pattern is no regular expression, or there is no label file with groups where these are asked for.
 pub(super) fn of(
     samples: &[Sample],
     classes: &[String],
-    layout: Layout,
+    (layout, labels): (Layout, Option<&LabelFile>),
     config: &DataConfig,
 ) -> Result<Vec<Option<String>>> {
     Ok(match config.group_by {
@@ -53,6 +53,14 @@ pub(super) fn of(
             let pattern = compiled(pattern)?;
             let capture = |s: &Sample| Some(pattern.captures(&s.rel)?.get(1)?.as_str().to_owned());
             samples.iter().map(capture).collect()
+        }
+        GroupBy::Csv => {
+            let named = labels.filter(|file| file.group_column.is_some()).ok_or_else(|| {
+                let what = "data.group_by = \"csv\" needs a label file with a column of groups";
+                Error::input(what)
+                    .with_hint("Call the column \"group\", or say with data.csv_group which one it is")
+            })?;
+            samples.iter().map(|s| named.groups.get(&s.rel).cloned()).collect()
         }
     })
 }
@@ -73,9 +81,10 @@ pub(super) fn compiled(pattern: &str) -> Result<Regex> {
     if compiled.captures_len() < 2 { Err(wrong("has no group in brackets")) } else { Ok(compiled) }
 }
 
-/// The folders between the class folder and the picture. The same name in two classes is the same group.
+/// The folders between the class folder, where there is one, and the picture. The same name in two classes is the same group.
 fn folder(rel: &str, layout: Layout) -> Option<String> {
     let above = match layout {
+        Layout::LabelFile | Layout::SplitLabelFile => 0,
         Layout::ClassFolders => 1,
         Layout::SplitFolders => 2,
     };
@@ -151,7 +160,7 @@ mod tests {
     }
 
     fn groups(rels: &[&str], layout: Layout, config: &DataConfig) -> Vec<Option<String>> {
-        of(&samples(rels), &["ants".to_owned(), "bees".to_owned()], layout, config).unwrap()
+        of(&samples(rels), &["ants".to_owned(), "bees".to_owned()], (layout, None), config).unwrap()
     }
 
     #[test]
@@ -184,6 +193,8 @@ mod tests {
         assert_eq!(groups(&rels, Layout::ClassFolders, &config), want);
         let rels = ["train/ants/p1/a.jpg", "train/bees/b.jpg"];
         assert_eq!(groups(&rels, Layout::SplitFolders, &config), [Some("p1".to_owned()), None]);
+        let rels = ["p1/a.jpg", "b.jpg"];
+        assert_eq!(groups(&rels, Layout::LabelFile, &config), [Some("p1".to_owned()), None]);
     }
 
     #[test]

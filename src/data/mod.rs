@@ -6,6 +6,7 @@ pub mod color;
 pub mod decisions;
 pub mod decode;
 mod groups;
+mod labels;
 pub mod orientation;
 pub mod preflight;
 pub mod sample;
@@ -17,6 +18,7 @@ mod walk;
 
 pub use checks::Checks;
 pub use decisions::{Decided, Decision, Decisions, Step, Verdict, Verdicts};
+pub use labels::LabelFile;
 pub use preflight::{Finding, Offer, PictureSize, Preflight, Severity, preflight};
 pub use scan::{Dataset, Layout, Sample, SkipReason, Skipped, scan};
 pub use split::{SavedSplits, Split};

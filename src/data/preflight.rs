@@ -7,9 +7,10 @@ mod tests;
 
 use super::checks::{Check, Stamp};
 use super::decode::{decode_bytes, is_animated, read_picture};
+use super::labels;
 use super::scan::natural;
 use super::similar::{self, PerceptualHash};
-use super::{Dataset, Layout, Progress, SkipReason, Skipped, Split, Verdicts};
+use super::{Dataset, Progress, SkipReason, Skipped, Split, Verdicts};
 use crate::config::DataConfig;
 use crate::error::{Error, Result};
 use rayon::prelude::*;
@@ -47,6 +48,8 @@ pub struct Finding {
 pub enum Offer {
     /// Divide the pictures anew so that sequences stay together.
     KeepGroups,
+    /// Divide the pictures anew so that the label file's groups stay together.
+    KeepLabelGroups,
 }
 
 /// How large a picture and its file are.
@@ -156,6 +159,7 @@ impl Preflight {
     fn judged(mut self) -> Self {
         self.findings = findings::duplicates(&self.dataset, &self.contents);
         self.findings.extend(findings::alike(&self.dataset, &self.alike));
+        self.findings.extend(labels::divided_groups(&self.dataset));
         self.findings.extend(shapes::divided_sequences(&self.dataset));
         self.findings.extend(shapes::sizes(&self.dataset, &self.sizes));
         self.findings.extend(self.lasting.iter().cloned());
@@ -200,6 +204,7 @@ pub fn preflight(dataset: Dataset, config: &DataConfig, progress: Progress<'_>) 
         let title = format!("{bad} of {total} pictures cannot be decoded: is this the right folder?");
         lasting.push(Finding { severity: Severity::Error, title, files: Vec::new(), offer: None });
     }
+    lasting.extend(dataset.labels.iter().flat_map(|file| file.findings.iter().cloned()));
     lasting.extend(findings::animated(&dataset, &looks));
     lasting.extend(findings::left_out(&dataset.skipped));
     let contents = looks.iter().filter_map(|l| l.content.as_ref().ok().copied()).collect();
@@ -286,7 +291,7 @@ fn without_undecodable(mut dataset: Dataset, looks: Vec<Look>) -> Result<Dataset
     dataset.skipped.sort_by(|a, b| natural(&a.rel, &b.rel));
     dataset.samples = kept;
     drop_empty_classes(&mut dataset);
-    if dataset.layout == Layout::ClassFolders {
+    if !dataset.layout.has_parts() {
         keep_one_to_train(&mut dataset);
     }
     dataset.check_classes()?;

@@ -3,6 +3,7 @@
 use super::Progress;
 use super::checks::Checks;
 use super::decisions::Verdicts;
+use super::labels::{self, LabelFile};
 use super::split::{self, SavedSplits, Split};
 use super::walk::{Found, Plan, Walk};
 use crate::config::DataConfig;
@@ -18,6 +19,17 @@ pub enum Layout {
     SplitFolders,
     /// One folder a class.
     ClassFolders,
+    /// A file names the label of each picture.
+    LabelFile,
+    /// A file names the label of each picture and the part it belongs to.
+    SplitLabelFile,
+}
+
+impl Layout {
+    /// Whether the folder itself says which part a picture belongs to.
+    pub fn has_parts(self) -> bool {
+        matches!(self, Self::SplitFolders | Self::SplitLabelFile)
+    }
 }
 
 /// One picture and its label.
@@ -46,6 +58,8 @@ pub enum SkipReason {
     BrokenLink,
     /// It lies where no class folder is.
     Misplaced,
+    /// The label file gives it no label.
+    Unlabelled,
 }
 
 /// A file that was left out, and why.
@@ -64,6 +78,8 @@ pub struct Dataset {
     pub root: PathBuf,
     /// How it is laid out.
     pub layout: Layout,
+    /// The file that the labels come from; none where they come from folders.
+    pub labels: Option<LabelFile>,
     /// Class names in natural order.
     pub classes: Vec<String>,
     /// Pictures, sorted by path in natural order.
@@ -111,20 +127,30 @@ impl Dataset {
         let name = &self.classes[class];
         let pictures = count(val[class], "picture", "pictures");
         let what = format!("the class \"{name}\" is present only in validation ({pictures})");
-        Err(Error::input(what).with_path(&self.root).with_hint(format!(
-            "Give train/ a folder named \"{name}\" with pictures (capital letters count), or remove it"
-        )))
+        let hint = match &self.labels {
+            Some(file) => format!("Name pictures of it for training in {}, or remove its rows", file.name()),
+            None => {
+                format!(
+                    "Give train/ a folder named \"{name}\" with pictures (capital letters count), or remove it"
+                )
+            }
+        };
+        Err(Error::input(what).with_path(&self.root).with_hint(hint))
     }
 }
 
 /// Reads the folder's structure: layout, classes, pictures by name, splits. Decodes nothing.
+///
+/// The labels come from the file [`DataConfig::labels`] where it is given, and from the one label file in the folder where the
+/// folder has no two class folders.
 ///
 /// `saved` keeps earlier splits; pictures that it does not name are divided as `config` says. A folder with `train/` but no `val/` has its training pictures split so.
 ///
 /// `progress` gets the number of files seen so far for both numbers: the total is not known before the end.
 ///
 /// # Errors
-/// If the folder cannot be read, holds no class with pictures, or a class is present only in validation.
+/// If the folder cannot be read, holds no class with pictures, a class is present only in validation, or the label file
+/// cannot be used.
 pub fn scan(
     root: &Path,
     config: &DataConfig,
@@ -137,6 +163,27 @@ pub fn scan(
             .with_path(root)
             .with_hint(EXPECTED));
     }
+    if let Some(file) = &config.labels {
+        return by_labels(root, &root.join(file), config, saved, progress);
+    }
+    let by_folders = by_folders(root, progress);
+    let stopped = by_folders.as_ref().is_err_and(Error::is_cancelled);
+    let usable = by_folders.as_ref().is_ok_and(|(walk, ..)| {
+        let first = walk.found.first().map(|f| &f.class);
+        walk.found.iter().any(|f| Some(&f.class) != first)
+    });
+    if !usable
+        && !stopped
+        && let Some(file) = labels::only_one(root, config)
+    {
+        return by_labels(root, &file, config, saved, progress);
+    }
+    let (walk, layout, has_val) = by_folders?;
+    finish(walk, (layout, None), has_val, config, saved)
+}
+
+/// What class folders hold, how they are laid out, and whether there is a validation part.
+fn by_folders<'a>(root: &Path, progress: Progress<'a>) -> Result<(Walk<'a>, Layout, bool)> {
     let mut walk = Walk::new(root, progress);
     let top = walk.list_root()?;
     let plan = Plan::of(&mut walk, top)?;
@@ -144,13 +191,34 @@ pub fn scan(
         walk.class_dir(dir, part)?;
     }
     walk.follow_links()?;
-    finish(walk, plan.layout, plan.has_val, config, saved)
+    Ok((walk, plan.layout, plan.has_val))
+}
+
+/// All pictures of the folder, with the labels that a file gives them.
+fn by_labels(
+    root: &Path,
+    file: &Path,
+    config: &DataConfig,
+    saved: Option<&SavedSplits>,
+    progress: Progress<'_>,
+) -> Result<Dataset> {
+    let table = labels::read(file, config)?;
+    let mut walk = Walk::new(root, progress);
+    let top = walk.list_root()?;
+    walk.everything(top)?;
+    let joined = labels::join(root, file, table, std::mem::take(&mut walk.found))?;
+    walk.found = joined.found;
+    walk.skipped.retain(|s| root.join(&s.rel) != file);
+    walk.skipped.extend(joined.skipped);
+    let layout = if joined.has_parts { Layout::SplitLabelFile } else { Layout::LabelFile };
+    let has_val = walk.found.iter().any(|f| f.split == Split::Val);
+    finish(walk, (layout, Some(joined.file)), has_val, config, saved)
 }
 
 /// Groups what was found into classes, splits it, and puts all in order.
 fn finish(
     walk: Walk<'_>,
-    layout: Layout,
+    (layout, labels): (Layout, Option<LabelFile>),
     has_val: bool,
     config: &DataConfig,
     saved: Option<&SavedSplits>,
@@ -185,17 +253,18 @@ fn finish(
     };
     let mut samples: Vec<Sample> = found.iter().filter_map(sample).collect();
     if !has_val {
-        split::divide(&mut samples, &classes, layout, config, saved)?;
+        split::divide(&mut samples, &classes, (layout, labels.as_ref()), config, saved)?;
     } else if config.folds > 0 {
         return Err(Error::input(
             "the folder has pictures for validation of its own, so no folds can be made",
         )
         .with_path(&root)
-        .with_hint("Set data.folds to 0, or give a folder with one folder for each class"));
+        .with_hint("Set data.folds to 0, or give pictures that are not divided yet"));
     }
     let dataset = Dataset {
         root,
         layout,
+        labels,
         classes,
         samples,
         skipped,
@@ -213,8 +282,8 @@ pub(super) fn natural(a: &str, b: &str) -> Ordering {
 }
 
 /// What a data folder has to look like.
-pub(super) const EXPECTED: &str = "Give a folder with one sub-folder of pictures for each class, or with train/ and val/ that each hold \
-                        such class folders";
+pub(super) const EXPECTED: &str = "Give a folder with one sub-folder of pictures for each class, with train/ and val/ that each hold such \
+                        class folders, or with one table (CSV) of files and labels";
 
 fn nothing_found(root: &Path, skipped: &[Skipped], class_folders: usize) -> Error {
     let unreadable = skipped.iter().find_map(|s| match &s.reason {

@@ -221,6 +221,20 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Reads every folder for pictures, whatever the folders are called.
+    pub(super) fn everything(&mut self, top: Listing) -> Result<()> {
+        let found = |p: Entry| Found { rel: p.rel, class: String::new(), split: Split::Train };
+        self.found.extend(top.pictures.into_iter().map(found));
+        for dir in top.dirs {
+            if dir.is_link {
+                self.links.push((dir, String::new(), Split::Train));
+            } else {
+                self.tree(dir.rel, "", Split::Train)?;
+            }
+        }
+        self.follow_links()
+    }
+
     /// Reads the folders behind links that no real folder has led to.
     pub(super) fn follow_links(&mut self) -> Result<()> {
         while !self.links.is_empty() {
@@ -289,7 +303,8 @@ impl Plan {
     }
 }
 
-fn part_of(name: &str) -> Option<Split> {
+/// The part that a name means, in capital letters or not.
+pub(super) fn part_of(name: &str) -> Option<Split> {
     match name.to_lowercase().as_str() {
         "train" => Some(Split::Train),
         "val" | "valid" | "validation" => Some(Split::Val),

@@ -113,6 +113,7 @@ mod tests {
         Dataset {
             root: root.to_path_buf(),
             layout: Layout::ClassFolders,
+            labels: None,
             classes: Vec::new(),
             samples: Vec::new(),
             skipped: Vec::new(),

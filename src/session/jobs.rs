@@ -63,6 +63,8 @@ pub enum JobRequest {
         model: PathBuf,
         /// Labelled folder.
         data: PathBuf,
+        /// The file with its labels, where neither folders nor the run say them.
+        labels: Option<PathBuf>,
         /// On its test pictures, which is counted in the run's folder, and not on those that it is judged on by itself.
         test: bool,
     },

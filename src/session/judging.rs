@@ -5,8 +5,8 @@ use super::readable::check_readable;
 use super::runner::{Job, look_through};
 use super::versioned::FileKind;
 use super::{decisions, places, splits};
-use crate::config::TrainConfig;
-use crate::data::{Checks, Dataset, Layout, Split};
+use crate::config::{GroupBy, SplitKind, TrainConfig};
+use crate::data::{Checks, Dataset, Split};
 use crate::engine::{self, Classifier, TrainEvent};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -51,10 +51,10 @@ fn run_of(model: &Path) -> Option<&Path> {
     Some(model).filter(is_run).or_else(|| model.parent().filter(|_| inside).filter(is_run))
 }
 
-/// Judges a model on the pictures in a folder; with `test` on its test pictures, which is counted in the run's folder.
+/// Judges a model on the pictures in a folder, with the labels in a file where one is given; with `test` on its test pictures, which is counted in the run's folder.
 pub(super) fn judge(
     classifier: &Classifier,
-    (model, root): (PathBuf, PathBuf),
+    (model, root, labels): (PathBuf, PathBuf, Option<PathBuf>),
     test: bool,
     job: &Job<'_>,
 ) -> Result<Judged> {
@@ -69,7 +69,15 @@ pub(super) fn judge(
         let trained = trained_on.as_ref().and_then(|d| d.path.as_deref());
         trained.is_some_and(|p| places::resolved(p) == places::resolved(&root))
     });
-    let config = trained_on.unwrap_or_default();
+    let mut config = trained_on.unwrap_or_default();
+    if of_run.is_none() {
+        // Other pictures have labels of their own.
+        config.labels = None;
+        if config.group_by == GroupBy::Csv {
+            config.split = SplitKind::Stratified;
+        }
+    }
+    config.labels = labels.or(config.labels);
     let saved = of_run.map(|run| splits::load(run, &config)).transpose()?.flatten();
     let found = look_through(&root, &config, saved.as_ref(), Checks::default(), job)?;
     check_readable(&found, &config)?;
@@ -108,5 +116,5 @@ pub(super) fn judge(
 /// for a folder that the model has never seen, all.
 fn judged_split(dataset: &Dataset, trained_on: bool) -> Option<Split> {
     let has_val = dataset.samples.iter().any(|s| s.split == Split::Val);
-    ((trained_on || dataset.layout == Layout::SplitFolders) && has_val).then_some(Split::Val)
+    ((trained_on || dataset.layout.has_parts()) && has_val).then_some(Split::Val)
 }

@@ -33,6 +33,7 @@ mod tests {
         let dataset = Dataset {
             root: "pictures".into(),
             layout: Layout::ClassFolders,
+            labels: None,
             classes: Vec::new(),
             samples: Vec::new(),
             skipped: Vec::new(),

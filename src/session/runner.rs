@@ -80,9 +80,9 @@ impl Runner {
             JobRequest::FindRate { config, dataset } => {
                 find_rate(*config, *dataset, job).map(JobOutput::Rates)
             }
-            JobRequest::Evaluate { model, data, test } => {
+            JobRequest::Evaluate { model, data, labels, test } => {
                 let classifier = self.open(ModelRef::Saved(model.clone()))?;
-                judging::judge(classifier, (model, data), test, job)
+                judging::judge(classifier, (model, data, labels), test, job)
                     .map(|j| JobOutput::Evaluated(Box::new(j)))
             }
             JobRequest::Predict { model, paths } => {

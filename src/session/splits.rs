@@ -90,6 +90,7 @@ mod tests {
         Dataset {
             root: "pictures".into(),
             layout: Layout::ClassFolders,
+            labels: None,
             classes: vec!["ant".to_owned()],
             samples: pictures.iter().map(sample).collect(),
             skipped: Vec::new(),

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 pub enum Pick {
     /// A folder of pictures.
     DataFolder,
+    /// A file with the labels of the pictures.
+    LabelFile,
     /// A project folder.
     Project,
     /// A weight file.
@@ -53,6 +55,8 @@ pub enum Action {
     AllowUnreadable,
     /// Scan the open folder again.
     Rescan,
+    /// Take the labels of the open pictures from a file, or with none from where the folder says them.
+    UseLabels(Option<PathBuf>),
     /// Divide the open pictures anew, with these settings.
     DivideAnew(Box<DataConfig>),
     /// Open a project folder.

@@ -49,6 +49,7 @@ impl App {
             | Action::OpenProject(_)
             | Action::TrySample
             | Action::Rescan
+            | Action::UseLabels(_)
             | Action::DivideAnew(_)
             | Action::AllowUnreadable => self.open(action),
             Action::SetConfig(config) => self.set_config(*config),
@@ -150,6 +151,7 @@ impl App {
         let path = paths.swap_remove(0);
         let action = match pick {
             Pick::DataFolder => Action::OpenData(path),
+            Pick::LabelFile => Action::UseLabels(Some(path)),
             Pick::Project => Action::OpenProject(path),
             Pick::Weights => Action::UseWeights(path),
             Pick::CopyTo => Action::CopyByClass(path),

@@ -78,6 +78,10 @@ fn future(pick: &Pick, frame: &eframe::Frame) -> Chosen {
     let pictures = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
     match pick {
         Pick::DataFolder => one(dialog.set_title("Open a folder of pictures").pick_folder()),
+        Pick::LabelFile => one(dialog
+            .set_title("Choose a label file")
+            .add_filter("Tables", &["csv", "tsv", "txt"])
+            .pick_file()),
         Pick::Project => one(dialog.set_title("Open a project").pick_folder()),
         Pick::JudgedFolder => one(dialog.set_title("Choose a folder of labelled pictures").pick_folder()),
         Pick::Model | Pick::JudgedModel => {

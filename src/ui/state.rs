@@ -7,6 +7,7 @@ mod evaluate;
 pub mod gallery;
 mod history;
 mod insight;
+mod labels;
 mod next;
 mod notices;
 mod predictions;
@@ -251,6 +252,8 @@ pub struct AppState {
     /// The project of the folder that is being looked through for the first time: it replaces the open one, and is put on
     /// disk, once the pictures have turned out usable.
     pub opening: Option<Box<Project>>,
+    /// A project that nothing is kept of because its folder could not be used as it is; a label file may help.
+    pub refused: Option<Box<Project>>,
     /// Why the path that was typed or dropped last could not be opened.
     pub path_error: Option<String>,
     /// Folders of models that were saved from the open project before.

@@ -55,6 +55,7 @@ fn pictures() -> (TempDir, Preflight) {
     let dataset = Dataset {
         root: dir.path().to_path_buf(),
         layout: Layout::ClassFolders,
+        labels: None,
         classes: classes.map(str::to_owned).to_vec(),
         samples,
         skipped: vec![

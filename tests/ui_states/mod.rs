@@ -201,6 +201,7 @@ pub(crate) fn with_pictures() -> AppState {
     let dataset = Dataset {
         root: "/pictures/hymenoptera".into(),
         layout: Layout::SplitFolders,
+        labels: None,
         classes: class_names(2),
         samples: samples.collect(),
         skipped: Vec::new(),

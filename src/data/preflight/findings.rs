@@ -139,6 +139,7 @@ pub(super) fn left_out(skipped: &[Skipped]) -> Vec<Finding> {
             SkipReason::Misplaced => (2, ""),
             SkipReason::NotAnImage => (3, ""),
             SkipReason::Hidden => (4, ""),
+            SkipReason::Unlabelled => (5, ""),
             SkipReason::Undecodable(_) => continue,
         };
         groups.entry(key).or_default().push(s.rel.clone());
@@ -152,6 +153,14 @@ pub(super) fn left_out(skipped: &[Skipped]) -> Vec<Finding> {
             }
             1 => (Severity::Warning, format!("{n} links are broken, or lead back to a folder above them")),
             2 => (Severity::Warning, format!("{} left out: no class folder holds it", are(n, "file"))),
+            5 => (
+                Severity::Warning,
+                format!(
+                    "{} left out: the label file gives {} no label",
+                    are(n, "picture"),
+                    if n == 1 { "it" } else { "them" }
+                ),
+            ),
             3 if n == 1 => (Severity::Info, "1 file is left out: not a picture".to_owned()),
             3 => (Severity::Info, format!("{n} files are left out: not pictures")),
             _ => (Severity::Info, format!("{} left out: hidden, or the system's own", are(n, "file"))),

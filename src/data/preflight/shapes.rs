@@ -4,7 +4,7 @@ use super::findings::{finding, pictures};
 use super::{Finding, Offer, PictureSize, Severity};
 use crate::config::Preprocess;
 use crate::data::groups::{Numbered, sequences};
-use crate::data::{Dataset, Layout, Sample};
+use crate::data::{Dataset, Sample};
 use std::collections::{BTreeMap, HashMap};
 
 /// Names of at least so many pictures that differ in a number are taken for a sequence.
@@ -47,7 +47,7 @@ pub(super) fn divided_sequences(dataset: &Dataset) -> Option<Finding> {
         "{sequences} divided between training and validation or test, by their names ({example}…): the score may look better than \
          it is"
     );
-    let offer = (dataset.layout == Layout::ClassFolders).then_some(Offer::KeepGroups);
+    let offer = (!dataset.layout.has_parts()).then_some(Offer::KeepGroups);
     Some(Finding { offer, ..finding(Severity::Warning, title, files) })
 }
 

@@ -3,7 +3,7 @@
 use super::grouped::{self, Unit};
 use super::{SavedSplits, Split, draws, fnv1a, split_class};
 use crate::config::{DataConfig, SplitKind};
-use crate::data::{Layout, Sample, groups};
+use crate::data::{LabelFile, Layout, Sample, groups};
 use crate::error::Result;
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 /// picture to learn from.
 ///
 /// # Errors
-/// If the groups' pattern is wrong.
+/// If the groups' pattern is wrong, or groups of a label file are asked for and there are none.
 pub(in crate::data) fn divide(
     samples: &mut [Sample],
     classes: &[String],
-    layout: Layout,
+    (layout, labels): (Layout, Option<&LabelFile>),
     config: &DataConfig,
     saved: Option<&SavedSplits>,
 ) -> Result<()> {
@@ -28,7 +28,7 @@ pub(in crate::data) fn divide(
     let splits = match config.split {
         SplitKind::Stratified => by_picture(samples, classes, &members, config, test, &earlier),
         SplitKind::Grouped => {
-            let groups = groups::of(samples, classes, layout, config)?;
+            let groups = groups::of(samples, classes, (layout, labels), config)?;
             by_group(samples, classes.len(), &members, &groups, config, test, &earlier)
         }
     };
@@ -191,7 +191,7 @@ mod tests {
     fn divided(per: usize, config: &DataConfig, saved: Option<&SavedSplits>) -> Vec<Sample> {
         let mut samples = samples(per);
         let classes = ["ants".to_owned(), "bees".to_owned()];
-        divide(&mut samples, &classes, Layout::ClassFolders, config, saved).unwrap();
+        divide(&mut samples, &classes, (Layout::ClassFolders, None), config, saved).unwrap();
         samples
     }
 

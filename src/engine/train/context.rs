@@ -240,6 +240,8 @@ fn usable_pictures(
 fn written_out(config: &TrainConfig, r: &ResolvedTrain, dataset: &Dataset) -> TrainConfig {
     let mut c = config.clone();
     c.data.path = Some(dataset.root.clone());
+    let within = |p: &Path| p.strip_prefix(&dataset.root).unwrap_or(p).to_path_buf();
+    c.data.labels = dataset.labels.as_ref().map(|file| within(&file.path));
     c.train.mode = r.mode;
     c.train.epochs = Some(r.epochs);
     c.train.head_epochs = Some(r.head_epochs);

@@ -157,7 +157,7 @@ fn card(ctx: &Context<'_>, summary: &Summary, e: &Evaluation) -> Result<Card> {
     let name = |p: &Path| p.file_name().map(|n| n.to_string_lossy().into_owned());
     // Folders of the user's machine are nobody else's business.
     let mut settings = ctx.config.clone();
-    settings.data.path = None;
+    (settings.data.path, settings.data.labels) = (None, None);
     settings.backbone.weights = settings.backbone.weights.map(|p| label(&p).into());
     Ok(Card {
         data: name(&ctx.dataset.root).unwrap_or_else(|| "pictures".to_owned()),

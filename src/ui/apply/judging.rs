@@ -21,14 +21,17 @@ impl App {
     pub(in crate::ui) fn judge_test(&mut self) {
         let test = self.state.test_pictures().map(|(run, _)| run.to_path_buf());
         if let (Some(model), Some(data)) = (test, self.state.dataset().map(|d| d.root.clone())) {
-            self.submit(JobKind::Evaluate, JobRequest::Evaluate { model, data, test: true });
+            self.submit(JobKind::Evaluate, JobRequest::Evaluate { model, data, labels: None, test: true });
         }
     }
 
     pub(in crate::ui) fn judge_folder(&mut self, data: PathBuf) {
         match self.state.model_to_judge() {
             Some(model) => {
-                self.submit(JobKind::Evaluate, JobRequest::Evaluate { model, data, test: false });
+                self.submit(
+                    JobKind::Evaluate,
+                    JobRequest::Evaluate { model, data, labels: None, test: false },
+                );
             }
             None => {
                 let text = "There is no model yet. Train one, or choose a saved model to judge.";

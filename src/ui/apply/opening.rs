@@ -35,6 +35,13 @@ impl App {
                 self.settings_changed();
                 self.scan();
             }
+            Action::UseLabels(labels) => match self.state.with_labels(labels) {
+                Some(project) => self.open_new(project),
+                None => {
+                    self.settings_changed();
+                    self.scan();
+                }
+            },
             _ => self.scan(),
         }
     }

@@ -211,9 +211,11 @@ impl AppState {
             JobKind::OpenData | JobKind::WriteSample => {
                 self.sample_wanted = false;
                 // A folder that is opened for the first time and cannot be used leaves what is open as it is.
-                if self.opening.take().is_some() && self.project.is_some() {
+                let opening = self.opening.take();
+                if opening.is_some() && self.project.is_some() {
                     self.path_error = Some(error.to_string());
                 } else {
+                    self.refused = opening;
                     self.data_error = Some(error.clone());
                 }
             }
@@ -269,6 +271,7 @@ mod tests {
         let dataset = Dataset {
             root: "/pictures".into(),
             layout: Layout::ClassFolders,
+            labels: None,
             classes: vec!["c0".into(), "c1".into()],
             samples: (0..4).map(sample).collect(),
             skipped: Vec::new(),

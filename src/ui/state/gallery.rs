@@ -206,6 +206,7 @@ mod tests {
         let dataset = Dataset {
             root: "pictures".into(),
             layout: Layout::ClassFolders,
+            labels: None,
             classes: vec!["ants".to_owned(), "bees".to_owned()],
             samples: vec![
                 sample("ants/IMG_2.png", 0, Split::Train),

@@ -10,7 +10,7 @@ mod zoom;
 use super::ViewContext;
 use crate::backbones;
 use crate::config::{Preprocess, SplitKind};
-use crate::data::{Dataset, Layout as FolderLayout, Preflight, Split};
+use crate::data::{Dataset, Preflight, Split};
 use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::gallery::{Arrangement, Filter, Picked, Sorting};
@@ -18,7 +18,9 @@ use crate::ui::state::{JobKind, split_name};
 use crate::ui::theme::{self, Palette, space};
 use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::setting::PathChoice;
-use crate::ui::widgets::{PathField, card, empty_state, primary_button, progress_bar, secondary_button};
+use crate::ui::widgets::{
+    PathField, card, empty_state, link_button, primary_button, progress_bar, secondary_button,
+};
 use crate::ui::{Action, AppState};
 use egui::{Align, Layout, RichText, Ui, vec2};
 use std::sync::Arc;
@@ -179,6 +181,16 @@ fn nothing_yet(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mu
         if primary_button(ui, "Open a folder…").clicked() {
             actions.push(Action::Pick(Pick::DataFolder));
         }
+        let elsewhere = state.data_error.is_some() && (state.project.is_some() || state.refused.is_some());
+        if elsewhere
+            && link_button(ui, "Choose a label file…")
+                .on_hover_text(
+                    "For pictures that do not lie in class folders: a table (CSV) of files and labels",
+                )
+                .clicked()
+        {
+            actions.push(Action::Pick(Pick::LabelFile));
+        }
         ui.scope(|ui| {
             ui.set_max_width(460.0);
             if let Some(PathChoice::Typed(path)) =
@@ -209,7 +221,7 @@ fn heading(ui: &mut Ui, data: &Dataset, kind: SplitKind, overview: &Overview) {
             splits.join(", ")
         );
         let line = ui.add(egui::Label::new(RichText::new(text).color(p.muted)).truncate());
-        if data.layout == FolderLayout::ClassFolders {
+        if !data.layout.has_parts() {
             line.on_hover_text(match kind {
                 SplitKind::Stratified => HELD_OUT,
                 SplitKind::Grouped => HELD_OUT_GROUPS,

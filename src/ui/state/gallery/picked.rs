@@ -145,6 +145,7 @@ mod tests {
         Dataset {
             root: "pictures".into(),
             layout: Layout::ClassFolders,
+            labels: None,
             classes: vec!["ants".to_owned(), "bees".to_owned()],
             samples: files.iter().map(sample).collect(),
             skipped: Vec::new(),

@@ -3,6 +3,7 @@
 use super::{ViewContext, drop_bar, split_colour};
 use crate::config::{DataConfig, GroupBy, SplitKind};
 use crate::data::{Dataset, Decided, Decision, Finding, Offer, Preflight, Severity, SkipReason, Split};
+use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::gallery::Filter;
 use crate::ui::state::split_name;
@@ -37,12 +38,13 @@ pub(super) fn show(
         _ => {}
     }
     section(ui, "Classes");
+    labels(ui, data, &state.config.data, actions);
     classes(ui, data, cx, actions);
     if !preflight.findings.is_empty() {
         ui.add_space(space::S);
         section(ui, "Worth a look");
         for (i, finding) in preflight.findings.iter().enumerate() {
-            show_finding(ui, (i, finding), grouped(&state.config.data), cx, actions);
+            show_finding(ui, (i, finding), &state.config.data, cx, actions);
         }
     }
     if !data.excluded.is_empty() {
@@ -112,6 +114,29 @@ fn several(ui: &mut Ui, data: &Dataset, cx: &mut ViewContext, actions: &mut Vec<
     caption(ui, of_classes(data, cx.data.picked.iter()));
     decide::for_all(ui, data, || cx.data.picked.iter(), actions);
     ui.add_space(space::M);
+}
+
+/// Where the labels come from.
+fn labels(ui: &mut Ui, data: &Dataset, config: &DataConfig, actions: &mut Vec<Action>) {
+    if let Some(file) = &data.labels {
+        let words = format!("Labels from {}, column \"{}\"", file.name(), file.label_column);
+        caption(ui, words).on_hover_text(file.path.display().to_string());
+    }
+    ui.horizontal_wrapped(|ui| {
+        let choose = link_button(ui, "Choose a label file…");
+        if choose
+            .on_hover_text("A table (CSV) with a column for the files and one for their labels")
+            .clicked()
+        {
+            actions.push(Action::Pick(Pick::LabelFile));
+        }
+        if config.labels.is_some() {
+            let back = link_button(ui, "Without this file");
+            if back.on_hover_text("Takes the labels from where the folder says them").clicked() {
+                actions.push(Action::UseLabels(None));
+            }
+        }
+    });
 }
 
 /// How many of each class, the largest first.
@@ -228,18 +253,20 @@ fn class_row(
     response.on_hover_text(format!("{}. Click to show only this class.", words.join(", ")))
 }
 
-/// The settings that keep sequences together; none where they do already.
-fn grouped(data: &DataConfig) -> Option<DataConfig> {
-    let kept = data.split == SplitKind::Grouped && data.group_by == GroupBy::Sequence;
-    let keep = DataConfig { split: SplitKind::Grouped, group_by: GroupBy::Sequence, ..data.clone() };
-    (!kept).then_some(keep)
+/// The settings that an offer is about; none where they are in force already.
+fn grouped(offer: Offer, data: &DataConfig) -> Option<DataConfig> {
+    let by = match offer {
+        Offer::KeepGroups => GroupBy::Sequence,
+        Offer::KeepLabelGroups => GroupBy::Csv,
+    };
+    let kept = data.split == SplitKind::Grouped && data.group_by == by;
+    (!kept).then(|| DataConfig { split: SplitKind::Grouped, group_by: by, ..data.clone() })
 }
 
-/// `keep_groups` are the settings that keep sequences together, where they are not in force.
 fn show_finding(
     ui: &mut Ui,
     (index, finding): (usize, &Finding),
-    keep_groups: Option<DataConfig>,
+    config: &DataConfig,
     cx: &mut ViewContext,
     actions: &mut Vec<Action>,
 ) {
@@ -257,12 +284,11 @@ fn show_finding(
                 return;
             }
             let shown = cx.data.filter.finding == Some(index);
-            if finding.offer == Some(Offer::KeepGroups) && keep_groups.is_some() {
+            if let Some(keep) = finding.offer.and_then(|offer| grouped(offer, config)) {
                 let button = link_button(ui, "Keep groups together");
-                let why =
-                    "Divides the pictures anew: all of one sequence are learned from, or all are held out";
+                let why = "Divides the pictures anew: all of one group are learned from, or all are held out";
                 if button.on_hover_text(why).clicked() {
-                    actions.extend(keep_groups.map(|c| Action::DivideAnew(Box::new(c))));
+                    actions.push(Action::DivideAnew(Box::new(keep)));
                 }
             }
             let showable = cx.data.shown.overview.showable.get(index) == Some(&true);
@@ -316,13 +342,14 @@ fn excluded(ui: &mut Ui, data: &Dataset, actions: &mut Vec<Action>) {
 /// Files left out, under their reasons.
 fn skipped(ui: &mut Ui, data: &Dataset) {
     type Is = fn(&SkipReason) -> bool;
-    let groups: [(&str, &str, Is); 6] = [
+    let groups: [(&str, &str, Is); 7] = [
         ("file cannot be decoded", "files cannot be decoded", |r| matches!(r, SkipReason::Undecodable(_))),
         ("item cannot be opened", "items cannot be opened", |r| matches!(r, SkipReason::Unreadable(_))),
         ("broken link", "broken links", |r| matches!(r, SkipReason::BrokenLink)),
         ("file outside the class folders", "files outside the class folders", |r| {
             matches!(r, SkipReason::Misplaced)
         }),
+        ("picture without a label", "pictures without a label", |r| matches!(r, SkipReason::Unlabelled)),
         ("file that is no picture", "files that are no pictures", |r| matches!(r, SkipReason::NotAnImage)),
         ("hidden file", "hidden files", |r| matches!(r, SkipReason::Hidden)),
     ];
