@@ -295,3 +295,19 @@ fn a_frame_with_a_hundred_thousand_pictures_takes_a_fraction_of_a_frame_s_time()
     assert!(median < Duration::from_millis(16), "{median:?}");
     assert!(h.query_by_label("class-00/0000.jpg · validation").is_none(), "it has scrolled");
 }
+
+#[test]
+fn enter_shows_a_picture_alone_and_arrows_lead_on() {
+    let (_dir, state) = open(Screen::Data);
+    let mut h = window(state);
+    click(&mut h, &label("ash", 0), Modifiers::NONE);
+    press(&mut h, Modifiers::NONE, Key::Enter);
+    h.get_by_label("Enlarged picture ash/0.png");
+    press(&mut h, Modifiers::NONE, Key::ArrowRight);
+    h.get_by_label("Enlarged picture ash/1.png");
+    press(&mut h, Modifiers::NONE, Key::Escape);
+    assert!(h.query_by_label_contains("Enlarged picture").is_none());
+    assert_eq!(selected(&h), [label("ash", 1)]);
+    press(&mut h, Modifiers::NONE, Key::Enter);
+    h.get_by_label("Enlarged picture ash/1.png");
+}

@@ -320,13 +320,13 @@ fn the_present_epoch_can_be_the_last() {
 #[test]
 fn rates_are_tried_and_the_suggestion_is_used_with_a_click() {
     let mut h = window(with_pictures(), SIZE, true);
-    h.get_by_role_and_label(egui::Role::Button, "Find a rate").click();
+    h.get_by_role_and_label(egui::Role::Tab, "Find a rate").click();
     h.run_steps(3);
     h.get_by_label("Try rates").click();
     h.run_steps(3);
     assert_eq!(h.state().actions, [Action::FindRate]);
     let mut h = window(tried(), SIZE, true);
-    h.get_by_role_and_label(egui::Role::Button, "Find a rate").click();
+    h.get_by_role_and_label(egui::Role::Tab, "Find a rate").click();
     h.run_steps(3);
     h.get_by_label("The loss falls most steeply at 2.1e-3");
     h.get_by_label("Use 2.1e-3").click();
@@ -463,7 +463,7 @@ fn while_there_are_curves_the_varied_pictures_are_a_click_away() {
     h.get_by_role_and_label(egui::Role::Button, "See them").click();
     h.run_steps(3);
     assert!(!varied(&h).is_empty());
-    h.get_by_role_and_label(egui::Role::Button, "Curves").click();
+    h.get_by_role_and_label(egui::Role::Tab, "Curves").click();
     h.run_steps(3);
     assert!(varied(&h).is_empty());
     h.get_by_label_contains("Loss: 7 of 25 epochs");

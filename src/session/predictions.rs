@@ -18,9 +18,9 @@ pub struct TableRow<'a> {
     pub unlike: Option<&'a Unlike>,
 }
 
-impl TableRow<'_> {
+impl<'a> TableRow<'a> {
     /// The most probable class, or [`UNDECIDED`] where its probability is below `decide_from`; nothing without classes.
-    pub fn decision(&self, decide_from: f32) -> Option<&str> {
+    pub fn decision(self, decide_from: f32) -> Option<&'a str> {
         let (label, probability) = self.result?.as_ref().ok()?.first()?;
         Some(if *probability >= decide_from { label } else { UNDECIDED })
     }

@@ -86,14 +86,8 @@ impl App {
                 self.state.end_redo();
                 self.decide(Step::Decided(decided));
             }
-            Action::Undo => {
-                let decision = self.state.undo();
-                self.taken_back(decision);
-            }
-            Action::Redo => {
-                let decision = self.state.redo();
-                self.taken_back(decision);
-            }
+            Action::Undo => self.undo(),
+            Action::Redo => self.redo(),
             Action::TogglePalette => self.state.palette_open = !self.state.palette_open,
             Action::JudgeTest => self.judge_test(),
             Action::SetJudgedModel(model) => self.state.judged_model = Some(model),

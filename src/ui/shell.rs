@@ -11,7 +11,7 @@ pub use status::clock;
 use super::actions::Action;
 use super::commands::PALETTE_KEYS;
 use super::icons::{self, Icon};
-use super::state::{AppState, Screen, Undoable};
+use super::state::{AppState, Screen, Undoable, file_name};
 use super::theme::{self, Palette, space};
 use super::views::{self, ViewContext};
 use super::widgets::{icon_button, primary_button, secondary_button};
@@ -145,9 +145,10 @@ fn undo_buttons(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
 }
 
 /// A change in a few words.
-fn change_words(change: Undoable<'_>) -> String {
+pub(super) fn change_words(change: Undoable<'_>) -> String {
     match change {
         Undoable::Decision(decided) => views::decision_words(decided),
+        Undoable::Deleted(run) => format!("run {} was deleted", file_name(run)),
         Undoable::Settings(before, after) => {
             let keys = before.differences(after).unwrap_or_default();
             match keys.as_slice() {

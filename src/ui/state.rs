@@ -16,7 +16,7 @@ mod training;
 pub use downloads::{Download, DownloadEnd, megabytes};
 pub use drops::{PathKind, drop_hint, plan_drop};
 pub use evaluate::{Compared, EvaluateTab, Selection, ShownEvaluation};
-pub use history::{SettingsHistory, Undoable};
+pub use history::{History, TakenBack, Undoable};
 pub use insight::Insight;
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
@@ -209,8 +209,8 @@ pub struct AppState {
     pub data_error: Option<Error>,
     /// The settings that the next run will use.
     pub config: TrainConfig,
-    /// How those came to be, for undo.
-    pub settings_history: SettingsHistory,
+    /// What can be taken back of them and of the runs.
+    pub history: History,
     /// The chosen weight file.
     pub weights: WeightsState,
     /// Jobs that have not ended, in the order of their turn.

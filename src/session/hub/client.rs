@@ -194,9 +194,9 @@ fn check(status: u16, file: &HubFile, host: &str) -> Result<()> {
     let name = format!("{}/{}", file.repository, file.file);
     match status {
         200..=299 => Ok(()),
-        401 | 403 => Err(failed(format!("{host} does not give {name} to us (status {status})"))
+        401 | 403 => Err(failed(format!("the hub at {host} does not give {name} to us (status {status})"))
             .with_hint("Check HF_TOKEN if it is set, and HF_ENDPOINT. Or download the file with a browser")),
-        404 => Err(failed(format!("{host} has no {name} at revision {}", file.revision))
+        404 => Err(failed(format!("the hub at {host} has no {name} at revision {}", file.revision))
             .with_hint("Check HF_ENDPOINT if it is set. Or download the file with a browser")),
         407 => Err(failed("the proxy wants a name and a password (status 407)")
             .with_hint("Give them in HTTPS_PROXY, as http://name:password@proxy:8080")),
@@ -215,7 +215,7 @@ pub(super) fn broken(e: ureq::Error, host: &str) -> Error {
     match e {
         E::HostNotFound => failed(format!("{host} cannot be found")).with_hint(OFFLINE),
         E::Timeout(Timeout::Resolve | Timeout::Connect) => {
-            failed(format!("{host} cannot be reached: it does not answer")).with_hint(OFFLINE)
+            failed(format!("the hub at {host} cannot be reached: it does not answer")).with_hint(OFFLINE)
         }
         E::Timeout(_) => failed(format!("{host} has stopped answering"))
             .with_hint("Try again; what has arrived is kept"),
@@ -232,8 +232,8 @@ pub(super) fn broken(e: ureq::Error, host: &str) -> Error {
         }
         E::BadUri(_) | E::Http(_) => failed(format!("{host} is no address of a hub"))
             .with_hint("Check HF_ENDPOINT: https://huggingface.co is the usual one"),
-        E::Io(e) => failed(format!("{host} cannot be reached ({e})")).with_hint(OFFLINE),
-        e => failed(format!("{host} cannot be reached ({e})")).with_hint(OFFLINE),
+        E::Io(e) => failed(format!("the hub at {host} cannot be reached ({e})")).with_hint(OFFLINE),
+        e => failed(format!("the hub at {host} cannot be reached ({e})")).with_hint(OFFLINE),
     }
 }
 

@@ -2,8 +2,11 @@
 
 use crate::config::{DataConfig, TrainConfig};
 use crate::data::Step;
+use crate::ui::actions::Action;
 use crate::ui::app::App;
 use crate::ui::disk::DiskRequest;
+use crate::ui::shell::change_words;
+use crate::ui::state::{TakenBack, Tone};
 use std::sync::Arc;
 
 impl App {
@@ -19,11 +22,27 @@ impl App {
         }
     }
 
-    /// Settings were taken or brought back, or a decision is to be.
-    pub(super) fn taken_back(&mut self, decision: Option<Step>) {
-        match decision {
-            Some(step) => self.decide(step),
-            None => {
+    pub(super) fn undo(&mut self) {
+        let words = self.state.to_undo().map(change_words);
+        if let (Some(taken), Some(words)) = (self.state.undo(), words) {
+            self.follow_taken(taken);
+            self.state.notices.push_with(Tone::Info, format!("Taken back: {words}"), "Redo", Action::Redo);
+        }
+    }
+
+    pub(super) fn redo(&mut self) {
+        let words = self.state.to_redo().map(change_words);
+        if let (Some(taken), Some(words)) = (self.state.redo(), words) {
+            self.follow_taken(taken);
+            self.state.notices.push_with(Tone::Info, format!("Brought back: {words}"), "Undo", Action::Undo);
+        }
+    }
+
+    fn follow_taken(&mut self, taken: TakenBack) {
+        match taken {
+            TakenBack::Decision(step) => self.decide(step),
+            TakenBack::Deletion(trashed) => self.restore_run(trashed),
+            TakenBack::Settings => {
                 let chosen = |c: &TrainConfig| (c.backbone.name.clone(), c.backbone.weights.clone());
                 let divided = |c: &TrainConfig| DataConfig {
                     cache_mib: 0,

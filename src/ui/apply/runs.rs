@@ -71,7 +71,7 @@ impl App {
                 self.disk.ask(DiskRequest::ExtendRun(project, run, more));
             }
             Action::DeleteRun(run) => self.disk.ask(DiskRequest::TrashRun(project, run)),
-            Action::RestoreRun(trashed) => self.disk.ask(DiskRequest::RestoreRun(project, trashed)),
+            Action::RestoreRun(trashed) => self.restore_run(trashed),
             Action::SaveNotes(run, notes) => {
                 if let Some(known) = self.state.runs.iter_mut().find(|r| r.dir == run) {
                     known.notes.clone_from(&notes);
@@ -82,9 +82,17 @@ impl App {
         }
     }
 
+    pub(super) fn restore_run(&mut self, trashed: PathBuf) {
+        self.state.forget_deletion(&trashed);
+        if let Some(project) = &self.state.project {
+            self.disk.ask(DiskRequest::RestoreRun(project.clone(), trashed));
+        }
+    }
+
     /// A run lies in the trash now: nothing that is on show may refer to it.
     pub(in crate::ui) fn run_trashed(&mut self, run: &Path, trashed: PathBuf) {
         self.state.forget_run(run);
+        self.state.record_deletion(run.to_path_buf(), trashed.clone());
         let text = format!("Run {} is deleted", file_name(run));
         self.state.notices.push_with(Tone::Info, text, "Undo", Action::RestoreRun(trashed));
         self.refresh_runs();

@@ -7,15 +7,20 @@ use crate::ui::state::AppState;
 use crate::ui::theme::{self, Palette, RADIUS_CARD, space};
 use crate::ui::widgets::{icon_button, link_button, primary_button, secondary_button};
 use egui::{
-    Align, Align2, Area, Color32, Frame, Id, Layout, Margin, Modal, Order, RichText, ScrollArea, Stroke,
+    Align, Align2, Area, Color32, Frame, Id, Key, Layout, Margin, Modal, Order, RichText, ScrollArea, Stroke,
     StrokeKind, Ui, vec2,
 };
 
 const WIDTH: f32 = 380.0;
+/// Greatest height of the list of notices, in points.
+const LIST: f32 = 420.0;
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     if state.notices.open {
         panel(ui, state, actions);
+        if ui.input(|i| i.key_pressed(Key::Escape)) {
+            actions.push(Action::ToggleNotices);
+        }
     }
     let Some(job) = state.training_job() else { return };
     if state.close_asked {
@@ -50,7 +55,7 @@ fn panel(ui: &Ui, state: &AppState, actions: &mut Vec<Action>) {
                         }
                     });
                 });
-                ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
+                ScrollArea::vertical().max_height(LIST).min_scrolled_height(LIST).show(ui, |ui| {
                     for notice in state.notices.all().iter().rev() {
                         toasts::row(ui, notice, actions);
                     }

@@ -1,9 +1,10 @@
 //! Downloads of weights: how far each is, and how it ended.
 
-use super::{AppState, FollowUp, Tone};
+use super::{AppState, FollowUp, Screen, Tone};
 use crate::backbones::find;
 use crate::error::Error;
 use crate::session::hub::DownloadEvent;
+use crate::ui::Action;
 
 /// Time left is shown once a download has run this long, in seconds.
 const ETA_AFTER_S: f64 = 2.0;
@@ -83,11 +84,14 @@ impl AppState {
             DownloadEvent::Finished { backbone, outcome: Err(error) } => {
                 let download = self.downloads.entry(backbone).or_default();
                 download.stopping = false;
-                // The Model screen shows it where the download was asked for.
-                download.end = Some(match error.is_cancelled() {
-                    true => DownloadEnd::Cancelled,
-                    false => DownloadEnd::Failed(error),
-                });
+                if error.is_cancelled() {
+                    download.end = Some(DownloadEnd::Cancelled);
+                } else {
+                    let title = find(backbone).map_or(backbone, |s| s.title);
+                    let text = format!("The weights of {title} did not come: {error}");
+                    self.notices.push_with(Tone::Bad, text, "See Model", Action::Go(Screen::Model));
+                    download.end = Some(DownloadEnd::Failed(error));
+                }
                 None
             }
         }
@@ -130,9 +134,12 @@ mod tests {
         assert_eq!(state.downloads["resnet18"].done, 1);
         state.absorb_download(end(Err(Error::input("no"))));
         assert!(matches!(state.downloads["resnet18"].end, Some(DownloadEnd::Failed(_))));
-        assert!(state.notices.all().is_empty() && state.running_downloads().count() == 0);
+        // Somebody may be on another screen by now.
+        let told = &state.notices.all()[0];
+        assert!(told.text.contains("ResNet-18 did not come: no") && told.next.is_some(), "{}", told.text);
+        assert_eq!((state.notices.all().len(), state.running_downloads().count()), (1, 0));
         let follow = state.absorb_download(end(Ok("/w".into())));
         assert_eq!(follow, Some(FollowUp::Downloaded("resnet18", "/w".into())));
-        assert!(state.downloads.is_empty() && state.notices.all()[0].text.contains("ResNet-18"));
+        assert!(state.downloads.is_empty() && state.notices.all()[1].text.contains("ResNet-18 are here"));
     }
 }

@@ -160,6 +160,13 @@ pub enum Selection {
 }
 
 impl AppState {
+    /// Whether it is of the validation pictures of the run's own training.
+    pub fn shows_validation(&self, shown: &ShownEvaluation) -> bool {
+        let run = self.runs.iter().find(|r| Some(&r.dir) == shown.run_dir.as_ref());
+        let own = run.is_none_or(|r| r.config.data.path.as_ref().is_none_or(|path| *path == shown.data_root));
+        shown.run_dir.is_some() && shown.split == Some(Split::Val) && own
+    }
+
     /// What is judged on other pictures: what was chosen, the run on show, or the newest finished one.
     pub fn model_to_judge(&self) -> Option<PathBuf> {
         let on_show = || self.evaluation.as_ref().and_then(|e| e.run_dir.clone());

@@ -3,23 +3,37 @@
 use super::AppState;
 use crate::config::TrainConfig;
 use crate::data::{Decided, Step};
+use std::path::{Path, PathBuf};
 
 /// Changes that follow each other within this time are one, in seconds: a slider that is dragged.
 const ONE_CHANGE_S: f64 = 1.0;
 
-/// Changed settings.
+/// What changed.
+#[derive(Debug, Clone, PartialEq)]
+enum Kind {
+    Settings {
+        before: Box<TrainConfig>,
+        after: Box<TrainConfig>,
+    },
+    /// A run was deleted: where it was, and where it lies now.
+    Deleted {
+        run: PathBuf,
+        trashed: PathBuf,
+    },
+}
+
+/// A change, and when it was made.
 #[derive(Debug, Clone, PartialEq)]
 struct Change {
-    before: TrainConfig,
-    after: TrainConfig,
+    kind: Kind,
     /// How many decisions held then: tells which of the two came last.
     decisions: usize,
     at_s: f64,
 }
 
-/// Changed settings in their order, with those that were taken back.
+/// Changed settings and deleted runs in their order, with the settings that were taken back.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct SettingsHistory {
+pub struct History {
     done: Vec<Change>,
     undone: Vec<Change>,
 }
@@ -31,6 +45,28 @@ pub enum Undoable<'a> {
     Settings(&'a TrainConfig, &'a TrainConfig),
     /// A decision about pictures.
     Decision(&'a Decided),
+    /// That this run was deleted.
+    Deleted(&'a Path),
+}
+
+/// What has to follow when something is taken or brought back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TakenBack {
+    /// The step is to be kept in the journal.
+    Decision(Step),
+    /// The settings are others now.
+    Settings,
+    /// The deleted run that lies here is to be restored.
+    Deletion(PathBuf),
+}
+
+impl Change {
+    fn undoable(&self) -> Undoable<'_> {
+        match &self.kind {
+            Kind::Settings { before, after } => Undoable::Settings(before, after),
+            Kind::Deleted { run, .. } => Undoable::Deleted(run),
+        }
+    }
 }
 
 impl AppState {
@@ -40,23 +76,37 @@ impl AppState {
         if before == after {
             return;
         }
-        let SettingsHistory { done, undone } = &mut self.settings_history;
+        let History { done, undone } = &mut self.history;
         undone.clear();
-        if let Some(last) = done.last_mut()
-            && last.decisions == decisions
-            && self.now_s - last.at_s < ONE_CHANGE_S
+        if let Some(Change { kind: Kind::Settings { after: last, .. }, decisions: held, at_s }) =
+            done.last_mut()
+            && *held == decisions
+            && self.now_s - *at_s < ONE_CHANGE_S
         {
-            (last.after, last.at_s) = (after, self.now_s);
+            (**last, *at_s) = (after, self.now_s);
         } else {
-            done.push(Change { before, after, decisions, at_s: self.now_s });
+            let kind = Kind::Settings { before: Box::new(before), after: Box::new(after) };
+            done.push(Change { kind, decisions, at_s: self.now_s });
         }
+    }
+
+    /// Keeps that a run was deleted.
+    pub fn record_deletion(&mut self, run: PathBuf, trashed: PathBuf) {
+        let (kind, decisions) = (Kind::Deleted { run, trashed }, self.decisions.holding().len());
+        self.history.done.push(Change { kind, decisions, at_s: self.now_s });
+    }
+
+    /// A deleted run was restored by other means.
+    pub fn forget_deletion(&mut self, restored: &Path) {
+        let is = |c: &Change| matches!(&c.kind, Kind::Deleted { trashed, .. } if trashed == restored);
+        self.history.done.retain(|c| !is(c));
     }
 
     /// What was changed last.
     pub fn to_undo(&self) -> Option<Undoable<'_>> {
         let holding = self.decisions.holding();
-        match self.settings_history.done.last() {
-            Some(c) if c.decisions >= holding.len() => Some(Undoable::Settings(&c.before, &c.after)),
+        match self.history.done.last() {
+            Some(c) if c.decisions >= holding.len() => Some(c.undoable()),
             _ => holding.last().map(Undoable::Decision),
         }
     }
@@ -64,41 +114,44 @@ impl AppState {
     /// What was taken back last.
     pub fn to_redo(&self) -> Option<Undoable<'_>> {
         let held = self.decisions.holding().len();
-        match self.settings_history.undone.last() {
-            Some(c) if c.decisions <= held => Some(Undoable::Settings(&c.before, &c.after)),
+        match self.history.undone.last() {
+            Some(c) if c.decisions <= held => Some(c.undoable()),
             _ => self.decisions.to_redo().map(Undoable::Decision),
         }
     }
 
-    /// Takes the last change back, where it is one of settings; where it is a decision, the step to be kept in the journal.
-    pub fn undo(&mut self) -> Option<Step> {
-        match self.to_undo()? {
-            Undoable::Decision(_) => Some(Step::Undone),
-            Undoable::Settings(..) => {
-                let change = self.settings_history.done.pop()?;
-                self.config = change.before.clone();
-                self.settings_history.undone.push(change);
-                None
+    /// Takes the last change back, as far as the state goes. Returns what must follow.
+    pub fn undo(&mut self) -> Option<TakenBack> {
+        if let Undoable::Decision(_) = self.to_undo()? {
+            return Some(TakenBack::Decision(Step::Undone));
+        }
+        let change = self.history.done.pop()?;
+        match &change.kind {
+            Kind::Settings { before, .. } => {
+                self.config = TrainConfig::clone(before);
+                self.history.undone.push(change);
+                Some(TakenBack::Settings)
             }
+            Kind::Deleted { trashed, .. } => Some(TakenBack::Deletion(trashed.clone())),
         }
     }
 
-    /// Brings back what was taken back last; as [`Self::undo`].
-    pub fn redo(&mut self) -> Option<Step> {
-        match self.to_redo()? {
-            Undoable::Decision(_) => Some(Step::Redone),
-            Undoable::Settings(..) => {
-                let change = self.settings_history.undone.pop()?;
-                self.config = change.after.clone();
-                self.settings_history.done.push(Change { at_s: f64::NEG_INFINITY, ..change });
-                None
-            }
+    /// Brings back what was taken back last, as [`Self::undo`]. A restored run stays.
+    pub fn redo(&mut self) -> Option<TakenBack> {
+        if let Undoable::Decision(_) = self.to_redo()? {
+            return Some(TakenBack::Decision(Step::Redone));
         }
+        let change = self.history.undone.pop()?;
+        if let Kind::Settings { after, .. } = &change.kind {
+            self.config = TrainConfig::clone(after);
+        }
+        self.history.done.push(Change { at_s: f64::NEG_INFINITY, ..change });
+        Some(TakenBack::Settings)
     }
 
     /// A new decision ends what could be brought back.
     pub fn end_redo(&mut self) {
-        self.settings_history.undone.clear();
+        self.history.undone.clear();
     }
 }
 
@@ -131,15 +184,15 @@ mod tests {
         change(&mut state, 7, 10.0);
         exclude(&mut state, "a.png");
         change(&mut state, 9, 20.0);
-        assert_eq!((state.undo(), epochs(&state)), (None, Some(7)));
-        assert_eq!(state.undo(), Some(Step::Undone));
+        assert_eq!((state.undo(), epochs(&state)), (Some(TakenBack::Settings), Some(7)));
+        assert_eq!(state.undo(), Some(TakenBack::Decision(Step::Undone)));
         state.decisions.take(Step::Undone);
-        assert_eq!((state.undo(), epochs(&state)), (None, first));
+        assert_eq!((state.undo(), epochs(&state)), (Some(TakenBack::Settings), first));
         assert!(state.to_undo().is_none() && state.undo().is_none());
-        assert_eq!((state.redo(), epochs(&state)), (None, Some(7)));
-        assert_eq!(state.redo(), Some(Step::Redone));
+        assert_eq!((state.redo(), epochs(&state)), (Some(TakenBack::Settings), Some(7)));
+        assert_eq!(state.redo(), Some(TakenBack::Decision(Step::Redone)));
         state.decisions.take(Step::Redone);
-        assert_eq!((state.redo(), epochs(&state)), (None, Some(9)));
+        assert_eq!((state.redo(), epochs(&state)), (Some(TakenBack::Settings), Some(9)));
         assert!(state.to_redo().is_none());
     }
 
@@ -157,5 +210,18 @@ mod tests {
         assert_eq!(epochs(&state), first);
         change(&mut state, 3, 31.0);
         assert!(state.to_redo().is_none(), "a new change ends what could be brought back");
+    }
+
+    #[test]
+    fn a_deleted_run_is_what_comes_back_first_unless_it_is_back_already() {
+        let mut state = AppState::default();
+        exclude(&mut state, "a.png");
+        for n in [1, 2] {
+            state.record_deletion(format!("/runs/{n}").into(), format!("/trash/{n}").into());
+        }
+        assert_eq!(state.to_undo(), Some(Undoable::Deleted(Path::new("/runs/2"))));
+        assert_eq!(state.undo(), Some(TakenBack::Deletion("/trash/2".into())));
+        state.forget_deletion(Path::new("/trash/1"));
+        assert_eq!(state.undo(), Some(TakenBack::Decision(Step::Undone)));
     }
 }

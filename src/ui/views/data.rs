@@ -1,6 +1,7 @@
 //! The Data screen: the pictures in the middle, classes, splits and problems beside them.
 
 mod drop_bar;
+mod enlarged;
 mod gallery;
 mod keys;
 mod panel;
@@ -46,6 +47,8 @@ pub struct Memory {
     first_shown: usize,
     /// A place to scroll to.
     bring_into_view: Option<usize>,
+    /// The picture on show alone.
+    enlarged: Option<usize>,
     band: Option<gallery::Band>,
     path: PathField,
 }
@@ -135,9 +138,12 @@ impl Memory {
             return;
         }
         if !same {
-            // Another scan may have fewer classes or findings.
+            // Another scan may have fewer classes, and other findings at the same places.
             self.filter.class = self.filter.class.filter(|c| *c < preflight.dataset.classes.len());
-            self.filter.finding = self.filter.finding.filter(|f| *f < preflight.findings.len());
+            let title = |of: &Preflight, place: usize| of.findings.get(place).map(|f| f.title.clone());
+            let wanted = self.filter.finding.zip(shown.of.as_ref()).and_then(|(f, of)| title(of, f));
+            self.filter.finding =
+                wanted.and_then(|wanted| preflight.findings.iter().position(|f| f.title == wanted));
             self.shown.overview = Overview::of(preflight);
         }
         let arrangement = Arrangement::of(preflight, &self.filter, self.sorting, input_px);

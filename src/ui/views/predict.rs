@@ -82,7 +82,7 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     ui.add_space(space::S);
     toolbar(ui, cx);
     ui.add_space(space::S);
-    let listed = list::listed(pictures, &cx.predict.filter, cx.predict.order);
+    let listed = list::listed(&state.predictions, &cx.predict.filter, cx.predict.order);
     if listed.is_empty() {
         caption(ui, "No picture matches the filter");
         return;
@@ -107,7 +107,7 @@ pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &
     ui.add_space(space::S);
     match chosen {
         Some(picture) => details(ui, state, picture, cx),
-        None if !pictures.is_empty() => overview(ui, state, pictures, cx),
+        None if !pictures.is_empty() => overview(ui, state, cx),
         None => {}
     }
     if !pictures.is_empty() {
@@ -218,11 +218,11 @@ fn details(ui: &mut Ui, state: &AppState, picture: &PredictedPicture, cx: &mut V
     }
 }
 
-fn overview(ui: &mut Ui, state: &AppState, pictures: &[PredictedPicture], cx: &mut ViewContext) {
+fn overview(ui: &mut Ui, state: &AppState, cx: &mut ViewContext) {
     section(ui, "What was found");
     caption(ui, "Select a class to see only its pictures, a picture to see all its probabilities");
     ui.add_space(space::XS);
-    let found = list::found_classes(pictures);
+    let found = list::found_classes(&state.predictions);
     let most = found.first().map_or(1, |f| f.1) as f32;
     for (label, count) in found.iter().take(30) {
         ui.horizontal(|ui| {

@@ -1,6 +1,6 @@
 //! The pictures in rows, under their class's name where they are in that order; only what is on the screen is laid out.
 
-use super::{DraggedPictures, ViewContext, keys};
+use super::{DraggedPictures, ViewContext, enlarged, keys};
 use crate::data::{Dataset, Preflight, Split};
 use crate::ui::Action;
 use crate::ui::icons::Icon;
@@ -36,10 +36,11 @@ pub(super) fn id() -> Id {
 pub(super) fn show(ui: &mut Ui, preflight: &Preflight, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     let arrangement = std::mem::take(&mut cx.data.shown.arrangement);
     if arrangement.order.is_empty() {
-        let body = "Choose other classes, splits or sizes above.";
+        let body = "Change what is filtered by above.";
         empty_state(ui, Icon::Images, "No pictures match", body, |_| {});
     } else {
         rows(ui, preflight, &arrangement, cx, actions);
+        enlarged::show(ui, &preflight.dataset, &arrangement, cx);
     }
     cx.data.shown.arrangement = arrangement;
 }
@@ -190,7 +191,10 @@ fn tile(ui: &mut Ui, data: &Dataset, shown: &Arrangement, cx: &mut ViewContext, 
         let ring = Stroke::new(1.5, p.text);
         ui.painter().rect_stroke(cell.expand(1.0), theme::RADIUS, ring, StrokeKind::Outside);
     }
-    if response.clicked() {
+    if response.double_clicked() {
+        cx.data.picked.only(index);
+        cx.data.enlarged = Some(index);
+    } else if response.clicked() {
         ui.memory_mut(|m| m.request_focus(id()));
         let held: Modifiers = ui.input(|i| i.modifiers);
         if held.shift {

@@ -1,4 +1,5 @@
-//! The gallery's keys: arrows, Home, End and Page move the cursor, Shift selects on the way; Ctrl+A, Escape, Space; + and - zoom.
+//! The gallery's keys: arrows, Home, End and Page move the cursor, Shift selects on the way; Ctrl+A, Escape, Space; Enter
+//! enlarges; + and - zoom.
 
 use super::ViewContext;
 use super::gallery::id;
@@ -13,7 +14,8 @@ const OWN: EventFilter =
 /// Listens where nothing else has the keyboard's focus. `page` is how many rows fit on the screen.
 pub(super) fn listen(ui: &Ui, grid: &Grid<'_>, shown: &Arrangement, page: usize, cx: &mut ViewContext) {
     let focused = ui.memory(|m| m.focused());
-    if focused.is_some_and(|f| f != id()) || egui::Popup::is_any_open(ui.ctx()) {
+    if cx.data.enlarged.is_some() || focused.is_some_and(|f| f != id()) || egui::Popup::is_any_open(ui.ctx())
+    {
         return;
     }
     ui.memory_mut(|m| m.set_focus_lock_filter(id(), OWN));
@@ -25,6 +27,7 @@ pub(super) fn listen(ui: &Ui, grid: &Grid<'_>, shown: &Arrangement, page: usize,
         match key {
             Key::A if modifiers.command => cx.data.picked.all(shown),
             Key::Escape => cx.data.picked.clear(),
+            Key::Enter => cx.data.enlarged = cx.data.picked.cursor(),
             Key::Space => {
                 if let Some(index) = cx.data.picked.cursor() {
                     cx.data.picked.toggle(index);

@@ -1,6 +1,5 @@
 //! What changed since another run, and the way to train again.
 
-use crate::data::Split;
 use crate::engine::analysis::Comparison;
 use crate::session::{RunInfo, RunState};
 use crate::ui::state::{Compared, Selection, ShownEvaluation, file_name};
@@ -13,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Draws what changed since another run, where there is another one.
 pub(super) fn show(ui: &mut Ui, state: &AppState, shown: &ShownEvaluation, actions: &mut Vec<Action>) {
-    let Some(run_dir) = judged_run(shown) else { return };
+    let Some(run_dir) = judged_run(state, shown) else { return };
     let others: Vec<&RunInfo> =
         state.runs.iter().filter(|r| r.state == RunState::Finished && r.dir != run_dir).collect();
     if others.is_empty() {
@@ -30,14 +29,14 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, shown: &ShownEvaluation, actio
 
 /// Draws the button that trains once more, where the evaluation is a run's.
 pub(super) fn train_again(ui: &mut Ui, state: &AppState, shown: &ShownEvaluation, actions: &mut Vec<Action>) {
-    if let Some(run_dir) = judged_run(shown) {
+    if let Some(run_dir) = judged_run(state, shown) {
         again_button(ui, state, run_dir, actions);
     }
 }
 
 /// The run whose validation pictures were judged.
-fn judged_run(shown: &ShownEvaluation) -> Option<&Path> {
-    shown.run_dir.as_deref().filter(|_| shown.split == Some(Split::Val))
+fn judged_run<'a>(state: &AppState, shown: &'a ShownEvaluation) -> Option<&'a Path> {
+    shown.run_dir.as_deref().filter(|_| state.shows_validation(shown))
 }
 
 fn again_button(ui: &mut Ui, state: &AppState, run_dir: &Path, actions: &mut Vec<Action>) {
@@ -142,6 +141,9 @@ fn explained(c: &Comparison) -> String {
 }
 
 fn chance(c: &Comparison) -> String {
+    if c.put_right.is_empty() && c.newly_wrong.is_empty() {
+        return "the same on every picture".to_owned();
+    }
     match c.p_value {
         p if p < 0.001 => "hardly by chance".to_owned(),
         p if p < 0.05 => format!("by chance in {:.1} of 100 cases", 100.0 * p),

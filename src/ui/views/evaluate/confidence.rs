@@ -11,6 +11,8 @@ use crate::ui::widgets::basic::focus_ring;
 use crate::ui::widgets::{caption, section};
 use egui::{Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2};
 
+/// Mean confidence and accuracy no further apart than this say nothing.
+const ABOUT_RIGHT: f64 = 0.02;
 /// The smallest part of a bar that can be seen and hit, in points.
 const LEAST: f32 = 2.0;
 
@@ -90,7 +92,12 @@ fn reliability_words(c: &Calibration) -> String {
     let all: usize = c.bins.iter().map(Bin::count).sum();
     let (right, said) =
         c.bins.iter().fold((0, 0.0), |(n, s), b| (n + b.right, s + b.confidence * b.count() as f64));
-    let way = if said > right as f64 { "surer than it is right" } else { "less sure than it is right" };
+    let apart = (said - right as f64) / all.max(1) as f64;
+    let way = match apart {
+        a if a.abs() < ABOUT_RIGHT => "about as sure as it is right",
+        a if a > 0.0 => "surer than it is right",
+        _ => "less sure than it is right",
+    };
     format!(
         "{} in {} bins. On the dashed line confidence is what it says; the dot is the bin's mean confidence. On the whole the \
          model is {way}",

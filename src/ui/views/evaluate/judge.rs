@@ -1,7 +1,6 @@
 //! Judging a model on other pictures: a run on its test pictures, or a saved model on another labelled folder.
 
 use super::Memory;
-use crate::data::Split;
 use crate::error::count;
 use crate::ui::actions::Pick;
 use crate::ui::state::{JobKind, file_name};
@@ -41,12 +40,13 @@ fn test(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
             actions.push(Action::JudgeTest);
         }
         let words = match shown.test_judged {
-            0 => "Test pictures, never judged yet. Keep them for the end: a number that choices were made by is no honest one".to_owned(),
-            times => format!("Test pictures, judged {}. Each look that leads to a choice makes the number less honest", count(times, "time", "times")),
+            0 => "Test pictures, never judged yet. Keep them for the end: the more often it is looked at, the less this number says about new pictures".to_owned(),
+            times => format!("Test pictures, judged {}. The more often, the less this number says about new pictures", count(times, "time", "times")),
         };
         caption(ui, words);
     }
-    if let Some(run) = shown.run_dir.as_ref().filter(|_| shown.split != Some(Split::Val))
+    let run = shown.run_dir.as_ref().or(state.finished_run().map(|r| &r.dir));
+    if let Some(run) = run.filter(|_| !state.shows_validation(shown))
         && link_button(ui, "Back to the validation pictures").clicked()
     {
         actions.push(Action::ShowRun(run.clone()));

@@ -77,7 +77,7 @@ pub(super) fn show(
             .show(ui, |ui| {
                 row(ui, state, spec, chosen, actions);
                 if chosen {
-                    let margin = Margin { left: 44, right: 16, top: 0, bottom: 14 };
+                    let margin = Margin { left: 44, right: 16, top: space::S as i8, bottom: 14 };
                     Frame::new().inner_margin(margin).show(ui, |ui| {
                         ui.spacing_mut().item_spacing.y = space::S;
                         stages::bar(ui, spec, &state.config, actions);

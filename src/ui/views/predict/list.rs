@@ -36,15 +36,21 @@ pub(super) fn top(picture: &PredictedPicture) -> Option<(&str, f32)> {
     }
 }
 
+/// What a picture is said to show, or that it is undecided.
+fn decision<'a>(predictions: &'a Predictions, picture: &'a PredictedPicture) -> Option<&'a str> {
+    predictions.row(picture).decision(predictions.decide_from)
+}
+
 /// Indices of the pictures whose path or class contains `filter`, in order. Those without a class come last.
-pub(super) fn listed(pictures: &[PredictedPicture], filter: &str, order: Order) -> Vec<usize> {
+pub(super) fn listed(predictions: &Predictions, filter: &str, order: Order) -> Vec<usize> {
+    let pictures = &predictions.pictures;
     let wanted = filter.trim().to_lowercase();
     let mut found: Vec<usize> = (0..pictures.len())
         .filter(|&i| {
             let picture = &pictures[i];
             wanted.is_empty()
                 || picture.path.to_string_lossy().to_lowercase().contains(&wanted)
-                || top(picture).is_some_and(|(label, _)| label.to_lowercase().contains(&wanted))
+                || decision(predictions, picture).is_some_and(|label| label.to_lowercase().contains(&wanted))
         })
         .collect();
     if order == Order::Added {
@@ -105,9 +111,9 @@ impl Tally {
 }
 
 /// How many pictures each class was given, the most frequent first.
-pub(super) fn found_classes(pictures: &[PredictedPicture]) -> Vec<(String, usize)> {
+pub(super) fn found_classes(predictions: &Predictions) -> Vec<(String, usize)> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for (label, _) in pictures.iter().filter_map(top) {
+    for label in predictions.pictures.iter().filter_map(|p| decision(predictions, p)) {
         *counts.entry(label).or_default() += 1;
     }
     let mut counts: Vec<(String, usize)> = counts.into_iter().map(|(l, n)| (l.to_owned(), n)).collect();
@@ -125,14 +131,16 @@ mod tests {
         PredictedPicture { path: path.into(), result: Some(Ok(ranked)) }
     }
 
-    fn pictures() -> Vec<PredictedPicture> {
-        vec![
+    fn pictures() -> Predictions {
+        let mut predictions = Predictions::default();
+        predictions.pictures = vec![
             picture("x/one.png", &[("bees", 0.9), ("ants", 0.1)]),
             PredictedPicture { path: "x/broken.png".into(), result: Some(Err(Error::input("no picture"))) },
             picture("x/two.png", &[("ants", 0.6), ("bees", 0.4)]),
             PredictedPicture { path: "x/later.png".into(), result: None },
             picture("y/three.png", &[("bees", 0.99), ("ants", 0.01)]),
-        ]
+        ];
+        predictions
     }
 
     #[test]
@@ -154,12 +162,14 @@ mod tests {
 
     #[test]
     fn counts_leave_nothing_out() {
-        let p = pictures();
-        let mut predictions = Predictions::default();
-        (predictions.pictures, predictions.decide_from) = (p.clone(), 0.7);
-        let t = tally(&predictions);
+        let mut p = pictures();
+        assert_eq!(found_classes(&p), [("bees".to_owned(), 2), ("ants".to_owned(), 1)]);
+        p.decide_from = 0.7;
+        let t = tally(&p);
         assert_eq!((t.classified, t.undecided, t.waiting, t.unreadable), (2, 1, 1, 1));
         assert_eq!(t.words(), "2 classified · 1 undecided · 1 waiting · 1 could not be read");
-        assert_eq!(found_classes(&p), [("bees".to_owned(), 2), ("ants".to_owned(), 1)]);
+        assert_eq!(found_classes(&p), [("bees".to_owned(), 2), ("undecided".to_owned(), 1)]);
+        assert_eq!(listed(&p, "undecided", Order::Added).len(), 1);
+        assert!(listed(&p, "ants", Order::Added).is_empty());
     }
 }

@@ -47,7 +47,13 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
         actions.push(Action::DecideFrom(from));
     }
     let Some(evaluation) = judged(state) else {
-        caption(ui, "The evaluation of this model's run, on Evaluate, says what a threshold brings");
+        caption(ui, "What a threshold brings is read from the validation pictures of the run");
+        if let Some(ModelRef::Saved(run)) = state.predict_model()
+            && state.runs.iter().any(|r| r.dir == run)
+            && link_button(ui, "Show this run on Evaluate").clicked()
+        {
+            actions.push(Action::ShowRun(run));
+        }
         return;
     };
     let coverage = memory.of(evaluation);

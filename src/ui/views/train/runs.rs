@@ -184,6 +184,8 @@ fn cells(
     actions: &mut Vec<Action>,
 ) {
     let running = live.is_some();
+    // Its own file may not be read yet.
+    let config = live.map_or(&run.config, |l| &l.config);
     row.col(|ui| compared(ui, run, memory));
     row.col(|ui| {
         let selected = memory.shown_run.as_ref() == Some(&run.dir);
@@ -205,8 +207,8 @@ fn cells(
         });
     });
     row.col(|ui| {
-        let title = backbone_title(&run.config.backbone.name);
-        let learns = words::what_learns(&run.config);
+        let title = backbone_title(&config.backbone.name);
+        let learns = words::what_learns(config);
         let (text, whole) = match run.notes.as_str() {
             "" => (title.clone(), format!("{title}: {learns}")),
             notes => (format!("{title} · {notes}"), format!("{title}: {learns}\n{notes}")),
@@ -215,8 +217,8 @@ fn cells(
     });
     if wide {
         row.col(|ui| {
-            ui.add(Label::new(words::learns_in_short(&run.config)).truncate())
-                .on_hover_text(words::what_learns(&run.config));
+            ui.add(Label::new(words::learns_in_short(config)).truncate())
+                .on_hover_text(words::what_learns(config));
         });
     }
     row.col(|ui| {

@@ -1,0 +1,48 @@
+//! One picture of the gallery alone, over the screen.
+
+use super::ViewContext;
+use crate::data::Dataset;
+use crate::ui::state::gallery::Arrangement;
+use crate::ui::state::split_name;
+use crate::ui::widgets::picture_grid::large_picture;
+use crate::ui::widgets::{caption, secondary_button};
+use egui::{Align, Id, Key, Layout, Modal, Modifiers, Ui, vec2};
+
+/// Room around the picture, in points.
+const AROUND: egui::Vec2 = vec2(160.0, 200.0);
+
+/// Draws it, where one is opened; arrow keys lead to the next of those on show.
+pub(super) fn show(ui: &Ui, data: &Dataset, shown: &Arrangement, cx: &mut ViewContext) {
+    let Some(index) = cx.data.enlarged else { return };
+    let Some(sample) = data.samples.get(index) else {
+        cx.data.enlarged = None;
+        return;
+    };
+    let room = ui.ctx().content_rect().size() - AROUND;
+    let class = data.classes.get(sample.class).map_or("", String::as_str);
+    let mut close = false;
+    let modal = Modal::new(Id::unique("picture of the gallery")).show(ui.ctx(), |ui| {
+        let name = format!("Enlarged picture {}", sample.rel);
+        let size = room.max(vec2(120.0, 120.0));
+        large_picture(ui, &mut cx.thumbnails, &data.path(index), size, &name);
+        ui.horizontal(|ui| {
+            caption(ui, format!("{} · {class} · {}", sample.rel, split_name(sample.split)));
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                close = secondary_button(ui, "Close").clicked();
+            });
+        });
+    });
+    let pressed = |key| ui.input_mut(|i| i.consume_key(Modifiers::NONE, key));
+    let step = i32::from(pressed(Key::ArrowRight)) - i32::from(pressed(Key::ArrowLeft));
+    if let Some(place) = shown.place(index).filter(|_| step != 0) {
+        let next = place.saturating_add_signed(step as isize).min(shown.order.len().saturating_sub(1));
+        if let Some(&index) = shown.order.get(next) {
+            cx.data.enlarged = Some(index);
+            cx.data.picked.only(index);
+            cx.data.bring_into_view = Some(next);
+        }
+    }
+    if close || modal.should_close() {
+        cx.data.enlarged = None;
+    }
+}
