@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 impl App {
     pub(super) fn explain(&mut self, picture: PathBuf, class: Option<usize>) {
-        // One at a time: who leafs through pictures wants the one on show.
+        // One at a time: who looks through pictures wants the one on show.
         let busy = self.state.job_of(&JobKind::Explain).is_some() || self.state.training_job().is_some();
         if let (Some(model), false) = (self.state.judged_model(), busy) {
             self.state.insight.ask(picture.clone(), class);
