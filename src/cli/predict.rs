@@ -7,8 +7,8 @@ use crate::engine::{Ranked, Unlike};
 use crate::error::{Error, Result};
 use crate::session::jobs::ModelRef;
 use crate::session::{
-    Copied, JobEvent, JobOutput, JobRequest, TableRow, UNDECIDED, Worker, check_outside, predictions_csv,
-    weights,
+    Copied, JobEvent, JobOutput, JobRequest, TableRow, UNDECIDED, Worker, check_outside, decision,
+    predictions_csv, weights,
 };
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -118,7 +118,8 @@ fn copy(
     reporter: &mut Reporter,
     out: &mut Out<'_>,
 ) -> CliResult {
-    let decided = |row: &TableRow<'_>| Some((row.path.to_path_buf(), row.decision(decide_from)?.to_owned()));
+    let decided =
+        |row: &TableRow<'_>| Some((row.path.to_path_buf(), decision(row.result, decide_from)?.to_owned()));
     let pictures = rows.iter().filter_map(decided).collect();
     let request = JobRequest::CopyByClass { pictures, out: dir.to_path_buf(), data: None };
     let done = job::run_quietly(&Worker::spawn(|| {}), request, reporter, out)?;
@@ -182,7 +183,7 @@ fn print(row: &TableRow<'_>, decide_from: f32, out: &mut Out<'_>) -> CliResult {
                 classes.iter().take(TOP).map(|(label, p)| format!("{label} {:.1} %", p * 100.0)).collect();
             let note =
                 if row.unlike.is_some_and(Unlike::is_unlike) { " (unlike anything in training)" } else { "" };
-            let open = if row.decision(decide_from) == Some(UNDECIDED) { "undecided: " } else { "" };
+            let open = if decision(row.result, decide_from) == Some(UNDECIDED) { "undecided: " } else { "" };
             out.line(format!("{}: {open}{}{note}", path.display(), top.join(", ")))
         }
         Some(Err(e)) => out.line(format!("{}: could not be classified: {}", path.display(), e.what())),
@@ -201,7 +202,7 @@ fn as_json(path: &Path, ranked: &Result<Ranked>, row: &TableRow<'_>, decide_from
         .collect();
     let mut picture = json!({"path": path.to_string_lossy(), "top": top, "error": error});
     if let Some(decide_from) = decide_from {
-        picture["decision"] = json!(row.decision(decide_from));
+        picture["decision"] = json!(decision(row.result, decide_from));
     }
     if let Some(unlike) = row.unlike {
         picture["unlike_training"] = json!(unlike.is_unlike());

@@ -35,7 +35,7 @@ pub use insight::{AlikePicture, AnalysedPicture, Analysis, Explained};
 pub use jobs::{JobEvent, JobId, JobOutput, JobRequest, Judged, ModelRef, Outcome};
 pub use judging::test_judged;
 pub use places::check_outside;
-pub use predictions::{TableRow, UNDECIDED, predictions_csv};
+pub use predictions::{TableRow, UNDECIDED, decision, predictions_csv};
 pub use project::{EXPORTS, Project};
 pub use readable::check_readable;
 pub use runs::{RunInfo, RunState, read_run, save_notes};

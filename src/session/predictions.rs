@@ -18,12 +18,10 @@ pub struct TableRow<'a> {
     pub unlike: Option<&'a Unlike>,
 }
 
-impl<'a> TableRow<'a> {
-    /// The most probable class, or [`UNDECIDED`] where its probability is below `decide_from`; nothing without classes.
-    pub fn decision(self, decide_from: f32) -> Option<&'a str> {
-        let (label, probability) = self.result?.as_ref().ok()?.first()?;
-        Some(if *probability >= decide_from { label } else { UNDECIDED })
-    }
+/// The most probable class, or [`UNDECIDED`] where its probability is below `decide_from`; nothing without classes.
+pub fn decision(result: Option<&Result<Ranked>>, decide_from: f32) -> Option<&str> {
+    let (label, probability) = result?.as_ref().ok()?.first()?;
+    Some(if *probability >= decide_from { label } else { UNDECIDED })
 }
 
 /// Classified pictures as CSV: `path`, then `top` pairs of `label_N` and `probability_N`, then `error`; where any was compared with
@@ -65,7 +63,7 @@ pub fn predictions_csv(rows: &[TableRow<'_>], top: usize, decide_from: f32) -> R
             });
         }
         if decides {
-            line.push(row.decision(decide_from).unwrap_or_default().to_owned());
+            line.push(decision(row.result, decide_from).unwrap_or_default().to_owned());
         }
         csv.write_record(line).map_err(failed)?;
     }

@@ -149,14 +149,7 @@ pub(super) fn change_words(change: Undoable<'_>) -> String {
     match change {
         Undoable::Decision(decided) => views::decision_words(decided),
         Undoable::Deleted(run) => format!("run {} was deleted", file_name(run)),
-        Undoable::Settings(before, after) => {
-            let keys = before.differences(after).unwrap_or_default();
-            match keys.as_slice() {
-                [one] => format!("the setting {}", one.key),
-                [one, rest @ ..] => format!("the setting {} and {} more", one.key, rest.len()),
-                [] => "settings".to_owned(),
-            }
-        }
+        Undoable::Settings(words) => words.to_owned(),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Which evaluation is shown, and judging a model on other pictures.
 
-use crate::data::Split;
 use crate::engine::Evaluation;
 use crate::session::jobs::JobRequest;
 use crate::session::{RunInfo, RunState};
@@ -57,9 +56,8 @@ impl App {
 
     /// Asks what changed from the run to compare with to the one on show, on the validation pictures.
     pub(in crate::ui) fn compare(&mut self) {
-        let Some(shown) = self.state.evaluation.as_mut().filter(|s| s.split == Some(Split::Val)) else {
-            return;
-        };
+        let own = self.state.evaluation.as_ref().is_some_and(|shown| self.state.shows_validation(shown));
+        let Some(shown) = self.state.evaluation.as_mut().filter(|_| own) else { return };
         shown.compared = None;
         if let (Some(before), Some(run_dir)) = (&self.state.compare_with, &shown.run_dir)
             && before != run_dir

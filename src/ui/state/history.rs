@@ -14,6 +14,7 @@ enum Kind {
     Settings {
         before: Box<TrainConfig>,
         after: Box<TrainConfig>,
+        words: String,
     },
     /// A run was deleted: where it was, and where it lies now.
     Deleted {
@@ -41,8 +42,8 @@ pub struct History {
 /// What undoing takes back, or redoing brings back.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Undoable<'a> {
-    /// Settings, from the first to the second.
-    Settings(&'a TrainConfig, &'a TrainConfig),
+    /// Settings; in a few words, which.
+    Settings(&'a str),
     /// A decision about pictures.
     Decision(&'a Decided),
     /// That this run was deleted.
@@ -63,7 +64,7 @@ pub enum TakenBack {
 impl Change {
     fn undoable(&self) -> Undoable<'_> {
         match &self.kind {
-            Kind::Settings { before, after } => Undoable::Settings(before, after),
+            Kind::Settings { words, .. } => Undoable::Settings(words),
             Kind::Deleted { run, .. } => Undoable::Deleted(run),
         }
     }
@@ -78,14 +79,16 @@ impl AppState {
         }
         let History { done, undone } = &mut self.history;
         undone.clear();
-        if let Some(Change { kind: Kind::Settings { after: last, .. }, decisions: held, at_s }) =
+        if let Some(Change { kind: Kind::Settings { before, after: last, words }, decisions: held, at_s }) =
             done.last_mut()
             && *held == decisions
             && self.now_s - *at_s < ONE_CHANGE_S
         {
+            *words = settings_words(before, &after);
             (**last, *at_s) = (after, self.now_s);
         } else {
-            let kind = Kind::Settings { before: Box::new(before), after: Box::new(after) };
+            let words = settings_words(&before, &after);
+            let kind = Kind::Settings { before: Box::new(before), after: Box::new(after), words };
             done.push(Change { kind, decisions, at_s: self.now_s });
         }
     }
@@ -152,6 +155,16 @@ impl AppState {
     /// A new decision ends what could be brought back.
     pub fn end_redo(&mut self) {
         self.history.undone.clear();
+    }
+}
+
+/// Which settings differ, in a few words. Made once: what can be undone is drawn in every frame.
+fn settings_words(before: &TrainConfig, after: &TrainConfig) -> String {
+    let keys = before.differences(after).unwrap_or_default();
+    match keys.as_slice() {
+        [one] => format!("the setting {}", one.key),
+        [one, rest @ ..] => format!("the setting {} and {} more", one.key, rest.len()),
+        [] => "settings".to_owned(),
     }
 }
 

@@ -78,20 +78,24 @@ impl Predictions {
     }
 
     /// A picture with all that is known of it.
-    pub fn row<'a>(&'a self, picture: &'a PredictedPicture) -> TableRow<'a> {
+    fn row<'a>(&'a self, picture: &'a PredictedPicture) -> TableRow<'a> {
         let unlike = self.compared.get(&picture.path);
         TableRow { path: &picture.path, result: picture.result.as_ref(), unlike }
     }
 
+    /// What a picture is said to show, or that it is undecided; nothing without classes.
+    pub fn decision<'a>(&self, picture: &'a PredictedPicture) -> Option<&'a str> {
+        session::decision(picture.result.as_ref(), self.decide_from)
+    }
+
     /// Whether a picture's classes are too close to each other to decide.
     pub fn is_undecided(&self, picture: &PredictedPicture) -> bool {
-        self.row(picture).decision(self.decide_from) == Some(UNDECIDED)
+        self.decision(picture) == Some(UNDECIDED)
     }
 
     /// Every classified picture with its decision, for copying.
     pub fn decisions(&self) -> Vec<(PathBuf, String)> {
-        let decision = |p| self.row(p).decision(self.decide_from).map(str::to_owned);
-        self.pictures.iter().filter_map(|p| Some((p.path.clone(), decision(p)?))).collect()
+        self.pictures.iter().filter_map(|p| Some((p.path.clone(), self.decision(p)?.to_owned()))).collect()
     }
 }
 

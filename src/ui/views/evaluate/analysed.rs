@@ -1,8 +1,9 @@
 //! The analysis of the evaluation on show, computed once.
 
 use crate::engine::{Analysis, Evaluation};
+use crate::ui::widgets::caption;
 use crossbeam_channel::Receiver;
-use egui::Context;
+use egui::{Context, Ui};
 use std::sync::Arc;
 
 /// Up to this many probabilities are looked through at once, which takes a few milliseconds; more on a thread of their own.
@@ -17,6 +18,19 @@ pub(super) struct Analysed {
 }
 
 impl Analysed {
+    /// The analysis of `evaluation`; until it is there, words that say so are drawn.
+    pub(super) fn show_or_wait(
+        &mut self,
+        ui: &mut Ui,
+        evaluation: &Arc<Evaluation>,
+    ) -> Option<Arc<Analysis>> {
+        let analysis = self.of(ui.ctx(), evaluation);
+        if analysis.is_none() {
+            caption(ui, "Looking through the predictions…");
+        }
+        analysis
+    }
+
     /// The analysis of `evaluation`, once it is there.
     pub(super) fn of(&mut self, ctx: &Context, evaluation: &Arc<Evaluation>) -> Option<Arc<Analysis>> {
         if !self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, evaluation)) {

@@ -24,10 +24,7 @@ pub(super) fn show(
     memory: &mut Memory,
     actions: &mut Vec<Action>,
 ) {
-    let Some(analysis) = memory.analysed.of(ui.ctx(), &shown.evaluation) else {
-        caption(ui, "Looking through the predictions…");
-        return;
-    };
+    let Some(analysis) = memory.analysed.show_or_wait(ui, &shown.evaluation) else { return };
     let c = &analysis.calibration;
     let mut chosen = None;
     let whole = ui.available_height();

@@ -60,10 +60,7 @@ pub(super) fn show(
     actions: &mut Vec<Action>,
 ) {
     let e = &shown.evaluation;
-    let Some(analysis) = memory.analysed.of(ui.ctx(), e) else {
-        caption(ui, "Looking through the predictions…");
-        return;
-    };
+    let Some(analysis) = memory.analysed.show_or_wait(ui, e) else { return };
     let drawn = Drawn { e, analysis: &analysis, stands_out: memory.curve };
     let point = memory.point.filter(|at| drawn.point(*at).is_some());
     let whole = ui.available_height();

@@ -27,10 +27,7 @@ pub(super) fn show(
     actions: &mut Vec<Action>,
 ) {
     let e = &shown.evaluation;
-    let Some(analysis) = memory.analysed.of(ui.ctx(), e) else {
-        caption(ui, "Looking through the predictions…");
-        return;
-    };
+    let Some(analysis) = memory.analysed.show_or_wait(ui, e) else { return };
     losses(ui, (e, &analysis), selection, memory, actions);
     ui.add_space(space::L);
     pairs(ui, (e, &analysis), selection, memory, actions);

@@ -36,11 +36,6 @@ pub(super) fn top(picture: &PredictedPicture) -> Option<(&str, f32)> {
     }
 }
 
-/// What a picture is said to show, or that it is undecided.
-fn decision<'a>(predictions: &'a Predictions, picture: &'a PredictedPicture) -> Option<&'a str> {
-    predictions.row(picture).decision(predictions.decide_from)
-}
-
 /// Indices of the pictures whose path or class contains `filter`, in order. Those without a class come last.
 pub(super) fn listed(predictions: &Predictions, filter: &str, order: Order) -> Vec<usize> {
     let pictures = &predictions.pictures;
@@ -50,7 +45,7 @@ pub(super) fn listed(predictions: &Predictions, filter: &str, order: Order) -> V
             let picture = &pictures[i];
             wanted.is_empty()
                 || picture.path.to_string_lossy().to_lowercase().contains(&wanted)
-                || decision(predictions, picture).is_some_and(|label| label.to_lowercase().contains(&wanted))
+                || predictions.decision(picture).is_some_and(|label| label.to_lowercase().contains(&wanted))
         })
         .collect();
     if order == Order::Added {
@@ -113,7 +108,7 @@ impl Tally {
 /// How many pictures each class was given, the most frequent first.
 pub(super) fn found_classes(predictions: &Predictions) -> Vec<(String, usize)> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for label in predictions.pictures.iter().filter_map(|p| decision(predictions, p)) {
+    for label in predictions.pictures.iter().filter_map(|p| predictions.decision(p)) {
         *counts.entry(label).or_default() += 1;
     }
     let mut counts: Vec<(String, usize)> = counts.into_iter().map(|(l, n)| (l.to_owned(), n)).collect();
