@@ -88,7 +88,7 @@ fn analysed(pictures: usize) -> AppState {
             middle.map(|m: f64| (m + 1.2 * rng.normal()) as f32)
         })
         .collect();
-    let suspects = (0..list.len().min(240))
+    let suspects: Vec<Suspect> = (0..list.len().min(240))
         .step_by(17)
         .map(|i| Suspect {
             picture: i,
@@ -98,12 +98,14 @@ fn analysed(pictures: usize) -> AppState {
             margin: 0.02,
         })
         .collect();
+    let right = list.len() - suspects.len();
     let analysis = Analysis {
         run_dir: shown.run_dir.clone().unwrap(),
         root: shown.data_root.clone(),
         classes: shown.evaluation.classes.clone(),
         pictures: list,
         suspects,
+        right,
         plane: Plane { points, shares: [0.41, 0.12] },
     };
     state.insight.compared(analysis);

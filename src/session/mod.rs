@@ -20,6 +20,7 @@ pub mod project;
 mod readable;
 mod report;
 mod run_lock;
+mod run_pictures;
 mod runner;
 mod runs;
 pub mod settings;
@@ -30,7 +31,7 @@ pub mod weights;
 pub mod worker;
 
 pub use copies::Copied;
-pub use evaluations::{load_evaluation, save_evaluation};
+pub use evaluations::{check_place_of_evaluation, load_evaluation, save_evaluation};
 pub use insight::{AlikePicture, AnalysedPicture, Analysis, Explained};
 pub use jobs::{JobEvent, JobId, JobOutput, JobRequest, Judged, ModelRef, Outcome};
 pub use judging::test_judged;

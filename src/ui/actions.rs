@@ -57,6 +57,8 @@ pub enum Action {
     Rescan,
     /// Take the labels of the open pictures from a file, or with none from where the folder says them.
     UseLabels(Option<PathBuf>),
+    /// Show or leave the choice of how the open pictures are divided.
+    AskDivision(bool),
     /// Divide the open pictures anew, with these settings.
     DivideAnew(Box<DataConfig>),
     /// Open a project folder.

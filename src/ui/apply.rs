@@ -52,6 +52,12 @@ impl App {
             | Action::UseLabels(_)
             | Action::DivideAnew(_)
             | Action::AllowUnreadable => self.open(action),
+            Action::AskDivision(asked) => {
+                self.state.division_asked = asked;
+                if asked {
+                    self.state.screen = Screen::Data;
+                }
+            }
             Action::SetConfig(config) => self.set_config(*config),
             Action::ChooseBackbone(name) => self.choose_backbone(name),
             Action::UseWeights(path) => self.use_weights(Some(path)),

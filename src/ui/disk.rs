@@ -241,6 +241,7 @@ fn look(path: &Path) -> PathKind {
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     match extension.as_deref() {
         Some("safetensors" | "pth" | "pt") => PathKind::Weights,
+        Some("csv" | "tsv") => PathKind::Table,
         _ => PathKind::File,
     }
 }
@@ -260,6 +261,7 @@ mod tests {
         };
         assert_eq!(look(&file("a.JPG")), PathKind::File);
         assert_eq!(look(&file("w.PTH")), PathKind::Weights);
+        assert_eq!(look(&file("labels.TSV")), PathKind::Table);
         assert_eq!(look(file("p/project.toml").parent().unwrap()), PathKind::Project);
         assert_eq!(look(file("r/summary.json").parent().unwrap()), PathKind::Model);
         assert_eq!(look(dir.path()), PathKind::Folder);

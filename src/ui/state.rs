@@ -1,6 +1,7 @@
 //! What the window knows, and how worker events change it. Nothing here draws, reads files or knows egui.
 
 mod absorb;
+pub mod division;
 mod downloads;
 mod drops;
 mod evaluate;
@@ -256,6 +257,8 @@ pub struct AppState {
     pub refused: Option<Box<Project>>,
     /// Why the path that was typed or dropped last could not be opened.
     pub path_error: Option<String>,
+    /// Whether the choice of how the pictures are divided is on show.
+    pub division_asked: bool,
     /// Folders of models that were saved from the open project before.
     pub exports: Vec<PathBuf>,
     /// Runs of the open project that cannot be read, as they were told.
