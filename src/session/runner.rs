@@ -6,7 +6,7 @@ use super::jobs::{JobEvent, JobOutput, JobRequest, ModelRef};
 use super::journal::{self, Entry};
 use super::readable::check_readable;
 use super::run_lock::RunLock;
-use super::{checks, copies, decisions, judging, pictures, places, project, splits};
+use super::{arrangement, checks, copies, decisions, judging, pictures, places, project, splits};
 use crate::backbones::{Network, find, weights};
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
 use crate::data::{self, Checks, Dataset, Preflight, SavedSplits};
@@ -106,6 +106,12 @@ impl Runner {
                 let progress = |done, total| job.progress(done, total);
                 insight::analyse(self.open(model)?, before.as_deref(), run_dir, &dataset, &progress)
                     .map(|a| JobOutput::Analysed(Box::new(a)))
+            }
+            JobRequest::Arrange { analysis } => {
+                let known = self.features.of(&ModelRef::Saved(analysis.run_dir.clone()))?;
+                let progress = |done, total| job.progress(done, total);
+                let found = arrangement::arrange(&analysis, known.as_deref(), &progress)?;
+                Ok(JobOutput::Arranged(analysis, Arc::new(found)))
             }
             JobRequest::CopyByClass { pictures, out, data } => {
                 let progress = |done, total| job.progress(done, total);
