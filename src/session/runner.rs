@@ -5,7 +5,9 @@ use super::insight::{self, OpenFeatures};
 use super::jobs::{JobEvent, JobOutput, JobRequest, ModelRef};
 use super::journal::{self, Entry};
 use super::run_lock::RunLock;
-use super::{checks, copies, decisions, judging, pictures, places, project, run_pictures, splits};
+use super::{
+    arrangement, checks, copies, decisions, judging, pictures, places, project, run_pictures, splits,
+};
 use crate::backbones::{Network, find, weights};
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
 use crate::data::{self, Checks, Dataset, Preflight, SavedSplits};
@@ -105,6 +107,12 @@ impl Runner {
                 let progress = |done, total| job.progress(done, total);
                 insight::analyse(self.open(model)?, before.as_deref(), run_dir, &dataset, &progress)
                     .map(|a| JobOutput::Analysed(Box::new(a)))
+            }
+            JobRequest::Arrange { analysis } => {
+                let known = self.features.of(&ModelRef::Saved(analysis.run_dir.clone()))?;
+                let progress = |done, total| job.progress(done, total);
+                let found = arrangement::arrange(&analysis, known.as_deref(), &progress)?;
+                Ok(JobOutput::Arranged(analysis, Arc::new(found)))
             }
             JobRequest::CopyByClass { pictures, out, data } => {
                 let progress = |done, total| job.progress(done, total);

@@ -1,6 +1,6 @@
 //! What a person can ask for. Views push these; [`super::app::App`] carries them out after drawing.
 
-use super::state::{EvaluateTab, NoticeId, Screen, Selection};
+use super::state::{EvaluateTab, MapLayout, NoticeId, Screen, Selection};
 use crate::config::{DataConfig, TrainConfig};
 use crate::data::Decided;
 use crate::session::jobs::ModelRef;
@@ -142,6 +142,8 @@ pub enum Action {
     },
     /// Compare all pictures by the judged model's features.
     Analyse,
+    /// Show all pictures on the map in this arrangement, which is worked out where it is not known.
+    ArrangeMap(MapLayout),
     /// Choose what classifies new pictures.
     SetPredictModel(ModelRef),
     /// Classify pictures (files or folders) with the model of [`Action::SetPredictModel`].

@@ -105,6 +105,7 @@ impl App {
             Action::Select(selection) => self.state.selection = selection,
             Action::Explain { picture, class } => self.explain(picture, class),
             Action::Analyse => self.analyse(),
+            Action::ArrangeMap(layout) => self.lay_out(layout),
             Action::PastePicture(size, rgba) => {
                 self.state.screen = Screen::Predict;
                 self.disk.ask(DiskRequest::Paste(size, rgba));
