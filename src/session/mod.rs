@@ -1,4 +1,4 @@
-//! Projects and runs on disk, and the worker that runs one job at a time.
+//! Projects and runs on disk, and the worker that carries jobs out.
 
 mod checks;
 mod copies;
@@ -12,6 +12,8 @@ mod insight;
 pub mod jobs;
 mod journal;
 mod judging;
+mod lane;
+mod opened;
 pub mod pasted;
 mod pictures;
 mod places;
