@@ -6,6 +6,7 @@
 mod choices;
 mod differences;
 mod mode_defaults;
+mod phases;
 mod preprocess;
 mod sample;
 mod text;
@@ -17,6 +18,7 @@ pub use choices::{
 };
 pub use differences::Difference;
 pub use mode_defaults::{ModeDefaults, ResolvedTrain};
+pub use phases::{CarryOver, Learns, PhaseConfig, PlannedPhase};
 pub use preprocess::{Interpolation, Preprocess};
 
 use serde::{Deserialize, Serialize};
@@ -343,6 +345,11 @@ pub struct OptimConfig {
     pub device: DeviceChoice,
     /// Threads for the work; 0 is one for each core.
     pub threads: usize,
+    /// Which weights a phase begins with that follows another.
+    pub carry_over: CarryOver,
+    /// The user's own phases, in place of those that follow from the mode.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseConfig>,
 }
 
 impl Default for OptimConfig {
@@ -375,6 +382,8 @@ impl Default for OptimConfig {
             seed: 0,
             device: DeviceChoice::Auto,
             threads: 0,
+            carry_over: CarryOver::Last,
+            phases: Vec::new(),
         }
     }
 }

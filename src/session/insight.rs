@@ -7,15 +7,17 @@ use super::places;
 use crate::data::{Dataset, Progress, Split};
 use crate::engine::features::Reference;
 use crate::engine::features::map::{Plane, principal_plane};
-use crate::engine::features::suspects::Suspect;
+use crate::engine::features::suspects::{ConfidentJoint, Suspect};
 use crate::engine::{Classifier, Explanation, Features, Unlike, model_sha256};
 use crate::error::Result;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Training pictures that are shown beside one.
 const ALIKE: usize = 6;
+/// File of a run's folder with the features.
+const FEATURES: &str = "features.safetensors";
 /// Seed of what is drawn by chance: folds, samples, first directions.
 const SEED: u64 = 0;
 
@@ -73,8 +75,30 @@ pub struct Analysis {
     pub pictures: Vec<AnalysedPicture>,
     /// Doubtful labels, the most doubtful first.
     pub suspects: Vec<Suspect>,
+    /// Pictures that the classifiers behind the doubts, none of which had seen the picture, gave the class that it has.
+    pub right: usize,
     /// Where each picture lies.
     pub plane: Plane,
+}
+
+/// Classifiers that are right about less than this share of the pictures doubt many labels that are right.
+const SURE_ENOUGH: f64 = 0.8;
+
+impl Analysis {
+    /// Share of the pictures that the classifiers behind the doubts were right about.
+    pub fn out_of_fold_accuracy(&self) -> f64 {
+        self.right as f64 / self.pictures.len().max(1) as f64
+    }
+
+    /// Whether so few were right that many of the doubts are unfounded.
+    pub fn doubts_too_much(&self) -> bool {
+        self.out_of_fold_accuracy() < SURE_ENOUGH
+    }
+}
+
+/// Whether a run keeps what its pictures were compared by.
+pub fn was_compared(run_dir: &Path) -> bool {
+    run_dir.join(FEATURES).is_file()
 }
 
 /// A run's folder, and when its features and its model were written.
@@ -106,7 +130,7 @@ impl OpenFeatures {
     pub(super) fn of(&mut self, model: &ModelRef) -> Result<Option<Arc<Known>>> {
         let ModelRef::Saved(run_dir) = model else { return Ok(None) };
         let written = |name: &str| std::fs::metadata(run_dir.join(name)).ok()?.modified().ok();
-        let times = ["features.safetensors", "model/model.safetensors"].map(written);
+        let times = [FEATURES, "model/model.safetensors"].map(written);
         if times.contains(&None) {
             return Ok(None);
         }
@@ -155,7 +179,7 @@ pub(super) fn analyse(
     let keep_going = || progress(count, count);
     features.draw_line(SEED, &keep_going)?;
     features.save(&run_dir)?;
-    let suspects = features.suspects(SEED, &keep_going)?;
+    let ConfidentJoint { suspects, right, .. } = features.suspects(SEED, &keep_going)?;
     let plane = principal_plane(&features, SEED, &keep_going)?;
     let analysed = |(i, sample): (usize, &crate::data::Sample)| AnalysedPicture {
         rel: sample.rel.clone(),
@@ -165,5 +189,5 @@ pub(super) fn analyse(
     };
     let pictures = dataset.samples.iter().enumerate().map(analysed).collect();
     let (root, classes) = (dataset.root.clone(), features.classes.clone());
-    Ok(Analysis { run_dir, root, classes, pictures, suspects, plane })
+    Ok(Analysis { run_dir, root, classes, pictures, suspects, right, plane })
 }

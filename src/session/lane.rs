@@ -29,6 +29,7 @@ impl Lane {
             | JobRequest::Evaluate { .. }
             | JobRequest::Predict { .. }
             | JobRequest::Analyse { .. }
+            | JobRequest::Arrange { .. }
             | JobRequest::CopyByClass { .. }
             | JobRequest::ExportBundle { .. } => Self::Beside,
             JobRequest::Explain { .. } => Self::Look,

@@ -5,9 +5,10 @@ use super::insight::{self, OpenFeatures};
 use super::jobs::{JobEvent, JobOutput, JobRequest, ModelRef};
 use super::journal::{self, Entry};
 use super::opened::Opened;
-use super::readable::check_readable;
 use super::run_lock::RunLock;
-use super::{checks, copies, decisions, judging, pictures, places, project, splits};
+use super::{
+    arrangement, checks, copies, decisions, judging, pictures, places, project, run_pictures, splits,
+};
 use crate::backbones::{Network, find, weights};
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
 use crate::data::{self, Checks, Dataset, Preflight, SavedSplits};
@@ -123,6 +124,12 @@ impl Runner {
                     &progress,
                 )
                 .map(|a| JobOutput::Analysed(Box::new(a)))
+            }
+            JobRequest::Arrange { analysis } => {
+                let known = self.features.of(&ModelRef::Saved(analysis.run_dir.clone()))?;
+                let progress = |done, total| job.progress(done, total);
+                let found = arrangement::arrange(&analysis, known.as_deref().map(|known| &known.features), &progress)?;
+                Ok(JobOutput::Arranged(analysis, Arc::new(found)))
             }
             JobRequest::CopyByClass { pictures, out, data } => {
                 let progress = |done, total| job.progress(done, total);
@@ -285,21 +292,17 @@ fn trained_on(run_dir: &Path, job: &Job<'_>) -> Result<Dataset> {
     let root = config.path.as_deref().ok_or_else(|| {
         Error::input("the run does not say which pictures it was trained on").with_path(run_dir)
     })?;
-    let saved = splits::load(run_dir, &config)?;
-    let found = look_through(root, &config, saved.as_ref(), Checks::default(), job)?;
-    check_readable(&found, &config)?;
-    Ok(found.decided(&decisions::load(run_dir)?)?.dataset.clone())
+    Ok(run_pictures::of_run(Some(run_dir), (root, &config), Checks::default(), job)?.dataset.clone())
 }
 
 /// The job with the pictures as they were decided on when the run was begun, where that has changed since.
 fn as_begun(train: &TrainJob, project: Option<&Path>, job: &Job<'_>) -> Result<Option<TrainJob>> {
-    let (then, root, config) = (decisions::load(&train.run_dir)?, &train.dataset.root, &train.config.data);
-    if then == train.dataset.verdicts {
+    if decisions::load(&train.run_dir)? == train.dataset.verdicts {
         return Ok(None);
     }
-    let saved = splits::load(&train.run_dir, config)?;
     let known = project.map(checks::load).unwrap_or_default();
-    let dataset = look_through(root, config, saved.as_ref(), known, job)?.decided(&then)?.dataset.clone();
+    let place = (train.dataset.root.as_path(), &train.config.data);
+    let dataset = run_pictures::of_run(Some(&train.run_dir), place, known, job)?.dataset.clone();
     Ok(Some(TrainJob { dataset, config: train.config.clone(), run_dir: train.run_dir.clone(), resume: true }))
 }
 

@@ -1,6 +1,6 @@
 //! What a person can ask for. Views push these; [`super::app::App`] carries them out after drawing.
 
-use super::state::{EvaluateTab, NoticeId, Screen, Selection};
+use super::state::{EvaluateTab, MapLayout, NoticeId, Screen, Selection};
 use crate::config::{DataConfig, TrainConfig};
 use crate::data::Decided;
 use crate::session::jobs::{JobId, ModelRef};
@@ -57,6 +57,8 @@ pub enum Action {
     Rescan,
     /// Take the labels of the open pictures from a file, or with none from where the folder says them.
     UseLabels(Option<PathBuf>),
+    /// Show or leave the choice of how the open pictures are divided.
+    AskDivision(bool),
     /// Divide the open pictures anew, with these settings.
     DivideAnew(Box<DataConfig>),
     /// Open a project folder.
@@ -144,6 +146,8 @@ pub enum Action {
     LookInto(PathBuf),
     /// Compare all pictures by the judged model's features.
     Analyse,
+    /// Show all pictures on the map in this arrangement, which is worked out where it is not known.
+    ArrangeMap(MapLayout),
     /// Choose what classifies new pictures.
     SetPredictModel(ModelRef),
     /// Classify pictures (files or folders) with the model of [`Action::SetPredictModel`].

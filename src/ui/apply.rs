@@ -52,6 +52,12 @@ impl App {
             | Action::UseLabels(_)
             | Action::DivideAnew(_)
             | Action::AllowUnreadable => self.open(action),
+            Action::AskDivision(asked) => {
+                self.state.division_asked = asked;
+                if asked {
+                    self.state.screen = Screen::Data;
+                }
+            }
             Action::SetConfig(config) => self.set_config(*config),
             Action::ChooseBackbone(name) => self.choose_backbone(name),
             Action::UseWeights(path) => self.use_weights(Some(path)),
@@ -101,6 +107,7 @@ impl App {
             Action::Explain { picture, class } => self.explain(self.state.judged_model(), picture, class),
             Action::LookInto(picture) => self.explain(self.state.predict_model(), picture, None),
             Action::Analyse => self.analyse(),
+            Action::ArrangeMap(layout) => self.lay_out(layout),
             Action::PastePicture(size, rgba) => {
                 self.state.screen = Screen::Predict;
                 self.disk.ask(DiskRequest::Paste(size, rgba));

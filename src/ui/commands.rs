@@ -123,6 +123,8 @@ impl AppState {
         ));
         let again = Some(KeyboardShortcut::new(Modifiers::NONE, Key::F5));
         list.push(command("Look through the pictures again", again, Action::Rescan, project()));
+        let divided = || project().or_else(|| self.division_block().map(str::to_owned));
+        list.push(command("Divide the pictures…", None, Action::AskDivision(true), divided()));
         list.push(command("Choose a label file…", None, Action::Pick(Pick::LabelFile), project()));
         list.push(command("Choose a weight file…", None, Action::Pick(Pick::Weights), None));
         list.push(command("Open a saved model…", None, Action::Pick(Pick::Model), None));

@@ -96,6 +96,7 @@ pub fn find_rate(
             epoch,
             planned: STEPS,
             eta_after_s: None,
+            lately_images_per_s: None,
         };
         let left = STEPS - losses.len();
         let ended = one.each_loss(&mut updates, left, &mut |rate, loss| {

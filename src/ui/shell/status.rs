@@ -7,9 +7,6 @@ use crate::ui::theme::{Palette, space};
 use crate::ui::widgets::{basic::button_small, progress_bar, wheel};
 use egui::{Align, Layout, RichText, Ui, vec2};
 
-/// Time left is shown once a job has run this long, in seconds.
-const ETA_AFTER_S: f64 = 1.0;
-
 pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     let p = Palette::of(ui);
     ui.spacing_mut().item_spacing.x = space::S;
@@ -112,13 +109,14 @@ fn facts(state: &AppState, job: &RunningJob) -> String {
             return format!("{:.0} img/s{left}", s.images_per_s);
         }
     }
-    let (Some((done, total)), Some(started)) = (job.progress, job.started_s) else { return String::new() };
-    let ran = state.now_s - started;
-    if ran < ETA_AFTER_S || done == 0 {
-        return format!("{done} of {total}");
+    let (Some((done, total)), Some(_)) = (job.progress, job.started_s) else { return String::new() };
+    match job.seconds_left(state.now_s) {
+        // Its steps are no pictures, so their number says nothing.
+        Some(left) if job.kind == JobKind::Arrange => format!("{} left", clock(left)),
+        Some(left) => format!("{done} of {total} · {} left", clock(left)),
+        None if job.kind == JobKind::Arrange => String::new(),
+        None => format!("{done} of {total}"),
     }
-    let left = ran / done as f64 * total.saturating_sub(done) as f64;
-    format!("{done} of {total} · {} left", clock(left))
 }
 
 /// `0:42`, `12:05`, `1:02:03`.

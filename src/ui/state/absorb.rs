@@ -1,7 +1,8 @@
 //! How worker events change the state.
 
 use super::{
-    AppState, FollowUp, JobKind, RunningJob, Screen, Tone, TrainingEnd, WeightsState, file_name, training,
+    AppState, FollowUp, JobKind, MapLayout, RunningJob, Screen, Tone, TrainingEnd, WeightsState, file_name,
+    training,
 };
 use crate::engine::TrainOutcome;
 use crate::error::{Error, count};
@@ -93,6 +94,13 @@ impl AppState {
             }
             JobOutput::Analysed(analysis) => {
                 self.insight.compared(*analysis);
+                match self.insight.layout {
+                    MapLayout::Directions => Vec::new(),
+                    MapLayout::Neighbourhood => vec![FollowUp::Arrange],
+                }
+            }
+            JobOutput::Arranged(analysis, found) => {
+                self.insight.arranged = Some((analysis, found));
                 Vec::new()
             }
             JobOutput::Copied(copied) => {
@@ -183,8 +191,9 @@ impl AppState {
                 self.insight.fail(None);
                 return Vec::new();
             }
+            JobKind::Analyse => self.insight.stopped = true,
+            JobKind::Arrange => self.insight.layout = MapLayout::Directions,
             JobKind::Evaluate
-            | JobKind::Analyse
             | JobKind::Copy
             | JobKind::Export
             | JobKind::FindRate
@@ -230,6 +239,7 @@ impl AppState {
                 return follow;
             }
             JobKind::Analyse => self.insight.analysis_error = Some(error.clone()),
+            JobKind::Arrange => self.insight.layout = MapLayout::Directions,
             JobKind::Evaluate | JobKind::Copy | JobKind::FindRate | JobKind::MeasureSpeed => {}
         }
         let text = format!("{} failed: {error}", kind.words());
@@ -250,7 +260,7 @@ fn see(kind: &JobKind) -> Option<(&'static str, Screen)> {
         JobKind::Predict | JobKind::Copy => Some(("See Predict", Screen::Predict)),
         JobKind::Export => Some(("See Export", Screen::Export)),
         JobKind::CheckWeights | JobKind::MeasureSpeed => Some(("See Model", Screen::Model)),
-        JobKind::Evaluate | JobKind::Analyse => Some(("See Evaluate", Screen::Evaluate)),
+        JobKind::Evaluate | JobKind::Analyse | JobKind::Arrange => Some(("See Evaluate", Screen::Evaluate)),
         JobKind::OpenData | JobKind::WriteSample | JobKind::Explain => None,
     }
 }

@@ -61,6 +61,11 @@ pub fn paint_icon(ui: &Ui, at: egui::Pos2, icon: Icon, size: f32, colour: Color3
     ui.painter().text(at, egui::Align2::CENTER_CENTER, icon.unicode(), icons::font(size), colour);
 }
 
+/// Whether a question stands over `ui`, so that keys are not for it.
+pub fn is_behind_question(ui: &Ui) -> bool {
+    ui.memory(|m| m.top_modal_layer()).is_some_and(|top| top != ui.layer_id())
+}
+
 /// A ring around what has the keyboard's focus.
 pub fn focus_ring(ui: &Ui, response: &Response) {
     focus_ring_at(ui, response, response.rect.expand(1.0));

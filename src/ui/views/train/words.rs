@@ -201,6 +201,9 @@ pub fn backbone_title(name: &str) -> String {
 
 /// What learns, in words.
 pub fn what_learns(config: &TrainConfig) -> String {
+    if !config.train.phases.is_empty() {
+        return format!("in phases of your own: {}", super::phases::in_short(config));
+    }
     let r = config.train.resolve(config.backbone.weights.is_some());
     match r.mode {
         TrainMode::Auto | TrainMode::Frozen => "only the head learns".to_owned(),
@@ -214,6 +217,9 @@ pub fn what_learns(config: &TrainConfig) -> String {
 
 /// What learns, in a word or two.
 pub fn learns_in_short(config: &TrainConfig) -> String {
+    if !config.train.phases.is_empty() {
+        return count(config.train.phases.len(), "own phase", "own phases");
+    }
     match config.train.resolve(config.backbone.weights.is_some()).mode {
         TrainMode::Auto | TrainMode::Frozen => "only the head".to_owned(),
         TrainMode::LastStages => format!("last {}", count(config.train.last_stages, "stage", "stages")),

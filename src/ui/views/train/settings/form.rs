@@ -108,7 +108,8 @@ impl<'a> Form<'a> {
         self.search.is_active() && self.shown == 0
     }
 
-    fn wanted(&mut self, what: About) -> bool {
+    /// Whether it is among what is searched for.
+    pub(super) fn wanted(&mut self, what: About) -> bool {
         let found = self.search.finds(&[what.name, what.key, what.why]);
         self.shown += usize::from(found);
         found
