@@ -3,7 +3,7 @@
 
 use headstart::config::TrainConfig;
 use headstart::data::Dataset;
-use headstart::engine::Unlike;
+use headstart::engine::{TrainEvent, Unlike};
 use headstart::session::jobs::ModelRef;
 use headstart::session::{Analysis, Explained, JobEvent, JobOutput, JobRequest, Outcome, Worker};
 use image::{Rgb, RgbImage};
@@ -208,4 +208,41 @@ fn nothing_is_written_among_the_pictures() {
         }
     };
     assert!(why.contains("would be written into the folder of pictures"), "{why}");
+}
+
+#[test]
+fn new_pictures_and_heat_maps_do_not_wait_for_training() {
+    let (place, dataset) = Place::trained();
+    let mut config = TrainConfig::for_sample();
+    config.data.path = Some(place.pictures());
+    config.train.epochs = Some(100_000);
+    let (training, switches) = place.worker.submit(JobRequest::Train {
+        config: Box::new(config),
+        dataset: Box::new(dataset),
+        run_dir: place.dir.path().join("long run"),
+        resume: false,
+    });
+    let next = || place.worker.wait_event(Duration::from_secs(120)).expect("something happens");
+    while !matches!(next(), JobEvent::Train(_, TrainEvent::Epoch(_))) {}
+
+    let (model, picture) = (ModelRef::Saved(place.run()), place.pictures().join("val/red/0.png"));
+    let paths = vec![place.pictures().join("val")];
+    let (predict, _) = place.worker.submit(JobRequest::Predict { model: model.clone(), paths });
+    let (explain, _) = place.worker.submit(JobRequest::Explain { model, picture, class: None });
+    let (mut classified, mut ended) = (0, Vec::new());
+    while ended.len() < 2 {
+        match next() {
+            JobEvent::Predicted(id, _, Ok(_)) if id == predict => classified += 1,
+            JobEvent::Finished(id, Outcome::Done(_)) => ended.push(id),
+            JobEvent::Finished(id, end) => panic!("{id:?}: {end:?}"),
+            _ => {}
+        }
+    }
+    ended.sort();
+    assert_eq!((classified, ended), (8, vec![predict, explain]));
+    // Training has gone on meanwhile, and goes on.
+    while !matches!(next(), JobEvent::Train(id, TrainEvent::Epoch(_)) if id == training) {}
+    switches.cancel();
+    while !matches!(next(), JobEvent::Finished(id, Outcome::Cancelled) if id == training) {}
+    assert!(place.worker.wait_event(Duration::from_millis(200)).is_none(), "each job ends once");
 }

@@ -140,20 +140,25 @@ fn an_enlarged_picture_asks_what_the_network_looks_at_and_says_why_not() {
     };
     assert!(asked(&h));
     h.get_by_label_contains("Working out what the network looks at");
-    // While something trains it is not asked, and said so.
-    h.state_mut().state.jobs.push(RunningJob {
-        id: headstart::session::JobId(7),
-        kind: JobKind::Train { run_dir: "/run".into() },
+    // It is asked beside a training, but not twice.
+    let job = |id, kind| RunningJob {
+        id: headstart::session::JobId(id),
+        kind,
         started_s: Some(0.0),
         progress: None,
         paused: false,
         stopping: false,
-    });
+    };
+    h.state_mut().state.jobs.push(job(7, JobKind::Train { run_dir: "/run".into() }));
+    h.state_mut().actions.clear();
+    h.run_steps(4);
+    assert!(asked(&h));
+    h.state_mut().state.jobs.push(job(8, JobKind::Explain));
     h.state_mut().actions.clear();
     // The status bar turns its wheel.
     h.run_steps(4);
     assert!(!asked(&h));
-    h.get_by_label_contains("Training is running: what the network looks at");
+    h.get_by_label_contains("Working out what the network looks at");
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //! `engine::features`. A run keeps the features in its folder; the worker keeps those that it read last.
 
 use super::jobs::ModelRef;
+use super::opened::Opened;
 use super::places;
 use crate::data::{Dataset, Progress, Split};
+use crate::engine::features::Reference;
 use crate::engine::features::map::{Plane, principal_plane};
 use crate::engine::features::suspects::{ConfidentJoint, Suspect};
 use crate::engine::{Classifier, Explanation, Features, Unlike, model_sha256};
@@ -99,43 +101,56 @@ pub fn was_compared(run_dir: &Path) -> bool {
     run_dir.join(FEATURES).is_file()
 }
 
-/// The features that were read last.
-#[derive(Default)]
-pub(super) struct OpenFeatures {
-    from: Option<(PathBuf, [Option<SystemTime>; 2])>,
-    features: Option<Arc<Features>>,
+/// A run's folder, and when its features and its model were written.
+type Written = (PathBuf, [Option<SystemTime>; 2]);
+
+/// What is known of a run's pictures.
+pub(super) struct Known {
+    pub(super) features: Features,
+    /// What new pictures are compared with.
+    pub(super) reference: Option<Reference>,
 }
 
+/// What was read last; nothing where the features were another model's.
+#[derive(Default)]
+pub(super) struct OpenFeatures(Opened<Written, Option<Arc<Known>>>);
+
 impl OpenFeatures {
+    /// Those of another thread; what both open is in memory once.
+    pub(super) fn beside(&self) -> Self {
+        Self(self.0.beside())
+    }
+
+    /// Lets go of them.
+    pub(super) fn close(&mut self) {
+        self.0.close();
+    }
+
     /// The features that a run keeps, of its model as it is; nothing where it has none.
-    pub(super) fn of(&mut self, model: &ModelRef) -> Result<Option<Arc<Features>>> {
+    pub(super) fn of(&mut self, model: &ModelRef) -> Result<Option<Arc<Known>>> {
         let ModelRef::Saved(run_dir) = model else { return Ok(None) };
         let written = |name: &str| std::fs::metadata(run_dir.join(name)).ok()?.modified().ok();
         let times = [FEATURES, "model/model.safetensors"].map(written);
         if times.contains(&None) {
             return Ok(None);
         }
-        let from = Some((run_dir.clone(), times));
-        if self.from != from {
-            *self = Self::default();
-            self.features = Features::load(run_dir, &model_sha256(run_dir)?)?.map(Arc::new);
-            self.from = from;
-        }
-        Ok(self.features.clone())
+        let known = |features: Features| Arc::new(Known { reference: features.reference(), features });
+        let open = || Ok(Features::load(run_dir, &model_sha256(run_dir)?)?.map(known));
+        self.0.get((run_dir.clone(), times), open).map(|found| Option::clone(&found))
     }
 }
 
 /// Says what the model looks at in a picture, and what it is like.
 pub(super) fn explain(
     classifier: &Classifier,
-    known: Option<&Features>,
+    known: Option<&Known>,
     model: ModelRef,
     picture: PathBuf,
     asked: Option<usize>,
 ) -> Result<Explained> {
     let explanation = classifier.explain(&picture, asked)?;
     let features = &explanation.features;
-    let alike = known.map(|known| {
+    let alike = known.map(|Known { features: known, .. }| {
         // The picture itself may be one of those in training.
         let other = |i: usize| known.pictures[i].training && !picture.ends_with(&known.pictures[i].rel);
         let found = known.most_alike(features, ALIKE, other);
@@ -145,7 +160,7 @@ pub(super) fn explain(
         };
         found.iter().map(named).collect()
     });
-    let unlike = known.and_then(|known| known.unlike(features));
+    let unlike = known.and_then(|known| known.reference.as_ref()?.unlike(features));
     Ok(Explained { model, picture, asked, explanation, alike, unlike })
 }
 

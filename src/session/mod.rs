@@ -1,4 +1,4 @@
-//! Projects and runs on disk, and the worker that runs one job at a time.
+//! Projects and runs on disk, and the worker that carries jobs out.
 
 mod arrangement;
 mod checks;
@@ -13,6 +13,8 @@ mod insight;
 pub mod jobs;
 mod journal;
 mod judging;
+mod lane;
+mod opened;
 pub mod pasted;
 mod pictures;
 mod places;

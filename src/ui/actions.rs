@@ -3,7 +3,7 @@
 use super::state::{EvaluateTab, MapLayout, NoticeId, Screen, Selection};
 use crate::config::{DataConfig, TrainConfig};
 use crate::data::Decided;
-use crate::session::jobs::ModelRef;
+use crate::session::jobs::{JobId, ModelRef};
 use std::path::PathBuf;
 
 /// A native dialog to open.
@@ -105,6 +105,8 @@ pub enum Action {
     StopAndKeepBest,
     /// End the job; what was saved stays. Training asks first.
     CancelJob,
+    /// End one of the jobs that run beside the one of [`Action::CancelJob`]; what was saved stays.
+    CancelBeside(JobId),
     /// End training although epochs may be lost.
     CancelTraining,
     /// Let training go on after all.
@@ -140,6 +142,8 @@ pub enum Action {
         /// The class in question; without one, the most probable.
         class: Option<usize>,
     },
+    /// Say what the model that classifies new pictures looks at in one of them when it names the most probable class.
+    LookInto(PathBuf),
     /// Compare all pictures by the judged model's features.
     Analyse,
     /// Show all pictures on the map in this arrangement, which is worked out where it is not known.

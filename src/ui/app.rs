@@ -95,9 +95,8 @@ impl App {
         });
     }
 
-    /// Switches of the job whose turn it is, and the job.
-    pub(super) fn current(&mut self) -> Option<(&mut RunningJob, &Control)> {
-        let id = self.state.job()?.id;
+    /// A job, and its switches.
+    pub(super) fn switches(&mut self, id: JobId) -> Option<(&mut RunningJob, &Control)> {
         let control = self.controls.get(&id)?;
         let job = self.state.jobs.iter_mut().find(|j| j.id == id)?;
         Some((job, control))

@@ -21,7 +21,7 @@ pub use history::{History, TakenBack, Undoable};
 pub use insight::{Insight, MapLayout};
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
-pub use predictions::{PredictedPicture, Predictions, predictions_csv};
+pub use predictions::{CLASSES, Edition, PredictedPicture, Predictions, predictions_csv};
 pub use training::{LiveTraining, RatePart, TrainingEnd, loaded_words};
 
 use crate::backbones::LoadReport;
@@ -290,9 +290,21 @@ impl AppState {
         self.preflight.as_ref().map(|p| &p.dataset)
     }
 
-    /// The job whose turn it is.
+    /// The job to tell of first: training where it runs, or else what was asked for first. A look at one picture is no job to
+    /// tell of, because its place says how it stands.
     pub fn job(&self) -> Option<&RunningJob> {
-        self.jobs.iter().find(|j| j.started_s.is_some()).or_else(|| self.jobs.first())
+        let (runs, told) = (
+            |j: &&RunningJob| j.started_s.is_some(),
+            || self.jobs.iter().filter(|j| j.kind != JobKind::Explain),
+        );
+        told().filter(runs).find(|j| j.is_training()).or_else(|| told().find(runs)).or_else(|| told().next())
+    }
+
+    /// What runs beside [`Self::job`].
+    pub fn jobs_beside(&self) -> impl Iterator<Item = &RunningJob> {
+        let first = self.job().map(|j| j.id);
+        let told = self.jobs.iter().filter(|j| j.kind != JobKind::Explain && j.started_s.is_some());
+        told.filter(move |j| Some(j.id) != first)
     }
 
     /// The training job, running or waiting.
@@ -318,7 +330,7 @@ impl AppState {
             Screen::Model => self.preflight.is_some() && self.weights_block().is_none(),
             Screen::Train => self.finished_run().is_some(),
             Screen::Evaluate => self.evaluation.is_some(),
-            Screen::Predict => self.predictions.pictures.iter().any(|p| matches!(p.result, Some(Ok(_)))),
+            Screen::Predict => self.predictions.pictures().iter().any(|p| matches!(p.result, Some(Ok(_)))),
             Screen::Export => self.exported.is_some(),
         }
     }

@@ -11,7 +11,7 @@ mod unlike;
 
 pub use alike::Alike;
 pub use neighbourhood::Neighbourhood;
-pub use unlike::{Familiar, Unlike};
+pub use unlike::{Familiar, Reference, Unlike};
 
 use super::Classifier;
 use super::forward::argmax;
@@ -260,20 +260,37 @@ mod golden {
         }
     }
 
-    #[test]
-    fn the_line_to_what_is_unlike_training_is_numpys_quantile_of_the_distances() {
-        let (golden, mut features) = golden();
-        assert!(features.unlike(features.row(4)).is_none(), "no line yet");
+    /// Compares the pictures that were not learned from, and draws the line before, as `key` of the golden values has it.
+    fn checks_the_line(features: &mut Features, golden: &Value, key: &str, roots: bool) {
+        assert!(features.reference().is_none(), "no line yet");
         features.draw_line(0, &|| Ok(())).unwrap();
+        assert_eq!(features.familiar.map(|f| f.roots), Some(roots));
+        let (golden, reference) = (&golden[key], features.reference().unwrap());
         let want = golden["familiar"].as_f64().unwrap() as f32;
         let others = (0..features.len()).filter(|&i| !features.pictures[i].training);
         for (i, similarity) in others.zip(numbers(&golden["unlike_training"])) {
-            let unlike = features.unlike(features.row(i)).unwrap();
+            let unlike = reference.unlike(features.row(i)).unwrap();
             close(unlike.familiar, want);
             close(unlike.similarity, similarity);
             assert_eq!(unlike.is_unlike(), similarity < want);
         }
+        assert!(reference.unlike(&[1.0; 3]).is_none(), "features of another width");
+    }
+
+    #[test]
+    fn the_line_to_what_is_unlike_training_is_numpys_quantile_of_the_fourth_roots_distances() {
+        let (golden, mut features) = golden();
+        checks_the_line(&mut features, &golden, "roots", true);
         let strange: Vec<f32> = (0..features.width()).map(|i| if i % 2 == 0 { -1.0 } else { 1.0 }).collect();
-        assert!(features.unlike(&strange).unwrap().is_unlike());
+        assert!(features.reference().unwrap().unlike(&strange).unwrap().is_unlike());
+    }
+
+    #[test]
+    fn features_of_both_signs_are_compared_as_they_are() {
+        let (golden, features) = golden();
+        let rows: Vec<Vec<f32>> =
+            (0..features.len()).map(|i| features.row(i).iter().map(|v| v - 1.0).collect()).collect();
+        let labels: Vec<usize> = features.pictures.iter().map(|p| p.class).collect();
+        checks_the_line(&mut of_rows(&rows, &labels, 3), &golden, "less_one", false);
     }
 }

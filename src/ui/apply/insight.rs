@@ -1,4 +1,4 @@
-//! Looking into the model whose evaluation is on show.
+//! Looking into the model whose evaluation is on show, or that classifies new pictures.
 
 use super::super::app::App;
 use super::super::state::{JobKind, MapLayout};
@@ -6,11 +6,11 @@ use crate::session::jobs::{JobRequest, ModelRef};
 use std::path::PathBuf;
 
 impl App {
-    pub(super) fn explain(&mut self, picture: PathBuf, class: Option<usize>) {
+    pub(super) fn explain(&mut self, model: Option<ModelRef>, picture: PathBuf, class: Option<usize>) {
         // One at a time: who looks through pictures wants the one on show.
-        let busy = self.state.job_of(&JobKind::Explain).is_some() || self.state.training_job().is_some();
-        if let (Some(model), false) = (self.state.judged_model(), busy) {
-            self.state.insight.ask(picture.clone(), class);
+        let busy = self.state.job_of(&JobKind::Explain).is_some();
+        if let (Some(model), false) = (model, busy) {
+            self.state.insight.ask(model.clone(), picture.clone());
             self.submit(JobKind::Explain, JobRequest::Explain { model, picture, class });
         }
     }

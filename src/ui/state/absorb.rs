@@ -165,7 +165,7 @@ impl AppState {
                 TrainingEnd::Finished(summary)
             });
         }
-        if self.predictions.pictures.is_empty() {
+        if self.predictions.pictures().is_empty() {
             self.predictions.model = Some(ModelRef::Saved(run_dir.clone()));
         }
         let data_root = self.dataset().map(|d| d.root.clone()).unwrap_or_default();
@@ -470,7 +470,7 @@ mod tests {
         let ranked = vec![("ants".to_owned(), 0.9)];
         state.absorb(JobEvent::Predicted(JobId(1), "b.png".into(), Ok(ranked)));
         state.absorb(done(JobOutput::Predicted));
-        let left: Vec<_> = state.predictions.pictures.iter().map(|p| p.path.to_str().unwrap()).collect();
+        let left: Vec<_> = state.predictions.pictures().iter().map(|p| p.path.to_str().unwrap()).collect();
         assert_eq!(left, ["b.png"], "what was never answered does not wait for ever");
     }
 }

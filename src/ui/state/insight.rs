@@ -28,9 +28,9 @@ pub struct Insight {
     /// Pictures that were explained, the newest last.
     explained: Vec<Arc<Explained>>,
     /// The picture that was asked about last and could not be explained.
-    failed: Option<(PathBuf, Error)>,
-    /// The picture and class that are being worked on.
-    pub(super) asked: Option<(PathBuf, Option<usize>)>,
+    failed: Option<((ModelRef, PathBuf), Error)>,
+    /// The model and the picture that are being worked on.
+    asked: Option<(ModelRef, PathBuf)>,
     /// All pictures compared, by the run whose evaluation is on show.
     pub analysis: Option<Arc<Analysis>>,
     /// Why the last comparison failed.
@@ -58,14 +58,15 @@ impl Insight {
     }
 
     /// Why a picture could not be explained.
-    pub fn why_not(&self, picture: &Path) -> Option<&Error> {
-        self.failed.as_ref().filter(|(failed, _)| failed == picture).map(|(_, why)| why)
+    pub fn why_not(&self, model: &ModelRef, picture: &Path) -> Option<&Error> {
+        let same = |(of, failed): &(ModelRef, PathBuf)| of == model && failed == picture;
+        self.failed.as_ref().filter(|(failed, _)| same(failed)).map(|(_, why)| why)
     }
 
     /// A picture is about to be worked on.
-    pub fn ask(&mut self, picture: PathBuf, class: Option<usize>) {
+    pub fn ask(&mut self, model: ModelRef, picture: PathBuf) {
         self.failed = None;
-        self.asked = Some((picture, class));
+        self.asked = Some((model, picture));
     }
 
     /// Enters an answer.
@@ -83,7 +84,7 @@ impl Insight {
 
     /// The picture that was asked about last cannot be explained; nothing where the work was only stopped.
     pub(super) fn fail(&mut self, error: Option<Error>) {
-        self.failed = self.asked.take().map(|(picture, _)| picture).zip(error);
+        self.failed = self.asked.take().zip(error);
     }
 
     /// A run is shown whose pictures were compared, or not, before the program was started.
@@ -172,16 +173,18 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_of_its_picture_until_another_is_asked_about() {
-        let mut insight = Insight::default();
-        insight.ask("a.png".into(), None);
+    fn a_failure_is_told_of_its_picture_and_model_until_another_is_asked_about() {
+        let (mut insight, run) = (Insight::default(), ModelRef::Saved("run".into()));
+        let told = |insight: &Insight, model: &ModelRef, picture: &str| {
+            insight.why_not(model, Path::new(picture)).is_some()
+        };
+        insight.ask(run.clone(), "a.png".into());
         insight.fail(Some(Error::input("gone")));
-        assert!(
-            insight.why_not(Path::new("a.png")).is_some() && insight.why_not(Path::new("b.png")).is_none()
-        );
-        insight.ask("b.png".into(), None);
-        assert!(insight.why_not(Path::new("a.png")).is_none());
+        assert!(told(&insight, &run, "a.png") && !told(&insight, &run, "b.png"));
+        assert!(!told(&insight, &ModelRef::Saved("other".into()), "a.png"));
+        insight.ask(run.clone(), "b.png".into());
+        assert!(!told(&insight, &run, "a.png"));
         insight.fail(None);
-        assert!(insight.why_not(Path::new("b.png")).is_none(), "it was only stopped");
+        assert!(!told(&insight, &run, "b.png"), "it was only stopped");
     }
 }
