@@ -1,12 +1,14 @@
 //! `train`: a folder of pictures becomes a classifier.
 
+mod folds;
+
 use super::output::{CliResult, Out};
 use super::progress::{Reporter, Style, duration};
 use super::tables::{percent, share};
 use super::{download, job};
 use crate::backbones::find;
 use crate::config::{DEFAULT_FOLDS, TrainConfig};
-use crate::data::Preflight;
+use crate::data::{Dataset, Preflight};
 use crate::engine::{TrainOutcome, check_unfinished};
 use crate::error::{Error, Result};
 use crate::session::{JobOutput, JobRequest, RunState, Worker, check_readable, read_run, weights};
@@ -43,6 +45,10 @@ pub(super) struct Args {
     /// Hold out this fold for validation, from 1: of data.folds, or of 5.
     #[arg(long)]
     fold: Option<usize>,
+    /// Train once for each fold of data.folds, or of 5, in folders fold-1, fold-2 and so on of --out, and write folds.json there: each
+    /// one's accuracy and macro F1, their means and standard deviations.
+    #[arg(long, conflicts_with = "fold")]
+    all_folds: bool,
     /// How to show progress: a bar on a terminal and nothing elsewhere, if not said.
     #[arg(long, value_enum)]
     progress: Option<Style>,
@@ -52,7 +58,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
-    check_out(args)?;
+    if !args.all_folds {
+        check_out(&args.out, args.resume)?;
+    }
     let config = configuration(args)?;
     let Some(data) = config.data.path.clone() else {
         return Err(Error::input("no pictures are named").with_hint("Give the folder with --data").into());
@@ -70,36 +78,48 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     };
     check_readable(&found, &config.data)?;
     report_data(&found, style, out)?;
-
-    let mut reporter = Reporter::new(style, "Training");
-    let request = JobRequest::Train {
-        config: Box::new(config),
-        dataset: Box::new(found.dataset.clone()),
-        run_dir: args.out.clone(),
-        resume: args.resume,
-    };
-    let JobOutput::Trained(outcome) = job::run_quietly(&worker, request, &mut reporter, out)? else {
-        return Err(job::wrong_output());
-    };
+    if args.all_folds {
+        return folds::train(&worker, (args, style), (&config, &found), out);
+    }
+    let outcome = train(&worker, style, (config, found.dataset.clone()), (&args.out, args.resume), out)?;
     report(&outcome, style, out)
 }
 
+/// Trains into one run's folder.
+fn train(
+    worker: &Worker,
+    style: Style,
+    (config, dataset): (TrainConfig, Dataset),
+    (run_dir, resume): (&Path, bool),
+    out: &mut Out<'_>,
+) -> CliResult<TrainOutcome> {
+    let mut reporter = Reporter::new(style, "Training");
+    let request = JobRequest::Train {
+        config: Box::new(config),
+        dataset: Box::new(dataset),
+        run_dir: run_dir.to_path_buf(),
+        resume,
+    };
+    match job::run_quietly(worker, request, &mut reporter, out)? {
+        JobOutput::Trained(outcome) => Ok(*outcome),
+        _ => Err(job::wrong_output()),
+    }
+}
+
 /// Refuses to write over a run, before any work is done.
-fn check_out(args: &Args) -> Result<()> {
-    check_unfinished(&args.out)?;
-    if args.resume {
+fn check_out(run_dir: &Path, resume: bool) -> Result<()> {
+    check_unfinished(run_dir)?;
+    if resume {
         return Ok(());
     }
-    match read_run(&args.out, &TrainConfig::default()) {
+    match read_run(run_dir, &TrainConfig::default()) {
         Ok(run) if run.state == RunState::Empty => Ok(()),
         Ok(run) => {
             let (what, hint) = match run.state {
                 RunState::Training => ("a run that is being trained", "Choose another folder"),
                 _ => ("an interrupted run", "Go on with it with --resume, or choose another folder"),
             };
-            Err(Error::input(format!("this folder already holds {what}"))
-                .with_path(&args.out)
-                .with_hint(hint))
+            Err(Error::input(format!("this folder already holds {what}")).with_path(run_dir).with_hint(hint))
         }
         Err(e) => Err(e.with_hint("Choose another folder for the run")),
     }
@@ -107,7 +127,10 @@ fn check_out(args: &Args) -> Result<()> {
 
 /// Defaults, then the run's or the given file, then the flags, then single settings.
 fn configuration(args: &Args) -> Result<TrainConfig> {
-    let of_run = args.out.join("config.toml");
+    let of_run = match args.all_folds {
+        true => folds::run_dir(&args.out, 1).join("config.toml"),
+        false => args.out.join("config.toml"),
+    };
     let mut config = match &args.config {
         Some(file) => TrainConfig::load(file)?,
         None if args.resume => TrainConfig::load(&of_run)?,
@@ -127,6 +150,12 @@ fn configuration(args: &Args) -> Result<TrainConfig> {
     }
     if let Some(fold) = args.fold {
         config.data.fold = fold;
+        if config.data.folds == 0 {
+            config.data.folds = DEFAULT_FOLDS;
+        }
+    }
+    if args.all_folds {
+        config.data.fold = 1;
         if config.data.folds == 0 {
             config.data.folds = DEFAULT_FOLDS;
         }
@@ -160,7 +189,7 @@ fn absolute(path: &Path) -> PathBuf {
 
 /// The folder whose saved splits apply: of the run that is resumed, or of the project that the settings come from.
 fn place_of_splits(args: &Args) -> Option<&Path> {
-    if args.resume {
+    if args.resume && !args.all_folds {
         return Some(&args.out);
     }
     let file = args.config.as_deref()?;

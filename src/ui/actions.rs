@@ -83,6 +83,8 @@ pub enum Action {
     Train,
     /// Start training with these settings.
     TrainWith(Box<TrainConfig>),
+    /// Train once for each fold with the draft settings.
+    TrainFolds,
     /// Try learning rates with the draft settings.
     FindRate,
     /// Go on where a finished run ended, for so many epochs, as a new run.

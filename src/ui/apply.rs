@@ -64,6 +64,7 @@ impl App {
             Action::ForgetWeights => self.use_weights(None),
             Action::Train => self.train(self.state.config.clone()),
             Action::TrainWith(config) => self.train(*config),
+            Action::TrainFolds => self.train_folds(),
             Action::DownloadWeights(_) | Action::CancelDownload(_) | Action::MeasureSpeed(_) => {
                 self.about_backbone(action);
             }
