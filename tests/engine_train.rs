@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use headstart::config::{
-    AugmentPolicy, DeviceChoice, HeadKind, HeadOutput, Metric, Solver, TrainConfig, TrainMode,
+    AugmentPolicy, CarryOver, DeviceChoice, HeadKind, HeadOutput, Learns, Metric, PhaseConfig, ScheduleKind,
+    Solver, TrainConfig, TrainMode,
 };
 use headstart::data::{Checks, Dataset, Layout, Sample, Split, Verdicts};
 use headstart::engine::train::find_rate;
@@ -574,8 +575,9 @@ fn trying_rates_finds_one_that_learns_and_leaves_no_run() {
     for mode in [TrainMode::Scratch, TrainMode::Frozen] {
         let job = f.job("rates", &config(mode, 5));
         let told = Mutex::new(Vec::new());
-        let try_rates =
-            || find_rate(&job, &Control::default(), &|d, t| told.lock().unwrap().push((d, t))).unwrap();
+        let try_rates = || {
+            find_rate(&job, &Control::default(), &|_| {}, &|d, t| told.lock().unwrap().push((d, t))).unwrap()
+        };
         let found = try_rates();
         assert!(found.steps.len() >= 40, "{mode:?}: {}", found.steps.len());
         assert!((found.steps[0].rate / 1e-6 - 1.0).abs() < 1e-9);
@@ -583,14 +585,16 @@ fn trying_rates_finds_one_that_learns_and_leaves_no_run() {
         let rate = found.suggestion.unwrap();
         assert!((1e-5..=1.0).contains(&rate), "{mode:?}: {rate}");
         assert_eq!(try_rates(), found, "the same seed gives the same");
-        assert!(told.into_inner().unwrap().contains(&(1, 100)));
+        let told = told.into_inner().unwrap();
+        assert!(told.contains(&(1, 100)) && told.iter().all(|t| t.1 == 100), "{mode:?}: {told:?}");
         for file in ["checkpoint", "summary.json", "metrics.jsonl", "model"] {
             assert!(!job.run_dir.join(file).exists(), "{file} was left");
         }
     }
     let control = Control::default();
     control.cancel();
-    let e = find_rate(&f.job("c", &config(TrainMode::Scratch, 5)), &control, &|_, _| {}).unwrap_err();
+    let e =
+        find_rate(&f.job("c", &config(TrainMode::Scratch, 5)), &control, &|_| {}, &|_, _| {}).unwrap_err();
     assert!(e.is_cancelled());
 }
 
@@ -679,4 +683,85 @@ fn many_unreadable_pictures_need_the_users_word() {
     assert!(e.to_string().contains("4 of 18") && e.to_string().contains("data.allow_many_unreadable"), "{e}");
     c.data.allow_many_unreadable = true;
     quiet(&f.job("b", &c)).unwrap();
+}
+
+fn phase(learns: Learns, epochs: usize, learning_rate: f64) -> PhaseConfig {
+    let last_stages = (learns == Learns::LastStages).then_some(2);
+    let schedule = Some(ScheduleKind::Constant);
+    PhaseConfig { learns, last_stages, epochs, learning_rate: Some(learning_rate), schedule }
+}
+
+/// The last stages first, then the head alone on what they became, then everything at two rates.
+fn own_plan(carry_over: CarryOver) -> TrainConfig {
+    let mut c = config(TrainMode::Auto, 1);
+    c.train.set_phases(vec![
+        phase(Learns::LastStages, 2, 0.02),
+        phase(Learns::Head, 2, 0.05),
+        phase(Learns::Everything, 2, 0.01),
+        phase(Learns::Everything, 2, 0.001),
+    ]);
+    c.train.carry_over = carry_over;
+    c
+}
+
+#[test]
+fn phases_of_the_users_own_are_trained_one_after_the_other() {
+    let f = fixture(8, 4);
+    let job = f.job("a", &own_plan(CarryOver::Last));
+    let out = quiet(&job).unwrap();
+    let told: Vec<_> = out.epochs.iter().map(|e| (e.phase.clone(), e.learning_rate)).collect();
+    let rates: Vec<f64> = told.iter().map(|t| t.1).collect();
+    assert_eq!(rates, [0.02, 0.02, 0.05, 0.05, 0.01, 0.01, 0.001, 0.001]);
+    assert!(told[0].0.starts_with("stages") && told[2].0 == "head", "{told:?}");
+    assert_eq!((told[4].0.as_str(), told[6].0.as_str()), ("everything", "everything (phase 4)"));
+    // The kept model is that of the best epoch, whatever learned behind it.
+    let kept = out.epochs[out.summary.best_epoch - 1].clone();
+    let classifier = Classifier::open(&job.run_dir).unwrap();
+    let control = Control::default();
+    let judged = evaluate(&classifier, &f.dataset, Some(Split::Val), &control, &|_, _| Ok(())).unwrap();
+    assert!((judged.loss - kept.val_loss).abs() < 1e-4, "{} and {}", judged.loss, kept.val_loss);
+    assert_eq!(judged.confusion.accuracy(), kept.val_accuracy);
+}
+
+#[test]
+fn a_head_learns_on_what_the_stages_have_become() {
+    let f = fixture(8, 4);
+    let mut c = own_plan(CarryOver::Last);
+    c.augment.enabled = false;
+    // At so small a rate nothing moves: each epoch judges the weights that the phase before ended with.
+    c.train.phases[1] = phase(Learns::Head, 2, 1e-30);
+    c.train.phases.truncate(2);
+    c.train.weight_decay = Some(0.0);
+    let out = quiet(&f.job("a", &c)).unwrap();
+    let loss: Vec<f64> = out.epochs.iter().map(|e| e.val_loss).collect();
+    assert!((loss[2] - loss[1]).abs() < 1e-4, "{loss:?}");
+    assert!((loss[0] - loss[1]).abs() > 1e-3, "the stages learned: {loss:?}");
+    // From the best weights instead of the last.
+    c.train.phases[0] = phase(Learns::LastStages, 3, 0.3);
+    c.train.carry_over = CarryOver::Best;
+    c.train.keep_best_by = Metric::Loss;
+    let out = quiet(&f.job("b", &c)).unwrap();
+    let loss: Vec<f64> = out.epochs.iter().map(|e| e.val_loss).collect();
+    let best = loss[..3].iter().copied().fold(f64::INFINITY, f64::min);
+    assert!((loss[3] - best).abs() < 1e-4, "{loss:?}");
+}
+
+#[test]
+fn phases_of_the_users_own_resume_like_any_others() {
+    for (at, carry_over) in [(2, CarryOver::Best), (3, CarryOver::Last)] {
+        resumed_equals_uninterrupted(&own_plan(carry_over), is_epoch, at);
+    }
+}
+
+#[test]
+fn a_finished_run_of_own_phases_gets_more_epochs_at_its_end() {
+    let f = fixture(6, 3);
+    let c = own_plan(CarryOver::Last);
+    let old = f.job("a", &c);
+    quiet(&old).unwrap();
+    let mut next = f.job("b", &c);
+    next.config = headstart::engine::train::extend(&old.run_dir, &next.run_dir, 3).unwrap();
+    next.resume = true;
+    assert_eq!(quiet(&next).unwrap().summary.epochs_run, 11);
+    assert_eq!(next.config.train.phases[3].epochs, 5);
 }

@@ -8,6 +8,7 @@ use headstart::session::jobs::ModelRef;
 use headstart::session::{Analysis, Explained, JobEvent, JobOutput, JobRequest, Outcome, Worker};
 use image::{Rgb, RgbImage};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 struct Place {
@@ -148,6 +149,46 @@ fn pictures_are_compared_once_and_then_known() {
     let strange = place.dir.path().join("strange.png");
     RgbImage::from_fn(40, 40, |x, y| Rgb([255 * ((x / 4 + y / 4) % 2) as u8; 3])).save(&strange).unwrap();
     assert!(place.predict(&strange)[0].is_unlike());
+}
+
+#[test]
+fn pictures_are_arranged_once_and_then_known() {
+    let (place, dataset) = Place::trained();
+    let (analysis, _) = place.analyse(&dataset);
+    let analysis = Arc::new(analysis);
+    let arrange = |of: &Arc<Analysis>| {
+        let (output, seen) = place.done(JobRequest::Arrange { analysis: Arc::clone(of) });
+        let JobOutput::Arranged(of_it, found) = output else { panic!("not arranged") };
+        assert!(Arc::ptr_eq(of, &of_it));
+        let steps = seen.iter().filter(|e| matches!(e, JobEvent::Progress(..))).count();
+        (found, steps)
+    };
+    let (found, steps) = arrange(&analysis);
+    assert_eq!((found.points.len(), found.arranged), (40, 40));
+    assert!(steps > 1, "it says how far it is");
+    assert!(place.run().join("map.json").is_file());
+    assert_eq!(arrange(&analysis), (found.clone(), 0), "it is read");
+
+    // A file that is damaged, and one of other features, are as good as none.
+    std::fs::write(place.run().join("map.json"), "{").unwrap();
+    let (again, steps) = arrange(&analysis);
+    assert!(again == found && steps > 1);
+    picture(&place.pictures().join("train/red/5.png"), 0, 20);
+    let (changed, _) = place.analyse(&dataset);
+    let (other, steps) = arrange(&Arc::new(changed));
+    assert!(other != found && steps > 1);
+
+    // Pictures in another order than those that were compared have no places.
+    let mut turned = Analysis::clone(&analysis);
+    turned.pictures.reverse();
+    place.worker.submit(JobRequest::Arrange { analysis: Arc::new(turned) });
+    let end = loop {
+        if let JobEvent::Finished(_, end) = place.worker.wait_event(Duration::from_secs(60)).unwrap() {
+            break end;
+        }
+    };
+    let Outcome::Failed(why) = end else { panic!("{end:?}") };
+    assert!(why.to_string().contains("compared anew"), "{why}");
 }
 
 #[test]

@@ -96,12 +96,10 @@ fn a_pattern_shows_its_groups_and_what_is_wrong_with_it() {
     click(&mut h, "Pattern");
     h.get_by_label_contains("Write what the names have in common");
     let type_pattern = |h: &mut Harness<'_, Desk>, text: &str| {
-        {
-            let fields = h.query_all_by_role(Role::TextInput);
-            let field = fields.filter(|f| f.rect().width() > 150.0).next_back().unwrap();
-            field.focus();
-            field.type_text(text);
-        }
+        let wide = |f: &egui_kittest::Node<'_>| f.rect().width() > 150.0;
+        let field = h.query_all_by_role(Role::TextInput).rfind(wide).unwrap();
+        field.focus();
+        field.type_text(text);
         h.run_steps(4);
     };
     type_pattern(&mut h, "/(");

@@ -6,7 +6,7 @@ mod ui_states;
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable};
-use headstart::config::TrainMode;
+use headstart::config::{Learns, TrainMode};
 use headstart::engine::train::{RateSearch, RateStep};
 use headstart::engine::{CacheProgress, HardPicture, StepProgress};
 use headstart::error::Error;
@@ -279,10 +279,8 @@ fn a_run_of_the_list_can_be_repeated_continued_and_deleted() {
     assert_eq!(actions, [Action::ExtendRun(dir(&state), 5)]);
     let (state, _) = from_menu("Use these settings");
     assert_eq!(state.config.train.learning_rate, Some(0.01));
-    let (_, actions) = from_menu("Same settings, from scratch");
-    let [Action::TrainWith(config)] = actions.as_slice() else { panic!("{actions:?}") };
-    assert_eq!((config.train.mode, &config.backbone.weights), (TrainMode::Scratch, &None));
-    assert_eq!((config.train.learning_rate, config.backbone.name.as_str()), (None, "mobilenet_v2"));
+    let (state, actions) = from_menu("Same settings, from scratch");
+    assert_eq!(actions, [Action::TrainFromScratch(dir(&state))]);
 }
 
 #[test]
@@ -597,4 +595,70 @@ fn snapshots() {
     let mut h = window(running(), [1920.0, 1080.0], true);
     settle(&mut h);
     results.add(h.try_snapshot("train_running_wide_dark"));
+}
+
+fn phased() -> AppState {
+    let mut state = with_pictures();
+    state.config.backbone.name = "resnet18".to_owned();
+    state.config.backbone.weights = Some("w.safetensors".into());
+    state.config.train.mode = TrainMode::Full;
+    state
+}
+
+#[test]
+fn the_plan_is_shown_and_changing_it_makes_it_the_users_own() {
+    let mut h = window(phased(), SIZE, true);
+    h.get_by_role_and_label(egui::Role::Tab, "Phases").click();
+    h.run();
+    h.get_by_label("5 epochs in all: Only the head, 2 epochs; then Everything, 3 epochs");
+    h.get_by_label_contains("This plan follows from what learns");
+    h.get_by_label("Move phase 2 up").click();
+    h.run();
+    h.get_by_label("This plan is your own.");
+    h.get_by_label("5 epochs in all: Everything, 3 epochs; then Only the head, 2 epochs");
+    press(&h, "Add a phase");
+    h.run();
+    let learns = |h: &Harness<'_, World>| {
+        h.state().state.config.train.phases.iter().map(|p| p.learns).collect::<Vec<_>>()
+    };
+    assert_eq!(learns(&h), [Learns::Everything, Learns::Head, Learns::LastStages]);
+    h.state().state.config.validate().unwrap();
+    h.get_by_label("What learns in phase 3").click();
+    h.run();
+    h.get_by_label("From layer2 on").click();
+    h.run();
+    assert_eq!(h.state().state.config.train.phases[2].last_stages, Some(3));
+    h.get_by_label("Remove phase 1").click();
+    h.run();
+    assert_eq!(learns(&h), [Learns::Head, Learns::LastStages]);
+    press(&h, "Back to the automatic plan");
+    h.run();
+    let train = &h.state().state.config.train;
+    assert!(train.phases.is_empty() && train.mode == TrainMode::LastStages);
+    h.get_by_label_contains("This plan follows from what learns");
+}
+
+#[test]
+fn a_number_that_a_field_does_not_take_is_told() {
+    let mut h = window(with_pictures(), SIZE, true);
+    let field =
+        |h: &Harness<'_, World>| h.get_by_role_and_label(egui::Role::SpinButton, "Epochs").rect().center();
+    let typed = |h: &mut Harness<'_, World>, text: &str| {
+        let at = field(h);
+        h.hover_at(at);
+        h.run_steps(2);
+        h.drag_at(at);
+        h.drop_at(at);
+        h.run_steps(3);
+        h.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+        h.event(egui::Event::Text(text.to_owned()));
+        h.run_steps(3);
+        h.key_press(egui::Key::Enter);
+        h.run_steps(3);
+        h.query_by_label("Epochs takes 1 to 100000").is_some()
+    };
+    assert!(typed(&mut h, "99999999"), "too many");
+    assert!(typed(&mut h, "many"), "no number");
+    assert!(!typed(&mut h, "40"));
+    assert_eq!(h.state().state.config.train.epochs, Some(40));
 }

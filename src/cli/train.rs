@@ -5,7 +5,7 @@ mod folds;
 use super::output::{CliResult, Out};
 use super::progress::{Reporter, Style, duration};
 use super::tables::{percent, share};
-use super::{download, job};
+use super::{download, find_rate, job};
 use crate::backbones::find;
 use crate::config::{DEFAULT_FOLDS, TrainConfig};
 use crate::data::{Dataset, Preflight};
@@ -36,9 +36,9 @@ pub(super) struct Args {
     /// One setting, for example train.epochs=30; wins over everything else.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// The folder of the run.
-    #[arg(long)]
-    out: PathBuf,
+    /// The folder of the run; with --find-rate, a new file for the curve as JSON lines.
+    #[arg(long, required_unless_present = "find_rate")]
+    out: Option<PathBuf>,
     /// Seed of everything random in training.
     #[arg(long)]
     seed: Option<u64>,
@@ -47,19 +47,29 @@ pub(super) struct Args {
     fold: Option<usize>,
     /// Train once for each fold of data.folds, or of 5, in folders fold-1, fold-2 and so on of --out, and write folds.json there: each
     /// one's accuracy and macro F1, their means and standard deviations.
-    #[arg(long, conflicts_with = "fold")]
+    #[arg(long, conflicts_with_all = ["fold", "find_rate"])]
     all_folds: bool,
     /// How to show progress: a bar on a terminal and nothing elsewhere, if not said.
     #[arg(long, value_enum)]
     progress: Option<Style>,
     /// Go on with the run in --out from its last checkpoint.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "find_rate")]
     resume: bool,
+    /// Train nothing: try rising learning rates for at most a hundred steps, and say which one suits.
+    #[arg(long)]
+    find_rate: bool,
+}
+
+impl Args {
+    /// The run's folder; none where no run is made.
+    fn run_dir(&self) -> Option<&Path> {
+        self.out.as_deref().filter(|_| !self.find_rate)
+    }
 }
 
 pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
-    if !args.all_folds {
-        check_out(&args.out, args.resume)?;
+    if let Some(run_dir) = args.run_dir().filter(|_| !args.all_folds) {
+        check_out(run_dir, args.resume)?;
     }
     let config = configuration(args)?;
     let Some(data) = config.data.path.clone() else {
@@ -78,10 +88,14 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     };
     check_readable(&found, &config.data)?;
     report_data(&found, style, out)?;
+    let Some(run_dir) = args.run_dir() else {
+        let dataset = found.dataset.clone();
+        return find_rate::run(&worker, config, dataset, style, (args.out.as_deref(), out));
+    };
     if args.all_folds {
-        return folds::train(&worker, (args, style), (&config, &found), out);
+        return folds::train(&worker, (run_dir, args.resume, style), (&config, &found), out);
     }
-    let outcome = train(&worker, style, (config, found.dataset.clone()), (&args.out, args.resume), out)?;
+    let outcome = train(&worker, style, (config, found.dataset.clone()), (run_dir, args.resume), out)?;
     report(&outcome, style, out)
 }
 
@@ -127,14 +141,14 @@ fn check_out(run_dir: &Path, resume: bool) -> Result<()> {
 
 /// Defaults, then the run's or the given file, then the flags, then single settings.
 fn configuration(args: &Args) -> Result<TrainConfig> {
-    let of_run = match args.all_folds {
-        true => folds::run_dir(&args.out, 1).join("config.toml"),
-        false => args.out.join("config.toml"),
-    };
-    let mut config = match &args.config {
-        Some(file) => TrainConfig::load(file)?,
-        None if args.resume => TrainConfig::load(&of_run)?,
-        None => TrainConfig::default(),
+    let run_dir = args.run_dir().map(|dir| match args.all_folds {
+        true => folds::run_dir(dir, 1),
+        false => dir.to_path_buf(),
+    });
+    let mut config = match (&args.config, run_dir) {
+        (Some(file), _) => TrainConfig::load(file)?,
+        (None, Some(run_dir)) if args.resume => TrainConfig::load(&run_dir.join("config.toml"))?,
+        _ => TrainConfig::default(),
     };
     if let Some(name) = &args.backbone {
         config.backbone.name.clone_from(name);
@@ -190,7 +204,7 @@ fn absolute(path: &Path) -> PathBuf {
 /// The folder whose saved splits apply: of the run that is resumed, or of the project that the settings come from.
 fn place_of_splits(args: &Args) -> Option<&Path> {
     if args.resume && !args.all_folds {
-        return Some(&args.out);
+        return args.run_dir();
     }
     let file = args.config.as_deref()?;
     let dir = file.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });

@@ -37,7 +37,7 @@ const FROZEN: ModeDefaults = ModeDefaults {
 };
 
 /// From random weights, SGD takes larger steps than the Adam family.
-const SCRATCH_SGD_RATE: f64 = 0.05;
+pub(super) const SCRATCH_SGD_RATE: f64 = 0.05;
 
 impl ModeDefaults {
     /// The defaults of `mode`; [`TrainMode::Auto`] counts as frozen. The rates of the pretrained modes are those with the best
@@ -92,12 +92,15 @@ impl OptimConfig {
     /// Fills in what was left open. `has_weights` says whether the backbone starts from pretrained weights.
     pub fn resolve(&self, has_weights: bool) -> ResolvedTrain {
         let mode = match (self.mode, has_weights) {
-            (TrainMode::Auto, true) => TrainMode::Frozen,
+            (TrainMode::Auto, true) => self.mode_of_phases().unwrap_or(TrainMode::Frozen),
             (TrainMode::Auto, false) => TrainMode::Scratch,
             (chosen, _) => chosen,
         };
         let d = ModeDefaults::of(mode);
-        let epochs = self.epochs.unwrap_or(d.epochs);
+        let epochs = match self.phases.as_slice() {
+            [] => self.epochs.unwrap_or(d.epochs),
+            own => own.iter().map(|p| p.epochs).sum(),
+        };
         let optimizer = self.optimizer.unwrap_or(d.optimizer);
         let learning_rate = self.learning_rate.unwrap_or(match (mode, optimizer) {
             (TrainMode::Scratch, OptimizerKind::Sgd) => SCRATCH_SGD_RATE,

@@ -1,10 +1,14 @@
 //! Ranges of the values, and which of them exclude each other.
 
-use super::{CONFIG_VERSION, GroupBy, HeadKind, Solver, TrainConfig, TrainMode};
+use super::{CONFIG_VERSION, GroupBy, HeadKind, Learns, OptimConfig, Solver, TrainConfig, TrainMode};
 use crate::error::{Error, Result};
 
 /// More memory than any machine that this runs on has.
 const MAX_CACHE_MIB: usize = 1 << 20;
+/// More epochs than anybody waits for.
+const MAX_EPOCHS: usize = 100_000;
+/// More phases than anybody can tell apart.
+const MAX_PHASES: usize = 20;
 
 fn check(ok: bool, key: &str, value: impl std::fmt::Debug, range: &str) -> Result<()> {
     if ok {
@@ -105,7 +109,7 @@ impl TrainConfig {
         check((1..=64).contains(&a.views), "augment.views", a.views, "1 to 64")?;
         let t = &self.train;
         check(
-            t.epochs.is_none_or(|e| (1..=100_000).contains(&e)),
+            t.epochs.is_none_or(|e| (1..=MAX_EPOCHS).contains(&e)),
             "train.epochs",
             t.epochs.unwrap_or_default(),
             "1 to 100000",
@@ -154,6 +158,7 @@ impl TrainConfig {
         )?;
         check(not_negative(t.clip_norm), "train.clip_norm", t.clip_norm, "at least 0")?;
         check(t.threads <= 1024, "train.threads", t.threads, "0 to 1024")?;
+        check_phases(t)?;
         if t.solver == Solver::Logistic {
             if h.kind != HeadKind::Linear {
                 return Err(Error::input(
@@ -176,6 +181,50 @@ impl TrainConfig {
     }
 }
 
+/// Checks the user's own phases, and that nothing that they say is said elsewhere too.
+fn check_phases(t: &OptimConfig) -> Result<()> {
+    if t.phases.is_empty() {
+        return Ok(());
+    }
+    check(t.phases.len() <= MAX_PHASES, "the number of train.phases", t.phases.len(), "at most 20")?;
+    for (i, p) in t.phases.iter().enumerate() {
+        let of = |what: &str| format!("{what} of phase {} in train.phases", i + 1);
+        check((1..=MAX_EPOCHS).contains(&p.epochs), &of("epochs"), p.epochs, "1 to 100000")?;
+        let rate = p.learning_rate.unwrap_or(1.0);
+        check(rate.is_finite() && rate > 0.0, &of("learning_rate"), rate, "above 0")?;
+        let stages = p.last_stages.unwrap_or(1);
+        check(stages >= 1, &of("last_stages"), stages, "at least 1")?;
+        check(
+            p.last_stages.is_none() || p.learns == Learns::LastStages,
+            &of("last_stages"),
+            stages,
+            "left out unless learns = \"last-stages\"",
+        )?;
+    }
+    let total: usize = t.phases.iter().map(|p| p.epochs).sum();
+    check(total <= MAX_EPOCHS, "the sum of epochs in train.phases", total, "at most 100000")?;
+    let twice = [
+        ("train.epochs", t.epochs.is_some()),
+        ("train.head_epochs", t.head_epochs.is_some()),
+        ("train.learning_rate", t.learning_rate.is_some()),
+        ("train.head_learning_rate", t.head_learning_rate.is_some()),
+        ("train.schedule", t.schedule.is_some()),
+        ("train.mode", !matches!(t.mode, TrainMode::Auto | TrainMode::Scratch)),
+    ];
+    if let Some((key, _)) = twice.iter().find(|(_, said)| *said) {
+        return Err(Error::input(format!("{key} is set, and each of train.phases says it too")).with_hint(
+            format!("Leave {key} out and set it in the phases, or leave the phases out (train.phases = [])"),
+        ));
+    }
+    if t.solver == Solver::Logistic {
+        return Err(Error::input(
+            "train.solver = \"logistic\" fits the head at once, and there are train.phases",
+        )
+        .with_hint("Leave the phases out (train.phases = []), or set train.solver to \"gradient\""));
+    }
+    Ok(())
+}
+
 impl TrainConfig {
     /// Refuses MixUp and CutMix where nothing learns from pictures: what a frozen backbone makes of each picture is computed once,
     /// and a mixture of that is not what a mixture of pictures would give.
@@ -183,8 +232,8 @@ impl TrainConfig {
     /// # Errors
     /// Names the setting and what goes with it.
     pub fn check_mixing(&self) -> Result<()> {
-        let mode = self.train.resolve(self.backbone.weights.is_some()).mode;
-        if !self.augment.mixes() || matches!(mode, TrainMode::Full | TrainMode::Scratch) {
+        let plan = self.train.plan(self.backbone.weights.is_some());
+        if !self.augment.mixes() || plan.iter().any(|p| p.learns == Learns::Everything) {
             return Ok(());
         }
         let key = if self.augment.mixup > 0.0 { "augment.mixup" } else { "augment.cutmix" };
@@ -219,6 +268,34 @@ mod tests {
         c.validate().unwrap();
         c.head.kind = HeadKind::Hidden;
         assert!(c.validate().is_err());
+    }
+
+    #[test]
+    fn phases_are_checked_and_say_alone_what_they_say() {
+        let base = "[[train.phases]]\nlearns = \"head\"\nepochs = 2\n";
+        TrainConfig::from_toml(base).unwrap();
+        let mut c = TrainConfig::from_toml(base).unwrap();
+        let e = c.set("train.epochs", "3").unwrap_err().to_string();
+        assert!(e.contains("train.epochs") && e.contains("train.phases"), "{e}");
+        assert!(c.set("train.mode", "full").is_err() && c.set("train.learning_rate", "0.1").is_err());
+        c.set("train.phases", "[]").unwrap();
+        c.set("train.epochs", "3").unwrap();
+        let two =
+            r#"[{learns = "last-stages", last_stages = 1, epochs = 1}, {learns = "everything", epochs = 4}]"#;
+        assert!(c.set("train.phases", two).is_err(), "epochs are set");
+        let mut c = TrainConfig::default();
+        c.set("train.phases", two).unwrap();
+        assert_eq!(c.train.phases.len(), 2);
+        for (bad, why) in [
+            ("learns = \"head\"\nepochs = 0", "epochs of phase 1"),
+            ("learns = \"head\"\nepochs = 1\nlearning_rate = -1.0", "learning_rate of phase 1"),
+            ("learns = \"head\"\nepochs = 1\nlast_stages = 2", "last_stages of phase 1"),
+            ("learns = \"heads\"\nepochs = 1", "heads"),
+            ("epochs = 1", "learns"),
+        ] {
+            let e = TrainConfig::from_toml(&format!("[[train.phases]]\n{bad}\n")).unwrap_err().to_string();
+            assert!(e.contains(why), "{bad}: {e}");
+        }
     }
 
     #[test]

@@ -47,10 +47,9 @@ pub fn kept_views(config: &TrainConfig) -> Result<Option<usize>> {
 }
 
 fn kept(config: &TrainConfig, spec: &BackboneSpec) -> Option<usize> {
-    let resolved = config.train.resolve(config.backbone.weights.is_some());
     let cut = config.backbone.cut_stage.as_deref();
     let last = spec.stages.iter().position(|s| Some(*s) == cut).map_or(spec.stages.len(), |at| at + 1);
-    let phases = plan(&resolved, config.train.last_stages, &spec.stages[..last]);
+    let phases = plan(&config.train.plan(config.backbone.weights.is_some()), &spec.stages[..last]);
     let fresh = phases.last().is_some_and(|p| p.input == Input::Pictures);
     (!fresh).then(|| cached_views(&config.augment, &phases))
 }

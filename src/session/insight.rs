@@ -8,12 +8,14 @@ use crate::engine::features::map::{Plane, principal_plane};
 use crate::engine::features::suspects::{ConfidentJoint, Suspect};
 use crate::engine::{Classifier, Explanation, Features, Unlike, model_sha256};
 use crate::error::Result;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Training pictures that are shown beside one.
 const ALIKE: usize = 6;
+/// File of a run's folder with the features.
+const FEATURES: &str = "features.safetensors";
 /// Seed of what is drawn by chance: folds, samples, first directions.
 const SEED: u64 = 0;
 
@@ -92,6 +94,11 @@ impl Analysis {
     }
 }
 
+/// Whether a run keeps what its pictures were compared by.
+pub fn was_compared(run_dir: &Path) -> bool {
+    run_dir.join(FEATURES).is_file()
+}
+
 /// The features that were read last.
 #[derive(Default)]
 pub(super) struct OpenFeatures {
@@ -104,7 +111,7 @@ impl OpenFeatures {
     pub(super) fn of(&mut self, model: &ModelRef) -> Result<Option<Arc<Features>>> {
         let ModelRef::Saved(run_dir) = model else { return Ok(None) };
         let written = |name: &str| std::fs::metadata(run_dir.join(name)).ok()?.modified().ok();
-        let times = ["features.safetensors", "model/model.safetensors"].map(written);
+        let times = [FEATURES, "model/model.safetensors"].map(written);
         if times.contains(&None) {
             return Ok(None);
         }

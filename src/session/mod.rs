@@ -1,5 +1,6 @@
 //! Projects and runs on disk, and the worker that runs one job at a time.
 
+mod arrangement;
 mod checks;
 mod copies;
 pub mod decisions;
@@ -34,7 +35,7 @@ pub mod worker;
 pub use copies::Copied;
 pub use evaluations::{check_place_of_evaluation, load_evaluation, save_evaluation};
 pub use folds::{CrossValidation, FoldScore, Spread};
-pub use insight::{AlikePicture, AnalysedPicture, Analysis, Explained};
+pub use insight::{AlikePicture, AnalysedPicture, Analysis, Explained, was_compared};
 pub use jobs::{JobEvent, JobId, JobOutput, JobRequest, Judged, ModelRef, Outcome};
 pub use judging::test_judged;
 pub use places::check_outside;

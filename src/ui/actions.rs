@@ -1,6 +1,6 @@
 //! What a person can ask for. Views push these; [`super::app::App`] carries them out after drawing.
 
-use super::state::{EvaluateTab, NoticeId, Screen, Selection};
+use super::state::{EvaluateTab, MapLayout, NoticeId, Screen, Selection};
 use crate::config::{DataConfig, TrainConfig};
 use crate::data::Decided;
 use crate::session::jobs::ModelRef;
@@ -81,10 +81,10 @@ pub enum Action {
     MeasureSpeed(&'static str),
     /// Start training with the draft settings.
     Train,
-    /// Start training with these settings.
-    TrainWith(Box<TrainConfig>),
     /// Train once for each fold with the draft settings.
     TrainFolds,
+    /// Start training with a run's settings, but from random weights.
+    TrainFromScratch(PathBuf),
     /// Try learning rates with the draft settings.
     FindRate,
     /// Go on where a finished run ended, for so many epochs, as a new run.
@@ -144,6 +144,8 @@ pub enum Action {
     },
     /// Compare all pictures by the judged model's features.
     Analyse,
+    /// Show all pictures on the map in this arrangement, which is worked out where it is not known.
+    ArrangeMap(MapLayout),
     /// Choose what classifies new pictures.
     SetPredictModel(ModelRef),
     /// Classify pictures (files or folders) with the model of [`Action::SetPredictModel`].

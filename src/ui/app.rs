@@ -146,6 +146,7 @@ impl App {
             FollowUp::RefreshExports => self.refresh_exports(),
             FollowUp::RefreshDecisions => self.refresh_decisions(),
             FollowUp::Compare => self.compare(),
+            FollowUp::Arrange => self.arrange(),
             FollowUp::Downloaded(backbone, path) => self.downloaded(backbone, path),
             FollowUp::NextFold => self.next_fold(),
             FollowUp::SaveSettings => self.disk.ask(DiskRequest::SaveSettings(self.state.settings.clone())),
@@ -167,7 +168,8 @@ impl App {
             DiskAnswer::RunRestored => self.refresh_runs(),
             DiskAnswer::Runs(runs, unreadable) => self.runs_read(runs, &unreadable),
             DiskAnswer::Evaluation(read) => {
-                let (run, evaluation, test_judged) = *read;
+                let (run, evaluation, test_judged, compared) = *read;
+                self.state.insight.found_on_disk(&run.dir, compared);
                 self.evaluation_read(&run, evaluation, test_judged);
             }
             DiskAnswer::Compared(run_dir, after, comparison) => {

@@ -63,8 +63,8 @@ impl App {
             Action::UseWeights(path) => self.use_weights(Some(path)),
             Action::ForgetWeights => self.use_weights(None),
             Action::Train => self.train(self.state.config.clone()),
-            Action::TrainWith(config) => self.train(*config),
             Action::TrainFolds => self.train_folds(),
+            Action::TrainFromScratch(run) => self.train_from_scratch(&run),
             Action::DownloadWeights(_) | Action::CancelDownload(_) | Action::MeasureSpeed(_) => {
                 self.about_backbone(action);
             }
@@ -106,6 +106,7 @@ impl App {
             Action::Select(selection) => self.state.selection = selection,
             Action::Explain { picture, class } => self.explain(picture, class),
             Action::Analyse => self.analyse(),
+            Action::ArrangeMap(layout) => self.lay_out(layout),
             Action::PastePicture(size, rgba) => {
                 self.state.screen = Screen::Predict;
                 self.disk.ask(DiskRequest::Paste(size, rgba));

@@ -20,11 +20,11 @@ pub use drops::{PathKind, drop_hint, plan_drop};
 pub use evaluate::{Compared, EvaluateTab, Selection, ShownEvaluation};
 pub use folds::FoldsLeft;
 pub use history::{History, TakenBack, Undoable};
-pub use insight::Insight;
+pub use insight::{Insight, MapLayout};
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
 pub use predictions::{PredictedPicture, Predictions, predictions_csv};
-pub use training::{LiveTraining, TrainingEnd, loaded_words};
+pub use training::{LiveTraining, RatePart, TrainingEnd, loaded_words};
 
 use crate::backbones::LoadReport;
 use crate::config::TrainConfig;
@@ -100,6 +100,8 @@ pub enum JobKind {
     Explain,
     /// Comparing all pictures by a run's features.
     Analyse,
+    /// Arranging all pictures by their neighbours.
+    Arrange,
     /// Copying classified pictures.
     Copy,
     /// Saving a model.
@@ -121,6 +123,7 @@ impl JobKind {
             Self::Predict => "Classifying",
             Self::Explain => "Looking into the model",
             Self::Analyse => "Comparing the pictures",
+            Self::Arrange => "Arranging the pictures",
             Self::Copy => "Copying the pictures",
             Self::Export => "Saving the model",
             Self::MeasureSpeed => "Measuring speed",
@@ -146,6 +149,14 @@ pub struct RunningJob {
 }
 
 impl RunningJob {
+    /// About how long it takes from now, in seconds; nothing where it has not run long enough to tell.
+    pub fn seconds_left(&self, now_s: f64) -> Option<f64> {
+        /// Of running, in seconds.
+        const ENOUGH_S: f64 = 1.0;
+        let ((done, total), ran) = (self.progress?, now_s - self.started_s?);
+        (ran >= ENOUGH_S && done > 0).then(|| ran / done as f64 * total.saturating_sub(done) as f64)
+    }
+
     /// Whether it trains.
     pub fn is_training(&self) -> bool {
         matches!(self.kind, JobKind::Train { .. })
@@ -183,6 +194,8 @@ pub enum FollowUp {
     RefreshDecisions,
     /// Compare the evaluation on show with that of the run to compare with.
     Compare,
+    /// Arrange the pictures that were compared.
+    Arrange,
     /// Weights of a backbone were downloaded to this place.
     Downloaded(&'static str, PathBuf),
     /// Save what is remembered between starts.
@@ -226,6 +239,8 @@ pub struct AppState {
     pub rate_search: Option<RateSearch>,
     /// Folds that are still to be trained, with the settings for that.
     pub folds_left: Option<FoldsLeft>,
+    /// What trying rates is at, while it is.
+    pub rate_part: RatePart,
     /// The project's runs, newest first.
     pub runs: Vec<RunInfo>,
     /// The evaluation on show.

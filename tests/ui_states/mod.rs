@@ -46,7 +46,7 @@ pub(crate) fn window(state: AppState, size: [f32; 2], dark: bool) -> Harness<'st
         .build_ui_state(draw, World::new(state))
 }
 
-fn draw(ui: &mut egui::Ui, world: &mut World) {
+pub(crate) fn draw(ui: &mut egui::Ui, world: &mut World) {
     let ctx = ui.ctx().clone();
     world.cx.thumbnails.begin_frame(&ctx);
     let mut actions = Vec::new();

@@ -3,7 +3,7 @@
 use super::super::output::{CliResult, Out};
 use super::super::progress::Style;
 use super::super::tables::percent;
-use super::{Args, check_out};
+use super::check_out;
 use crate::config::TrainConfig;
 use crate::data::Preflight;
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ pub(super) fn run_dir(out: &Path, fold: usize) -> PathBuf {
 /// Trains once for each fold; with `--resume` what is finished stays, and what was interrupted goes on.
 pub(super) fn train(
     worker: &Worker,
-    (args, style): (&Args, Style),
+    (dir, resume, style): (&Path, bool, Style),
     (config, found): (&TrainConfig, &Preflight),
     out: &mut Out<'_>,
 ) -> CliResult {
@@ -35,25 +35,25 @@ pub(super) fn train(
     // All are looked at before the first one is trained.
     let mut earlier = Vec::with_capacity(folds);
     for fold in 1..=folds {
-        earlier.push(check(&run_dir(&args.out, fold), &of_fold(fold), args.resume)?);
+        earlier.push(check(&run_dir(dir, fold), &of_fold(fold), resume)?);
     }
     let mut done = CrossValidation { folds, scores: Vec::with_capacity(folds) };
     for (fold, earlier) in (1..=folds).zip(earlier) {
-        let (config, dir) = (of_fold(fold), run_dir(&args.out, fold));
+        let (config, run_dir) = (of_fold(fold), run_dir(dir, fold));
         let score = match earlier {
             Earlier::Finished(score) => score,
             Earlier::Interrupted | Earlier::None => {
                 let dataset = found.divided(&config.data)?;
                 let resume = matches!(earlier, Earlier::Interrupted);
-                let outcome = super::train(worker, style, (config, dataset), (&dir, resume), out)?;
+                let outcome = super::train(worker, style, (config, dataset), (&run_dir, resume), out)?;
                 FoldScore::new(fold, format!("fold-{fold}"), &outcome.summary)
             }
         };
         report(&score, folds, style, out)?;
         done.scores.push(score);
     }
-    done.save(&args.out.join(FILE))?;
-    report_all(&done, &args.out, style, out)
+    done.save(&dir.join(FILE))?;
+    report_all(&done, dir, style, out)
 }
 
 /// What is there of a fold's run.

@@ -4,10 +4,13 @@
 mod alike;
 mod file;
 pub mod map;
+mod neighbourhood;
+mod principal;
 pub mod suspects;
 mod unlike;
 
 pub use alike::Alike;
+pub use neighbourhood::Neighbourhood;
 pub use unlike::{Familiar, Unlike};
 
 use super::Classifier;
@@ -16,6 +19,7 @@ use crate::data::{Dataset, Progress};
 use crate::error::Result;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -151,6 +155,19 @@ impl Features {
         }
         let rows = known.into_iter().zip(found).filter_map(|(known, row)| Some((known, row?))).collect();
         Ok(Self::assemble(model_sha256.to_owned(), classifier.classes().to_vec(), rows))
+    }
+
+    /// SHA-256, in hexadecimal, of all that the features follow from: the model, and which files in which order.
+    pub fn digest(&self) -> String {
+        let mut sha = Sha256::new();
+        sha.update(self.model.as_bytes());
+        for picture in &self.pictures {
+            sha.update((picture.rel.len() as u64).to_le_bytes());
+            sha.update(picture.rel.as_bytes());
+            sha.update(picture.bytes.to_le_bytes());
+            sha.update(picture.modified_ms.to_le_bytes());
+        }
+        sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Numbers of the pictures that were learned from.

@@ -5,7 +5,7 @@ use super::plan::{Input, Phase, plan};
 use super::{TrainJob, checkpoint, files};
 use crate::backbones::weights::{load_into, read_state_dict};
 use crate::backbones::{Network, find};
-use crate::config::{HeadOutput, ResolvedTrain, Solver, TrainConfig};
+use crate::config::{HeadOutput, Learns, ResolvedTrain, Solver, TrainConfig};
 use crate::data::orientation::{Flip, concern};
 use crate::data::{Dataset, Split, preflight};
 use crate::engine::picture_cache::{Budget, PictureCache};
@@ -87,7 +87,8 @@ impl<'a> Context<'a> {
         };
         let numbered = |split| dataset.indices(split).into_iter().map(|i| (i, dataset.path(i))).collect();
         let (train, val) = (numbered(Split::Train), numbered(Split::Val));
-        let phases = plan(&resolved, config.train.last_stages, network.stage_names());
+        let planned = job.config.train.plan(job.config.backbone.weights.is_some());
+        let phases = plan(&planned, network.stage_names());
         let budget = Budget::mib(config.data.cache_mib);
         let again = phases.iter().any(|p| p.input == Input::Pictures);
         let context = Self {
@@ -242,15 +243,24 @@ fn written_out(config: &TrainConfig, r: &ResolvedTrain, dataset: &Dataset) -> Tr
     c.data.path = Some(dataset.root.clone());
     let within = |p: &Path| p.strip_prefix(&dataset.root).unwrap_or(p).to_path_buf();
     c.data.labels = dataset.labels.as_ref().map(|file| within(&file.path));
+    c.train.batch_size = Some(r.batch_size);
+    c.train.optimizer = Some(r.optimizer);
+    c.train.weight_decay = Some(r.weight_decay);
+    if !config.train.phases.is_empty() {
+        let plan = config.train.plan(config.backbone.weights.is_some());
+        for (phase, planned) in c.train.phases.iter_mut().zip(plan) {
+            phase.learning_rate = Some(planned.learning_rate);
+            phase.schedule = Some(planned.schedule);
+            phase.last_stages = (planned.learns == Learns::LastStages).then_some(planned.last_stages);
+        }
+        return c;
+    }
     c.train.mode = r.mode;
     c.train.epochs = Some(r.epochs);
     c.train.head_epochs = Some(r.head_epochs);
-    c.train.batch_size = Some(r.batch_size);
     c.train.learning_rate = Some(r.learning_rate);
     c.train.head_learning_rate = Some(r.head_learning_rate);
-    c.train.optimizer = Some(r.optimizer);
     c.train.schedule = Some(r.schedule);
-    c.train.weight_decay = Some(r.weight_decay);
     c
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct Epoch<'a> {
     pub(crate) planned: usize,
     /// Seconds that everything after this epoch will take, where that is known.
     pub(crate) eta_after_s: Option<f64>,
+    /// Pictures a second lately, where epochs are too short to tell it by their steps.
+    pub(crate) lately_images_per_s: Option<f64>,
 }
 
 impl Epoch<'_> {
@@ -259,13 +261,15 @@ impl Epoch<'_> {
             self.epoch + 1,
             step + 1
         );
-        let key = if self.phase.input == Input::Features && self.planned > self.phase.end() {
+        let key = if !self.ctx.config.train.phases.is_empty() {
+            "learning_rate in that phase of train.phases"
+        } else if self.phase.input == Input::Features && self.planned > self.phase.end() {
             "train.head_learning_rate"
         } else {
             "train.learning_rate"
         };
         Error::new(ErrorKind::Numeric, what).with_hint(format!(
-            "Try {key} = {:.1e}, or bound the gradient with train.clip_norm = 1",
+            "Try {:.1e} as {key}, or bound the gradient with train.clip_norm = 1",
             self.phase.learning_rate / 10.0
         ))
     }
@@ -279,7 +283,9 @@ impl Epoch<'_> {
             step: done,
             steps,
             loss,
-            images_per_s: sums.seen as f64 / sums.seconds.max(1e-9),
+            images_per_s: self
+                .lately_images_per_s
+                .unwrap_or_else(|| sums.seen as f64 / sums.seconds.max(1e-9)),
             eta_s: self.eta_after_s.map(|after| left + after),
         }));
     }

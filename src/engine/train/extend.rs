@@ -23,14 +23,15 @@ pub fn extend(from: &Path, to: &Path, more: usize) -> Result<TrainConfig> {
         Error::input("this run has no checkpoint to go on from").with_path(from).with_hint("Train a new run")
     })?;
     let progress = &mut checkpoint.progress;
-    let before = config.train.resolve(config.backbone.weights.is_some());
-    let phases = usize::from(before.head_epochs > 0) + usize::from(before.epochs > before.head_epochs);
+    let has_weights = config.backbone.weights.is_some();
+    let phases = config.train.plan(has_weights).len();
     progress.shortened.truncate(phases.saturating_sub(1));
     let lost: usize = progress.shortened.iter().sum();
-    config.train.epochs = Some(progress.epoch + lost + more);
+    config.train.set_total_epochs(progress.epoch + lost + more);
     config.train.patience = 0;
-    let after = config.train.resolve(config.backbone.weights.is_some());
-    config.train.head_epochs = Some(after.head_epochs);
+    if config.train.phases.is_empty() {
+        config.train.head_epochs = Some(config.train.resolve(has_weights).head_epochs);
+    }
     config.validate()?;
     progress.config = config.to_toml()?;
     std::fs::create_dir_all(to).map_err(|e| Error::io("create the folder", to, &e))?;

@@ -7,6 +7,7 @@ mod epoch;
 mod extend;
 mod files;
 mod judge;
+mod pace;
 pub(crate) mod plan;
 mod rates;
 mod solve;

@@ -1,6 +1,7 @@
 //! The phases of a training job: what learns, for how long, and from where its inputs come.
 
-use crate::config::{AugmentConfig, ResolvedTrain, TrainMode};
+use crate::config::{AugmentConfig, PlannedPhase, ScheduleKind};
+use std::ops::Range;
 
 /// Where a phase's inputs come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub(crate) struct Phase {
     pub(crate) first_stage: usize,
     /// Step size at the top.
     pub(crate) learning_rate: f64,
+    /// How it moves.
+    pub(crate) schedule: ScheduleKind,
     /// Where its inputs come from.
     pub(crate) input: Input,
 }
@@ -37,34 +40,57 @@ impl Phase {
     }
 }
 
-/// The phases of a mode for a backbone with these stages.
-pub(crate) fn plan(r: &ResolvedTrain, last_stages: usize, stages: &[&str]) -> Vec<Phase> {
-    let first_stage = match r.mode {
-        TrainMode::Auto | TrainMode::Frozen => stages.len(),
-        TrainMode::LastStages => stages.len().saturating_sub(last_stages),
-        TrainMode::Full | TrainMode::Scratch => 0,
-    };
-    let head = Phase {
-        name: "head".to_owned(),
-        first_epoch: 0,
-        epochs: r.head_epochs.min(r.epochs),
-        first_stage: stages.len(),
-        learning_rate: r.head_learning_rate,
-        input: Input::Features,
-    };
-    let rest = Phase {
-        name: phase_name(first_stage, stages),
-        first_epoch: head.epochs,
-        epochs: r.epochs - head.epochs,
-        first_stage,
-        learning_rate: r.learning_rate,
-        input: match first_stage {
-            0 => Input::Pictures,
-            f if f == stages.len() => Input::Features,
-            _ => Input::Maps,
-        },
-    };
-    [head, rest].into_iter().filter(|p| p.epochs > 0).collect()
+/// The planned phases for a backbone with these stages.
+pub(crate) fn plan(planned: &[PlannedPhase], stages: &[&str]) -> Vec<Phase> {
+    let mut phases: Vec<Phase> = Vec::with_capacity(planned.len());
+    for (i, p) in planned.iter().enumerate() {
+        let first_stage = p.first_stage(stages.len());
+        let mut name = phase_name(first_stage, stages);
+        let before = phases.last();
+        if before.is_some_and(|b| b.first_stage == first_stage) {
+            // Two epochs are of the same phase where its name is the same.
+            name = format!("{name} (phase {})", i + 1);
+        }
+        phases.push(Phase {
+            name,
+            first_epoch: before.map_or(0, Phase::end),
+            epochs: p.epochs,
+            first_stage,
+            learning_rate: p.learning_rate,
+            schedule: p.schedule,
+            input: match first_stage {
+                0 => Input::Pictures,
+                f if f == stages.len() => Input::Features,
+                _ => Input::Maps,
+            },
+        });
+    }
+    phases
+}
+
+/// The phases from `index` on that can draw on the same frozen part, computed when the first of them begins: nothing that it
+/// depends on learns in between, and maps are of one boundary.
+pub(crate) fn sharing(phases: &[Phase], index: usize) -> Range<usize> {
+    let (mut lowest, mut boundary) = (usize::MAX, None);
+    let mut end = index;
+    for phase in phases.get(index..).unwrap_or_default() {
+        let stale = phase.input != Input::Pictures && lowest < phase.first_stage;
+        let other = phase.input == Input::Maps && boundary.is_some_and(|b| b != phase.first_stage);
+        if stale || other {
+            break;
+        }
+        if phase.input == Input::Maps {
+            boundary = Some(phase.first_stage);
+        }
+        lowest = lowest.min(phase.first_stage);
+        end += 1;
+    }
+    index..end
+}
+
+/// The lowest boundary of the phases: what lies below it never learns in them.
+pub(crate) fn lowest_boundary(phases: &[Phase]) -> usize {
+    phases.iter().map(|p| p.first_stage).min().unwrap_or(usize::MAX)
 }
 
 /// How many views of each training picture are kept for the phases that do not learn from pictures: no more than their longest
@@ -95,13 +121,14 @@ fn phase_name(first_stage: usize, stages: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::OptimConfig;
+    use crate::config::{Learns, OptimConfig, PhaseConfig, TrainMode};
 
     const STAGES: [&str; 4] = ["stem", "a", "b", "c"];
 
     fn planned(mode: TrainMode, last_stages: usize) -> Vec<Phase> {
         let c = OptimConfig { mode, epochs: Some(5), head_epochs: Some(2), ..OptimConfig::default() };
-        plan(&c.resolve(true), last_stages, &STAGES)
+        let c = OptimConfig { last_stages, ..c };
+        plan(&c.plan(true), &STAGES)
     }
 
     fn phases(mode: TrainMode, last_stages: usize) -> Vec<(String, usize, usize, Input)> {
@@ -123,6 +150,57 @@ mod tests {
         assert_eq!(phases(TrainMode::Full, 1), [head(2), all.clone()]);
         assert_eq!(phases(TrainMode::LastStages, 9), [head(2), all]);
         assert_eq!(phases(TrainMode::Scratch, 1), [("everything".to_owned(), 0, 5, Input::Pictures)]);
+    }
+
+    /// Phases in which so many last stages learn.
+    fn own(last_stages: &[usize]) -> Vec<Phase> {
+        let one = |&n: &usize| PhaseConfig {
+            learns: match n {
+                0 => Learns::Head,
+                4 => Learns::Everything,
+                _ => Learns::LastStages,
+            },
+            last_stages: (1..4).contains(&n).then_some(n),
+            epochs: 2,
+            learning_rate: None,
+            schedule: None,
+        };
+        let c = OptimConfig { phases: last_stages.iter().map(one).collect(), ..OptimConfig::default() };
+        plan(&c.plan(true), &STAGES)
+    }
+
+    #[test]
+    fn phases_of_the_users_own_follow_each_other_and_have_names_that_differ() {
+        let phases = own(&[0, 2, 2, 4, 0]);
+        let told: Vec<_> = phases.iter().map(|p| (p.name.as_str(), p.first_epoch, p.end())).collect();
+        let want = [
+            ("head", 0, 2),
+            ("stages b to c and head", 2, 4),
+            ("stages b to c and head (phase 3)", 4, 6),
+            ("everything", 6, 8),
+            ("head", 8, 10),
+        ];
+        assert_eq!(told, want);
+    }
+
+    #[test]
+    fn the_frozen_part_is_shared_until_something_below_it_learned() {
+        let groups = |last_stages: &[usize]| {
+            let phases = own(last_stages);
+            let mut groups = Vec::new();
+            let mut at = 0;
+            while at < phases.len() {
+                let group = sharing(&phases, at);
+                at = group.end;
+                groups.push(group);
+            }
+            groups
+        };
+        assert_eq!(groups(&[0, 2, 4]).len(), 1, "features and maps in one pass");
+        assert_eq!(groups(&[0, 1, 2]), [0..2, 2..3], "maps of another boundary");
+        assert_eq!(groups(&[2, 1]), [0..1, 1..2], "what was below the boundary has learned");
+        assert_eq!(groups(&[0, 4, 0, 0]), [0..2, 2..4], "features of what has learned");
+        assert_eq!(lowest_boundary(&own(&[0, 1, 3])), 1);
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub(crate) fn solve(ctx: &Context<'_>, network: Network) -> Result<Trained> {
         epochs: 1,
         first_stage: network.stage_count(),
         learning_rate: 0.0,
+        schedule: ctx.resolved.schedule,
         input: Input::Features,
     };
     let val = validation_probabilities(ctx, &network, &phase, Some(&cache))?;

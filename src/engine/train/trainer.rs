@@ -1,5 +1,7 @@
 //! Phases and epochs: what has learned, what was best, and when to stop.
 
+mod estimate;
+
 use super::cache::{FrozenCache, Wanted};
 use super::checkpoint::{
     Checkpoint, Named, Progress, Throttle, changed_pictures, contents, fingerprint, same_job,
@@ -8,16 +10,15 @@ use super::context::Context;
 use super::epoch::{Epoch, Sums};
 use super::files::{MetricsFile, parse_records};
 use super::judge::{validation_probabilities, validation_result};
-use super::plan::{Input, Phase, cached_views, shorten};
+use super::pace::Pace;
+use super::plan::{Input, Phase, cached_views, lowest_boundary, sharing, shorten};
 use super::updates::{Updates, learns};
 use crate::backbones::Network;
-use crate::config::Metric;
+use crate::config::{CarryOver, Metric};
 use crate::engine::{EpochRecord, Evaluation, TrainEvent};
 use crate::error::{Error, Result, count};
+use std::ops::Range;
 use std::time::Instant;
-
-/// A training step costs about as much as this many forward passes: used only to estimate the time of phases to come.
-const STEP_COST: f64 = 3.0;
 
 /// How many of the hardest validation pictures are told after each epoch.
 const HARDEST: usize = 16;
@@ -30,6 +31,10 @@ pub(crate) struct Trainer<'a> {
     /// Views of each training picture in the frozen part.
     cached_views: usize,
     cache: Option<FrozenCache>,
+    /// The phases that it serves.
+    cached_for: Range<usize>,
+    /// What lies below this stage has not learned in any phase so far.
+    lowest: usize,
     metrics: MetricsFile,
     progress: Progress,
     records: Vec<EpochRecord>,
@@ -40,8 +45,10 @@ pub(crate) struct Trainer<'a> {
     /// Pretrained values that L2-SP pulls towards.
     source: Named,
     forward_s: Option<f64>,
-    /// Seconds that the last epoch of the present phase took, its judgement included.
-    epoch_s: Option<f64>,
+    /// Of the present phase.
+    pace: Pace,
+    /// Seconds that an epoch of it took before the job was interrupted, where that is known.
+    epoch_s_before: Option<f64>,
     elapsed_before_s: f64,
     stopped: bool,
 }
@@ -123,6 +130,8 @@ impl<'a> Trainer<'a> {
             phases,
             cached_views,
             cache: None,
+            cached_for: 0..0,
+            lowest: usize::MAX,
             progress,
             records,
             best,
@@ -131,7 +140,8 @@ impl<'a> Trainer<'a> {
             throttle: Throttle::default(),
             source,
             forward_s: None,
-            epoch_s: None,
+            pace: Pace::beginning(Instant::now()),
+            epoch_s_before: None,
             stopped: false,
         })
     }
@@ -141,7 +151,6 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// See [`train`](super::train).
     pub(crate) fn run(mut self) -> Result<Trained> {
-        self.compute_frozen_part()?;
         for index in 0..self.phases.len() {
             let phase = self.phases[index].clone();
             if self.progress.epoch < phase.end() && !self.stopped {
@@ -155,7 +164,9 @@ impl<'a> Trainer<'a> {
             Some(p) => p,
             None => {
                 let last = self.phases.last().ok_or_else(|| Error::internal("there is nothing to train"))?;
-                let cache = self.cache.as_ref();
+                // What was computed once is of the best weights only where nothing below the boundary ever learned.
+                let intact = lowest_boundary(&self.phases) >= last.first_stage;
+                let cache = self.cache.as_ref().filter(|_| intact);
                 validation_probabilities(self.ctx, &self.network, last, cache)?
             }
         };
@@ -170,8 +181,16 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    fn compute_frozen_part(&mut self) -> Result<()> {
-        let left: Vec<&Phase> = self.phases.iter().filter(|p| self.progress.epoch < p.end()).collect();
+    /// Computes what phase `index` and those behind it that it serves, too, need not compute again.
+    fn compute_frozen_part(&mut self, index: usize) -> Result<()> {
+        if self.cached_for.contains(&index) {
+            return Ok(());
+        }
+        self.cached_for = sharing(&self.phases, index);
+        // Its memory is wanted for what takes its place.
+        self.cache = None;
+        let served = self.phases.get(self.cached_for.clone()).unwrap_or_default();
+        let left: Vec<&Phase> = served.iter().filter(|p| self.progress.epoch < p.end()).collect();
         let frozen = || left.iter().filter(|p| p.input != Input::Pictures);
         if frozen().next().is_none() {
             return Ok(());
@@ -201,9 +220,15 @@ impl<'a> Trainer<'a> {
 
     fn run_phase(&mut self, index: usize, phase: &Phase) -> Result<()> {
         let continued = self.progress.epoch > phase.first_epoch;
-        self.epoch_s = self.epoch_s_before(phase);
+        if index > 0 && !continued && self.ctx.config.train.carry_over == CarryOver::Best {
+            restore(&self.network, &self.best)?;
+        }
+        self.compute_frozen_part(index)?;
+        self.pace = Pace::beginning(Instant::now());
+        self.epoch_s_before = self.epoch_s_before(phase);
+        self.lowest = lowest_boundary(self.phases.get(..=index).unwrap_or_default());
         self.network.freeze_below(phase.first_stage);
-        for (name, tensor) in self.learned(phase)? {
+        for (name, tensor) in self.learned()? {
             self.best.entry(name).or_insert(tensor);
         }
         let settings = (&self.ctx.config.train, &self.ctx.resolved);
@@ -247,7 +272,6 @@ impl<'a> Trainer<'a> {
 
     fn run_epoch(&mut self, phase: &Phase, updates: &mut Updates) -> Result<()> {
         let epoch = self.progress.epoch;
-        let began = Instant::now();
         let eta_after_s = self.eta_after(phase, epoch + 1);
         let steps = Epoch {
             ctx: self.ctx,
@@ -257,6 +281,7 @@ impl<'a> Trainer<'a> {
             epoch,
             planned: self.planned(),
             eta_after_s,
+            lately_images_per_s: self.pace.images_per_s(),
         };
         let sums = steps.run(updates)?;
         self.stopped = sums.stopped;
@@ -275,25 +300,24 @@ impl<'a> Trainer<'a> {
         self.progress.epoch += 1;
         self.progress.trained += sums.seen as u64;
         self.stopped |= self.ctx.control.ends_with_epoch();
-        let best = self.keep_if_best(phase, &evaluation)?;
+        let best = self.keep_if_best(&evaluation)?;
         if best {
             self.best_probabilities = Some(probabilities);
         }
-        let epoch_s = began.elapsed().as_secs_f64();
-        self.epoch_s = Some(epoch_s);
-        let record = self.record(phase, &sums, &evaluation, best, epoch_s);
+        self.pace.ended(Instant::now(), sums.seen as u64);
+        let record = self.record(phase, &sums, &evaluation, best);
         self.metrics.append(&record)?;
         self.records.push(record.clone());
         let last = self.progress.epoch == phase.end();
         if last || self.stopped || self.throttle.is_due() {
-            self.save(phase, updates)?;
+            self.save(updates)?;
         }
         (self.ctx.on_event)(TrainEvent::Epoch(record));
         (self.ctx.on_event)(TrainEvent::Hardest(evaluation.hardest(HARDEST)));
         Ok(())
     }
 
-    fn keep_if_best(&mut self, phase: &Phase, e: &Evaluation) -> Result<bool> {
+    fn keep_if_best(&mut self, e: &Evaluation) -> Result<bool> {
         let score = match self.ctx.config.train.keep_best_by {
             Metric::Accuracy => [e.confusion.accuracy(), -e.loss],
             Metric::MacroF1 => [e.confusion.macro_f1(), -e.loss],
@@ -305,15 +329,14 @@ impl<'a> Trainer<'a> {
         });
         if better {
             self.progress.best = Some((self.progress.epoch, score.map(f64::to_bits)));
-            self.best.extend(self.learned(phase)?);
+            self.best.extend(self.learned()?);
         }
         Ok(better)
     }
 
-    fn record(&self, phase: &Phase, s: &Sums, e: &Evaluation, best: bool, epoch_s: f64) -> EpochRecord {
+    fn record(&self, phase: &Phase, s: &Sums, e: &Evaluation, best: bool) -> EpochRecord {
         let done = self.progress.epoch;
-        let eta =
-            if self.stopped { 0.0 } else { (phase.end() - done) as f64 * epoch_s + self.eta_later(phase) };
+        let eta = if self.stopped { 0.0 } else { self.eta_after(phase, done).unwrap_or(0.0) };
         EpochRecord {
             epoch: done,
             epochs: self.planned(),
@@ -324,7 +347,7 @@ impl<'a> Trainer<'a> {
             val_accuracy: e.confusion.accuracy(),
             val_macro_f1: e.confusion.macro_f1(),
             learning_rate: s.learning_rate,
-            images_per_s: s.seen as f64 / s.seconds.max(1e-9),
+            images_per_s: self.pace.images_per_s().unwrap_or_else(|| s.seen as f64 / s.seconds.max(1e-9)),
             elapsed_s: self.elapsed_s(),
             eta_s: eta,
             best,
@@ -335,37 +358,14 @@ impl<'a> Trainer<'a> {
         self.elapsed_before_s + self.ctx.started.elapsed().as_secs_f64()
     }
 
-    /// Seconds that an epoch of this phase took before the job was interrupted, where two of them tell.
-    fn epoch_s_before(&self, phase: &Phase) -> Option<f64> {
-        let mut of_phase = self.records.iter().rev().take_while(|r| r.phase == phase.name);
-        let (last, before) = (of_phase.next()?, of_phase.next()?);
-        Some(last.elapsed_s - before.elapsed_s)
-    }
-
-    /// Estimated seconds after `done` epochs of the job, judged by the last epoch of this phase; none before there is one,
-    /// unless this is the last.
-    fn eta_after(&self, phase: &Phase, done: usize) -> Option<f64> {
-        let left = phase.end() - done;
-        let of_phase = if left == 0 { 0.0 } else { left as f64 * self.epoch_s? };
-        Some(of_phase + self.eta_later(phase))
-    }
-
-    /// Estimated seconds of the phases behind this one.
-    fn eta_later(&self, phase: &Phase) -> f64 {
-        let per_picture = self.forward_s.unwrap_or(0.0);
-        let work = self.ctx.train.len() as f64 * STEP_COST + self.ctx.val.len() as f64;
-        let later = self.phases.iter().filter(|p| p.first_epoch >= phase.end());
-        later.map(|p| p.epochs as f64 * work * per_picture).sum()
-    }
-
-    fn save(&mut self, phase: &Phase, updates: &Updates) -> Result<()> {
+    fn save(&mut self, updates: &Updates) -> Result<()> {
         let started = Instant::now();
         self.metrics.sync()?;
         self.progress.lines = self.metrics.lines().to_vec();
         self.progress.elapsed_s = self.elapsed_s();
         let checkpoint = Checkpoint {
             progress: self.progress.clone(),
-            weights: self.learned(phase)?,
+            weights: self.learned()?,
             best: self.best.clone(),
             optimizer: updates.state()?,
         };
@@ -374,10 +374,10 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Copies of what this phase changes. Phases nest, so this holds what earlier phases changed, too.
-    fn learned(&self, phase: &Phase) -> Result<Named> {
+    /// Copies of what this phase and those before it change.
+    fn learned(&self) -> Result<Named> {
         let statistics = self.ctx.resolved.train_batch_norm;
-        named(&self.network, |id, p| learns(&self.network, phase, statistics, id, p))
+        named(&self.network, |id, p| learns(&self.network, self.lowest, statistics, id, p))
     }
 }
 

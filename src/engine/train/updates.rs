@@ -58,7 +58,7 @@ impl Updates {
         let optimizer = Optimizer::new(store, rule(config, resolved.optimizer), groups)?
             .with_clip_norm(config.clip_norm)
             .with_l2_sp(store, config.l2_sp, &pulled)?;
-        let schedule = schedule(config, resolved.schedule);
+        let schedule = schedule(config, phase.schedule);
         Ok(Self {
             optimizer,
             schedule,
@@ -131,8 +131,9 @@ fn schedule(config: &OptimConfig, kind: ScheduleKind) -> Schedule {
     }
 }
 
-/// Whether a phase changes a parameter: by gradient, or as a running statistic where those are `updated`.
-pub(crate) fn learns(network: &Network, phase: &Phase, updated: bool, id: ParamId, p: &Param) -> bool {
-    let reached = network.stage_of(id).is_none_or(|stage| stage >= phase.first_stage);
+/// Whether a parameter changes where learning begins with `first_stage`: by gradient, or as a running statistic where those are
+/// `updated`.
+pub(crate) fn learns(network: &Network, first_stage: usize, updated: bool, id: ParamId, p: &Param) -> bool {
+    let reached = network.stage_of(id).is_none_or(|stage| stage >= first_stage);
     reached && (p.kind != ParamKind::RunningStat || updated)
 }

@@ -1,7 +1,7 @@
 //! Looking into the model whose evaluation is on show.
 
 use super::super::app::App;
-use super::super::state::JobKind;
+use super::super::state::{JobKind, MapLayout};
 use crate::session::jobs::{JobRequest, ModelRef};
 use std::path::PathBuf;
 
@@ -24,7 +24,28 @@ impl App {
         {
             let dataset = Some(Box::new(dataset.clone()));
             self.state.insight.analysis_error = None;
+            self.state.insight.stopped = false;
             self.submit(JobKind::Analyse, JobRequest::Analyse { run_dir, dataset });
+        }
+    }
+
+    pub(super) fn lay_out(&mut self, layout: MapLayout) {
+        self.state.insight.layout = layout;
+        match layout {
+            MapLayout::Neighbourhood => self.arrange(),
+            MapLayout::Directions => {
+                let arranging = self.state.job_of(&JobKind::Arrange).map(|job| job.id);
+                if let Some(control) = arranging.and_then(|id| self.controls.get(&id)) {
+                    control.cancel();
+                }
+            }
+        }
+    }
+
+    pub(in crate::ui) fn arrange(&mut self) {
+        let idle = self.state.job_of(&JobKind::Arrange).is_none() && self.state.neighbourhood().is_none();
+        if let Some(analysis) = self.state.analysis().cloned().filter(|_| idle) {
+            self.submit(JobKind::Arrange, JobRequest::Arrange { analysis });
         }
     }
 }

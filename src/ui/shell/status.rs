@@ -7,9 +7,6 @@ use crate::ui::theme::{Palette, space};
 use crate::ui::widgets::{basic::button_small, progress_bar};
 use egui::{Align, Layout, RichText, Ui, vec2};
 
-/// Time left is shown once a job has run this long, in seconds.
-const ETA_AFTER_S: f64 = 1.0;
-
 pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     let p = Palette::of(ui);
     ui.spacing_mut().item_spacing.x = space::S;
@@ -74,6 +71,9 @@ fn words(state: &AppState, job: &RunningJob) -> String {
     if job.paused {
         return format!("{}: paused", job.kind.words());
     }
+    if let (JobKind::FindRate, Some((done, total))) = (&job.kind, job.progress) {
+        return format!("{} · {}", job.kind.words(), state.rate_part.words(done, total).to_lowercase());
+    }
     let training = state.training.as_ref().filter(|_| matches!(job.kind, JobKind::Train { .. }));
     match training.map(|t| (&t.preflight, &t.cache, &t.step)) {
         Some((Some(_), _, _)) => "Looking through the pictures".to_owned(),
@@ -96,13 +96,18 @@ fn facts(state: &AppState, job: &RunningJob) -> String {
             return format!("{:.0} img/s{left}", s.images_per_s);
         }
     }
-    let (Some((done, total)), Some(started)) = (job.progress, job.started_s) else { return String::new() };
-    let ran = state.now_s - started;
-    if ran < ETA_AFTER_S || done == 0 {
-        return format!("{done} of {total}");
+    if job.kind == JobKind::FindRate {
+        // Its parts go at speeds of their own.
+        return String::new();
     }
-    let left = ran / done as f64 * total.saturating_sub(done) as f64;
-    format!("{done} of {total} · {} left", clock(left))
+    let (Some((done, total)), Some(_)) = (job.progress, job.started_s) else { return String::new() };
+    match job.seconds_left(state.now_s) {
+        // Its steps are no pictures, so their number says nothing.
+        Some(left) if job.kind == JobKind::Arrange => format!("{} left", clock(left)),
+        Some(left) => format!("{done} of {total} · {} left", clock(left)),
+        None if job.kind == JobKind::Arrange => String::new(),
+        None => format!("{done} of {total}"),
+    }
 }
 
 /// `0:42`, `12:05`, `1:02:03`.

@@ -1,7 +1,9 @@
 //! How worker events change the state.
 
+use super::training::RatePart;
 use super::{
-    AppState, FollowUp, JobKind, RunningJob, Screen, Tone, TrainingEnd, WeightsState, file_name, training,
+    AppState, FollowUp, JobKind, MapLayout, RunningJob, Screen, Tone, TrainingEnd, WeightsState, file_name,
+    training,
 };
 use crate::engine::TrainOutcome;
 use crate::error::{Error, count};
@@ -17,12 +19,17 @@ impl AppState {
                 let now = self.now_s;
                 self.with_job(id, |j| j.started_s = Some(now));
             }
-            JobEvent::Progress(id, done, total) => self.with_job(id, |j| j.progress = Some((done, total))),
+            JobEvent::Progress(id, done, total) => {
+                self.rate_part = RatePart::Steps;
+                self.with_job(id, |j| j.progress = Some((done, total)));
+            }
             JobEvent::Train(id, event) => {
                 if let Some(p) = training::overall_progress(&event) {
                     self.with_job(id, |j| j.progress = Some(p));
                 }
-                if let Some(t) = &mut self.training {
+                if self.jobs.iter().any(|j| j.id == id && j.kind == JobKind::FindRate) {
+                    self.rate_part = RatePart::of(&event);
+                } else if let Some(t) = &mut self.training {
                     t.absorb(event);
                 }
             }
@@ -93,6 +100,13 @@ impl AppState {
             }
             JobOutput::Analysed(analysis) => {
                 self.insight.compared(*analysis);
+                match self.insight.layout {
+                    MapLayout::Directions => Vec::new(),
+                    MapLayout::Neighbourhood => vec![FollowUp::Arrange],
+                }
+            }
+            JobOutput::Arranged(analysis, found) => {
+                self.insight.arranged = Some((analysis, found));
                 Vec::new()
             }
             JobOutput::Copied(copied) => {
@@ -187,8 +201,9 @@ impl AppState {
                 self.insight.fail(None);
                 return Vec::new();
             }
+            JobKind::Analyse => self.insight.stopped = true,
+            JobKind::Arrange => self.insight.layout = MapLayout::Directions,
             JobKind::Evaluate
-            | JobKind::Analyse
             | JobKind::Copy
             | JobKind::Export
             | JobKind::FindRate
@@ -235,6 +250,7 @@ impl AppState {
                 return follow;
             }
             JobKind::Analyse => self.insight.analysis_error = Some(error.clone()),
+            JobKind::Arrange => self.insight.layout = MapLayout::Directions,
             JobKind::Evaluate | JobKind::Copy | JobKind::FindRate | JobKind::MeasureSpeed => {}
         }
         let text = format!("{} failed: {error}", kind.words());
@@ -255,7 +271,7 @@ fn see(kind: &JobKind) -> Option<(&'static str, Screen)> {
         JobKind::Predict | JobKind::Copy => Some(("See Predict", Screen::Predict)),
         JobKind::Export => Some(("See Export", Screen::Export)),
         JobKind::CheckWeights | JobKind::MeasureSpeed => Some(("See Model", Screen::Model)),
-        JobKind::Evaluate | JobKind::Analyse => Some(("See Evaluate", Screen::Evaluate)),
+        JobKind::Evaluate | JobKind::Analyse | JobKind::Arrange => Some(("See Evaluate", Screen::Evaluate)),
         JobKind::OpenData | JobKind::WriteSample | JobKind::Explain => None,
     }
 }

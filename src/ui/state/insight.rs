@@ -1,7 +1,8 @@
 //! What is known beyond a model's answers: what it looks at in pictures that were opened, and how all pictures compare.
 
-use super::AppState;
+use super::{AppState, JobKind};
 use crate::data::Dataset;
+use crate::engine::features::Neighbourhood;
 use crate::error::Error;
 use crate::session::jobs::ModelRef;
 use crate::session::{Analysis, Explained};
@@ -10,6 +11,16 @@ use std::sync::Arc;
 
 /// How many explained pictures are remembered.
 const KEPT: usize = 48;
+
+/// How the map lays pictures out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MapLayout {
+    /// Along the two directions in which their features differ most.
+    #[default]
+    Directions,
+    /// So that neighbours among the features are neighbours on the map.
+    Neighbourhood,
+}
 
 /// Answers of jobs that look into a model.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +35,14 @@ pub struct Insight {
     pub analysis: Option<Arc<Analysis>>,
     /// Why the last comparison failed.
     pub analysis_error: Option<Error>,
+    /// The run whose pictures were compared before the program was started, and whose features are kept.
+    pub kept: Option<PathBuf>,
+    /// Somebody has stopped the comparison: it does not begin by itself.
+    pub stopped: bool,
+    /// How the map lays pictures out.
+    pub layout: MapLayout,
+    /// The comparison that was arranged last, and where its pictures lie.
+    pub arranged: Option<(Arc<Analysis>, Arc<Neighbourhood>)>,
 }
 
 impl Insight {
@@ -67,6 +86,12 @@ impl Insight {
         self.failed = self.asked.take().map(|(picture, _)| picture).zip(error);
     }
 
+    /// A run is shown whose pictures were compared, or not, before the program was started.
+    pub fn found_on_disk(&mut self, run_dir: &Path, compared: bool) {
+        self.kept = compared.then(|| run_dir.to_path_buf());
+        self.stopped = false;
+    }
+
     /// Enters a comparison of all pictures: what is alike may be another now.
     pub fn compared(&mut self, analysis: Analysis) {
         self.explained.clear();
@@ -85,6 +110,22 @@ impl AppState {
     pub fn analysis(&self) -> Option<&Arc<Analysis>> {
         let run_dir = self.evaluation.as_ref()?.run_dir.as_ref()?;
         self.insight.analysis.as_ref().filter(|a| a.run_dir == *run_dir)
+    }
+
+    /// Where the compared pictures lie by their neighbours, where that is known.
+    pub fn neighbourhood(&self) -> Option<&Arc<Neighbourhood>> {
+        let analysis = self.analysis()?;
+        let of_it = |(of, _): &&(Arc<Analysis>, Arc<Neighbourhood>)| Arc::ptr_eq(of, analysis);
+        self.insight.arranged.as_ref().filter(of_it).map(|(_, found)| found)
+    }
+
+    /// Whether the run on show kept what its pictures were compared by, so that the comparison costs next to nothing.
+    pub fn comparison_is_kept(&self) -> bool {
+        let run_dir = self.evaluation.as_ref().and_then(|e| e.run_dir.as_ref());
+        let insight = &self.insight;
+        let hindered = insight.stopped || insight.analysis_error.is_some();
+        let busy = self.training_job().is_some() || self.job_of(&JobKind::Analyse).is_some();
+        run_dir.is_some() && insight.kept.as_ref() == run_dir && !hindered && !busy
     }
 
     /// The open pictures, where they are those of the evaluation on show.

@@ -3,6 +3,7 @@
 mod compare;
 mod folds;
 mod hardest;
+pub(super) mod phases;
 mod rates;
 mod runs;
 mod search;
@@ -63,6 +64,8 @@ pub enum Tab {
     Curves,
     /// Several runs beside each other.
     Compare,
+    /// The plan of training.
+    Phases,
     /// Training pictures as the network would see them.
     Varied,
     /// The loss over rising learning rates.
@@ -70,9 +73,10 @@ pub enum Tab {
 }
 
 impl Tab {
-    const ALL: [(Self, &'static str, &'static str); 4] = [
+    const ALL: [(Self, &'static str, &'static str); 5] = [
         (Self::Curves, "Curves", "How loss and quality moved over the epochs"),
         (Self::Compare, "Compared runs", "The curves of the chosen runs, and where their settings differ"),
+        (Self::Phases, "Phases", "What learns when, for how long, and at which rate"),
         (
             Self::Varied,
             "Varied pictures",
@@ -82,8 +86,8 @@ impl Tab {
     ];
 }
 
-/// Height of the runs' part, in points.
-const RUNS: f32 = 164.0;
+/// Height of the runs' part, in points, without a row, and of a row; more rows than have room in a third of the screen scroll.
+const RUNS: (f32, f32) = (64.0, 30.0);
 /// Curves are not made lower than this for the hardest pictures, in points.
 const LEAST_CURVES: f32 = 240.0;
 /// What messages over the status bar leave of it at least.
@@ -98,7 +102,11 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     let tab = tabs(ui, state, memory);
     memory.on_show = Some(tab);
     ui.add_space(space::S);
-    let runs_height = if state.runs.is_empty() { 0.0 } else { RUNS.min(lasting_height(ui) * 0.3) };
+    let runs_height = if state.runs.is_empty() {
+        0.0
+    } else {
+        (RUNS.0 + RUNS.1 * state.runs.len() as f32).min(lasting_height(ui) * 0.3)
+    };
     let shown = Shown::of(state, memory);
     // As high as without a message over the status bar: the list of runs stays where it is when one goes.
     let room = lasting_height(ui) - runs_height - space::M;
@@ -121,6 +129,13 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
             ui.allocate_ui(size, |ui| {
                 ui.set_min_size(size);
                 compare::show(ui, &runs, memory, words::val_pictures(state), height);
+            });
+        }
+        Tab::Phases => {
+            let size = egui::vec2(ui.available_width(), height);
+            ui.allocate_ui(size, |ui| {
+                ui.set_min_size(size);
+                phases::show(ui, state, height, actions);
             });
         }
         Tab::Rates => {
@@ -160,7 +175,7 @@ fn tabs(ui: &mut Ui, state: &AppState, memory: &mut Memory) -> Tab {
     let possible = |tab: &Tab| match tab {
         Tab::Curves => true,
         Tab::Compare => compared,
-        Tab::Varied | Tab::Rates => !nothing,
+        Tab::Phases | Tab::Varied | Tab::Rates => !nothing,
     };
     let shown = memory.tab.filter(possible).unwrap_or(if curves { Tab::Curves } else { Tab::Varied });
     if !nothing {

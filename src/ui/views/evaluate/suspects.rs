@@ -64,6 +64,16 @@ pub(super) fn not_compared(ui: &mut Ui, state: &AppState, title: &str, actions: 
         let body = "Open the pictures that this run was trained on to compare them";
         return empty_state(ui, Icon::ScanSearch, title, body, |_| {});
     };
+    if state.comparison_is_kept() {
+        actions.push(Action::Analyse);
+        return empty_state(
+            ui,
+            Icon::ScanSearch,
+            title,
+            "Reading what comparing the pictures has shown",
+            |_| {},
+        );
+    }
     let body = format!(
         "Runs all {} through this run's model once. Shows which labels are doubtful, where each picture lies among the others, \
          and, under Predict, which new pictures are unlike anything in training",

@@ -8,8 +8,9 @@ use crate::backbones::{BackboneSpec, Network, find};
 use crate::config::{
     HeadActivation, HeadConfig, HeadKind, HeadOutput, OptimConfig, Pooling, TrainConfig, TrainMode,
 };
+use crate::ui::views::train::phases;
 use crate::ui::widgets::setting::{choice, fold};
-use crate::ui::widgets::{caption, section, setting, setting_reset};
+use crate::ui::widgets::{caption, link_button, section, setting, setting_reset};
 use crate::ui::{Action, AppState};
 use egui::{DragValue, Response, TextEdit, Ui};
 
@@ -86,12 +87,23 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions:
 }
 
 fn what_learns(ui: &mut Ui, config: &mut TrainConfig, spec: Option<&'static BackboneSpec>) {
-    let default = OptimConfig::default();
+    let (default, mode) = (OptimConfig::default(), config.train.mode);
     let why = "Which weights training may change. Hover the stages in the list to see what each does.";
     setting_reset(ui, ("Training", why), &mut config.train.mode, &default.mode, |ui, v| {
         choice(ui, "mode", v, &MODES)
     });
     let resolved = config.train.resolve(config.backbone.weights.is_some()).mode;
+    if config.train.mode != mode {
+        // The plan follows from what was chosen just now.
+        config.train.phases.clear();
+    }
+    if !config.train.phases.is_empty() {
+        caption(ui, format!("Now your own phases: {}", phases::in_short(config)));
+        if link_button(ui, "Back to the automatic plan").clicked() {
+            config.train.forget_phases(config.backbone.weights.is_some());
+        }
+        return;
+    }
     if config.train.mode == TrainMode::Auto {
         let words = MODES.iter().find(|(m, ..)| *m == resolved).map_or("", |(_, w, _)| w);
         caption(ui, format!("Now: {}", words.to_lowercase()));

@@ -32,12 +32,8 @@ pub(super) fn boundary(spec: &BackboneSpec, config: &TrainConfig) -> (usize, usi
     let cut = config.backbone.cut_stage.as_deref();
     let kept =
         cut.and_then(|c| spec.stages.iter().position(|s| *s == c)).map_or(spec.stages.len(), |i| i + 1);
-    let first = match config.train.resolve(config.backbone.weights.is_some()).mode {
-        TrainMode::Full | TrainMode::Scratch => 0,
-        TrainMode::LastStages => kept.saturating_sub(config.train.last_stages),
-        TrainMode::Frozen | TrainMode::Auto => kept,
-    };
-    (kept, first)
+    let plan = config.train.plan(config.backbone.weights.is_some());
+    (kept, plan.iter().map(|p| p.first_stage(kept)).min().unwrap_or(kept))
 }
 
 /// The fate of each stage of `spec` under `config`.
@@ -55,6 +51,8 @@ pub(super) fn fates(spec: &BackboneSpec, config: &TrainConfig) -> Vec<Fate> {
 fn with_boundary(spec: &BackboneSpec, config: &TrainConfig, first: usize) -> TrainConfig {
     let (kept, _) = boundary(spec, config);
     let mut config = config.clone();
+    // Phases of the user's own would say otherwise.
+    config.train.forget_phases(config.backbone.weights.is_some());
     config.train.mode = match first {
         0 => TrainMode::Full,
         _ if first >= kept => TrainMode::Frozen,

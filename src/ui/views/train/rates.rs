@@ -22,12 +22,12 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, height: f32, actions: &mut Vec
     ui.horizontal_wrapped(|ui| {
         let search = state.rate_search.as_ref();
         if let Some(rate) = search.and_then(|s| s.suggestion).filter(|_| job.is_none()) {
-            let set = state.config.train.learning_rate == Some(rounded(rate));
+            let mut config = state.config.clone();
+            config.train.set_last_rate(rounded(rate));
+            let set = config == state.config;
             let button =
                 ui.add_enabled_ui(!set, |ui| primary_button(ui, format!("Use {:.1e}", rounded(rate)))).inner;
             if button.on_disabled_hover_text("The next run uses it").clicked() {
-                let mut config = state.config.clone();
-                config.train.learning_rate = Some(rounded(rate));
                 actions.push(Action::SetConfig(Box::new(config)));
             }
         }
@@ -40,7 +40,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, height: f32, actions: &mut Vec
         if button.clicked() {
             actions.push(Action::FindRate);
         }
-        caption(ui, words(search));
+        let now = job.and_then(|j| j.progress).map(|(done, total)| state.rate_part.words(done, total));
+        caption(ui, now.unwrap_or_else(|| words(search)));
     });
     ui.add_space(space::S);
     let height = height - 28.0 - space::S;

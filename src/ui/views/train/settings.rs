@@ -22,7 +22,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
         caption(ui, "Changes apply to the next run, not to the one that is running");
     }
     let mut form = Form::new(&mut draft, Search(search.as_str()));
-    optimizer::main(ui, &mut form);
+    optimizer::main(ui, &mut form, tab);
     let classes = state.dataset().map_or(&[][..], |d| &d.classes);
     augment::main(ui, &mut form, classes, (tab, seen));
     form.advanced(ui, |ui, form| {

@@ -201,6 +201,9 @@ pub fn backbone_title(name: &str) -> String {
 
 /// What learns, in words.
 pub fn what_learns(config: &TrainConfig) -> String {
+    if !config.train.phases.is_empty() {
+        return format!("in phases of your own: {}", super::phases::in_short(config));
+    }
     let r = config.train.resolve(config.backbone.weights.is_some());
     match r.mode {
         TrainMode::Auto | TrainMode::Frozen => "only the head learns".to_owned(),
@@ -214,6 +217,9 @@ pub fn what_learns(config: &TrainConfig) -> String {
 
 /// What learns, in a word or two.
 pub fn learns_in_short(config: &TrainConfig) -> String {
+    if !config.train.phases.is_empty() {
+        return count(config.train.phases.len(), "own phase", "own phases");
+    }
     match config.train.resolve(config.backbone.weights.is_some()).mode {
         TrainMode::Auto | TrainMode::Frozen => "only the head".to_owned(),
         TrainMode::LastStages => format!("last {}", count(config.train.last_stages, "stage", "stages")),
@@ -253,6 +259,21 @@ fn cancelled(state: &AppState) -> String {
     } else {
         "No epoch was finished, so there is nothing to continue from".to_owned()
     }
+}
+
+/// In which settings training from scratch differs from a run's own: "Different: train.mode scratch instead of frozen, …".
+pub fn from_scratch_words(config: &TrainConfig) -> String {
+    let scratch = config.from_scratch();
+    let plain = |v: Option<String>| v.map_or("left open".to_owned(), |v| v.trim_matches('"').to_owned());
+    let differences = config.differences(&scratch).unwrap_or_default();
+    let told: Vec<String> = differences
+        .into_iter()
+        .map(|d| match d.key.as_str() {
+            "backbone.weights" => "no weight file".to_owned(),
+            key => format!("{key} {} instead of {}", plain(d.after), plain(d.before)),
+        })
+        .collect();
+    format!("Different: {}", told.join(", "))
 }
 
 /// Whether pretrained weights exist for the backbone and none are chosen, without anybody having asked for random ones.

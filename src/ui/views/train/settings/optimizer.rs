@@ -2,6 +2,8 @@
 
 use super::form::{About, Form, about, epochs, rate, scale};
 use crate::config::{BatchNormMode, DeviceChoice, Metric, OptimizerKind, ScheduleKind, Solver, TrainMode};
+use crate::ui::views::train::{Tab, phases};
+use crate::ui::widgets::{caption, link_button};
 use egui::Ui;
 
 const MODE: About = about(
@@ -60,8 +62,31 @@ const PATIENCE: About = about(
     "Training ends after this many epochs without a better one. Off, because training is short and the best is kept anyway",
 );
 
-/// What most people look at first.
-pub(super) fn main(ui: &mut Ui, form: &mut Form<'_>) {
+const PHASES: About = about(
+    "Phases",
+    "train.phases",
+    "What learns, the epochs, the learning rate and the rate over time of each phase of training",
+);
+
+/// The rows in whose place phases of the user's own stand.
+fn said_by_phases(ui: &mut Ui, form: &mut Form<'_>, tab: &mut Option<Tab>) {
+    if !form.wanted(PHASES) {
+        return;
+    }
+    caption(ui, format!("Your own phases: {}", phases::in_short(form.draft))).on_hover_text(PHASES.why);
+    ui.horizontal(|ui| {
+        if link_button(ui, "Edit the phases").clicked() {
+            *tab = Some(Tab::Phases);
+        }
+        if link_button(ui, "Back to automatic").clicked() {
+            let has_weights = form.draft.backbone.weights.is_some();
+            form.draft.train.forget_phases(has_weights);
+        }
+    });
+}
+
+/// What most people look at first. `tab` is what the screen is to show.
+pub(super) fn main(ui: &mut Ui, form: &mut Form<'_>, tab: &mut Option<Tab>) {
     form.head(ui, "Learning");
     let r = form.resolved();
     let modes = [
@@ -71,11 +96,18 @@ pub(super) fn main(ui: &mut Ui, form: &mut Form<'_>) {
         (TrainMode::Full, "Everything"),
         (TrainMode::Scratch, "From scratch"),
     ];
-    form.choice(ui, MODE, &modes, |c| &mut c.train.mode);
+    let own = !form.draft.train.phases.is_empty();
+    if own {
+        said_by_phases(ui, form, tab);
+    } else {
+        form.choice(ui, MODE, &modes, |c| &mut c.train.mode);
+    }
     let solvers = [(Solver::Gradient, "Step by step"), (Solver::Logistic, "At once")];
-    form.choice(ui, SOLVER, &solvers, |c| &mut c.train.solver);
-    form.auto(ui, EPOCHS, (epochs(1), r.epochs), |c| &mut c.train.epochs);
-    form.auto(ui, RATE, (rate(), r.learning_rate), |c| &mut c.train.learning_rate);
+    if !own {
+        form.choice(ui, SOLVER, &solvers, |c| &mut c.train.solver);
+        form.auto(ui, EPOCHS, (epochs(1), r.epochs), |c| &mut c.train.epochs);
+        form.auto(ui, RATE, (rate(), r.learning_rate), |c| &mut c.train.learning_rate);
+    }
     form.auto(ui, BATCH, (scale(1..=4096, 0.2, 0), r.batch_size), |c| &mut c.train.batch_size);
     let optimizers =
         [(OptimizerKind::Sgd, "SGD"), (OptimizerKind::Adam, "Adam"), (OptimizerKind::AdamW, "AdamW")];
@@ -86,7 +118,9 @@ pub(super) fn main(ui: &mut Ui, form: &mut Form<'_>) {
         (ScheduleKind::Cosine, "Cosine"),
         (ScheduleKind::OneCycle, "One cycle"),
     ];
-    form.auto_choice(ui, SCHEDULE, (&schedules, r.schedule), |c| &mut c.train.schedule);
+    if !own {
+        form.auto_choice(ui, SCHEDULE, (&schedules, r.schedule), |c| &mut c.train.schedule);
+    }
     let metrics =
         [(Metric::Accuracy, "Accuracy"), (Metric::MacroF1, "Macro F1"), (Metric::Loss, "Lowest loss")];
     form.choice(ui, BEST, &metrics, |c| &mut c.train.keep_best_by);
@@ -182,9 +216,11 @@ const THREADS: About =
 /// The rest.
 pub(super) fn advanced(ui: &mut Ui, form: &mut Form<'_>) {
     let r = form.resolved();
-    form.auto(ui, HEAD_EPOCHS, (epochs(0), r.head_epochs), |c| &mut c.train.head_epochs);
-    form.auto(ui, HEAD_RATE, (rate(), r.head_learning_rate), |c| &mut c.train.head_learning_rate);
-    form.number(ui, LAST_STAGES, scale(1..=100, 0.1, 0), |c| &mut c.train.last_stages);
+    if form.draft.train.phases.is_empty() {
+        form.auto(ui, HEAD_EPOCHS, (epochs(0), r.head_epochs), |c| &mut c.train.head_epochs);
+        form.auto(ui, HEAD_RATE, (rate(), r.head_learning_rate), |c| &mut c.train.head_learning_rate);
+        form.number(ui, LAST_STAGES, scale(1..=100, 0.1, 0), |c| &mut c.train.last_stages);
+    }
     form.number(ui, STAGE_DECAY, scale(0.01..=1.0, 0.005, 3), |c| &mut c.train.stage_decay);
     form.number(ui, MOMENTUM, scale(0.0..=0.999, 0.002, 3), |c| &mut c.train.momentum);
     form.switch(ui, NESTEROV, |c| &mut c.train.nesterov);
