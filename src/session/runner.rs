@@ -128,7 +128,11 @@ impl Runner {
             JobRequest::Arrange { analysis } => {
                 let known = self.features.of(&ModelRef::Saved(analysis.run_dir.clone()))?;
                 let progress = |done, total| job.progress(done, total);
-                let found = arrangement::arrange(&analysis, known.as_deref().map(|known| &known.features), &progress)?;
+                let found = arrangement::arrange(
+                    &analysis,
+                    known.as_deref().map(|known| &known.features),
+                    &progress,
+                )?;
                 Ok(JobOutput::Arranged(analysis, Arc::new(found)))
             }
             JobRequest::CopyByClass { pictures, out, data } => {

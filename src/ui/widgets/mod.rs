@@ -14,8 +14,7 @@ pub mod setting;
 
 pub use basic::{
     badge, caption, card, class_dot, empty_state, icon_button, is_behind_question, lasting_height,
-    link_button, paint_bar, paint_icon, primary_button, progress_bar, secondary_button, section, stat,
-    wheel,
+    link_button, paint_bar, paint_icon, primary_button, progress_bar, secondary_button, section, stat, wheel,
 };
 pub use picture::{picture, picture_button, picture_tile};
 pub use setting::{PathField, setting, setting_reset};
