@@ -308,3 +308,38 @@ fn labels_come_from_a_table_and_a_run_keeps_where_they_came_from() {
     assert!(done(&p.cli(&args)).contains("all 2 pictures"));
     assert_eq!(listing(&p.data), before, "the folder of pictures is as it was");
 }
+
+#[test]
+fn a_rate_is_found_and_nothing_is_left_but_the_curve_that_was_asked_for() {
+    let p = Place::new();
+    let data = p.data.to_str().unwrap();
+    let before = listing(p.dir.path());
+    let plain = done(&p.cli(&["train", "--data", data, "--find-rate", "--set", "train.batch_size=2"]));
+    assert!(plain.contains("learning rate"), "{plain}");
+    assert_eq!(listing(p.dir.path()), before);
+    let file = p.path("curve.jsonl");
+    let args = [
+        "train",
+        "--data",
+        data,
+        "--find-rate",
+        "--set",
+        "train.batch_size=2",
+        "--progress",
+        "json",
+        "--out",
+        &file,
+    ];
+    let text = done(&p.cli(&args));
+    let events: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let of = |name: &str| events.iter().filter(|e| e["event"] == name).cloned().collect::<Vec<_>>();
+    let rates = of("rate");
+    assert!((10..=100).contains(&rates.len()), "{}", rates.len());
+    assert!(rates.windows(2).all(|w| w[0]["learning_rate"].as_f64() < w[1]["learning_rate"].as_f64()));
+    assert_eq!(of("suggestion").len(), 1);
+    let written = std::fs::read_to_string(&file).unwrap();
+    let written: Vec<Value> = written.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(written, [rates, of("suggestion")].concat());
+    assert_eq!(listing(p.dir.path()).len(), before.len() + 1);
+    assert!(failed(&p.cli(&args)).contains("curve.jsonl"), "it is not written over");
+}

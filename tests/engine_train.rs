@@ -575,8 +575,9 @@ fn trying_rates_finds_one_that_learns_and_leaves_no_run() {
     for mode in [TrainMode::Scratch, TrainMode::Frozen] {
         let job = f.job("rates", &config(mode, 5));
         let told = Mutex::new(Vec::new());
-        let try_rates =
-            || find_rate(&job, &Control::default(), &|d, t| told.lock().unwrap().push((d, t))).unwrap();
+        let try_rates = || {
+            find_rate(&job, &Control::default(), &|_| {}, &|d, t| told.lock().unwrap().push((d, t))).unwrap()
+        };
         let found = try_rates();
         assert!(found.steps.len() >= 40, "{mode:?}: {}", found.steps.len());
         assert!((found.steps[0].rate / 1e-6 - 1.0).abs() < 1e-9);
@@ -584,14 +585,16 @@ fn trying_rates_finds_one_that_learns_and_leaves_no_run() {
         let rate = found.suggestion.unwrap();
         assert!((1e-5..=1.0).contains(&rate), "{mode:?}: {rate}");
         assert_eq!(try_rates(), found, "the same seed gives the same");
-        assert!(told.into_inner().unwrap().contains(&(1, 100)));
+        let told = told.into_inner().unwrap();
+        assert!(told.contains(&(1, 100)) && told.iter().all(|t| t.1 == 100), "{mode:?}: {told:?}");
         for file in ["checkpoint", "summary.json", "metrics.jsonl", "model"] {
             assert!(!job.run_dir.join(file).exists(), "{file} was left");
         }
     }
     let control = Control::default();
     control.cancel();
-    let e = find_rate(&f.job("c", &config(TrainMode::Scratch, 5)), &control, &|_, _| {}).unwrap_err();
+    let e =
+        find_rate(&f.job("c", &config(TrainMode::Scratch, 5)), &control, &|_| {}, &|_, _| {}).unwrap_err();
     assert!(e.is_cancelled());
 }
 

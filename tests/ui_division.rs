@@ -97,7 +97,7 @@ fn a_pattern_shows_its_groups_and_what_is_wrong_with_it() {
     h.get_by_label_contains("Write what the names have in common");
     let type_pattern = |h: &mut Harness<'_, Desk>, text: &str| {
         let wide = |f: &egui_kittest::Node<'_>| f.rect().width() > 150.0;
-        let field = h.query_all_by_role(Role::TextInput).filter(wide).next_back().unwrap();
+        let field = h.query_all_by_role(Role::TextInput).rfind(wide).unwrap();
         field.focus();
         field.type_text(text);
         h.run_steps(4);

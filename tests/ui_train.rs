@@ -279,10 +279,8 @@ fn a_run_of_the_list_can_be_repeated_continued_and_deleted() {
     assert_eq!(actions, [Action::ExtendRun(dir(&state), 5)]);
     let (state, _) = from_menu("Use these settings");
     assert_eq!(state.config.train.learning_rate, Some(0.01));
-    let (_, actions) = from_menu("Same settings, from scratch");
-    let [Action::TrainWith(config)] = actions.as_slice() else { panic!("{actions:?}") };
-    assert_eq!((config.train.mode, &config.backbone.weights), (TrainMode::Scratch, &None));
-    assert_eq!((config.train.learning_rate, config.backbone.name.as_str()), (None, "mobilenet_v2"));
+    let (state, actions) = from_menu("Same settings, from scratch");
+    assert_eq!(actions, [Action::TrainFromScratch(dir(&state))]);
 }
 
 #[test]
@@ -638,4 +636,29 @@ fn the_plan_is_shown_and_changing_it_makes_it_the_users_own() {
     let train = &h.state().state.config.train;
     assert!(train.phases.is_empty() && train.mode == TrainMode::LastStages);
     h.get_by_label_contains("This plan follows from what learns");
+}
+
+#[test]
+fn a_number_that_a_field_does_not_take_is_told() {
+    let mut h = window(with_pictures(), SIZE, true);
+    let field =
+        |h: &Harness<'_, World>| h.get_by_role_and_label(egui::Role::SpinButton, "Epochs").rect().center();
+    let typed = |h: &mut Harness<'_, World>, text: &str| {
+        let at = field(h);
+        h.hover_at(at);
+        h.run_steps(2);
+        h.drag_at(at);
+        h.drop_at(at);
+        h.run_steps(3);
+        h.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+        h.event(egui::Event::Text(text.to_owned()));
+        h.run_steps(3);
+        h.key_press(egui::Key::Enter);
+        h.run_steps(3);
+        h.query_by_label("Epochs takes 1 to 100000").is_some()
+    };
+    assert!(typed(&mut h, "99999999"), "too many");
+    assert!(typed(&mut h, "many"), "no number");
+    assert!(!typed(&mut h, "40"));
+    assert_eq!(h.state().state.config.train.epochs, Some(40));
 }

@@ -8,6 +8,7 @@ mod compare;
 mod download;
 mod evaluate;
 mod export;
+mod find_rate;
 mod inspect;
 mod job;
 mod output;

@@ -3,7 +3,7 @@
 use super::output::{CliResult, Out};
 use super::progress::{Reporter, Style, duration};
 use super::tables::{percent, share};
-use super::{download, job};
+use super::{download, find_rate, job};
 use crate::backbones::find;
 use crate::config::{DEFAULT_FOLDS, TrainConfig};
 use crate::data::Preflight;
@@ -34,9 +34,9 @@ pub(super) struct Args {
     /// One setting, for example train.epochs=30; wins over everything else.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// The folder of the run.
-    #[arg(long)]
-    out: PathBuf,
+    /// The folder of the run; with --find-rate, a new file for the curve as JSON lines.
+    #[arg(long, required_unless_present = "find_rate")]
+    out: Option<PathBuf>,
     /// Seed of everything random in training.
     #[arg(long)]
     seed: Option<u64>,
@@ -47,12 +47,24 @@ pub(super) struct Args {
     #[arg(long, value_enum)]
     progress: Option<Style>,
     /// Go on with the run in --out from its last checkpoint.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "find_rate")]
     resume: bool,
+    /// Train nothing: try rising learning rates for at most a hundred steps, and say which one suits.
+    #[arg(long)]
+    find_rate: bool,
+}
+
+impl Args {
+    /// The run's folder; none where no run is made.
+    fn run_dir(&self) -> Option<&Path> {
+        self.out.as_deref().filter(|_| !self.find_rate)
+    }
 }
 
 pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
-    check_out(args)?;
+    if let Some(run_dir) = args.run_dir() {
+        check_out(run_dir, args.resume)?;
+    }
     let config = configuration(args)?;
     let Some(data) = config.data.path.clone() else {
         return Err(Error::input("no pictures are named").with_hint("Give the folder with --data").into());
@@ -70,12 +82,16 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     };
     check_readable(&found, &config.data)?;
     report_data(&found, style, out)?;
+    let Some(run_dir) = args.run_dir() else {
+        let dataset = found.dataset.clone();
+        return find_rate::run(&worker, config, dataset, style, (args.out.as_deref(), out));
+    };
 
     let mut reporter = Reporter::new(style, "Training");
     let request = JobRequest::Train {
         config: Box::new(config),
         dataset: Box::new(found.dataset.clone()),
-        run_dir: args.out.clone(),
+        run_dir: run_dir.to_path_buf(),
         resume: args.resume,
     };
     let JobOutput::Trained(outcome) = job::run_quietly(&worker, request, &mut reporter, out)? else {
@@ -85,21 +101,19 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
 }
 
 /// Refuses to write over a run, before any work is done.
-fn check_out(args: &Args) -> Result<()> {
-    check_unfinished(&args.out)?;
-    if args.resume {
+fn check_out(run_dir: &Path, resume: bool) -> Result<()> {
+    check_unfinished(run_dir)?;
+    if resume {
         return Ok(());
     }
-    match read_run(&args.out, &TrainConfig::default()) {
+    match read_run(run_dir, &TrainConfig::default()) {
         Ok(run) if run.state == RunState::Empty => Ok(()),
         Ok(run) => {
             let (what, hint) = match run.state {
                 RunState::Training => ("a run that is being trained", "Choose another folder"),
                 _ => ("an interrupted run", "Go on with it with --resume, or choose another folder"),
             };
-            Err(Error::input(format!("this folder already holds {what}"))
-                .with_path(&args.out)
-                .with_hint(hint))
+            Err(Error::input(format!("this folder already holds {what}")).with_path(run_dir).with_hint(hint))
         }
         Err(e) => Err(e.with_hint("Choose another folder for the run")),
     }
@@ -107,11 +121,10 @@ fn check_out(args: &Args) -> Result<()> {
 
 /// Defaults, then the run's or the given file, then the flags, then single settings.
 fn configuration(args: &Args) -> Result<TrainConfig> {
-    let of_run = args.out.join("config.toml");
-    let mut config = match &args.config {
-        Some(file) => TrainConfig::load(file)?,
-        None if args.resume => TrainConfig::load(&of_run)?,
-        None => TrainConfig::default(),
+    let mut config = match (&args.config, args.run_dir()) {
+        (Some(file), _) => TrainConfig::load(file)?,
+        (None, Some(run_dir)) if args.resume => TrainConfig::load(&run_dir.join("config.toml"))?,
+        _ => TrainConfig::default(),
     };
     if let Some(name) = &args.backbone {
         config.backbone.name.clone_from(name);
@@ -161,7 +174,7 @@ fn absolute(path: &Path) -> PathBuf {
 /// The folder whose saved splits apply: of the run that is resumed, or of the project that the settings come from.
 fn place_of_splits(args: &Args) -> Option<&Path> {
     if args.resume {
-        return Some(&args.out);
+        return args.run_dir();
     }
     let file = args.config.as_deref()?;
     let dir = file.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p });

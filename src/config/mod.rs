@@ -62,22 +62,27 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// The same pictures, network, head and variation from random weights: the honest baseline. How long and at which rates it
-    /// learns is what suits that, because what suits pretrained weights would not.
+    /// The same from random weights: the honest baseline. Everything is kept that means something there, and everything learns from
+    /// the first epoch on, at the rate of the head, which had started from nothing too.
     #[must_use]
     pub fn from_scratch(&self) -> Self {
         let mut c = self.clone();
+        let plan = self.train.plan(self.backbone.weights.is_some());
+        let kept = (self.train.solver == Solver::Gradient).then(|| plan.last()).flatten();
         c.backbone.weights = None;
         c.train = OptimConfig {
             mode: TrainMode::Scratch,
-            label_smoothing: c.train.label_smoothing,
-            balance_classes: c.train.balance_classes,
-            keep_best_by: c.train.keep_best_by,
-            seed: c.train.seed,
-            device: c.train.device,
-            threads: c.train.threads,
-            ..OptimConfig::default()
+            epochs: kept.map(|_| plan.iter().map(|p| p.epochs).sum()),
+            learning_rate: kept
+                .map(|last| plan.iter().find(|p| p.learns == Learns::Head).unwrap_or(last).learning_rate),
+            schedule: kept.map(|last| last.schedule),
+            ..c.train
         };
+        // Without phases of its own, nothing to be close to, and statistics that are nobody's.
+        let d = OptimConfig::default();
+        (c.train.phases, c.train.head_epochs, c.train.head_learning_rate) = (d.phases, None, None);
+        (c.train.l2_sp, c.train.stage_decay, c.train.batch_norm) = (d.l2_sp, d.stage_decay, d.batch_norm);
+        (c.train.solver, c.train.last_stages) = (d.solver, d.last_stages);
         c
     }
 }
@@ -385,5 +390,46 @@ impl Default for OptimConfig {
             carry_over: CarryOver::Last,
             phases: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_scratch_is_the_same_but_for_what_means_nothing_there() {
+        let mut c = TrainConfig::default();
+        c.backbone.weights = Some("w".into());
+        for (key, value) in [
+            ("train.mode", "full"),
+            ("train.batch_size", "12"),
+            ("train.optimizer", "adam"),
+            ("train.weight_decay", "0.02"),
+            ("train.patience", "4"),
+            ("train.epochs", "9"),
+            ("train.head_epochs", "3"),
+            ("train.schedule", "step"),
+            ("train.head_learning_rate", "0.007"),
+            ("train.l2_sp", "0.1"),
+            ("head.dropout", "0.25"),
+        ] {
+            c.set(key, value).unwrap();
+        }
+        let keys = |c: &TrainConfig| -> Vec<String> {
+            c.differences(&c.from_scratch()).unwrap().into_iter().map(|d| d.key).collect()
+        };
+        let other = ["head_epochs", "head_learning_rate", "l2_sp", "learning_rate", "mode"]
+            .map(|k| format!("train.{k}"));
+        assert_eq!(keys(&c), [vec!["backbone.weights".to_owned()], other.to_vec()].concat());
+        assert_eq!(
+            (c.from_scratch().train.learning_rate, c.from_scratch().train.epochs),
+            (Some(0.007), Some(9))
+        );
+        c.from_scratch().validate().unwrap();
+        let mut own = TrainConfig::default();
+        own.train.set_phases(c.train.own_phases(true));
+        assert_eq!((own.from_scratch().train.epochs, own.from_scratch().train.phases.len()), (Some(9), 0));
+        own.from_scratch().validate().unwrap();
     }
 }

@@ -4,13 +4,13 @@
 use crate::error::Result;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// What any thread has open.
-type EverywhereOpen<K, T> = Vec<(K, Weak<T>)>;
+/// What is open in all threads, by what it was opened from.
+type OpenEverywhere<K, T> = Arc<Mutex<Vec<(K, Weak<T>)>>>;
 
 /// One thread's view of it. `K` says what it was opened from, and in which state that was.
 pub(super) struct Opened<K, T> {
     own: Option<(K, Arc<T>)>,
-    all: Arc<Mutex<EverywhereOpen<K, T>>>,
+    all: OpenEverywhere<K, T>,
 }
 
 impl<K, T> Default for Opened<K, T> {

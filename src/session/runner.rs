@@ -13,7 +13,7 @@ use crate::backbones::{Network, find, weights};
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
 use crate::data::{self, Checks, Dataset, Preflight, SavedSplits};
 use crate::engine::train::RateSearch;
-use crate::engine::{self, Classifier, Control, TrainJob};
+use crate::engine::{self, Classifier, Control, TrainEvent, TrainJob};
 use crate::error::{Error, Result};
 use crate::export::bundle::export_bundle;
 use candle_core::Device;
@@ -244,7 +244,12 @@ fn find_rate(config: TrainConfig, dataset: Dataset, job: &Job<'_>) -> Result<Rat
     let scratch = std::env::temp_dir();
     let dir = tempfile::tempdir_in(&scratch).map_err(|e| Error::io("create a folder", &scratch, &e))?;
     let train = TrainJob { config, dataset, run_dir: dir.path().to_path_buf(), resume: false };
-    engine::train::find_rate(&train, job.control, &|done, total| job.events.progress(done, total))
+    let on_event = |event| match event {
+        // Of the picture's part only how far it is: its other words are about a run.
+        TrainEvent::Preflight(..) | TrainEvent::Cache(_) => job.events.train(event),
+        _ => {}
+    };
+    engine::train::find_rate(&train, job.control, &on_event, &|done, total| job.events.progress(done, total))
 }
 
 /// The project that a run folder `PROJECT/runs/ID` belongs to, and the run's name.

@@ -81,8 +81,8 @@ pub enum Action {
     MeasureSpeed(&'static str),
     /// Start training with the draft settings.
     Train,
-    /// Start training with these settings.
-    TrainWith(Box<TrainConfig>),
+    /// Start training with a run's settings, but from random weights.
+    TrainFromScratch(PathBuf),
     /// Try learning rates with the draft settings.
     FindRate,
     /// Go on where a finished run ended, for so many epochs, as a new run.

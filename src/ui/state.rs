@@ -22,7 +22,7 @@ pub use insight::{Insight, MapLayout};
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
 pub use predictions::{CLASSES, Edition, PredictedPicture, Predictions, predictions_csv};
-pub use training::{LiveTraining, TrainingEnd, loaded_words};
+pub use training::{LiveTraining, RatePart, TrainingEnd, loaded_words};
 
 use crate::backbones::LoadReport;
 use crate::config::TrainConfig;
@@ -233,6 +233,8 @@ pub struct AppState {
     pub training: Option<LiveTraining>,
     /// What trying learning rates showed, if it was tried.
     pub rate_search: Option<RateSearch>,
+    /// What trying rates is at, while it is.
+    pub rate_part: RatePart,
     /// The project's runs, newest first.
     pub runs: Vec<RunInfo>,
     /// The evaluation on show.

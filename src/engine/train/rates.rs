@@ -43,25 +43,22 @@ pub struct RateSearch {
 }
 
 /// Trains for a hundred steps in which the rate rises from 1e-6 to 1, in what the last phase of the job trains, and judges by the
-/// loss. Nothing is kept of it: neither weights nor files, `run_dir` being a folder that the caller takes away.
+/// loss. Nothing is kept of it: neither weights nor files, `run_dir` being a folder that the caller takes away. What comes before
+/// the steps is told as events; of the steps, how many are done and how many there are at most.
 ///
 /// # Errors
 /// If the job could not be trained either, has no steps, or is cancelled.
 pub fn find_rate(
     job: &TrainJob,
     control: &Control,
-    progress: &(dyn Fn(usize, usize) + Sync),
+    on_event: &(dyn Fn(TrainEvent) + Sync),
+    on_step: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<RateSearch> {
     if job.config.train.solver == Solver::Logistic {
         return Err(Error::input("a head that is fitted at once has no learning rate")
             .with_hint("Set train.solver to \"gradient\""));
     }
-    let on_event = |event: TrainEvent| match event {
-        TrainEvent::Preflight(done, total) => progress(done, total),
-        TrainEvent::Cache(c) => progress(c.done, c.total),
-        _ => {}
-    };
-    let (mut ctx, mut network) = Context::prepare(job, control, &on_event)?;
+    let (mut ctx, mut network) = Context::prepare(job, control, on_event)?;
     let mut phase = ctx.phases.pop().ok_or_else(|| Error::internal("there is nothing to train"))?;
     Rng::for_key(ctx.config.train.seed, &[keys::ORDER]).shuffle(&mut ctx.train);
     ctx.train.truncate(PICTURES * ctx.resolved.batch_size);
@@ -103,7 +100,7 @@ pub fn find_rate(
             let step = RateStep { rate, loss: mean.with(loss) };
             let least = losses.iter().map(|s| s.loss).fold(f64::INFINITY, f64::min);
             losses.push(step);
-            progress(losses.len(), STEPS);
+            on_step(losses.len(), STEPS);
             losses.len() < UNSETTLED || step.loss <= LOST * least
         });
         match ended {

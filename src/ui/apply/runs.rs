@@ -7,7 +7,8 @@ use crate::session::jobs::JobRequest;
 use crate::ui::actions::Action;
 use crate::ui::app::App;
 use crate::ui::disk::DiskRequest;
-use crate::ui::state::{JobKind, LiveTraining, Screen, Tone, file_name};
+use crate::ui::state::{JobKind, LiveTraining, RatePart, Screen, Tone, file_name};
+use crate::ui::views::train::words::from_scratch_words;
 use std::path::{Path, PathBuf};
 
 impl App {
@@ -19,6 +20,18 @@ impl App {
             (None, None) => {}
         }
         self.state.screen = Screen::Train;
+    }
+
+    /// Trains with a run's settings from random weights, and says in which it differs all the same.
+    pub(super) fn train_from_scratch(&mut self, run: &Path) {
+        let Some(run) = self.state.runs.iter().find(|r| r.dir == run) else { return };
+        let config = run.config.from_scratch();
+        let text =
+            format!("From scratch with the settings of run {}. {}", run.id, from_scratch_words(&run.config));
+        if self.state.train_block().is_none() {
+            self.state.notices.push(Tone::Info, text);
+        }
+        self.train(config);
     }
 
     /// `resume` holds the epochs before the checkpoint that training goes on from.
@@ -57,7 +70,7 @@ impl App {
     pub(in crate::ui) fn find_rate(&mut self) {
         let block = self.state.train_block();
         let (None, Some(dataset)) = (block, self.state.dataset().cloned()) else { return };
-        self.state.rate_search = None;
+        (self.state.rate_search, self.state.rate_part) = (None, RatePart::default());
         let request =
             JobRequest::FindRate { config: Box::new(self.state.config.clone()), dataset: Box::new(dataset) };
         self.submit(JobKind::FindRate, request);

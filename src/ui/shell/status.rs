@@ -87,6 +87,9 @@ fn words(state: &AppState, job: &RunningJob) -> String {
     if job.paused {
         return format!("{}: paused", job.kind.words());
     }
+    if let (JobKind::FindRate, Some((done, total))) = (&job.kind, job.progress) {
+        return format!("{} · {}", job.kind.words(), state.rate_part.words(done, total).to_lowercase());
+    }
     let training = state.training.as_ref().filter(|_| matches!(job.kind, JobKind::Train { .. }));
     match training.map(|t| (&t.preflight, &t.cache, &t.step)) {
         Some((Some(_), _, _)) => "Looking through the pictures".to_owned(),
@@ -108,6 +111,10 @@ fn facts(state: &AppState, job: &RunningJob) -> String {
             let left = s.eta_s.map_or(String::new(), |left| format!(" · {} left", clock(left)));
             return format!("{:.0} img/s{left}", s.images_per_s);
         }
+    }
+    if job.kind == JobKind::FindRate {
+        // Its parts go at speeds of their own.
+        return String::new();
     }
     let (Some((done, total)), Some(_)) = (job.progress, job.started_s) else { return String::new() };
     match job.seconds_left(state.now_s) {

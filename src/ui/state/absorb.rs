@@ -1,5 +1,6 @@
 //! How worker events change the state.
 
+use super::training::RatePart;
 use super::{
     AppState, FollowUp, JobKind, MapLayout, RunningJob, Screen, Tone, TrainingEnd, WeightsState, file_name,
     training,
@@ -18,12 +19,17 @@ impl AppState {
                 let now = self.now_s;
                 self.with_job(id, |j| j.started_s = Some(now));
             }
-            JobEvent::Progress(id, done, total) => self.with_job(id, |j| j.progress = Some((done, total))),
+            JobEvent::Progress(id, done, total) => {
+                self.rate_part = RatePart::Steps;
+                self.with_job(id, |j| j.progress = Some((done, total)));
+            }
             JobEvent::Train(id, event) => {
                 if let Some(p) = training::overall_progress(&event) {
                     self.with_job(id, |j| j.progress = Some(p));
                 }
-                if let Some(t) = &mut self.training {
+                if self.jobs.iter().any(|j| j.id == id && j.kind == JobKind::FindRate) {
+                    self.rate_part = RatePart::of(&event);
+                } else if let Some(t) = &mut self.training {
                     t.absorb(event);
                 }
             }

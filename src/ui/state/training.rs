@@ -19,6 +19,37 @@ pub enum TrainingEnd {
     Failed(Error),
 }
 
+/// What trying learning rates is at: the steps come last, and what comes before has numbers of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RatePart {
+    /// The pictures are looked through.
+    #[default]
+    Pictures,
+    /// The frozen part is computed.
+    Features,
+    /// Steps with rising rates.
+    Steps,
+}
+
+impl RatePart {
+    /// What an event before the steps is about.
+    pub fn of(event: &TrainEvent) -> Self {
+        match event {
+            TrainEvent::Cache(_) => Self::Features,
+            _ => Self::Pictures,
+        }
+    }
+
+    /// "Step 12 of 100".
+    pub fn words(self, done: usize, total: usize) -> String {
+        match self {
+            Self::Pictures => format!("Looking through the pictures: {done} of {total}"),
+            Self::Features => format!("Preparing the pictures: {done} of {total} looks"),
+            Self::Steps => format!("Step {done} of at most {total}"),
+        }
+    }
+}
+
 /// A training, live.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LiveTraining {

@@ -40,7 +40,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, height: f32, actions: &mut Vec
         if button.clicked() {
             actions.push(Action::FindRate);
         }
-        caption(ui, words(search));
+        let now = job.and_then(|j| j.progress).map(|(done, total)| state.rate_part.words(done, total));
+        caption(ui, now.unwrap_or_else(|| words(search)));
     });
     ui.add_space(space::S);
     let height = height - 28.0 - space::S;

@@ -280,10 +280,13 @@ fn menu(ui: &mut Ui, state: &AppState, run: &RunInfo, running: bool, actions: &m
         let settings = Action::SetConfig(Box::new(run.config.clone()));
         item(ui, true, "Use these settings".to_owned(), "The next run begins with the settings of this one", settings);
         let ready = idle && state.train_block().is_none();
-        let scratch = Action::TrainWith(Box::new(run.config.from_scratch()));
-        let why = "Trains the same network on the same pictures from random weights, for as long and with the rates that suit \
-                   that: the difference is what the pretrained weights gave";
-        item(ui, ready, "Same settings, from scratch".to_owned(), why, scratch);
+        let scratch = Action::TrainFromScratch(run.dir.clone());
+        let why = format!(
+            "Trains the same network on the same pictures from random weights: the difference is what the pretrained weights \
+             gave. {}",
+            words::from_scratch_words(&run.config)
+        );
+        item(ui, ready, "Same settings, from scratch".to_owned(), &why, scratch);
         if run.state == RunState::Finished && run.config.train.solver == Solver::Gradient {
             for more in MORE_EPOCHS {
                 let why = "A new run that goes on where this one ended. This one stays as it is";

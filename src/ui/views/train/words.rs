@@ -261,6 +261,21 @@ fn cancelled(state: &AppState) -> String {
     }
 }
 
+/// In which settings training from scratch differs from a run's own: "Different: train.mode scratch instead of frozen, …".
+pub fn from_scratch_words(config: &TrainConfig) -> String {
+    let scratch = config.from_scratch();
+    let plain = |v: Option<String>| v.map_or("left open".to_owned(), |v| v.trim_matches('"').to_owned());
+    let differences = config.differences(&scratch).unwrap_or_default();
+    let told: Vec<String> = differences
+        .into_iter()
+        .map(|d| match d.key.as_str() {
+            "backbone.weights" => "no weight file".to_owned(),
+            key => format!("{key} {} instead of {}", plain(d.after), plain(d.before)),
+        })
+        .collect();
+    format!("Different: {}", told.join(", "))
+}
+
 /// Whether pretrained weights exist for the backbone and none are chosen, without anybody having asked for random ones.
 pub fn misses_weights(config: &TrainConfig) -> bool {
     let published = backbones::find(&config.backbone.name).is_ok_and(|s| !s.sources.is_empty());

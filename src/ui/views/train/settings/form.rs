@@ -7,9 +7,10 @@ use crate::ui::views::train::search::Search;
 use crate::ui::widgets::{section, setting_reset};
 use egui::emath::Numeric;
 use egui::{
-    Checkbox, CollapsingHeader, ComboBox, DragValue, Response, RichText, Slider, SliderClamping, Ui,
+    Checkbox, CollapsingHeader, ComboBox, DragValue, Id, Response, RichText, Slider, SliderClamping, Ui,
     WidgetInfo,
 };
+use std::cell::Cell;
 use std::ops::RangeInclusive;
 
 /// Name, key and reason of a setting. The key is what a configuration file and the command line call it.
@@ -128,6 +129,7 @@ impl<'a> Form<'a> {
             let why = format!("{}\n\nIn files: {}", what.why, what.key);
             let default = get(&mut self.defaults).clone();
             setting_reset(ui, (what.name, &why), get(self.draft), &default, control);
+            refused(ui, what);
         }
         wanted
     }
@@ -140,7 +142,7 @@ impl<'a> Form<'a> {
         scale: Scale<T>,
         get: impl Fn(&mut TrainConfig) -> &mut T,
     ) {
-        self.row(ui, what, get, |ui, value| ui.add(drag(value, scale)));
+        self.row(ui, what, get, |ui, value| number(ui, what, value, (scale, Shown::Plain)));
     }
 
     /// A number with a slider under it; `sliding` is the part of its range that most values come from.
@@ -151,7 +153,7 @@ impl<'a> Form<'a> {
         (scale, sliding): (Scale<T>, RangeInclusive<T>),
         get: impl Fn(&mut TrainConfig) -> &mut T,
     ) {
-        if self.row(ui, what, &get, |ui, value| ui.add(drag(value, scale))) {
+        if self.row(ui, what, &get, |ui, value| number(ui, what, value, (scale, Shown::Plain))) {
             slide(ui, what.name, get(self.draft), sliding);
         }
     }
@@ -164,18 +166,7 @@ impl<'a> Form<'a> {
         scale: Scale<T>,
         get: impl Fn(&mut TrainConfig) -> &mut T,
     ) {
-        let decimals = scale.decimals;
-        let shown = move |n: f64| match n {
-            0.0 => "off".to_owned(),
-            n => (format!("{n:.decimals$}").trim_end_matches(|c| decimals > 0 && c == '0')).to_owned(),
-        };
-        self.row(ui, what, get, |ui, value| {
-            let field = drag(value, scale).custom_formatter(move |n, _| shown(n));
-            ui.add(field.custom_parser(|text| match text.trim() {
-                "off" => Some(0.0),
-                number => number.parse().ok(),
-            }))
-        });
+        self.row(ui, what, get, |ui, value| number(ui, what, value, (scale, Shown::OffAtZero)));
     }
 
     /// A number that is left to the program until it is set; `auto` is what it would be.
@@ -187,14 +178,11 @@ impl<'a> Form<'a> {
         get: impl Fn(&mut TrainConfig) -> &mut Option<T>,
     ) {
         self.row(ui, what, get, |ui, value| {
-            let mut number = value.unwrap_or(auto);
-            let mut field = drag(&mut number, scale);
-            if value.is_none() {
-                field = field.prefix("auto: ");
-            }
-            let response = ui.add(field);
+            let mut set = value.unwrap_or(auto);
+            let shown = if value.is_none() { Shown::Automatic } else { Shown::Plain };
+            let response = number(ui, what, &mut set, (scale, shown));
             if response.changed() {
-                *value = Some(number);
+                *value = Some(set);
             }
             response
         });
@@ -296,6 +284,70 @@ fn slide<T: Numeric>(ui: &mut Ui, name: &str, value: &mut T, range: RangeInclusi
         let response = ui.add(slider);
         response.widget_info(|| WidgetInfo::slider(ui.is_enabled(), value.to_f64(), name));
     });
+}
+
+/// How a number stands in its field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Plain,
+    /// It is what the program would take.
+    Automatic,
+    /// 0 is "off".
+    OffAtZero,
+}
+
+/// A field for a number. What is typed and is none, or out of range, is not taken over in silence: [`refused`] says so.
+fn number<T: Numeric>(
+    ui: &mut Ui,
+    what: About,
+    value: &mut T,
+    (scale, shown): (Scale<T>, Shown),
+) -> Response {
+    let (from, to, decimals) = (scale.range.start().to_f64(), scale.range.end().to_f64(), scale.decimals);
+    let off = shown == Shown::OffAtZero;
+    let typed = Cell::new(None);
+    let parse = |text: &str| {
+        let number = match text.trim() {
+            "off" if off => Some(0.0),
+            text => text.replace(',', ".").parse().ok().filter(|n: &f64| n.is_finite()),
+        };
+        typed.set(Some(number.is_some_and(|n| (from..=to).contains(&n))));
+        number
+    };
+    let mut field = drag(value, scale).custom_parser(parse);
+    if shown == Shown::Automatic {
+        field = field.prefix("auto: ");
+    }
+    if off {
+        field = field.custom_formatter(move |n, _| match n {
+            0.0 => "off".to_owned(),
+            n => format!("{n:.decimals$}").trim_end_matches(|c| decimals > 0 && c == '0').to_owned(),
+        });
+    }
+    let response = ui.add(field);
+    let id = refusal(what);
+    let begun = response.dragged() || response.gained_focus();
+    match typed.get() {
+        Some(false) => {
+            let text = format!("{} takes {from} to {to}", what.name);
+            ui.data_mut(|d| d.insert_temp(id, text));
+        }
+        Some(true) => ui.data_mut(|d| d.remove::<String>(id)),
+        None if begun => ui.data_mut(|d| d.remove::<String>(id)),
+        None => {}
+    }
+    response
+}
+
+fn refusal(what: About) -> Id {
+    Id::unique(("refused", what.key))
+}
+
+/// What the field above takes, where something else was typed.
+fn refused(ui: &mut Ui, what: About) {
+    if let Some(text) = ui.data(|d| d.get_temp::<String>(refusal(what))) {
+        ui.label(RichText::new(text).small().color(Palette::of(ui).warn));
+    }
 }
 
 fn drag<T: Numeric>(value: &mut T, scale: Scale<T>) -> DragValue<'_> {
