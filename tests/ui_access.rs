@@ -192,9 +192,6 @@ fn the_tab_key_reaches_all_of_it() {
                 reached.insert(format!("{:?} {}", node.role(), node.label().unwrap_or_default()));
             }
         }
-        if name == "Predict full" {
-            println!("{name}: {reached:#?}");
-        }
         missed.extend(wanted.difference(&reached).map(|what| format!("{name}: {what}")));
     }
     assert!(missed.is_empty(), "{missed:#?}");
