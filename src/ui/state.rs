@@ -219,6 +219,8 @@ pub struct AppState {
     pub training: Option<LiveTraining>,
     /// What trying learning rates showed, if it was tried.
     pub rate_search: Option<RateSearch>,
+    /// Memory that programs could still take, in bytes, as of the last look.
+    pub free_memory: Option<u64>,
     /// What trying rates is at, while it is.
     pub rate_part: RatePart,
     /// The project's runs, newest first.
