@@ -111,6 +111,10 @@ fn judge(p: &Place, held_out: usize) {
     let line =
         failed(&p.cli(&["evaluate", "--model", run, "--data", p.data.to_str().unwrap(), "--out", run]));
     assert!(line.contains("Choose another folder"), "{line}");
+    let again = ["evaluate", "--model", run, "--data", p.data.to_str().unwrap(), "--out", &judged];
+    let line = failed(&p.cli(&again));
+    assert!(line.contains("already holds an evaluation") && line.contains("--force"), "{line}");
+    done(&p.cli(&[&again[..], &["--force"]].concat()));
 
     let curves = std::fs::read_to_string(Path::new(&judged).join("curves.csv")).unwrap();
     assert!(curves.starts_with("class,threshold,precision,recall,false_positive_rate"), "{curves}");

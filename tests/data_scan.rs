@@ -69,7 +69,7 @@ fn training_pictures_without_a_val_folder_are_split() {
     assert_eq!(d.class_counts(Split::Test), [1, 0]);
     let val = d.class_counts(Split::Val);
     assert!((2..=6).contains(&val[0]) && val[1] == 1, "{val:?}");
-    assert_eq!(*reason(&d, "test/unlabelled/y.jpg"), SkipReason::Misplaced);
+    assert_eq!(*reason(&d, "test/unlabelled/y.jpg"), SkipReason::NotLearned("unlabelled".to_owned()));
 }
 
 #[test]

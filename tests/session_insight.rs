@@ -3,11 +3,12 @@
 
 use headstart::config::TrainConfig;
 use headstart::data::Dataset;
-use headstart::engine::Unlike;
+use headstart::engine::{TrainEvent, Unlike};
 use headstart::session::jobs::ModelRef;
 use headstart::session::{Analysis, Explained, JobEvent, JobOutput, JobRequest, Outcome, Worker};
 use image::{Rgb, RgbImage};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 struct Place {
@@ -151,6 +152,46 @@ fn pictures_are_compared_once_and_then_known() {
 }
 
 #[test]
+fn pictures_are_arranged_once_and_then_known() {
+    let (place, dataset) = Place::trained();
+    let (analysis, _) = place.analyse(&dataset);
+    let analysis = Arc::new(analysis);
+    let arrange = |of: &Arc<Analysis>| {
+        let (output, seen) = place.done(JobRequest::Arrange { analysis: Arc::clone(of) });
+        let JobOutput::Arranged(of_it, found) = output else { panic!("not arranged") };
+        assert!(Arc::ptr_eq(of, &of_it));
+        let steps = seen.iter().filter(|e| matches!(e, JobEvent::Progress(..))).count();
+        (found, steps)
+    };
+    let (found, steps) = arrange(&analysis);
+    assert_eq!((found.points.len(), found.arranged), (40, 40));
+    assert!(steps > 1, "it says how far it is");
+    assert!(place.run().join("map.json").is_file());
+    assert_eq!(arrange(&analysis), (found.clone(), 0), "it is read");
+
+    // A file that is damaged, and one of other features, are as good as none.
+    std::fs::write(place.run().join("map.json"), "{").unwrap();
+    let (again, steps) = arrange(&analysis);
+    assert!(again == found && steps > 1);
+    picture(&place.pictures().join("train/red/5.png"), 0, 20);
+    let (changed, _) = place.analyse(&dataset);
+    let (other, steps) = arrange(&Arc::new(changed));
+    assert!(other != found && steps > 1);
+
+    // Pictures in another order than those that were compared have no places.
+    let mut turned = Analysis::clone(&analysis);
+    turned.pictures.reverse();
+    place.worker.submit(JobRequest::Arrange { analysis: Arc::new(turned) });
+    let end = loop {
+        if let JobEvent::Finished(_, end) = place.worker.wait_event(Duration::from_secs(60)).unwrap() {
+            break end;
+        }
+    };
+    let Outcome::Failed(why) = end else { panic!("{end:?}") };
+    assert!(why.to_string().contains("compared anew"), "{why}");
+}
+
+#[test]
 fn nothing_is_written_among_the_pictures() {
     let (place, dataset) = Place::trained();
     let within = place.pictures().join("train");
@@ -167,4 +208,41 @@ fn nothing_is_written_among_the_pictures() {
         }
     };
     assert!(why.contains("would be written into the folder of pictures"), "{why}");
+}
+
+#[test]
+fn new_pictures_and_heat_maps_do_not_wait_for_training() {
+    let (place, dataset) = Place::trained();
+    let mut config = TrainConfig::for_sample();
+    config.data.path = Some(place.pictures());
+    config.train.epochs = Some(100_000);
+    let (training, switches) = place.worker.submit(JobRequest::Train {
+        config: Box::new(config),
+        dataset: Box::new(dataset),
+        run_dir: place.dir.path().join("long run"),
+        resume: false,
+    });
+    let next = || place.worker.wait_event(Duration::from_secs(120)).expect("something happens");
+    while !matches!(next(), JobEvent::Train(_, TrainEvent::Epoch(_))) {}
+
+    let (model, picture) = (ModelRef::Saved(place.run()), place.pictures().join("val/red/0.png"));
+    let paths = vec![place.pictures().join("val")];
+    let (predict, _) = place.worker.submit(JobRequest::Predict { model: model.clone(), paths });
+    let (explain, _) = place.worker.submit(JobRequest::Explain { model, picture, class: None });
+    let (mut classified, mut ended) = (0, Vec::new());
+    while ended.len() < 2 {
+        match next() {
+            JobEvent::Predicted(id, _, Ok(_)) if id == predict => classified += 1,
+            JobEvent::Finished(id, Outcome::Done(_)) => ended.push(id),
+            JobEvent::Finished(id, end) => panic!("{id:?}: {end:?}"),
+            _ => {}
+        }
+    }
+    ended.sort();
+    assert_eq!((classified, ended), (8, vec![predict, explain]));
+    // Training has gone on meanwhile, and goes on.
+    while !matches!(next(), JobEvent::Train(id, TrainEvent::Epoch(_)) if id == training) {}
+    switches.cancel();
+    while !matches!(next(), JobEvent::Finished(id, Outcome::Cancelled) if id == training) {}
+    assert!(place.worker.wait_event(Duration::from_millis(200)).is_none(), "each job ends once");
 }

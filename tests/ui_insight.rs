@@ -8,6 +8,7 @@ use egui::Key;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use headstart::data::{Decided, Decision, Decisions, Step};
+use headstart::engine::features::Neighbourhood;
 use headstart::engine::features::map::Plane;
 use headstart::engine::features::suspects::Suspect;
 use headstart::engine::{Explanation, HeatMap, HeatMethod, Unlike};
@@ -15,10 +16,13 @@ use headstart::error::Error;
 use headstart::nn::rng::Rng;
 use headstart::session::jobs::ModelRef;
 use headstart::session::{AlikePicture, AnalysedPicture, Analysis, Explained};
-use headstart::ui::state::{EvaluateTab, JobKind, RunningJob};
+use headstart::ui::state::{EvaluateTab, JobKind, MapLayout, RunningJob};
+use headstart::ui::views::evaluate::map::ColourBy;
+use headstart::ui::widgets::point_cloud::Drag;
 use headstart::ui::{Action, AppState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use ui_states::{SIZE, World, draw_picture, judged, settle, window};
 
 /// The surest mistake of the evaluation, opened.
@@ -88,7 +92,7 @@ fn analysed(pictures: usize) -> AppState {
             middle.map(|m: f64| (m + 1.2 * rng.normal()) as f32)
         })
         .collect();
-    let suspects = (0..list.len().min(240))
+    let suspects: Vec<Suspect> = (0..list.len().min(240))
         .step_by(17)
         .map(|i| Suspect {
             picture: i,
@@ -98,12 +102,14 @@ fn analysed(pictures: usize) -> AppState {
             margin: 0.02,
         })
         .collect();
+    let right = list.len() - suspects.len();
     let analysis = Analysis {
         run_dir: shown.run_dir.clone().unwrap(),
         root: shown.data_root.clone(),
         classes: shown.evaluation.classes.clone(),
         pictures: list,
         suspects,
+        right,
         plane: Plane { points, shares: [0.41, 0.12] },
     };
     state.insight.compared(analysis);
@@ -134,20 +140,25 @@ fn an_enlarged_picture_asks_what_the_network_looks_at_and_says_why_not() {
     };
     assert!(asked(&h));
     h.get_by_label_contains("Working out what the network looks at");
-    // While something trains it is not asked, and said so.
-    h.state_mut().state.jobs.push(RunningJob {
-        id: headstart::session::JobId(7),
-        kind: JobKind::Train { run_dir: "/run".into() },
+    // It is asked beside a training, but not twice.
+    let job = |id, kind| RunningJob {
+        id: headstart::session::JobId(id),
+        kind,
         started_s: Some(0.0),
         progress: None,
         paused: false,
         stopping: false,
-    });
+    };
+    h.state_mut().state.jobs.push(job(7, JobKind::Train { run_dir: "/run".into() }));
+    h.state_mut().actions.clear();
+    h.run_steps(4);
+    assert!(asked(&h));
+    h.state_mut().state.jobs.push(job(8, JobKind::Explain));
     h.state_mut().actions.clear();
     // The status bar turns its wheel.
     h.run_steps(4);
     assert!(!asked(&h));
-    h.get_by_label_contains("Training is running: what the network looks at");
+    h.get_by_label_contains("Working out what the network looks at");
 }
 
 #[test]
@@ -259,6 +270,123 @@ fn pictures_that_are_encircled_are_decided_about_together() {
     h.run();
     assert_eq!(h.state().cx.evaluate.map.selected.len(), 15);
     h.get_by_label("15 pictures");
+}
+
+#[test]
+fn the_map_is_laid_out_by_neighbourhood_when_asked_for_and_says_how_far_that_is() {
+    let mut state = analysed(244);
+    state.evaluate_tab = EvaluateTab::Map;
+    let mut h = window(state, SIZE, true);
+    h.get_by_label_contains("hold 53 % of all differences");
+    h.get_by_label("By neighbourhood").click();
+    h.run();
+    assert_eq!(h.state().actions, [Action::ArrangeMap(MapLayout::Neighbourhood)]);
+    // While it is worked out the map stays, and it can be stopped.
+    let state = &mut h.state_mut().state;
+    state.insight.layout = MapLayout::Neighbourhood;
+    state.now_s = 10.0;
+    state.jobs.push(RunningJob {
+        id: headstart::session::JobId(7),
+        kind: JobKind::Arrange,
+        started_s: Some(4.0),
+        progress: Some((500, 1250)),
+        paused: false,
+        stopping: false,
+    });
+    h.run_steps(4);
+    h.get_by_label("Map of 244 pictures");
+    h.get_by_label("Arranging the pictures by their neighbours");
+    assert_eq!(h.get_all_by_label_contains("0:09 left").count(), 2, "beside the map, and in the status bar");
+    h.state_mut().actions.clear();
+    h.get_by_label("Stop").click();
+    h.run_steps(4);
+    assert_eq!(h.state().actions, [Action::ArrangeMap(MapLayout::Directions)]);
+    // Once it is there it says of how many pictures.
+    let state = &mut h.state_mut().state;
+    state.jobs.clear();
+    let points = vec![[0.0, 1.0]; 244];
+    let analysis = Arc::clone(state.analysis().unwrap());
+    state.insight.arranged = Some((analysis, Arc::new(Neighbourhood { points, arranged: 200 })));
+    h.run();
+    h.get_by_label("244 pictures · 200 arranged, the others laid beside those that they are most like");
+    // Of a comparison that was made anew nothing is known.
+    let again = Analysis::clone(h.state().state.analysis().unwrap());
+    h.state_mut().state.insight.compared(again);
+    h.run();
+    h.get_by_label_contains("hold 53 % of all differences");
+}
+
+#[test]
+fn what_is_kept_of_a_comparison_is_read_by_itself_unless_somebody_stopped_that() {
+    let mut state = judged(2, 76, None);
+    at_one(&mut state);
+    state.evaluate_tab = EvaluateTab::Map;
+    let run_dir = state.evaluation.as_ref().unwrap().run_dir.clone().unwrap();
+    state.insight.found_on_disk(&run_dir, true);
+    let mut h = window(state, SIZE, true);
+    assert!(h.state().actions.contains(&Action::Analyse));
+    assert!(h.query_by_label("Compare the pictures").is_none());
+    h.state_mut().state.insight.stopped = true;
+    h.run();
+    h.get_by_label("Compare the pictures");
+    h.state_mut().actions.clear();
+    h.state_mut().state.insight.found_on_disk(Path::new("/projects/other"), true);
+    h.run();
+    h.get_by_label("Compare the pictures");
+    assert!(h.state().actions.is_empty());
+}
+
+#[test]
+fn a_frame_of_the_map_with_a_hundred_thousand_pictures_takes_a_fraction_of_a_frame_s_time() {
+    let mut state = analysed(100_000);
+    state.evaluate_tab = EvaluateTab::Map;
+    let mut h = window(state, SIZE, true);
+    let map = h.get_by_label("Map of 100000 pictures").rect();
+    let at = |turn: f32, far: f32| map.center() + far * egui::vec2(turn.cos(), 0.8 * turn.sin());
+    let mut times = Vec::new();
+    let mut step = |h: &mut Harness<'_, World>| {
+        let begin = Instant::now();
+        h.step();
+        times.push(begin.elapsed());
+    };
+    for n in 0..60 {
+        h.hover_at(at(0.1 * n as f32, 150.0));
+        step(&mut h);
+    }
+    for n in 0..60 {
+        h.event(egui::Event::MouseWheel {
+            unit: egui::MouseWheelUnit::Point,
+            delta: egui::vec2(0.0, if n < 30 { 60.0 } else { -60.0 }),
+            phase: egui::TouchPhase::Move,
+            source: egui::MouseWheelSource::Unknown,
+            modifiers: egui::Modifiers::NONE,
+        });
+        step(&mut h);
+    }
+    for colour in [ColourBy::Error, ColourBy::Split, ColourBy::Class] {
+        h.state_mut().cx.evaluate.map.colour = colour;
+        (0..10).for_each(|_| step(&mut h));
+    }
+    for drag in [Drag::Move, Drag::Lasso] {
+        h.state_mut().cx.evaluate.map.cloud.drag = drag;
+        h.drag_at(at(0.0, 200.0));
+        for n in 0..120 {
+            h.hover_at(at(0.05 * n as f32, 200.0));
+            step(&mut h);
+        }
+        h.drop_at(at(6.0, 200.0));
+        (0..10).for_each(|_| step(&mut h));
+    }
+    assert!(h.state().cx.evaluate.map.selected.len() > 10_000, "it was encircled");
+    times.sort();
+    let longest = times[times.len() - 1];
+    let last_of_100 = times[times.len() * 99 / 100];
+    println!(
+        "{} frames: median {:?}, 99 % within {last_of_100:?}, longest {longest:?}",
+        times.len(),
+        times[times.len() / 2]
+    );
+    assert!(last_of_100 < Duration::from_millis(16), "{last_of_100:?}");
 }
 
 /// Draws the pictures that a state names into `root`.

@@ -9,7 +9,7 @@ use headstart::engine::analysis::Coverage;
 use headstart::error::Error;
 use headstart::session::jobs::ModelRef;
 use headstart::ui::actions::Pick;
-use headstart::ui::state::{PredictedPicture, TrainingEnd};
+use headstart::ui::state::TrainingEnd;
 use headstart::ui::{Action, AppState, Screen};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,19 +24,27 @@ fn predictions(n: usize, root: Option<&Path>) -> AppState {
     let mut state = trained(Screen::Predict);
     let folder = root.map_or_else(|| PathBuf::from("/new pictures/garden"), Path::to_path_buf);
     let classes = class_names(2);
+    let broken = || {
+        let path = folder.join("broken.jpg");
+        let error = Error::input("the file ends too early to be a JPEG").with_path(&path);
+        (path, Err(error))
+    };
     for i in 0..n {
+        if i == 3 {
+            let (path, error) = broken();
+            state.predictions.put(path, error);
+        }
         let path = folder.join(format!("IMG_{i:04}.png"));
         if root.is_some() {
             draw_picture(&path, i % 2, i);
         }
         let p = 0.55 + 0.44 * ((i * 37 % 100) as f32 / 100.0);
         let ranked = vec![(classes[i % 2].clone(), p), (classes[1 - i % 2].clone(), 1.0 - p)];
-        state.predictions.pictures.push(PredictedPicture { path, result: Some(Ok(ranked)) });
+        state.predictions.put(path, Ok(ranked));
     }
-    let broken = Error::input("the file ends too early to be a JPEG").with_path(folder.join("broken.jpg"));
-    let broken = PredictedPicture { path: folder.join("broken.jpg"), result: Some(Err(broken)) };
-    state.predictions.pictures.insert(n.min(3), broken);
-    state.predictions.pictures.push(PredictedPicture { path: folder.join("later.png"), result: None });
+    let (path, error) = broken();
+    state.predictions.put(path, error);
+    state.predictions.wait_for(folder.join("later.png"));
     state
 }
 
@@ -58,7 +66,7 @@ fn imagenet(root: &Path) -> AppState {
             ("ant", 0.03),
         ];
         let ranked = ranked.map(|(l, p)| (l.to_owned(), p)).to_vec();
-        state.predictions.pictures.push(PredictedPicture { path, result: Some(Ok(ranked)) });
+        state.predictions.put(path, Ok(ranked));
     }
     state
 }
@@ -136,6 +144,7 @@ fn a_picture_shows_all_its_probabilities_and_the_list_can_be_saved_and_cleared()
     h.run();
     h.get_by_label("Clear").click();
     h.run();
+    h.state_mut().actions.retain(|a| !matches!(a, Action::LookInto(_)));
     assert_eq!(h.state().actions, [Action::Pick(Pick::PredictionsCsv), Action::ClearPredictions]);
     h.get_by_label("Drop pictures here");
 }
@@ -231,8 +240,9 @@ fn snapshots() {
         ("predict_undecided_wide_light", [2560.0, 1440.0], false),
     ] {
         let mut state = with_evaluation();
-        state.predictions.pictures = predictions(20, Some(&dir.join("garden"))).predictions.pictures;
-        state.predictions.decide_from = 0.7;
+        let model = state.predictions.model.take();
+        state.predictions = predictions(20, Some(&dir.join("garden"))).predictions;
+        (state.predictions.model, state.predictions.decide_from) = (model, 0.7);
         let mut h = window(state, size, dark);
         settle(&mut h);
         results.add(h.try_snapshot(name));
@@ -257,7 +267,7 @@ fn a_threshold_leaves_pictures_undecided_and_says_what_it_brings() {
         .state()
         .state
         .predictions
-        .pictures
+        .pictures()
         .iter()
         .filter(|p| h.state().state.predictions.is_undecided(p))
         .count();

@@ -10,7 +10,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use headstart::engine::StepProgress;
 use headstart::error::Error;
 use headstart::session::RunState;
-use headstart::ui::state::{PredictedPicture, Tone};
+use headstart::ui::state::Tone;
 use headstart::ui::{AppState, Screen};
 use std::sync::Arc;
 use ui_states::{World, epochs, judged, run, training, window, with_pictures};
@@ -42,7 +42,7 @@ fn full(screen: Screen, classes: usize) -> AppState {
     for i in 0..30 {
         let ranked = (0..5).map(|c| (long_name(c), 0.2)).collect();
         let path = format!("/new pictures/{}/{}.png", "deep/".repeat(8), long_name(i)).into();
-        state.predictions.pictures.push(PredictedPicture { path, result: Some(Ok(ranked)) });
+        state.predictions.put(path, Ok(ranked));
     }
     state.settings.recent_projects =
         (0..10).map(|n| format!("/home/ada/Headstart/{}", long_name(n)).into()).collect();

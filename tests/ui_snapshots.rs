@@ -11,7 +11,7 @@ use egui::Theme;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use headstart::backbones::LoadReport;
-use headstart::config::TrainMode;
+use headstart::config::{GroupBy, SplitKind, TrainMode};
 use headstart::data::{LabelFile, Layout};
 use headstart::error::Error;
 use headstart::session::hub::DownloadEvent;
@@ -123,9 +123,41 @@ fn data_labels_light() {
     state.config.data.labels = Some(path.clone());
     let dataset = &mut Arc::make_mut(state.preflight.as_mut().unwrap()).dataset;
     dataset.layout = Layout::LabelFile;
-    let (label_column, groups) = ("species".to_owned(), Arc::default());
-    dataset.labels = Some(LabelFile { path, label_column, group_column: None, groups, findings: Vec::new() });
+    dataset.labels = Some(LabelFile {
+        path,
+        label_column: "species".to_owned(),
+        group_column: None,
+        groups: Arc::default(),
+        parts: Arc::default(),
+        findings: Vec::new(),
+    });
     snapshot("data_labels_light", state, Theme::Light);
+}
+
+/// The choice of how pictures are divided, with groups and folds chosen.
+fn dividing() -> (tempfile::TempDir, AppState) {
+    let (dir, mut state) = open(Screen::Data);
+    let data = &mut state.config.data;
+    (data.split, data.group_by, data.group_pattern) =
+        (SplitKind::Grouped, GroupBy::Pattern, Some(r"/([0-3])\.png".to_owned()));
+    (data.folds, data.fold) = (4, 2);
+    state.division_asked = true;
+    (dir, state)
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn data_division_dark() {
+    let (_dir, state) = dividing();
+    snapshot("data_division_dark", state, Theme::Dark);
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn data_division_light() {
+    let (_dir, mut state) = open(Screen::Data);
+    state.division_asked = true;
+    snapshot("data_division_light", state, Theme::Light);
 }
 
 #[test]

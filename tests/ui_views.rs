@@ -443,6 +443,26 @@ fn the_status_bar_shows_the_job_and_cancels_it() {
 }
 
 #[test]
+fn what_runs_beside_training_is_told_and_cancelled_by_itself() {
+    let mut state = AppState { now_s: 10.0, ..AppState::default() };
+    let mut predict = job(JobKind::Predict, Some((12, 40)));
+    predict.id = JobId(7);
+    let look = RunningJob { id: JobId(8), ..job(JobKind::Explain, None) };
+    let training = RunningJob { id: JobId(9), ..job(JobKind::Train { run_dir: "/run".into() }, None) };
+    let waits = RunningJob { id: JobId(10), started_s: None, ..job(JobKind::Copy, None) };
+    state.jobs = vec![predict, look, training, waits];
+    assert_eq!(state.job().map(|j| j.id), Some(JobId(9)), "training comes first");
+    let mut h = window(state, Theme::Dark);
+    h.run_steps(3);
+    for words in ["Training", "Classifying", "12 of 40", "1 more waiting"] {
+        h.get_by_label(words);
+    }
+    h.get_by_label("Cancel: classifying").click();
+    h.run_steps(2);
+    assert_eq!(h.state().actions, [Action::CancelBeside(JobId(7))]);
+}
+
+#[test]
 fn a_notice_shows_as_a_toast_and_can_be_dismissed() {
     let mut state = AppState::default();
     state.notices.push(Tone::Bad, "could not write: /full. Free some disk space.");

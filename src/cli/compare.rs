@@ -3,7 +3,7 @@
 use super::job;
 use super::output::{CliResult, Out};
 use super::progress::{Reporter, Style};
-use super::tables::Table;
+use super::tables::{Table, percent, share};
 use crate::session::{Analysis, JobOutput, JobRequest, Worker};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ fn print(analysis: &Analysis, out: &mut Out<'_>) -> CliResult {
         let mut table = Table::new(&["picture", "labelled", "probably", "probability"]);
         for s in analysis.suspects.iter().take(SHOWN) {
             let rel = analysis.pictures.get(s.picture).map(|p| p.rel.clone()).unwrap_or_default();
-            table.row([rel, name(s.given), name(s.suggested), format!("{:.3}", s.probability)]);
+            table.row([rel, name(s.given), name(s.suggested), percent(f64::from(s.probability))]);
         }
         table.print(out)?;
         if doubtful > SHOWN {
@@ -48,7 +48,15 @@ fn print(analysis: &Analysis, out: &mut Out<'_>) -> CliResult {
         }
         out.line("")?;
     }
-    out.line(format!("{doubtful} of {all} labels are doubtful"))
+    out.line(format!("{doubtful} of {all} labels are doubtful"))?;
+    out.line(format!(
+        "Classifiers that had not seen the picture named its class for {}",
+        share(analysis.right, all)
+    ))?;
+    if doubtful > 0 && analysis.doubts_too_much() {
+        out.line("So few that many of these labels may be right: a better model doubts fewer")?;
+    }
+    Ok(())
 }
 
 fn as_json(analysis: &Analysis) -> Value {
@@ -61,5 +69,6 @@ fn as_json(analysis: &Analysis) -> Value {
             "probability": s.probability,
         })
     });
-    json!({"pictures": analysis.pictures.len(), "doubtful": suspects.collect::<Vec<_>>()})
+    let accuracy = analysis.out_of_fold_accuracy();
+    json!({"pictures": analysis.pictures.len(), "out_of_fold_accuracy": accuracy, "doubtful": suspects.collect::<Vec<_>>()})
 }

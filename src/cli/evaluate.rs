@@ -3,13 +3,15 @@
 use super::job;
 use super::output::{CliResult, Out};
 use super::progress::{Reporter, Style};
-use super::tables::{Table, share};
+use super::tables::{Table, percent, share};
 use crate::data::Split;
 use crate::engine::analysis::Calibration;
 use crate::engine::metrics::wilson_interval;
 use crate::engine::{Evaluation, TrainEvent};
 use crate::error::count;
-use crate::session::{JobEvent, JobOutput, JobRequest, Worker, check_outside, save_evaluation};
+use crate::session::{
+    JobEvent, JobOutput, JobRequest, Worker, check_outside, check_place_of_evaluation, save_evaluation,
+};
 use std::path::PathBuf;
 
 /// Confusion matrices of more classes are in the files only.
@@ -29,6 +31,9 @@ pub(super) struct Args {
     /// The folder for predictions.csv, curves.csv and summary.json.
     #[arg(long)]
     out: PathBuf,
+    /// Replace an earlier evaluation in --out.
+    #[arg(long)]
+    force: bool,
     /// Judge a run on the test pictures; each time is counted in its folder.
     #[arg(long, value_parser = ["test"])]
     split: Option<String>,
@@ -36,6 +41,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     check_outside("the evaluation", &args.out, &args.data)?;
+    // Before any work is done, and any judging of test pictures counted.
+    check_place_of_evaluation(&args.out, args.force)?;
     let mut reporter = Reporter::new(Style::or_by_terminal(None), "Judging the pictures");
     let request = JobRequest::Evaluate {
         model: args.model.clone(),
@@ -61,21 +68,16 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
 fn print(e: &Evaluation, out: &mut Out<'_>) -> CliResult {
     let m = &e.confusion;
     let (low, high) = wilson_interval(m.correct(), m.total());
-    let interval = format!("between {low:.3} and {high:.3} with 95 % confidence");
+    let interval = format!("between {} and {} with 95 % confidence", percent(low), percent(high));
     out.line(format!("accuracy  {} · {interval}", share(m.correct(), m.total())))?;
-    out.line(format!("macro F1  {:.3}", m.macro_f1()))?;
+    out.line(format!("macro F1  {}", percent(m.macro_f1())))?;
     out.line(format!("loss      {:.4}", e.loss))?;
     let error = Calibration::of(&e.predictions).error;
-    out.line(format!("calibration error  {error:.4}\n"))?;
+    out.line(format!("calibration error  {}\n", percent(error)))?;
     let mut table = Table::new(&["class", "precision", "recall", "F1"]);
     for (class, (name, c)) in e.classes.iter().zip(m.per_class()).enumerate() {
         let hit = m.count(class, class);
-        table.row([
-            name.clone(),
-            share(hit, m.column_total(class)),
-            share(hit, c.support),
-            format!("{:.3}", c.f1),
-        ]);
+        table.row([name.clone(), share(hit, m.column_total(class)), share(hit, c.support), percent(c.f1)]);
     }
     table.print(out)?;
     if e.classes.len() > MOST_COLUMNS {

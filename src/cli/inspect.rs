@@ -72,6 +72,9 @@ fn reason(r: &SkipReason) -> (&'static str, String) {
         SkipReason::Undecodable(why) => ("undecodable", why.clone()),
         SkipReason::BrokenLink => ("broken-link", "a link that leads nowhere or in a circle".to_owned()),
         SkipReason::Unlabelled => ("unlabelled", "the label file gives it no label".to_owned()),
+        SkipReason::NotLearned(class) => {
+            ("not-learned", format!("a test picture of {class}, of which training has none"))
+        }
         SkipReason::Misplaced => ("misplaced", "lies in no class folder".to_owned()),
     }
 }

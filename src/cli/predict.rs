@@ -3,6 +3,7 @@
 use super::job;
 use super::output::{CliResult, Out};
 use super::progress::{Reporter, Style};
+use super::tables::percent;
 use crate::engine::{Ranked, Unlike};
 use crate::error::{Error, Result};
 use crate::session::jobs::ModelRef;
@@ -179,8 +180,11 @@ fn print(row: &TableRow<'_>, decide_from: f32, out: &mut Out<'_>) -> CliResult {
     match row.result {
         None => Ok(()),
         Some(Ok(classes)) => {
-            let top: Vec<String> =
-                classes.iter().take(TOP).map(|(label, p)| format!("{label} {:.1} %", p * 100.0)).collect();
+            let top: Vec<String> = classes
+                .iter()
+                .take(TOP)
+                .map(|(label, p)| format!("{label} {}", percent(f64::from(*p))))
+                .collect();
             let note =
                 if row.unlike.is_some_and(Unlike::is_unlike) { " (unlike anything in training)" } else { "" };
             let open = if decision(row.result, decide_from) == Some(UNDECIDED) { "undecided: " } else { "" };

@@ -1,6 +1,7 @@
 //! Progress on a terminal, as JSON lines, or not at all.
 
 use super::output::{CliResult, Out};
+use super::tables::percent;
 use crate::engine::{EpochRecord, HardPicture, TrainEvent};
 use crate::session::JobEvent;
 use clap::ValueEnum;
@@ -117,13 +118,13 @@ impl Reporter {
 
 fn epoch_line(e: &EpochRecord) -> String {
     format!(
-        "epoch {:>3}/{}  loss {:.4}  val loss {:.4}  val accuracy {:.3}  macro F1 {:.3}{}",
+        "epoch {:>3}/{}  loss {:.4}  val loss {:.4}  val accuracy {}  macro F1 {}{}",
         e.epoch,
         e.epochs,
         e.train_loss,
         e.val_loss,
-        e.val_accuracy,
-        e.val_macro_f1,
+        percent(e.val_accuracy),
+        percent(e.val_macro_f1),
         if e.best { "  best" } else { "" }
     )
 }

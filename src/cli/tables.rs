@@ -34,10 +34,15 @@ impl Table {
     }
 }
 
-/// A share with the counts behind it: `0.948 · 145 of 153`.
+/// A share of one, as people read it: `94.8 %`. Files and JSON hold the fraction.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+/// A share with the counts behind it: `94.8 % · 145 of 153`.
 pub(super) fn share(part: usize, whole: usize) -> String {
     let share = if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-    format!("{share:.3} · {part} of {whole}")
+    format!("{} · {part} of {whole}", percent(share))
 }
 
 #[cfg(test)]
@@ -60,7 +65,7 @@ mod tests {
     fn a_share_tells_its_counts() {
         assert_eq!(
             (share(145, 153), share(0, 0)),
-            ("0.948 · 145 of 153".to_owned(), "0.000 · 0 of 0".to_owned())
+            ("94.8 % · 145 of 153".to_owned(), "0.0 % · 0 of 0".to_owned())
         );
     }
 }

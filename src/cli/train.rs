@@ -2,7 +2,7 @@
 
 use super::output::{CliResult, Out};
 use super::progress::{Reporter, Style, duration};
-use super::tables::share;
+use super::tables::{percent, share};
 use super::{download, find_rate, job};
 use crate::backbones::find;
 use crate::config::{DEFAULT_FOLDS, TrainConfig};
@@ -220,7 +220,12 @@ fn report(outcome: &TrainOutcome, style: Style, out: &mut Out<'_>) -> CliResult 
     let m = &outcome.evaluation.confusion;
     out.line(format!("{} ({}), {} epochs in {}", s.backbone, s.mode, s.epochs_run, duration(s.wall_s)))?;
     out.line(format!("validation accuracy {}", share(m.correct(), m.total())))?;
-    out.line(format!("macro F1 {:.3}, loss {:.4}, best epoch {}", s.val.macro_f1, s.val.loss, s.best_epoch))?;
+    out.line(format!(
+        "macro F1 {}, loss {:.4}, best epoch {}",
+        percent(s.val.macro_f1),
+        s.val.loss,
+        s.best_epoch
+    ))?;
     out.line(format!("The run is in {}", outcome.run_dir.display()))
 }
 
@@ -261,7 +266,7 @@ mod tests {
         assert_eq!(of(&["--out", "r", "--fold", "2"]).unwrap(), (2, 5));
         assert_eq!(of(&["--out", "r", "--fold", "2", "--set", "data.folds=3"]).unwrap(), (2, 3));
         let e = of(&["--out", "r", "--fold", "6"]).unwrap_err().to_string();
-        assert!(e.contains("data.fold = 6") && e.contains("data.folds"), "{e}");
+        assert!(e.contains("data.fold = 6") && e.contains("from 1 to 5") && e.contains("data.folds"), "{e}");
     }
 
     #[test]

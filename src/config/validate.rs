@@ -49,7 +49,8 @@ impl TrainConfig {
             "at least 0, and below 1 together with data.val_fraction",
         )?;
         check(d.folds == 0 || (2..=100).contains(&d.folds), "data.folds", d.folds, "0, or 2 to 100")?;
-        check((1..=d.folds.max(1)).contains(&d.fold), "data.fold", d.fold, "from 1 to data.folds")?;
+        let range = format!("from 1 to {}, the number of folds (data.folds)", d.folds.max(1));
+        check((1..=d.folds.max(1)).contains(&d.fold), "data.fold", d.fold, &range)?;
         check(
             d.group_by != GroupBy::Pattern || d.group_pattern.is_some(),
             "data.group_pattern",

@@ -25,6 +25,8 @@ pub struct LabelFile {
     pub group_column: Option<String>,
     /// Group of each picture that has one, by path relative to the data folder.
     pub groups: Arc<HashMap<String, String>>,
+    /// The part that it names for a picture, by path relative to the data folder.
+    pub parts: Arc<HashMap<String, Split>>,
     /// What was found in the file itself.
     pub findings: Vec<Finding>,
 }

@@ -5,6 +5,7 @@ mod checks;
 pub mod color;
 pub mod decisions;
 pub mod decode;
+mod division;
 mod groups;
 mod labels;
 pub mod orientation;
@@ -18,10 +19,12 @@ mod walk;
 
 pub use checks::Checks;
 pub use decisions::{Decided, Decision, Decisions, Step, Verdict, Verdicts};
+pub use division::{Division, Groups};
 pub use labels::LabelFile;
 pub use preflight::{Finding, Offer, PictureSize, Preflight, Severity, preflight};
 pub use scan::{Dataset, Layout, Sample, SkipReason, Skipped, scan};
 pub use split::{SavedSplits, Split};
+pub use walk::is_hidden;
 
 use crate::error::Result;
 

@@ -111,6 +111,11 @@ impl Preflight {
         Arc::clone(self.before.as_ref().unwrap_or(self))
     }
 
+    /// The data set as it was before any decision.
+    pub(super) fn undecided(&self) -> &Dataset {
+        self.before.as_ref().map_or(&self.dataset, |before| &before.dataset)
+    }
+
     /// What this, found before any decision, is after some. Reads no file.
     ///
     /// # Errors
@@ -202,7 +207,8 @@ pub fn preflight(dataset: Dataset, config: &DataConfig, progress: Progress<'_>) 
     let undecodable_frac = bad as f64 / total.max(1) as f64;
     if undecodable_frac > MANY_UNDECODABLE {
         let title = format!("{bad} of {total} pictures cannot be decoded: is this the right folder?");
-        lasting.push(Finding { severity: Severity::Error, title, files: Vec::new(), offer: None });
+        let files = lasting.iter().flat_map(|f| f.files.iter().cloned()).collect();
+        lasting.push(Finding { severity: Severity::Error, title, files, offer: None });
     }
     lasting.extend(dataset.labels.iter().flat_map(|file| file.findings.iter().cloned()));
     lasting.extend(findings::animated(&dataset, &looks));

@@ -3,6 +3,7 @@
 use super::Progress;
 use super::checks::Checks;
 use super::decisions::Verdicts;
+use super::division;
 use super::labels::{self, LabelFile};
 use super::split::{self, SavedSplits, Split};
 use super::walk::{Found, Plan, Walk};
@@ -60,6 +61,8 @@ pub enum SkipReason {
     Misplaced,
     /// The label file gives it no label.
     Unlabelled,
+    /// It is a test picture of this class, of which there is nothing to learn from.
+    NotLearned(String),
 }
 
 /// A file that was left out, and why.
@@ -234,11 +237,15 @@ fn finish(
         }
     }
     // A test folder often holds pictures without labels: a class that is nowhere else says nothing.
-    let (mut found, unlabelled): (Vec<&Found>, Vec<&Found>) = found.iter().partition(|f| {
+    let (mut found, not_learned): (Vec<&Found>, Vec<&Found>) = found.iter().partition(|f| {
         let class = f.class.as_str();
         filled.contains(&(class, Split::Train)) || filled.contains(&(class, Split::Val))
     });
-    skipped.extend(unlabelled.iter().map(|f| Skipped { rel: f.rel.clone(), reason: SkipReason::Misplaced }));
+    skipped.extend(
+        not_learned
+            .iter()
+            .map(|f| Skipped { rel: f.rel.clone(), reason: SkipReason::NotLearned(f.class.clone()) }),
+    );
     skipped.sort_by(|a, b| natural(&a.rel, &b.rel));
     found.sort_by(|a, b| natural(&a.rel, &b.rel));
 
@@ -255,11 +262,7 @@ fn finish(
     if !has_val {
         split::divide(&mut samples, &classes, (layout, labels.as_ref()), config, saved)?;
     } else if config.folds > 0 {
-        return Err(Error::input(
-            "the folder has pictures for validation of its own, so no folds can be made",
-        )
-        .with_path(&root)
-        .with_hint("Set data.folds to 0, or give pictures that are not divided yet"));
+        return Err(division::has_own_val(&root));
     }
     let dataset = Dataset {
         root,

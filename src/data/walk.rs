@@ -314,7 +314,7 @@ pub(super) fn part_of(name: &str) -> Option<Split> {
 }
 
 /// Whether a file or folder is hidden, or belongs to an operating system or file manager.
-fn is_hidden(name: &str) -> bool {
+pub fn is_hidden(name: &str) -> bool {
     const SYSTEM: [&str; 8] = [
         "thumbs.db",
         "ehthumbs.db",

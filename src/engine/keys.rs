@@ -18,3 +18,5 @@ pub(crate) const MIX: u64 = 7;
 pub(crate) const FAMILIAR: u64 = 8;
 /// Where the search for the directions of a map begins: `[DIRECTIONS, direction]`.
 pub(crate) const DIRECTIONS: u64 = 9;
+/// Which pictures are arranged by their neighbours, `[ARRANGED, class]`, and where they begin, `[ARRANGED]`.
+pub(crate) const ARRANGED: u64 = 10;

@@ -8,6 +8,8 @@ use crate::export::atomic;
 use std::path::Path;
 
 const FILE: &str = "predictions.csv";
+const CURVES: &str = "curves.csv";
+const NUMBERS: &str = "summary.json";
 
 /// Columns before the classes' own, as [`Evaluation::to_csv`] writes them.
 const FIXED: [&str; 4] = ["path", "true", "predicted", "probability"];
@@ -24,19 +26,38 @@ const SUM_TOLERANCE: f32 = 0.01;
 /// # Errors
 /// If the folder cannot be written, or is a run's: its own results stay as they are.
 pub fn save_evaluation(dir: &Path, evaluation: &Evaluation, test_judged: Option<usize>) -> Result<()> {
-    if dir.join("config.toml").exists() {
-        return Err(Error::input("the evaluation would replace the results of the run in this folder")
-            .with_path(dir)
-            .with_hint("Choose another folder"));
-    }
+    check_no_run(dir)?;
     std::fs::create_dir_all(dir).map_err(|e| Error::io("create the folder", dir, &e))?;
     let analysis = Analysis::of(evaluation);
     let numbers = report::numbers(evaluation, &analysis, test_judged);
     let text = serde_json::to_vec_pretty(&numbers)
         .map_err(|e| Error::internal(format!("could not write the numbers ({e})")))?;
     atomic::write(&dir.join(FILE), &evaluation.to_csv()?)?;
-    atomic::write(&dir.join("curves.csv"), &report::curves_csv(evaluation, &analysis)?)?;
-    atomic::write(&dir.join("summary.json"), &text)
+    atomic::write(&dir.join(CURVES), &report::curves_csv(evaluation, &analysis)?)?;
+    atomic::write(&dir.join(NUMBERS), &text)
+}
+
+fn check_no_run(dir: &Path) -> Result<()> {
+    if dir.join("config.toml").exists() {
+        return Err(Error::input("the evaluation would replace the results of the run in this folder")
+            .with_path(dir)
+            .with_hint("Choose another folder"));
+    }
+    Ok(())
+}
+
+/// Refuses a folder that holds a run, or, unless that may be replaced, an evaluation.
+///
+/// # Errors
+/// Says what is there and what to do.
+pub fn check_place_of_evaluation(dir: &Path, replace: bool) -> Result<()> {
+    check_no_run(dir)?;
+    if !replace && [FILE, CURVES, NUMBERS].iter().any(|name| dir.join(name).exists()) {
+        return Err(Error::input("this folder already holds an evaluation")
+            .with_path(dir)
+            .with_hint("Choose another folder, or replace it with --force"));
+    }
+    Ok(())
 }
 
 /// Reads a finished run's `predictions.csv` back into an evaluation.

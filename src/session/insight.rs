@@ -2,18 +2,22 @@
 //! `engine::features`. A run keeps the features in its folder; the worker keeps those that it read last.
 
 use super::jobs::ModelRef;
+use super::opened::Opened;
 use super::places;
 use crate::data::{Dataset, Progress, Split};
+use crate::engine::features::Reference;
 use crate::engine::features::map::{Plane, principal_plane};
-use crate::engine::features::suspects::Suspect;
+use crate::engine::features::suspects::{ConfidentJoint, Suspect};
 use crate::engine::{Classifier, Explanation, Features, Unlike, model_sha256};
 use crate::error::Result;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Training pictures that are shown beside one.
 const ALIKE: usize = 6;
+/// File of a run's folder with the features.
+const FEATURES: &str = "features.safetensors";
 /// Seed of what is drawn by chance: folds, samples, first directions.
 const SEED: u64 = 0;
 
@@ -71,47 +75,82 @@ pub struct Analysis {
     pub pictures: Vec<AnalysedPicture>,
     /// Doubtful labels, the most doubtful first.
     pub suspects: Vec<Suspect>,
+    /// Pictures that the classifiers behind the doubts, none of which had seen the picture, gave the class that it has.
+    pub right: usize,
     /// Where each picture lies.
     pub plane: Plane,
 }
 
-/// The features that were read last.
-#[derive(Default)]
-pub(super) struct OpenFeatures {
-    from: Option<(PathBuf, [Option<SystemTime>; 2])>,
-    features: Option<Arc<Features>>,
+/// Classifiers that are right about less than this share of the pictures doubt many labels that are right.
+const SURE_ENOUGH: f64 = 0.8;
+
+impl Analysis {
+    /// Share of the pictures that the classifiers behind the doubts were right about.
+    pub fn out_of_fold_accuracy(&self) -> f64 {
+        self.right as f64 / self.pictures.len().max(1) as f64
+    }
+
+    /// Whether so few were right that many of the doubts are unfounded.
+    pub fn doubts_too_much(&self) -> bool {
+        self.out_of_fold_accuracy() < SURE_ENOUGH
+    }
 }
 
+/// Whether a run keeps what its pictures were compared by.
+pub fn was_compared(run_dir: &Path) -> bool {
+    run_dir.join(FEATURES).is_file()
+}
+
+/// A run's folder, and when its features and its model were written.
+type Written = (PathBuf, [Option<SystemTime>; 2]);
+
+/// What is known of a run's pictures.
+pub(super) struct Known {
+    pub(super) features: Features,
+    /// What new pictures are compared with.
+    pub(super) reference: Option<Reference>,
+}
+
+/// What was read last; nothing where the features were another model's.
+#[derive(Default)]
+pub(super) struct OpenFeatures(Opened<Written, Option<Arc<Known>>>);
+
 impl OpenFeatures {
+    /// Those of another thread; what both open is in memory once.
+    pub(super) fn beside(&self) -> Self {
+        Self(self.0.beside())
+    }
+
+    /// Lets go of them.
+    pub(super) fn close(&mut self) {
+        self.0.close();
+    }
+
     /// The features that a run keeps, of its model as it is; nothing where it has none.
-    pub(super) fn of(&mut self, model: &ModelRef) -> Result<Option<Arc<Features>>> {
+    pub(super) fn of(&mut self, model: &ModelRef) -> Result<Option<Arc<Known>>> {
         let ModelRef::Saved(run_dir) = model else { return Ok(None) };
         let written = |name: &str| std::fs::metadata(run_dir.join(name)).ok()?.modified().ok();
-        let times = ["features.safetensors", "model/model.safetensors"].map(written);
+        let times = [FEATURES, "model/model.safetensors"].map(written);
         if times.contains(&None) {
             return Ok(None);
         }
-        let from = Some((run_dir.clone(), times));
-        if self.from != from {
-            *self = Self::default();
-            self.features = Features::load(run_dir, &model_sha256(run_dir)?)?.map(Arc::new);
-            self.from = from;
-        }
-        Ok(self.features.clone())
+        let known = |features: Features| Arc::new(Known { reference: features.reference(), features });
+        let open = || Ok(Features::load(run_dir, &model_sha256(run_dir)?)?.map(known));
+        self.0.get((run_dir.clone(), times), open).map(|found| Option::clone(&found))
     }
 }
 
 /// Says what the model looks at in a picture, and what it is like.
 pub(super) fn explain(
     classifier: &Classifier,
-    known: Option<&Features>,
+    known: Option<&Known>,
     model: ModelRef,
     picture: PathBuf,
     asked: Option<usize>,
 ) -> Result<Explained> {
     let explanation = classifier.explain(&picture, asked)?;
     let features = &explanation.features;
-    let alike = known.map(|known| {
+    let alike = known.map(|Known { features: known, .. }| {
         // The picture itself may be one of those in training.
         let other = |i: usize| known.pictures[i].training && !picture.ends_with(&known.pictures[i].rel);
         let found = known.most_alike(features, ALIKE, other);
@@ -121,7 +160,7 @@ pub(super) fn explain(
         };
         found.iter().map(named).collect()
     });
-    let unlike = known.and_then(|known| known.unlike(features));
+    let unlike = known.and_then(|known| known.reference.as_ref()?.unlike(features));
     Ok(Explained { model, picture, asked, explanation, alike, unlike })
 }
 
@@ -140,7 +179,7 @@ pub(super) fn analyse(
     let keep_going = || progress(count, count);
     features.draw_line(SEED, &keep_going)?;
     features.save(&run_dir)?;
-    let suspects = features.suspects(SEED, &keep_going)?;
+    let ConfidentJoint { suspects, right, .. } = features.suspects(SEED, &keep_going)?;
     let plane = principal_plane(&features, SEED, &keep_going)?;
     let analysed = |(i, sample): (usize, &crate::data::Sample)| AnalysedPicture {
         rel: sample.rel.clone(),
@@ -150,5 +189,5 @@ pub(super) fn analyse(
     };
     let pictures = dataset.samples.iter().enumerate().map(analysed).collect();
     let (root, classes) = (dataset.root.clone(), features.classes.clone());
-    Ok(Analysis { run_dir, root, classes, pictures, suspects, plane })
+    Ok(Analysis { run_dir, root, classes, pictures, suspects, right, plane })
 }

@@ -5,6 +5,7 @@ use super::insight::{Analysis, Explained};
 use crate::backbones::LoadReport;
 use crate::config::{DataConfig, TrainConfig};
 use crate::data::{Dataset, Preflight, Split};
+use crate::engine::features::Neighbourhood;
 use crate::engine::train::RateSearch;
 use crate::engine::{Evaluation, Ranked, TrainEvent, TrainOutcome, Unlike};
 use crate::error::Error;
@@ -91,6 +92,11 @@ pub enum JobRequest {
         /// The scanned pictures; without them, those that the run was trained on.
         dataset: Option<Box<Dataset>>,
     },
+    /// Arrange the pictures of a comparison by their neighbours, and keep where they lie in the run's folder.
+    Arrange {
+        /// The comparison.
+        analysis: Arc<Analysis>,
+    },
     /// Copy classified pictures into folders named after their classes.
     CopyByClass {
         /// Pictures, each with its class.
@@ -166,6 +172,8 @@ pub enum JobOutput {
     Explained(Box<Explained>),
     /// Of `Analyse`.
     Analysed(Box<Analysis>),
+    /// Of `Arrange`: the comparison, and where its pictures lie.
+    Arranged(Arc<Analysis>, Arc<Neighbourhood>),
     /// Of `CopyByClass`.
     Copied(Copied),
     /// Of `MeasureSpeed`.

@@ -1,10 +1,9 @@
 //! Judging a model on labelled pictures, and how often a run was judged on its test pictures: `test_judged.json`.
 
 use super::jobs::Judged;
-use super::readable::check_readable;
-use super::runner::{Job, look_through};
+use super::runner::Job;
 use super::versioned::FileKind;
-use super::{decisions, places, splits};
+use super::{places, run_pictures};
 use crate::config::{GroupBy, SplitKind, TrainConfig};
 use crate::data::{Checks, Dataset, Split};
 use crate::engine::{self, Classifier, TrainEvent};
@@ -78,13 +77,7 @@ pub(super) fn judge(
         }
     }
     config.labels = labels.or(config.labels);
-    let saved = of_run.map(|run| splits::load(run, &config)).transpose()?.flatten();
-    let found = look_through(&root, &config, saved.as_ref(), Checks::default(), job)?;
-    check_readable(&found, &config)?;
-    let found = match of_run {
-        Some(run) => found.decided(&decisions::load(run)?)?,
-        None => found,
-    };
+    let found = run_pictures::of_run(of_run, (&root, &config), Checks::default(), job)?;
     let dataset = &found.dataset;
     let split = if test { Some(Split::Test) } else { judged_split(dataset, of_run.is_some()) };
     let count = split.map_or(dataset.samples.len(), |s| dataset.indices(s).len());

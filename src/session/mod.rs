@@ -1,5 +1,6 @@
-//! Projects and runs on disk, and the worker that runs one job at a time.
+//! Projects and runs on disk, and the worker that carries jobs out.
 
+mod arrangement;
 mod checks;
 mod copies;
 pub mod decisions;
@@ -12,6 +13,8 @@ mod insight;
 pub mod jobs;
 mod journal;
 mod judging;
+mod lane;
+mod opened;
 pub mod pasted;
 mod pictures;
 mod places;
@@ -20,6 +23,7 @@ pub mod project;
 mod readable;
 mod report;
 mod run_lock;
+mod run_pictures;
 mod runner;
 mod runs;
 pub mod settings;
@@ -30,8 +34,8 @@ pub mod weights;
 pub mod worker;
 
 pub use copies::Copied;
-pub use evaluations::{load_evaluation, save_evaluation};
-pub use insight::{AlikePicture, AnalysedPicture, Analysis, Explained};
+pub use evaluations::{check_place_of_evaluation, load_evaluation, save_evaluation};
+pub use insight::{AlikePicture, AnalysedPicture, Analysis, Explained, was_compared};
 pub use jobs::{JobEvent, JobId, JobOutput, JobRequest, Judged, ModelRef, Outcome};
 pub use judging::test_judged;
 pub use places::check_outside;

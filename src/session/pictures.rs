@@ -1,6 +1,7 @@
 //! Files and folders that a person dropped or named, as a list of pictures.
 
 use crate::data::decode::may_be_picture;
+use crate::data::is_hidden;
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ impl Walk<'_> {
             return Ok(());
         }
         let entries = std::fs::read_dir(dir).map_err(unreadable)?;
-        let mut names: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| !is_hidden(p)).collect();
+        let mut names: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| !hidden(p)).collect();
         names.sort_by(|a, b| {
             natord::compare(&a.to_string_lossy(), &b.to_string_lossy()).then_with(|| a.cmp(b))
         });
@@ -52,8 +53,8 @@ impl Walk<'_> {
     }
 }
 
-fn is_hidden(path: &Path) -> bool {
-    path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'))
+fn hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| is_hidden(&name.to_string_lossy()))
 }
 
 #[cfg(test)]
@@ -63,7 +64,16 @@ mod tests {
     #[test]
     fn folders_give_their_pictures_in_natural_order_and_files_stay_as_they_are() {
         let t = tempfile::tempdir().unwrap();
-        for name in ["b/10.png", "b/9.JPG", "a.txt", ".hidden.png", "c.webp", "b/deep/1.tif", ".git/x.png"] {
+        for name in [
+            "b/10.png",
+            "b/9.JPG",
+            "a.txt",
+            ".hidden.png",
+            "c.webp",
+            "b/deep/1.tif",
+            ".git/x.png",
+            "@eaDir/1.png",
+        ] {
             let path = t.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();

@@ -4,9 +4,11 @@ use super::events::Events;
 use super::insight::{self, OpenFeatures};
 use super::jobs::{JobEvent, JobOutput, JobRequest, ModelRef};
 use super::journal::{self, Entry};
-use super::readable::check_readable;
+use super::opened::Opened;
 use super::run_lock::RunLock;
-use super::{checks, copies, decisions, judging, pictures, places, project, splits};
+use super::{
+    arrangement, checks, copies, decisions, judging, pictures, places, project, run_pictures, splits,
+};
 use crate::backbones::{Network, find, weights};
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
 use crate::data::{self, Checks, Dataset, Preflight, SavedSplits};
@@ -17,18 +19,13 @@ use crate::export::bundle::export_bundle;
 use candle_core::Device;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Carries jobs out; keeps the last opened model and the last read features between them.
 #[derive(Default)]
 pub(super) struct Runner {
-    model: Option<OpenModel>,
+    models: Opened<(ModelRef, Option<SystemTime>), Classifier>,
     features: OpenFeatures,
-}
-
-struct OpenModel {
-    from: ModelRef,
-    written: Option<std::time::SystemTime>,
-    classifier: Classifier,
 }
 
 /// What a job reports to and is stopped by.
@@ -45,17 +42,29 @@ impl Job<'_> {
 }
 
 impl Runner {
-    /// Does the job on a pool of its own.
+    /// The runner of another thread; what both open is in memory once.
+    pub(super) fn beside(&self) -> Self {
+        Self { models: self.models.beside(), features: self.features.beside() }
+    }
+
+    /// Lets go of what it keeps.
+    pub(super) fn let_go(&mut self) {
+        self.models.close();
+        self.features.close();
+    }
+
+    /// Does the job on a pool of its own: of as many threads as it says, or else `threads` (0 for one a core).
     pub(super) fn run(
         &mut self,
         request: JobRequest,
+        threads: usize,
         events: &Events,
         control: &Control,
     ) -> Result<JobOutput> {
         let threads = match &request {
             JobRequest::Train { config, .. } | JobRequest::FindRate { config, .. } => config.train.threads,
             JobRequest::MeasureSpeed { threads, .. } => *threads,
-            _ => 0,
+            _ => threads,
         };
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -74,7 +83,7 @@ impl Runner {
             JobRequest::CheckWeights { backbone, weights } => check_weights(&backbone, &weights),
             JobRequest::Train { config, dataset, run_dir, resume } => {
                 let train = TrainJob { config: *config, dataset: *dataset, run_dir, resume };
-                *self = Self::default();
+                self.let_go();
                 run_training(&train, job)
             }
             JobRequest::FindRate { config, dataset } => {
@@ -82,18 +91,20 @@ impl Runner {
             }
             JobRequest::Evaluate { model, data, labels, test } => {
                 let classifier = self.open(ModelRef::Saved(model.clone()))?;
-                judging::judge(classifier, (model, data, labels), test, job)
+                judging::judge(&classifier, (model, data, labels), test, job)
                     .map(|j| JobOutput::Evaluated(Box::new(j)))
             }
             JobRequest::Predict { model, paths } => {
                 let pictures = pictures::expand(&paths, &|| job.control.checkpoint())?;
                 let known = self.features.of(&model)?;
-                predict(self.open(model)?, known.as_deref(), &pictures, job).map(|()| JobOutput::Predicted)
+                let classifier = self.open(model)?;
+                let reference = known.as_deref().and_then(|known| known.reference.as_ref());
+                predict(&classifier, reference, &pictures, job).map(|()| JobOutput::Predicted)
             }
             JobRequest::Explain { model, picture, class } => {
                 let known = self.features.of(&model)?;
                 let classifier = self.open(model.clone())?;
-                insight::explain(classifier, known.as_deref(), model, picture, class)
+                insight::explain(&classifier, known.as_deref(), model, picture, class)
                     .map(|e| JobOutput::Explained(Box::new(e)))
             }
             JobRequest::Analyse { run_dir, dataset } => {
@@ -104,8 +115,25 @@ impl Runner {
                 let model = ModelRef::Saved(run_dir.clone());
                 let before = self.features.of(&model)?;
                 let progress = |done, total| job.progress(done, total);
-                insight::analyse(self.open(model)?, before.as_deref(), run_dir, &dataset, &progress)
-                    .map(|a| JobOutput::Analysed(Box::new(a)))
+                let classifier = self.open(model)?;
+                insight::analyse(
+                    &classifier,
+                    before.as_deref().map(|known| &known.features),
+                    run_dir,
+                    &dataset,
+                    &progress,
+                )
+                .map(|a| JobOutput::Analysed(Box::new(a)))
+            }
+            JobRequest::Arrange { analysis } => {
+                let known = self.features.of(&ModelRef::Saved(analysis.run_dir.clone()))?;
+                let progress = |done, total| job.progress(done, total);
+                let found = arrangement::arrange(
+                    &analysis,
+                    known.as_deref().map(|known| &known.features),
+                    &progress,
+                )?;
+                Ok(JobOutput::Arranged(analysis, Arc::new(found)))
             }
             JobRequest::CopyByClass { pictures, out, data } => {
                 let progress = |done, total| job.progress(done, total);
@@ -120,43 +148,35 @@ impl Runner {
     }
 
     /// The model, opened now unless it is the one that was opened last and has not been written since.
-    fn open(&mut self, from: ModelRef) -> Result<&Classifier> {
+    fn open(&mut self, from: ModelRef) -> Result<Arc<Classifier>> {
         let written = written_at(&from);
-        let reuse = self.model.take().filter(|m| m.from == from && m.written == written);
-        let model = match reuse {
-            Some(model) => model,
-            None => {
-                let classifier = match &from {
-                    ModelRef::Saved(dir) => Classifier::open(dir)?,
-                    ModelRef::Imagenet { backbone, weights } => Classifier::imagenet(backbone, weights)?,
-                };
-                OpenModel { from, written, classifier }
-            }
-        };
-        Ok(&self.model.insert(model).classifier)
+        self.models.get((from.clone(), written), || match &from {
+            ModelRef::Saved(dir) => Classifier::open(dir),
+            ModelRef::Imagenet { backbone, weights } => Classifier::imagenet(backbone, weights),
+        })
     }
 }
 
 fn predict(
     classifier: &Classifier,
-    known: Option<&engine::Features>,
+    reference: Option<&engine::features::Reference>,
     pictures: &[PathBuf],
     job: &Job<'_>,
 ) -> Result<()> {
     let (id, progress) = (job.events.id(), |done, total| job.progress(done, total));
     let send = |path: &Path, ranked| job.events.send(JobEvent::Predicted(id, path.to_path_buf(), ranked));
-    let Some(known) = known else {
+    let Some(reference) = reference else {
         return classifier.classify(pictures, &progress, &mut |path, ranked| send(path, ranked));
     };
     classifier.classify_with_features(pictures, &progress, &mut |path, ranked, features| {
-        if let Some(unlike) = features.and_then(|features| known.unlike(features)) {
+        if let Some(unlike) = features.and_then(|features| reference.unlike(features)) {
             job.events.send(JobEvent::Compared(id, path.to_path_buf(), unlike));
         }
         send(path, ranked);
     })
 }
 
-fn written_at(model: &ModelRef) -> Option<std::time::SystemTime> {
+fn written_at(model: &ModelRef) -> Option<SystemTime> {
     let candidates = match model {
         ModelRef::Saved(dir) => vec![dir.join("model/model.safetensors"), dir.join("model.safetensors")],
         ModelRef::Imagenet { weights, .. } => vec![weights.clone()],
@@ -281,21 +301,17 @@ fn trained_on(run_dir: &Path, job: &Job<'_>) -> Result<Dataset> {
     let root = config.path.as_deref().ok_or_else(|| {
         Error::input("the run does not say which pictures it was trained on").with_path(run_dir)
     })?;
-    let saved = splits::load(run_dir, &config)?;
-    let found = look_through(root, &config, saved.as_ref(), Checks::default(), job)?;
-    check_readable(&found, &config)?;
-    Ok(found.decided(&decisions::load(run_dir)?)?.dataset.clone())
+    Ok(run_pictures::of_run(Some(run_dir), (root, &config), Checks::default(), job)?.dataset.clone())
 }
 
 /// The job with the pictures as they were decided on when the run was begun, where that has changed since.
 fn as_begun(train: &TrainJob, project: Option<&Path>, job: &Job<'_>) -> Result<Option<TrainJob>> {
-    let (then, root, config) = (decisions::load(&train.run_dir)?, &train.dataset.root, &train.config.data);
-    if then == train.dataset.verdicts {
+    if decisions::load(&train.run_dir)? == train.dataset.verdicts {
         return Ok(None);
     }
-    let saved = splits::load(&train.run_dir, config)?;
     let known = project.map(checks::load).unwrap_or_default();
-    let dataset = look_through(root, config, saved.as_ref(), known, job)?.decided(&then)?.dataset.clone();
+    let place = (train.dataset.root.as_path(), &train.config.data);
+    let dataset = run_pictures::of_run(Some(&train.run_dir), place, known, job)?.dataset.clone();
     Ok(Some(TrainJob { dataset, config: train.config.clone(), run_dir: train.run_dir.clone(), resume: true }))
 }
 

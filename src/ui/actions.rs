@@ -1,9 +1,9 @@
 //! What a person can ask for. Views push these; [`super::app::App`] carries them out after drawing.
 
-use super::state::{EvaluateTab, NoticeId, Screen, Selection};
+use super::state::{EvaluateTab, MapLayout, NoticeId, Screen, Selection};
 use crate::config::{DataConfig, TrainConfig};
 use crate::data::Decided;
-use crate::session::jobs::ModelRef;
+use crate::session::jobs::{JobId, ModelRef};
 use std::path::PathBuf;
 
 /// A native dialog to open.
@@ -57,6 +57,8 @@ pub enum Action {
     Rescan,
     /// Take the labels of the open pictures from a file, or with none from where the folder says them.
     UseLabels(Option<PathBuf>),
+    /// Show or leave the choice of how the open pictures are divided.
+    AskDivision(bool),
     /// Divide the open pictures anew, with these settings.
     DivideAnew(Box<DataConfig>),
     /// Open a project folder.
@@ -103,6 +105,8 @@ pub enum Action {
     StopAndKeepBest,
     /// End the job; what was saved stays. Training asks first.
     CancelJob,
+    /// End one of the jobs that run beside the one of [`Action::CancelJob`]; what was saved stays.
+    CancelBeside(JobId),
     /// End training although epochs may be lost.
     CancelTraining,
     /// Let training go on after all.
@@ -138,8 +142,12 @@ pub enum Action {
         /// The class in question; without one, the most probable.
         class: Option<usize>,
     },
+    /// Say what the model that classifies new pictures looks at in one of them when it names the most probable class.
+    LookInto(PathBuf),
     /// Compare all pictures by the judged model's features.
     Analyse,
+    /// Show all pictures on the map in this arrangement, which is worked out where it is not known.
+    ArrangeMap(MapLayout),
     /// Choose what classifies new pictures.
     SetPredictModel(ModelRef),
     /// Classify pictures (files or folders) with the model of [`Action::SetPredictModel`].

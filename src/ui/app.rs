@@ -100,9 +100,8 @@ impl App {
         });
     }
 
-    /// Switches of the job whose turn it is, and the job.
-    pub(super) fn current(&mut self) -> Option<(&mut RunningJob, &Control)> {
-        let id = self.state.job()?.id;
+    /// A job, and its switches.
+    pub(super) fn switches(&mut self, id: JobId) -> Option<(&mut RunningJob, &Control)> {
         let control = self.controls.get(&id)?;
         let job = self.state.jobs.iter_mut().find(|j| j.id == id)?;
         Some((job, control))
@@ -151,6 +150,7 @@ impl App {
             FollowUp::RefreshExports => self.refresh_exports(),
             FollowUp::RefreshDecisions => self.refresh_decisions(),
             FollowUp::Compare => self.compare(),
+            FollowUp::Arrange => self.arrange(),
             FollowUp::Downloaded(backbone, path) => self.downloaded(backbone, path),
             FollowUp::SaveSettings => self.disk.ask(DiskRequest::SaveSettings(self.state.settings.clone())),
         }
@@ -170,7 +170,8 @@ impl App {
             DiskAnswer::RunRestored => self.refresh_runs(),
             DiskAnswer::Runs(runs, unreadable) => self.runs_read(runs, &unreadable),
             DiskAnswer::Evaluation(read) => {
-                let (run, evaluation, test_judged) = *read;
+                let (run, evaluation, test_judged, compared) = *read;
+                self.state.insight.found_on_disk(&run.dir, compared);
                 self.evaluation_read(&run, evaluation, test_judged);
             }
             DiskAnswer::Compared(run_dir, after, comparison) => {

@@ -16,7 +16,7 @@ use super::theme;
 use crate::config::TrainConfig;
 use crate::data::Step;
 use crate::session::ThemeChoice;
-use crate::session::jobs::{JobRequest, ModelRef};
+use crate::session::jobs::{JobId, JobRequest, ModelRef};
 use egui::{Context, ViewportCommand};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -52,6 +52,12 @@ impl App {
             | Action::UseLabels(_)
             | Action::DivideAnew(_)
             | Action::AllowUnreadable => self.open(action),
+            Action::AskDivision(asked) => {
+                self.state.division_asked = asked;
+                if asked {
+                    self.state.screen = Screen::Data;
+                }
+            }
             Action::SetConfig(config) => self.set_config(*config),
             Action::ChooseBackbone(name) => self.choose_backbone(name),
             Action::UseWeights(path) => self.use_weights(Some(path)),
@@ -76,6 +82,7 @@ impl App {
             | Action::StopAndKeepBest
             | Action::CancelJob
             | Action::CancelTraining => self.control(&action),
+            Action::CancelBeside(id) => self.cancel(id),
             Action::TrainAgain(dir) => self.train_again(dir),
             Action::CompareWith(dir) => {
                 self.state.compare_with = dir;
@@ -97,8 +104,10 @@ impl App {
                 self.state.screen = Screen::Evaluate;
             }
             Action::Select(selection) => self.state.selection = selection,
-            Action::Explain { picture, class } => self.explain(picture, class),
+            Action::Explain { picture, class } => self.explain(self.state.judged_model(), picture, class),
+            Action::LookInto(picture) => self.explain(self.state.predict_model(), picture, None),
             Action::Analyse => self.analyse(),
+            Action::ArrangeMap(layout) => self.lay_out(layout),
             Action::PastePicture(size, rgba) => {
                 self.state.screen = Screen::Predict;
                 self.disk.ask(DiskRequest::Paste(size, rgba));
@@ -176,7 +185,11 @@ impl App {
     }
 
     fn control(&mut self, action: &Action) {
-        let Some((job, control)) = self.current() else { return };
+        let of = match action {
+            Action::CancelJob => self.state.job(),
+            _ => self.state.training_job(),
+        };
+        let Some((job, control)) = of.map(|job| job.id).and_then(|id| self.switches(id)) else { return };
         match action {
             Action::Pause => {
                 control.pause();
@@ -203,6 +216,13 @@ impl App {
             }
         }
         self.state.cancel_asked = false;
+    }
+
+    fn cancel(&mut self, id: JobId) {
+        if let Some((job, control)) = self.switches(id) {
+            control.cancel();
+            (job.paused, job.stopping) = (false, true);
+        }
     }
 
     fn cycle_theme(&mut self, ctx: &Context) {

@@ -75,7 +75,7 @@ impl AppState {
         let last = self.training.as_ref().is_some_and(|t| t.last_epoch).then(|| "It does already".to_owned());
         list.push(command("Stop training after this epoch", None, Action::StopAfterEpoch, idle().or(last)));
         list.push(command("Stop training and keep the best", None, Action::StopAndKeepBest, keep));
-        let no_job = self.jobs.is_empty().then(|| "Nothing is running".to_owned());
+        let no_job = self.job().is_none().then(|| "Nothing is running".to_owned());
         list.push(command("Cancel what is running", None, Action::CancelJob, no_job));
         let no_model = || self.predict_model().is_none().then(|| "There is no model yet".to_owned());
         list.push(command("Classify pictures…", None, Action::Pick(Pick::Pictures), no_model()));
@@ -85,7 +85,7 @@ impl AppState {
             Action::Pick(Pick::PictureFolder),
             no_model(),
         ));
-        let none = self.predictions.pictures.is_empty().then(|| "Nothing is classified yet".to_owned());
+        let none = self.predictions.pictures().is_empty().then(|| "Nothing is classified yet".to_owned());
         list.push(command(
             "Save predictions as CSV…",
             None,
@@ -123,6 +123,8 @@ impl AppState {
         ));
         let again = Some(KeyboardShortcut::new(Modifiers::NONE, Key::F5));
         list.push(command("Look through the pictures again", again, Action::Rescan, project()));
+        let divided = || project().or_else(|| self.division_block().map(str::to_owned));
+        list.push(command("Divide the pictures…", None, Action::AskDivision(true), divided()));
         list.push(command("Choose a label file…", None, Action::Pick(Pick::LabelFile), project()));
         list.push(command("Choose a weight file…", None, Action::Pick(Pick::Weights), None));
         list.push(command("Open a saved model…", None, Action::Pick(Pick::Model), None));

@@ -11,7 +11,8 @@ use crate::export::atomic;
 use crate::session::home::{self, ProjectOf, SamplePlace};
 use crate::session::pasted::Pasted;
 use crate::session::{
-    Project, RunInfo, Settings, decisions, fonts, load_evaluation, save_notes, test_judged, weights,
+    Project, RunInfo, Settings, decisions, fonts, load_evaluation, save_notes, test_judged, was_compared,
+    weights,
 };
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
@@ -88,8 +89,8 @@ pub(super) enum DiskAnswer {
     RunTrashed(PathBuf, PathBuf),
     RunRestored,
     Runs(Vec<RunInfo>, Vec<String>),
-    /// A run's own, and how often it was judged on its test pictures.
-    Evaluation(Box<(RunInfo, Evaluation, usize)>),
+    /// A run's own, how often it was judged on its test pictures, and whether its pictures were compared.
+    Evaluation(Box<(RunInfo, Evaluation, usize, bool)>),
     /// The earlier run, the later evaluation, and what changed.
     Compared(PathBuf, Arc<Evaluation>, Arc<Comparison>),
     Looked(Vec<(PathBuf, PathKind)>),
@@ -182,7 +183,8 @@ fn serve(request: DiskRequest, pasted: &mut Option<Pasted>) -> Result<DiskAnswer
         DiskRequest::Runs(project) => project.runs().map(|(runs, bad)| DiskAnswer::Runs(runs, bad)),
         DiskRequest::Evaluation(run) => {
             let (evaluation, times) = (load_evaluation(&run.dir)?, test_judged(&run.dir)?);
-            Ok(DiskAnswer::Evaluation(Box::new((*run, evaluation, times))))
+            let compared = was_compared(&run.dir);
+            Ok(DiskAnswer::Evaluation(Box::new((*run, evaluation, times, compared))))
         }
         DiskRequest::Compare(run_dir, after) => load_evaluation(&run_dir).map(|before| {
             let comparison = Arc::new(Comparison::of(&before, &after));
@@ -246,6 +248,7 @@ fn look(path: &Path) -> PathKind {
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     match extension.as_deref() {
         Some("safetensors" | "pth" | "pt") => PathKind::Weights,
+        Some("csv" | "tsv") => PathKind::Table,
         _ => PathKind::File,
     }
 }
@@ -265,6 +268,7 @@ mod tests {
         };
         assert_eq!(look(&file("a.JPG")), PathKind::File);
         assert_eq!(look(&file("w.PTH")), PathKind::Weights);
+        assert_eq!(look(&file("labels.TSV")), PathKind::Table);
         assert_eq!(look(file("p/project.toml").parent().unwrap()), PathKind::Project);
         assert_eq!(look(file("r/summary.json").parent().unwrap()), PathKind::Model);
         assert_eq!(look(dir.path()), PathKind::Folder);

@@ -1,6 +1,7 @@
 //! What the window knows, and how worker events change it. Nothing here draws, reads files or knows egui.
 
 mod absorb;
+pub mod division;
 mod downloads;
 mod drops;
 mod evaluate;
@@ -17,10 +18,10 @@ pub use downloads::{Download, DownloadEnd, megabytes};
 pub use drops::{PathKind, drop_hint, plan_drop};
 pub use evaluate::{Compared, EvaluateTab, Selection, ShownEvaluation};
 pub use history::{History, TakenBack, Undoable};
-pub use insight::Insight;
+pub use insight::{Insight, MapLayout};
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
-pub use predictions::{PredictedPicture, Predictions, predictions_csv};
+pub use predictions::{CLASSES, Edition, PredictedPicture, Predictions, predictions_csv};
 pub use training::{LiveTraining, RatePart, TrainingEnd, loaded_words};
 
 use crate::backbones::LoadReport;
@@ -97,6 +98,8 @@ pub enum JobKind {
     Explain,
     /// Comparing all pictures by a run's features.
     Analyse,
+    /// Arranging all pictures by their neighbours.
+    Arrange,
     /// Copying classified pictures.
     Copy,
     /// Saving a model.
@@ -118,6 +121,7 @@ impl JobKind {
             Self::Predict => "Classifying",
             Self::Explain => "Looking into the model",
             Self::Analyse => "Comparing the pictures",
+            Self::Arrange => "Arranging the pictures",
             Self::Copy => "Copying the pictures",
             Self::Export => "Saving the model",
             Self::MeasureSpeed => "Measuring speed",
@@ -143,6 +147,14 @@ pub struct RunningJob {
 }
 
 impl RunningJob {
+    /// About how long it takes from now, in seconds; nothing where it has not run long enough to tell.
+    pub fn seconds_left(&self, now_s: f64) -> Option<f64> {
+        /// Of running, in seconds.
+        const ENOUGH_S: f64 = 1.0;
+        let ((done, total), ran) = (self.progress?, now_s - self.started_s?);
+        (ran >= ENOUGH_S && done > 0).then(|| ran / done as f64 * total.saturating_sub(done) as f64)
+    }
+
     /// Whether it trains.
     pub fn is_training(&self) -> bool {
         matches!(self.kind, JobKind::Train { .. })
@@ -180,6 +192,8 @@ pub enum FollowUp {
     RefreshDecisions,
     /// Compare the evaluation on show with that of the run to compare with.
     Compare,
+    /// Arrange the pictures that were compared.
+    Arrange,
     /// Weights of a backbone were downloaded to this place.
     Downloaded(&'static str, PathBuf),
     /// Save what is remembered between starts.
@@ -260,6 +274,8 @@ pub struct AppState {
     pub refused: Option<Box<Project>>,
     /// Why the path that was typed or dropped last could not be opened.
     pub path_error: Option<String>,
+    /// Whether the choice of how the pictures are divided is on show.
+    pub division_asked: bool,
     /// Folders of models that were saved from the open project before.
     pub exports: Vec<PathBuf>,
     /// Runs of the open project that cannot be read, as they were told.
@@ -276,9 +292,21 @@ impl AppState {
         self.preflight.as_ref().map(|p| &p.dataset)
     }
 
-    /// The job whose turn it is.
+    /// The job to tell of first: training where it runs, or else what was asked for first. A look at one picture is no job to
+    /// tell of, because its place says how it stands.
     pub fn job(&self) -> Option<&RunningJob> {
-        self.jobs.iter().find(|j| j.started_s.is_some()).or_else(|| self.jobs.first())
+        let (runs, told) = (
+            |j: &&RunningJob| j.started_s.is_some(),
+            || self.jobs.iter().filter(|j| j.kind != JobKind::Explain),
+        );
+        told().filter(runs).find(|j| j.is_training()).or_else(|| told().find(runs)).or_else(|| told().next())
+    }
+
+    /// What runs beside [`Self::job`].
+    pub fn jobs_beside(&self) -> impl Iterator<Item = &RunningJob> {
+        let first = self.job().map(|j| j.id);
+        let told = self.jobs.iter().filter(|j| j.kind != JobKind::Explain && j.started_s.is_some());
+        told.filter(move |j| Some(j.id) != first)
     }
 
     /// The training job, running or waiting.
@@ -304,7 +332,7 @@ impl AppState {
             Screen::Model => self.preflight.is_some() && self.weights_block().is_none(),
             Screen::Train => self.finished_run().is_some(),
             Screen::Evaluate => self.evaluation.is_some(),
-            Screen::Predict => self.predictions.pictures.iter().any(|p| matches!(p.result, Some(Ok(_)))),
+            Screen::Predict => self.predictions.pictures().iter().any(|p| matches!(p.result, Some(Ok(_)))),
             Screen::Export => self.exported.is_some(),
         }
     }

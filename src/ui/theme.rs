@@ -112,7 +112,7 @@ const DARK: Palette = Palette {
     accent_faint: Color32::from_rgb(0x1C, 0x2D, 0x47),
     good: Color32::from_rgb(0x3F, 0xB6, 0x8B),
     warn: Color32::from_rgb(0xE0, 0xA9, 0x3B),
-    bad: Color32::from_rgb(0xE5, 0x63, 0x6B),
+    bad: Color32::from_rgb(0xEA, 0x75, 0x7C),
     shadow: Color32::TRANSPARENT,
 };
 
@@ -123,13 +123,13 @@ const LIGHT: Palette = Palette {
     stroke: Color32::from_rgb(0xDE, 0xE2, 0xE9),
     edge: Color32::from_rgb(0x7D, 0x86, 0x94),
     text: Color32::from_rgb(0x1B, 0x1F, 0x27),
-    muted: Color32::from_rgb(0x5C, 0x66, 0x75),
-    accent: Color32::from_rgb(0x1F, 0x6F, 0xEB),
+    muted: Color32::from_rgb(0x5A, 0x64, 0x72),
+    accent: Color32::from_rgb(0x15, 0x5E, 0xCE),
     on_accent: Color32::from_rgb(0xFF, 0xFF, 0xFF),
     accent_faint: Color32::from_rgb(0xE3, 0xED, 0xFD),
-    good: Color32::from_rgb(0x17, 0x78, 0x56),
-    warn: Color32::from_rgb(0x8F, 0x60, 0x00),
-    bad: Color32::from_rgb(0xC4, 0x34, 0x3D),
+    good: Color32::from_rgb(0x13, 0x6B, 0x4C),
+    warn: Color32::from_rgb(0x85, 0x59, 0x00),
+    bad: Color32::from_rgb(0xB9, 0x2E, 0x37),
     shadow: Color32::from_rgba_premultiplied(0, 0, 0, 18),
 };
 
@@ -151,8 +151,9 @@ impl Palette {
 
     /// Text that can be read on `fill`.
     pub fn text_on(fill: Color32) -> Color32 {
-        if contrast(DARK.on_accent, fill) > contrast(Color32::WHITE, fill) {
-            DARK.on_accent
+        // Of black and white one always reaches 4.5 : 1.
+        if contrast(Color32::BLACK, fill) > contrast(Color32::WHITE, fill) {
+            Color32::BLACK
         } else {
             Color32::WHITE
         }
@@ -171,16 +172,17 @@ fn luminance(c: Color32) -> f32 {
     0.2126 * linear(c.r()) + 0.7152 * linear(c.g()) + 0.0722 * linear(c.b())
 }
 
-/// Okabe and Ito's colours (2008), black and yellow replaced by tones that stay visible on both themes.
+/// Okabe and Ito's colours (2008), black replaced by grey, each moved as little as it takes until it can be seen on both themes
+/// (3 : 1) and all can be told apart also by eyes that lack one sort of cones.
 const OKABE_ITO: [Color32; 8] = [
-    Color32::from_rgb(0x56, 0xB4, 0xE9),
-    Color32::from_rgb(0xE6, 0x9F, 0x00),
-    Color32::from_rgb(0x00, 0x9E, 0x73),
-    Color32::from_rgb(0xCC, 0x79, 0xA7),
-    Color32::from_rgb(0xD5, 0x5E, 0x00),
-    Color32::from_rgb(0x3B, 0x86, 0xCB),
-    Color32::from_rgb(0xC9, 0xB8, 0x2A),
-    Color32::from_rgb(0x8A, 0x8F, 0x98),
+    Color32::from_rgb(0x3E, 0x95, 0xD4),
+    Color32::from_rgb(0xBF, 0x83, 0x1A),
+    Color32::from_rgb(0x38, 0x72, 0x5B),
+    Color32::from_rgb(0xAB, 0x4F, 0x90),
+    Color32::from_rgb(0xA5, 0x7F, 0x66),
+    Color32::from_rgb(0x22, 0x7A, 0xC4),
+    Color32::from_rgb(0x7C, 0x70, 0x03),
+    Color32::from_rgb(0x86, 0x8F, 0xA0),
 ];
 
 /// The colour of class number `class`: Okabe and Ito's first, then hues of even lightness a golden angle apart.
@@ -198,9 +200,9 @@ pub fn class_colour(class: usize) -> Color32 {
 /// does not rest on hue alone.
 pub const HEAT: [Color32; 2] = [Color32::from_rgb(0x6A, 0x1F, 0x9C), Color32::from_rgb(0xFF, 0xC8, 0x4A)];
 
-/// A colour of OKLCH lightness 0.70 and chroma 0.12 (Ottosson 2020); `hue` in `[0, 1)`.
+/// A colour of OKLCH lightness 0.62 and chroma 0.12 (Ottosson 2020); `hue` in `[0, 1)`.
 fn even_hue(hue: f32) -> Color32 {
-    let (lightness, chroma) = (0.70_f32, 0.12_f32);
+    let (lightness, chroma) = (0.62_f32, 0.12_f32);
     let (b, a) = (hue * std::f32::consts::TAU).sin_cos();
     let (a, b) = (a * chroma, b * chroma);
     let l = (lightness + 0.396_337_78 * a + 0.215_803_76 * b).powi(3);
@@ -269,7 +271,8 @@ fn visuals(dark: bool) -> Visuals {
     v.error_fg_color = p.bad;
     v.weak_text_color = Some(p.muted);
     v.selection.bg_fill = Palette::mix(p.surface, p.accent, 0.35);
-    v.selection.stroke = Stroke::new(1.0, p.accent);
+    // Its colour is that of the words on what is selected.
+    v.selection.stroke = Stroke::new(1.0, p.text);
     v.slider_trailing_fill = true;
     v.indent_has_left_vline = false;
     let popup = Shadow {
@@ -303,14 +306,36 @@ mod tests {
 
     #[test]
     fn text_can_be_read_in_both_themes() {
-        for p in [DARK, LIGHT] {
-            for fill in [p.background, p.surface, p.raised] {
-                assert!(contrast(p.text, fill) >= 7.0);
-                for ink in [p.muted, p.good, p.warn, p.bad] {
-                    assert!(contrast(ink, fill) >= 4.5, "{ink:?} on {fill:?}: {}", contrast(ink, fill));
+        let read = |ink: Color32, fill: Color32, least: f32| {
+            assert!(contrast(ink, fill) >= least, "{ink:?} on {fill:?}: {}", contrast(ink, fill));
+        };
+        for dark in [true, false] {
+            let (p, v) = (Palette::for_mode(dark), visuals(dark));
+            for ink in [p.text, p.muted, p.accent, p.good, p.warn, p.bad] {
+                for fill in [p.background, p.surface, p.raised] {
+                    read(ink, fill, if ink == p.text { 7.0 } else { 4.5 });
                 }
+                // What is selected or at the cursor in a list.
+                read(ink, p.accent_faint, 4.5);
+                // A badge.
+                read(ink, Palette::mix(p.surface, ink, 0.16), 4.5);
             }
-            assert!(contrast(p.on_accent, p.accent) >= 4.5);
+            read(p.on_accent, p.accent, 4.5);
+            let w = &v.widgets;
+            for state in [&w.noninteractive, &w.inactive, &w.hovered, &w.active, &w.open] {
+                read(state.fg_stroke.color, state.bg_fill, 4.5);
+            }
+            read(p.muted, w.hovered.bg_fill, 4.5);
+            read(v.selection.stroke.color, v.selection.bg_fill, 4.5);
+        }
+    }
+
+    #[test]
+    fn what_has_the_focus_can_be_told_in_both_themes() {
+        for p in [DARK, LIGHT] {
+            for ground in [p.background, p.surface, p.raised] {
+                assert!(contrast(p.accent, ground) >= 3.0);
+            }
         }
     }
 
@@ -330,15 +355,63 @@ mod tests {
         let colours: Vec<Color32> = (0..100).map(class_colour).collect();
         for (i, a) in colours.iter().enumerate() {
             assert!(!colours[..i].contains(a), "class {i}");
-            assert!(contrast(*a, DARK.surface) >= 3.0 && contrast(*a, LIGHT.surface) >= 1.5, "class {i}");
+            for ground in [DARK.background, DARK.surface, LIGHT.background, LIGHT.surface] {
+                assert!(contrast(*a, ground) >= 3.0, "class {i} on {ground:?}: {}", contrast(*a, ground));
+            }
+        }
+    }
+
+    /// A colour as it is seen without one sort of cones (Machado, Oliveira and Fernandes 2009, whole loss), in OKLab.
+    fn seen(colour: Color32, by: [[f32; 3]; 3]) -> [f32; 3] {
+        let linear = [colour.r(), colour.g(), colour.b()].map(egui::ecolor::linear_f32_from_gamma_u8);
+        let [r, g, b] = by.map(|row| row.iter().zip(linear).map(|(a, v)| a * v).sum::<f32>().clamp(0.0, 1.0));
+        let l = (0.412_221_46 * r + 0.536_332_55 * g + 0.051_445_995 * b).cbrt();
+        let m = (0.211_903_5 * r + 0.680_699_5 * g + 0.107_396_96 * b).cbrt();
+        let s = (0.088_302_46 * r + 0.281_718_85 * g + 0.629_978_7 * b).cbrt();
+        [
+            0.210_454_26 * l + 0.793_617_8 * m - 0.004_072_047 * s,
+            1.977_998_5 * l - 2.428_592_2 * m + 0.450_593_7 * s,
+            0.025_904_037 * l + 0.782_771_77 * m - 0.808_675_77 * s,
+        ]
+    }
+
+    #[test]
+    fn the_first_eight_classes_can_be_told_apart_also_without_one_sort_of_cones() {
+        const EYES: [[[f32; 3]; 3]; 4] = [
+            [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+            [
+                [0.152_286, 1.052_583, -0.204_868],
+                [0.114_503, 0.786_281, 0.099_216],
+                [-0.003_882, -0.048_116, 1.051_998],
+            ],
+            [
+                [0.367_322, 0.860_646, -0.227_968],
+                [0.280_085, 0.672_501, 0.047_413],
+                [-0.011_82, 0.042_94, 0.968_881],
+            ],
+            [
+                [1.255_528, -0.076_749, -0.178_779],
+                [-0.078_411, 0.930_809, 0.147_602],
+                [0.004_733, 0.691_367, 0.303_9],
+            ],
+        ];
+        for eyes in EYES {
+            for a in 0..8 {
+                for b in 0..a {
+                    let (one, other) = (seen(class_colour(a), eyes), seen(class_colour(b), eyes));
+                    let apart: f32 = one.iter().zip(other).map(|(x, y)| (x - y).powi(2)).sum::<f32>().sqrt();
+                    assert!(apart >= 0.055, "classes {b} and {a}: {apart}");
+                }
+            }
         }
     }
 
     #[test]
     fn text_on_any_ground_can_be_read() {
-        for i in 0..=255 {
-            let grey = Color32::from_gray(i);
-            assert!(contrast(Palette::text_on(grey), grey) >= 4.0, "{i}");
+        let steps = || (0..=255).step_by(15);
+        for (r, g, b) in steps().flat_map(|r| steps().flat_map(move |g| steps().map(move |b| (r, g, b)))) {
+            let fill = Color32::from_rgb(r, g, b);
+            assert!(contrast(Palette::text_on(fill), fill) >= 4.5, "{fill:?}");
         }
     }
 }

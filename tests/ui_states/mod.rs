@@ -56,7 +56,7 @@ pub(crate) fn draw(ui: &mut egui::Ui, world: &mut World) {
             Action::SetConfig(config) => world.state.config = (**config).clone(),
             Action::Select(selection) => world.state.selection = *selection,
             Action::ShowEvaluateTab(tab) => world.state.evaluate_tab = *tab,
-            Action::ClearPredictions => world.state.predictions.pictures.clear(),
+            Action::ClearPredictions => world.state.predictions.clear(),
             Action::Go(screen) => world.state.screen = *screen,
             _ => {}
         }

@@ -5,105 +5,20 @@
 //! ever executed. Values live in flat arenas: neither deep nesting nor cycles can exhaust the program's own stack.
 //! Format: CPython's `Lib/pickletools.py`; PyTorch's `torch/serialization.py` and `torch/_utils.py`.
 
-use super::scalar::Scalar;
+mod values;
+
+pub(super) use values::{Pickle, StorageRef, StorageType, TensorRef, Value};
+
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::rc::Rc;
+use values::{Global, GlobalRef, known_global};
 
 /// Most values that a call in a state dict passes (`_rebuild_tensor_v2` has seven).
 const MAX_ARGUMENTS: usize = 16;
 
 /// Most axes that a tensor may have.
 const MAX_RANK: usize = 8;
-
-/// A function or type that a state dict may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Global {
-    OrderedDict,
-    RebuildTensor,
-    RebuildParameter,
-    Storage(StorageType),
-    /// A type object such as `torch.float32`, which nothing here needs.
-    Dtype,
-}
-
-/// Element type of a storage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StorageType {
-    Float(Scalar),
-    /// Whole numbers of this many bytes: counters, which are not read.
-    Integer(usize),
-}
-
-impl StorageType {
-    pub(super) fn size_bytes(self) -> usize {
-        match self {
-            Self::Float(scalar) => scalar.size_bytes(),
-            Self::Integer(bytes) => bytes,
-        }
-    }
-}
-
-/// A run of values in the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StorageRef {
-    pub(super) kind: StorageType,
-    /// Name of the entry that holds the values.
-    pub(super) key: Rc<str>,
-    /// How many values it has.
-    pub(super) len: usize,
-}
-
-/// A view into a storage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TensorRef {
-    pub(super) storage: StorageRef,
-    pub(super) offset: usize,
-    pub(super) shape: Vec<usize>,
-    pub(super) strides: Vec<usize>,
-}
-
-/// A value on the machine's stack. Compound values are places in an arena.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
-    None,
-    Bool,
-    Int(i64),
-    Float,
-    Text(Rc<str>),
-    /// Tuple or list: a place in [`Pickle::sequences`].
-    Sequence(usize),
-    /// A place in [`Pickle::dicts`].
-    Dict(usize),
-    /// A place in [`Pickle::tensors`].
-    Tensor(usize),
-    Storage(Rc<StorageRef>),
-    Global(GlobalRef),
-}
-
-/// Keeps [`Global`] private to this file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct GlobalRef(Global);
-
-/// What a pickle held.
-#[derive(Debug, Default)]
-pub(super) struct Pickle {
-    sequences: Vec<Vec<Value>>,
-    pub(super) dicts: Vec<Vec<(Value, Value)>>,
-    pub(super) tensors: Vec<TensorRef>,
-}
-
-impl Pickle {
-    /// The items of a sequence of texts.
-    pub(super) fn texts(&self, value: &Value) -> Option<Vec<Rc<str>>> {
-        let Value::Sequence(place) = value else { return None };
-        let one = |v: &Value| match v {
-            Value::Text(text) => Some(text.clone()),
-            _ => None,
-        };
-        self.sequences.get(*place)?.iter().map(one).collect()
-    }
-}
 
 /// Runs the pickle at the start of `bytes`; returns its arenas, its value and how many bytes it took.
 pub(super) fn read(bytes: &[u8]) -> Result<(Pickle, Value, usize)> {
@@ -467,25 +382,3 @@ impl<'a> Machine<'a> {
 /// What a user does about a file that holds more than a state dict.
 const SAVE_STATE_DICT: &str =
     "Only plain state dicts are read, never code: in Python, torch.save(model.state_dict(), \"weights.pth\")";
-
-fn known_global(module: &str, name: &str) -> Option<Global> {
-    use Scalar::{Bf16, F16, F32, F64};
-    let storage = |kind| Some(Global::Storage(kind));
-    match (module, name) {
-        ("collections", "OrderedDict") => Some(Global::OrderedDict),
-        ("torch._utils", "_rebuild_tensor_v2") => Some(Global::RebuildTensor),
-        ("torch._utils", "_rebuild_parameter") => Some(Global::RebuildParameter),
-        ("torch", "FloatStorage") => storage(StorageType::Float(F32)),
-        ("torch", "DoubleStorage") => storage(StorageType::Float(F64)),
-        ("torch", "HalfStorage") => storage(StorageType::Float(F16)),
-        ("torch", "BFloat16Storage") => storage(StorageType::Float(Bf16)),
-        ("torch", "LongStorage") => storage(StorageType::Integer(8)),
-        ("torch", "IntStorage") => storage(StorageType::Integer(4)),
-        ("torch", "ShortStorage") => storage(StorageType::Integer(2)),
-        ("torch", "CharStorage" | "ByteStorage" | "BoolStorage") => storage(StorageType::Integer(1)),
-        ("torch", "float32" | "float64" | "float16" | "bfloat16" | "int64" | "int32" | "uint8" | "bool") => {
-            Some(Global::Dtype)
-        }
-        _ => None,
-    }
-}

@@ -56,6 +56,8 @@ pub(in crate::data) fn join(root: &Path, path: &Path, table: Table, pictures: Ve
     let has_parts = rows.values().any(|row| row.split.is_some());
     let groups = rows.iter().filter_map(|(rel, row)| Some(((*rel).to_owned(), row.group.clone()?)));
     let groups: HashMap<String, String> = groups.collect();
+    let parts = rows.iter().filter_map(|(rel, row)| Some(((*rel).to_owned(), row.split?)));
+    let parts: HashMap<String, Split> = parts.collect();
     let mut found = Vec::with_capacity(rows.len());
     let mut skipped = Vec::new();
     for picture in &pictures {
@@ -76,6 +78,7 @@ pub(in crate::data) fn join(root: &Path, path: &Path, table: Table, pictures: Ve
         label_column: table.label_column,
         group_column: table.group_column,
         groups: Arc::new(groups),
+        parts: Arc::new(parts),
         findings: told.findings(&name(path), &table.unused),
     };
     Ok(Joined { found, skipped, has_parts, file })

@@ -140,6 +140,7 @@ pub(super) fn left_out(skipped: &[Skipped]) -> Vec<Finding> {
             SkipReason::NotAnImage => (3, ""),
             SkipReason::Hidden => (4, ""),
             SkipReason::Unlabelled => (5, ""),
+            SkipReason::NotLearned(class) => (6, class.as_str()),
             SkipReason::Undecodable(_) => continue,
         };
         groups.entry(key).or_default().push(s.rel.clone());
@@ -161,6 +162,13 @@ pub(super) fn left_out(skipped: &[Skipped]) -> Vec<Finding> {
                     if n == 1 { "it" } else { "them" }
                 ),
             ),
+            6 => (
+                Severity::Warning,
+                format!(
+                    "{} left out: only the test part has the class {why}, so it cannot be learned",
+                    are(n, "picture")
+                ),
+            ),
             3 if n == 1 => (Severity::Info, "1 file is left out: not a picture".to_owned()),
             3 => (Severity::Info, format!("{n} files are left out: not pictures")),
             _ => (Severity::Info, format!("{} left out: hidden, or the system's own", are(n, "file"))),
@@ -170,46 +178,47 @@ pub(super) fn left_out(skipped: &[Skipped]) -> Vec<Finding> {
     groups.into_iter().map(one).collect()
 }
 
-/// Classes that are too few, too small or too different in size.
+/// Classes that are too few, too small or too different in size, with their pictures.
 pub(super) fn classes(dataset: &Dataset) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut add = |severity, title: String| found.push(finding(severity, title, Vec::new()));
+    let mut add = |severity, title: String, classes: &[usize]| {
+        let of_these = dataset.samples.iter().filter(|s| classes.contains(&s.class));
+        found.push(finding(severity, title, of_these.map(|s| s.rel.clone()).collect()));
+    };
     let train = dataset.class_counts(Split::Train);
     let val = dataset.class_counts(Split::Val);
-    let named = |keep: &dyn Fn(usize) -> bool| -> Vec<&str> {
-        (0..train.len()).filter(|&c| keep(c)).map(|c| dataset.classes[c].as_str()).collect()
-    };
+    let those =
+        |keep: &dyn Fn(usize) -> bool| -> Vec<usize> { (0..train.len()).filter(|&c| keep(c)).collect() };
+    let named =
+        |classes: &[usize]| list(&classes.iter().map(|&c| dataset.classes[c].as_str()).collect::<Vec<_>>());
     if let [only] = dataset.classes.as_slice() {
-        add(Severity::Error, format!("there is only one class ({only}): nothing to tell apart"));
+        add(Severity::Error, format!("there is only one class ({only}): nothing to tell apart"), &[]);
     }
     if val.iter().all(|&n| n == 0) {
-        add(Severity::Error, "there are no validation pictures: nothing says how good the model is".into());
+        let title = "there are no validation pictures: nothing says how good the model is";
+        add(Severity::Error, title.into(), &[]);
     } else {
-        let missing = named(&|c| val[c] == 0);
+        let missing = those(&|c| val[c] == 0);
         if !missing.is_empty() {
-            add(
-                Severity::Warning,
-                format!("no validation pictures of {}: its score is not known", list(&missing)),
-            );
+            let title = format!("no validation pictures of {}: its score is not known", named(&missing));
+            add(Severity::Warning, title, &missing);
         }
     }
     let test = dataset.class_counts(Split::Test);
-    let untested = named(&|c| test[c] == 0);
+    let untested = those(&|c| test[c] == 0);
     if untested.len() < test.len() && !untested.is_empty() {
-        let title = format!("no test pictures of {}, though other classes have some", list(&untested));
-        add(Severity::Info, title);
+        let title = format!("no test pictures of {}, though other classes have some", named(&untested));
+        add(Severity::Info, title, &untested);
     }
-    let single = named(&|c| train[c] + val[c] == 1);
+    let single = those(&|c| train[c] + val[c] == 1);
     if !single.is_empty() {
-        add(
-            Severity::Warning,
-            format!("only one picture of {}: it can be learned but not judged", list(&single)),
-        );
+        let title = format!("only one picture of {}: it can be learned but not judged", named(&single));
+        add(Severity::Warning, title, &single);
     }
-    let few = named(&|c| train[c] < FEW && train[c] + val[c] > 1);
+    let few = those(&|c| train[c] < FEW && train[c] + val[c] > 1);
     if !few.is_empty() {
-        let title = format!("fewer than {FEW} training pictures of {}: add more if you can", list(&few));
-        add(Severity::Warning, title);
+        let title = format!("fewer than {FEW} training pictures of {}: add more if you can", named(&few));
+        add(Severity::Warning, title, &few);
     }
     let smallest = (0..train.len()).min_by_key(|&c| train[c]);
     let largest = (0..train.len()).max_by_key(|&c| train[c]);
@@ -219,7 +228,8 @@ pub(super) fn classes(dataset: &Dataset) -> Vec<Finding> {
         let (big, small) = (&dataset.classes[l], &dataset.classes[s]);
         let (n, m) = (train[l], train[s]);
         let advice = "consider balancing the classes (train.balance_classes)";
-        add(Severity::Warning, format!("{big} has {n} training pictures and {small} has {m}: {advice}"));
+        let title = format!("{big} has {n} training pictures and {small} has {m}: {advice}");
+        add(Severity::Warning, title, &[s]);
     }
     found
 }

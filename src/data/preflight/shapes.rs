@@ -91,13 +91,20 @@ fn class_by_size(dataset: &Dataset, sizes: &[PictureSize]) -> Option<Finding> {
         of_class[sample.class] += 1;
     }
     // Each picture is told from the others of its size, without itself: a size that occurs once tells nothing.
-    let told = |counts: &HashMap<usize, usize>| -> usize {
-        let mut counts: Vec<usize> = counts.values().copied().collect();
-        counts.sort_unstable_by_key(|n| std::cmp::Reverse(*n));
-        let (most, next) = (counts[0], counts.get(1).copied().unwrap_or(0));
-        if most > next + 1 { most } else { 0 }
+    let told = |counts: &HashMap<usize, usize>| -> Option<usize> {
+        let mut counts: Vec<(usize, usize)> = counts.iter().map(|(class, n)| (*n, *class)).collect();
+        counts.sort_unstable_by_key(|(n, _)| std::cmp::Reverse(*n));
+        let ((most, class), next) = (counts[0], counts.get(1).map_or(0, |(n, _)| *n));
+        (most > next + 1).then_some(class)
     };
-    let right: usize = of_size.values().map(told).sum();
+    let tells: HashMap<(u32, u32), usize> =
+        of_size.iter().filter_map(|(size, counts)| Some((*size, told(counts)?))).collect();
+    let by_size = |(sample, size): &(&Sample, &PictureSize)| {
+        tells.get(&(size.width, size.height)) == Some(&sample.class)
+    };
+    let files: Vec<String> =
+        dataset.samples.iter().zip(sizes).filter(by_size).map(|(s, _)| s.rel.clone()).collect();
+    let right = files.len();
     let all = sizes.len();
     let guessed = of_class.iter().max().copied().unwrap_or(0);
     let share = |n: usize| n as f64 / all.max(1) as f64;
@@ -105,5 +112,5 @@ fn class_by_size(dataset: &Dataset, sizes: &[PictureSize]) -> Option<Finding> {
         "the size in pixels alone tells the class of {right} of {all} pictures: a network may learn that instead of what they show"
     );
     (share(right) >= GIVEN_AWAY && share(right) >= share(guessed) + OVER_GUESSING)
-        .then(|| finding(Severity::Warning, title, Vec::new()))
+        .then(|| finding(Severity::Warning, title, files))
 }

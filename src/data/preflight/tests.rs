@@ -120,7 +120,7 @@ fn more_than_a_fifth_that_cannot_be_decoded_stops_training() {
     f.put("train/b/5.jpg", b"");
     let first = f.look().findings.remove(0);
     let title = "5 of 21 pictures cannot be decoded: is this the right folder?";
-    assert_eq!(first, finding(Severity::Error, title, &[]));
+    assert_eq!((first.severity, first.title.as_str(), first.files.len()), (Severity::Error, title, 5));
 }
 
 #[test]
@@ -206,7 +206,9 @@ fn a_class_without_validation_pictures_is_named() {
     let mut f = Folder::classes(&["a", "b"]);
     f.fill("train/c", 6);
     let title = "no validation pictures of c: its score is not known";
-    assert_eq!(f.finding(), finding(Severity::Warning, title, &[]));
+    let found = f.finding();
+    assert_eq!((found.severity, found.title.as_str(), found.files.len()), (Severity::Warning, title, 6));
+    assert!(found.files.iter().all(|rel| rel.starts_with("train/c/")), "{found:?}");
 }
 
 #[test]
@@ -245,7 +247,8 @@ fn small_classes_are_named_as_far_as_anyone_reads() {
         f.fill(&format!("val/{class}"), 2);
     }
     let title = "fewer than 5 training pictures of a, b, c, d and 2 more: add more if you can";
-    assert_eq!(f.finding(), finding(Severity::Warning, title, &[]));
+    let found = f.finding();
+    assert_eq!((found.severity, found.title.as_str(), found.files.len()), (Severity::Warning, title, 36));
 }
 
 #[test]
@@ -256,7 +259,9 @@ fn a_class_ten_times_another_is_still_no_finding_and_more_is() {
     f.fill("train/b", 1);
     let title =
         "b has 61 training pictures and a has 6: consider balancing the classes (train.balance_classes)";
-    assert_eq!(f.finding(), finding(Severity::Warning, title, &[]));
+    let found = f.finding();
+    assert_eq!((found.severity, found.title.as_str()), (Severity::Warning, title));
+    assert!(!found.files.is_empty() && found.files.iter().all(|rel| rel.contains("/a/")), "{found:?}");
 }
 
 #[test]
@@ -315,7 +320,9 @@ fn sizes_that_give_the_class_away_are_told() {
         f
     };
     let title = "the size in pixels alone tells the class of 37 of 40 pictures: a network may learn that instead of what they show";
-    assert_eq!(folder(3).finding(), finding(Severity::Warning, title, &[]));
+    let found = folder(3).finding();
+    assert_eq!((found.severity, found.title.as_str(), found.files.len()), (Severity::Warning, title, 37));
+    assert!(!found.files.contains(&"train/b/0.png".to_owned()), "its size speaks for the other class");
     assert_eq!(folder(5).look().findings, [], "35 of 40 are too few");
 }
 
@@ -350,5 +357,17 @@ fn a_class_without_test_pictures_is_named_where_others_have_some() {
     let mut f = Folder::classes(&["a", "b"]);
     f.fill("test/a", 2);
     let title = "no test pictures of b, though other classes have some";
-    assert_eq!(f.finding(), finding(Severity::Info, title, &[]));
+    let found = f.finding();
+    assert_eq!((found.severity, found.title.as_str()), (Severity::Info, title));
+    assert!(!found.files.is_empty() && found.files.iter().all(|rel| rel.contains("/b/")), "{found:?}");
+}
+
+#[test]
+fn a_class_that_only_the_test_part_has_is_told_with_its_pictures() {
+    let mut f = Folder::classes(&["a", "b"]);
+    ["a", "b"].iter().for_each(|class| f.fill(&format!("test/{class}"), 1));
+    f.put("test/fox/1.png", &png(9998));
+    f.put("test/fox/2.png", &png(9999));
+    let title = "2 pictures are left out: only the test part has the class fox, so it cannot be learned";
+    assert_eq!(f.finding(), finding(Severity::Warning, title, &["test/fox/1.png", "test/fox/2.png"]));
 }

@@ -115,7 +115,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let rows: Vec<Vec<f32>> = (0..7).map(|i| vec![i as f32, -1.5, 0.25 * i as f32]).collect();
         let mut features = of_rows(&rows, &[0, 1, 0, 1, 0, 1, 1], 2);
-        features.familiar = Some(Familiar { similarity: 0.5, neighbour: 5 });
+        features.familiar = Some(Familiar { similarity: 0.5, neighbour: 5, roots: true });
         assert_eq!(Features::load(dir.path(), "digest").unwrap(), None);
         features.save(dir.path()).unwrap();
         assert_eq!(Features::load(dir.path(), "digest").unwrap(), Some(features));

@@ -4,11 +4,14 @@
 mod alike;
 mod file;
 pub mod map;
+mod neighbourhood;
+mod principal;
 pub mod suspects;
 mod unlike;
 
 pub use alike::Alike;
-pub use unlike::{Familiar, Unlike};
+pub use neighbourhood::Neighbourhood;
+pub use unlike::{Familiar, Reference, Unlike};
 
 use super::Classifier;
 use super::forward::argmax;
@@ -16,6 +19,7 @@ use crate::data::{Dataset, Progress};
 use crate::error::Result;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -153,6 +157,19 @@ impl Features {
         Ok(Self::assemble(model_sha256.to_owned(), classifier.classes().to_vec(), rows))
     }
 
+    /// SHA-256, in hexadecimal, of all that the features follow from: the model, and which files in which order.
+    pub fn digest(&self) -> String {
+        let mut sha = Sha256::new();
+        sha.update(self.model.as_bytes());
+        for picture in &self.pictures {
+            sha.update((picture.rel.len() as u64).to_le_bytes());
+            sha.update(picture.rel.as_bytes());
+            sha.update(picture.bytes.to_le_bytes());
+            sha.update(picture.modified_ms.to_le_bytes());
+        }
+        sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Numbers of the pictures that were learned from.
     fn training(&self) -> Vec<usize> {
         (0..self.len()).filter(|&i| self.pictures[i].training).collect()
@@ -243,20 +260,37 @@ mod golden {
         }
     }
 
-    #[test]
-    fn the_line_to_what_is_unlike_training_is_numpys_quantile_of_the_distances() {
-        let (golden, mut features) = golden();
-        assert!(features.unlike(features.row(4)).is_none(), "no line yet");
+    /// Compares the pictures that were not learned from, and draws the line before, as `key` of the golden values has it.
+    fn checks_the_line(features: &mut Features, golden: &Value, key: &str, roots: bool) {
+        assert!(features.reference().is_none(), "no line yet");
         features.draw_line(0, &|| Ok(())).unwrap();
+        assert_eq!(features.familiar.map(|f| f.roots), Some(roots));
+        let (golden, reference) = (&golden[key], features.reference().unwrap());
         let want = golden["familiar"].as_f64().unwrap() as f32;
         let others = (0..features.len()).filter(|&i| !features.pictures[i].training);
         for (i, similarity) in others.zip(numbers(&golden["unlike_training"])) {
-            let unlike = features.unlike(features.row(i)).unwrap();
+            let unlike = reference.unlike(features.row(i)).unwrap();
             close(unlike.familiar, want);
             close(unlike.similarity, similarity);
             assert_eq!(unlike.is_unlike(), similarity < want);
         }
+        assert!(reference.unlike(&[1.0; 3]).is_none(), "features of another width");
+    }
+
+    #[test]
+    fn the_line_to_what_is_unlike_training_is_numpys_quantile_of_the_fourth_roots_distances() {
+        let (golden, mut features) = golden();
+        checks_the_line(&mut features, &golden, "roots", true);
         let strange: Vec<f32> = (0..features.width()).map(|i| if i % 2 == 0 { -1.0 } else { 1.0 }).collect();
-        assert!(features.unlike(&strange).unwrap().is_unlike());
+        assert!(features.reference().unwrap().unlike(&strange).unwrap().is_unlike());
+    }
+
+    #[test]
+    fn features_of_both_signs_are_compared_as_they_are() {
+        let (golden, features) = golden();
+        let rows: Vec<Vec<f32>> =
+            (0..features.len()).map(|i| features.row(i).iter().map(|v| v - 1.0).collect()).collect();
+        let labels: Vec<usize> = features.pictures.iter().map(|p| p.class).collect();
+        checks_the_line(&mut of_rows(&rows, &labels, 3), &golden, "less_one", false);
     }
 }

@@ -31,6 +31,8 @@ pub struct ConfidentJoint {
     pub counts: Vec<usize>,
     /// The doubtful ones, the most doubtful first.
     pub suspects: Vec<Suspect>,
+    /// Pictures whose own class is the most probable one. Where this is few, doubts say more about the models than about labels.
+    pub right: usize,
 }
 
 /// Room for rounding at a threshold; `cleanlab`'s.
@@ -60,7 +62,8 @@ pub fn confident_joint(labels: &[usize], probabilities: &[Vec<f32>], classes: us
     }
     // Stable: equal ones stay in the data set's order.
     suspects.sort_by(|a, b| a.margin.total_cmp(&b.margin));
-    ConfidentJoint { thresholds, counts, suspects }
+    let right = labels.iter().zip(probabilities).filter(|(given, p)| argmax(p) == **given).count();
+    ConfidentJoint { thresholds, counts, suspects, right }
 }
 
 fn thresholds(labels: &[usize], probabilities: &[Vec<f32>], classes: usize) -> Vec<f32> {
@@ -84,7 +87,11 @@ impl Features {
     ///
     /// # Errors
     /// If features are not finite, or `keep_going` stops the work.
-    pub fn suspects(&self, seed: u64, keep_going: &(dyn Fn() -> Result<()> + Sync)) -> Result<Vec<Suspect>> {
+    pub fn suspects(
+        &self,
+        seed: u64,
+        keep_going: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<ConfidentJoint> {
         let labels: Vec<usize> = self.pictures.iter().map(|p| p.class).collect();
         let pictures: Vec<usize> = (0..self.len()).collect();
         let data = Labelled {
@@ -96,7 +103,7 @@ impl Features {
             class_weights: None,
         };
         let probabilities = out_of_fold(&data, seed, keep_going)?;
-        Ok(confident_joint(&labels, &probabilities, self.classes.len()).suspects)
+        Ok(confident_joint(&labels, &probabilities, self.classes.len()))
     }
 }
 
@@ -158,7 +165,9 @@ mod tests {
         let swapped = [3, 40, 77, 110];
         let mut labels = truth.clone();
         swapped.iter().for_each(|&i| labels[i] = (truth[i] + 1) % 3);
-        let suspects = of_rows(&rows, &labels, 3).suspects(0, &|| Ok(())).unwrap();
+        let found = of_rows(&rows, &labels, 3).suspects(0, &|| Ok(())).unwrap();
+        assert!((140..=146).contains(&found.right), "{} of 150, four of which are swapped", found.right);
+        let suspects = found.suspects;
         let mut first: Vec<usize> = suspects.iter().take(swapped.len()).map(|s| s.picture).collect();
         first.sort_unstable();
         assert_eq!(first, swapped);

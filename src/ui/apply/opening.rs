@@ -32,12 +32,15 @@ impl App {
             }
             Action::DivideAnew(data) => {
                 self.state.config.data = *data;
+                self.state.division_asked = false;
                 self.settings_changed();
                 self.scan();
             }
             Action::UseLabels(labels) => match self.state.with_labels(labels) {
                 Some(project) => self.open_new(project),
                 None => {
+                    let text = self.state.labels_words();
+                    self.state.notices.push_with(Tone::Info, text, "Undo", Action::Undo);
                     self.settings_changed();
                     self.scan();
                 }

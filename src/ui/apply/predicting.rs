@@ -13,7 +13,7 @@ impl App {
             Action::SetPredictModel(model) => {
                 self.state.predictions.model = Some(model);
                 let paths: Vec<PathBuf> =
-                    self.state.predictions.pictures.iter().map(|p| p.path.clone()).collect();
+                    self.state.predictions.pictures().iter().map(|p| p.path.clone()).collect();
                 self.predict(paths);
             }
             Action::Predict(paths) => self.predict(paths),

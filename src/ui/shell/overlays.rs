@@ -101,7 +101,11 @@ fn question(
         ui.label(text);
         ui.add_space(space::S);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if primary_button(ui, "Keep training").clicked() {
+            let keep = primary_button(ui, "Keep training");
+            if ui.memory(|m| m.focused().is_none()) {
+                keep.request_focus();
+            }
+            if keep.clicked() {
                 actions.push(keep_on.clone());
             }
             if secondary_button(ui, end).clicked() {

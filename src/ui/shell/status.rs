@@ -4,11 +4,8 @@ use crate::backbones::find;
 use crate::ui::Action;
 use crate::ui::state::{AppState, JobKind, RunningJob};
 use crate::ui::theme::{Palette, space};
-use crate::ui::widgets::{basic::button_small, progress_bar};
+use crate::ui::widgets::{basic::button_small, progress_bar, wheel};
 use egui::{Align, Layout, RichText, Ui, vec2};
-
-/// Time left is shown once a job has run this long, in seconds.
-const ETA_AFTER_S: f64 = 1.0;
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     let p = Palette::of(ui);
@@ -23,6 +20,9 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         ui.add_space(space::S);
         if let Some(job) = state.job() {
             job_part(ui, state, job, actions);
+        }
+        for job in state.jobs_beside() {
+            beside(ui, job, actions);
         }
         for (name, download) in state.running_downloads() {
             let title = find(name).map_or(name, |s| s.title);
@@ -40,12 +40,11 @@ fn quiet(ui: &mut Ui, text: &str) -> egui::Response {
 }
 
 fn job_part(ui: &mut Ui, state: &AppState, job: &RunningJob, actions: &mut Vec<Action>) {
-    let p = Palette::of(ui);
     ui.label(RichText::new(words(state, job)).small());
     if let Some(frac) = fraction(job) {
         progress_bar(ui, frac, vec2(140.0, 6.0));
     } else {
-        ui.add(egui::Spinner::new().size(12.0).color(p.muted));
+        wheel(ui, 12.0, job.kind.words());
     }
     let facts = facts(state, job);
     if !facts.is_empty() {
@@ -56,9 +55,23 @@ fn job_part(ui: &mut Ui, state: &AppState, job: &RunningJob, actions: &mut Vec<A
     {
         actions.push(Action::CancelJob);
     }
-    let waiting = state.jobs.len().saturating_sub(1);
+    let waits = |j: &&RunningJob| j.started_s.is_none() && j.kind != JobKind::Explain && j.id != job.id;
+    let waiting = state.jobs.iter().filter(waits).count();
     if waiting > 0 {
         quiet(ui, &format!("{waiting} more waiting"));
+    }
+}
+
+/// What runs beside the first job, in short.
+fn beside(ui: &mut Ui, job: &RunningJob, actions: &mut Vec<Action>) {
+    ui.label(RichText::new(job.kind.words()).small());
+    progress_bar(ui, fraction(job).unwrap_or(0.0), vec2(64.0, 6.0));
+    if let Some((done, total)) = job.progress {
+        quiet(ui, &format!("{done} of {total}"));
+    }
+    let name = format!("Cancel: {}", job.kind.words().to_lowercase());
+    if !job.stopping && button_small(ui, "Cancel").accessible_name(&name).on_hover_text(&name).clicked() {
+        actions.push(Action::CancelBeside(job.id));
     }
 }
 
@@ -103,13 +116,14 @@ fn facts(state: &AppState, job: &RunningJob) -> String {
         // Its parts go at speeds of their own.
         return String::new();
     }
-    let (Some((done, total)), Some(started)) = (job.progress, job.started_s) else { return String::new() };
-    let ran = state.now_s - started;
-    if ran < ETA_AFTER_S || done == 0 {
-        return format!("{done} of {total}");
+    let (Some((done, total)), Some(_)) = (job.progress, job.started_s) else { return String::new() };
+    match job.seconds_left(state.now_s) {
+        // Its steps are no pictures, so their number says nothing.
+        Some(left) if job.kind == JobKind::Arrange => format!("{} left", clock(left)),
+        Some(left) => format!("{done} of {total} · {} left", clock(left)),
+        None if job.kind == JobKind::Arrange => String::new(),
+        None => format!("{done} of {total}"),
     }
-    let left = ran / done as f64 * total.saturating_sub(done) as f64;
-    format!("{done} of {total} · {} left", clock(left))
 }
 
 /// `0:42`, `12:05`, `1:02:03`.

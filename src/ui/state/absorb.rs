@@ -2,7 +2,8 @@
 
 use super::training::RatePart;
 use super::{
-    AppState, FollowUp, JobKind, RunningJob, Screen, Tone, TrainingEnd, WeightsState, file_name, training,
+    AppState, FollowUp, JobKind, MapLayout, RunningJob, Screen, Tone, TrainingEnd, WeightsState, file_name,
+    training,
 };
 use crate::engine::TrainOutcome;
 use crate::error::{Error, count};
@@ -99,6 +100,13 @@ impl AppState {
             }
             JobOutput::Analysed(analysis) => {
                 self.insight.compared(*analysis);
+                match self.insight.layout {
+                    MapLayout::Directions => Vec::new(),
+                    MapLayout::Neighbourhood => vec![FollowUp::Arrange],
+                }
+            }
+            JobOutput::Arranged(analysis, found) => {
+                self.insight.arranged = Some((analysis, found));
                 Vec::new()
             }
             JobOutput::Copied(copied) => {
@@ -157,7 +165,7 @@ impl AppState {
                 TrainingEnd::Finished(summary)
             });
         }
-        if self.predictions.pictures.is_empty() {
+        if self.predictions.pictures().is_empty() {
             self.predictions.model = Some(ModelRef::Saved(run_dir.clone()));
         }
         let data_root = self.dataset().map(|d| d.root.clone()).unwrap_or_default();
@@ -189,8 +197,9 @@ impl AppState {
                 self.insight.fail(None);
                 return Vec::new();
             }
+            JobKind::Analyse => self.insight.stopped = true,
+            JobKind::Arrange => self.insight.layout = MapLayout::Directions,
             JobKind::Evaluate
-            | JobKind::Analyse
             | JobKind::Copy
             | JobKind::Export
             | JobKind::FindRate
@@ -236,6 +245,7 @@ impl AppState {
                 return follow;
             }
             JobKind::Analyse => self.insight.analysis_error = Some(error.clone()),
+            JobKind::Arrange => self.insight.layout = MapLayout::Directions,
             JobKind::Evaluate | JobKind::Copy | JobKind::FindRate | JobKind::MeasureSpeed => {}
         }
         let text = format!("{} failed: {error}", kind.words());
@@ -256,7 +266,7 @@ fn see(kind: &JobKind) -> Option<(&'static str, Screen)> {
         JobKind::Predict | JobKind::Copy => Some(("See Predict", Screen::Predict)),
         JobKind::Export => Some(("See Export", Screen::Export)),
         JobKind::CheckWeights | JobKind::MeasureSpeed => Some(("See Model", Screen::Model)),
-        JobKind::Evaluate | JobKind::Analyse => Some(("See Evaluate", Screen::Evaluate)),
+        JobKind::Evaluate | JobKind::Analyse | JobKind::Arrange => Some(("See Evaluate", Screen::Evaluate)),
         JobKind::OpenData | JobKind::WriteSample | JobKind::Explain => None,
     }
 }
@@ -460,7 +470,7 @@ mod tests {
         let ranked = vec![("ants".to_owned(), 0.9)];
         state.absorb(JobEvent::Predicted(JobId(1), "b.png".into(), Ok(ranked)));
         state.absorb(done(JobOutput::Predicted));
-        let left: Vec<_> = state.predictions.pictures.iter().map(|p| p.path.to_str().unwrap()).collect();
+        let left: Vec<_> = state.predictions.pictures().iter().map(|p| p.path.to_str().unwrap()).collect();
         assert_eq!(left, ["b.png"], "what was never answered does not wait for ever");
     }
 }

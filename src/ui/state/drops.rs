@@ -16,6 +16,8 @@ pub enum PathKind {
     Folder,
     /// A weight file, by its name.
     Weights,
+    /// A table (CSV), by its name.
+    Table,
     /// Any other file.
     File,
     /// Nothing.
@@ -37,6 +39,7 @@ pub fn plan_drop(state: &AppState, items: &[(PathBuf, PathKind)]) -> Result<Vec<
             Action::Go(Screen::Predict),
         ]),
         PathKind::Weights => Ok(weights(state, first)),
+        PathKind::Table => labels(state, first),
         PathKind::Folder if !(state.screen == Screen::Predict && can_predict) => {
             Ok(vec![Action::OpenData(first.clone())])
         }
@@ -52,6 +55,17 @@ pub fn plan_drop(state: &AppState, items: &[(PathBuf, PathKind)]) -> Result<Vec<
              the folder that holds the class folders."
                 .to_owned(),
         ),
+    }
+}
+
+/// A table says what the open pictures show.
+fn labels(state: &AppState, path: &Path) -> Result<Vec<Action>, String> {
+    if state.project.is_none() && state.refused.is_none() {
+        Err("Open the folder of pictures first, then drop the table with their labels.".to_owned())
+    } else if state.screen == Screen::Data {
+        Ok(vec![Action::UseLabels(Some(path.to_path_buf()))])
+    } else {
+        Err("A table of labels belongs to the pictures: drop it on the Data screen.".to_owned())
     }
 }
 
@@ -75,6 +89,9 @@ fn backbone_in_name(path: &Path) -> Option<&'static str> {
 pub fn drop_hint(state: &AppState) -> &'static str {
     match state.screen {
         Screen::Predict if state.predict_model().is_some() => "Drop pictures to classify them",
+        Screen::Data if state.project.is_some() || state.refused.is_some() => {
+            "Drop a table of labels (CSV) to use it, or a folder of pictures to open it"
+        }
         Screen::Model => "Drop a weight file to use it, or a folder to open it",
         _ => "Drop a folder of pictures, a project or a weight file to open it",
     }
@@ -83,6 +100,8 @@ pub fn drop_hint(state: &AppState) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TrainConfig;
+    use crate::session::Project;
     use crate::session::jobs::ModelRef;
 
     fn plan(state: &AppState, path: &str, kind: PathKind) -> Result<Vec<Action>, String> {
@@ -100,6 +119,21 @@ mod tests {
         state.screen = Screen::Data;
         assert_eq!(plan(&state, "/x", PathKind::Folder), Ok(vec![Action::OpenData("/x".into())]));
         assert!(matches!(plan(&state, "/x.png", PathKind::File).as_deref(), Ok([_, Action::Predict(_)])));
+    }
+
+    #[test]
+    fn a_table_gives_the_open_pictures_their_labels_on_the_data_screen() {
+        let mut state = AppState { screen: Screen::Data, ..AppState::default() };
+        assert!(plan(&state, "/l.csv", PathKind::Table).unwrap_err().contains("folder of pictures first"));
+        let project = || Project { dir: "/project".into(), config: TrainConfig::default() };
+        state.refused = Some(Box::new(project()));
+        let use_it = Ok(vec![Action::UseLabels(Some("/l.csv".into()))]);
+        assert_eq!(plan(&state, "/l.csv", PathKind::Table), use_it, "it may make the folder usable");
+        (state.refused, state.project) = (None, Some(project()));
+        assert_eq!(plan(&state, "/l.csv", PathKind::Table), use_it);
+        assert!(drop_hint(&state).contains("CSV"));
+        state.screen = Screen::Train;
+        assert!(plan(&state, "/l.csv", PathKind::Table).unwrap_err().contains("Data screen"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What is known beyond a model's answers: what it looks at in pictures that were opened, and how all pictures compare.
 
-use super::AppState;
+use super::{AppState, JobKind};
 use crate::data::Dataset;
+use crate::engine::features::Neighbourhood;
 use crate::error::Error;
 use crate::session::jobs::ModelRef;
 use crate::session::{Analysis, Explained};
@@ -11,19 +12,37 @@ use std::sync::Arc;
 /// How many explained pictures are remembered.
 const KEPT: usize = 48;
 
+/// How the map lays pictures out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MapLayout {
+    /// Along the two directions in which their features differ most.
+    #[default]
+    Directions,
+    /// So that neighbours among the features are neighbours on the map.
+    Neighbourhood,
+}
+
 /// Answers of jobs that look into a model.
 #[derive(Debug, Clone, Default)]
 pub struct Insight {
     /// Pictures that were explained, the newest last.
     explained: Vec<Arc<Explained>>,
     /// The picture that was asked about last and could not be explained.
-    failed: Option<(PathBuf, Error)>,
-    /// The picture and class that are being worked on.
-    pub(super) asked: Option<(PathBuf, Option<usize>)>,
+    failed: Option<((ModelRef, PathBuf), Error)>,
+    /// The model and the picture that are being worked on.
+    asked: Option<(ModelRef, PathBuf)>,
     /// All pictures compared, by the run whose evaluation is on show.
     pub analysis: Option<Arc<Analysis>>,
     /// Why the last comparison failed.
     pub analysis_error: Option<Error>,
+    /// The run whose pictures were compared before the program was started, and whose features are kept.
+    pub kept: Option<PathBuf>,
+    /// Somebody has stopped the comparison: it does not begin by itself.
+    pub stopped: bool,
+    /// How the map lays pictures out.
+    pub layout: MapLayout,
+    /// The comparison that was arranged last, and where its pictures lie.
+    pub arranged: Option<(Arc<Analysis>, Arc<Neighbourhood>)>,
 }
 
 impl Insight {
@@ -39,14 +58,15 @@ impl Insight {
     }
 
     /// Why a picture could not be explained.
-    pub fn why_not(&self, picture: &Path) -> Option<&Error> {
-        self.failed.as_ref().filter(|(failed, _)| failed == picture).map(|(_, why)| why)
+    pub fn why_not(&self, model: &ModelRef, picture: &Path) -> Option<&Error> {
+        let same = |(of, failed): &(ModelRef, PathBuf)| of == model && failed == picture;
+        self.failed.as_ref().filter(|(failed, _)| same(failed)).map(|(_, why)| why)
     }
 
     /// A picture is about to be worked on.
-    pub fn ask(&mut self, picture: PathBuf, class: Option<usize>) {
+    pub fn ask(&mut self, model: ModelRef, picture: PathBuf) {
         self.failed = None;
-        self.asked = Some((picture, class));
+        self.asked = Some((model, picture));
     }
 
     /// Enters an answer.
@@ -64,7 +84,13 @@ impl Insight {
 
     /// The picture that was asked about last cannot be explained; nothing where the work was only stopped.
     pub(super) fn fail(&mut self, error: Option<Error>) {
-        self.failed = self.asked.take().map(|(picture, _)| picture).zip(error);
+        self.failed = self.asked.take().zip(error);
+    }
+
+    /// A run is shown whose pictures were compared, or not, before the program was started.
+    pub fn found_on_disk(&mut self, run_dir: &Path, compared: bool) {
+        self.kept = compared.then(|| run_dir.to_path_buf());
+        self.stopped = false;
     }
 
     /// Enters a comparison of all pictures: what is alike may be another now.
@@ -85,6 +111,22 @@ impl AppState {
     pub fn analysis(&self) -> Option<&Arc<Analysis>> {
         let run_dir = self.evaluation.as_ref()?.run_dir.as_ref()?;
         self.insight.analysis.as_ref().filter(|a| a.run_dir == *run_dir)
+    }
+
+    /// Where the compared pictures lie by their neighbours, where that is known.
+    pub fn neighbourhood(&self) -> Option<&Arc<Neighbourhood>> {
+        let analysis = self.analysis()?;
+        let of_it = |(of, _): &&(Arc<Analysis>, Arc<Neighbourhood>)| Arc::ptr_eq(of, analysis);
+        self.insight.arranged.as_ref().filter(of_it).map(|(_, found)| found)
+    }
+
+    /// Whether the run on show kept what its pictures were compared by, so that the comparison costs next to nothing.
+    pub fn comparison_is_kept(&self) -> bool {
+        let run_dir = self.evaluation.as_ref().and_then(|e| e.run_dir.as_ref());
+        let insight = &self.insight;
+        let hindered = insight.stopped || insight.analysis_error.is_some();
+        let busy = self.training_job().is_some() || self.job_of(&JobKind::Analyse).is_some();
+        run_dir.is_some() && insight.kept.as_ref() == run_dir && !hindered && !busy
     }
 
     /// The open pictures, where they are those of the evaluation on show.
@@ -131,16 +173,18 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_of_its_picture_until_another_is_asked_about() {
-        let mut insight = Insight::default();
-        insight.ask("a.png".into(), None);
+    fn a_failure_is_told_of_its_picture_and_model_until_another_is_asked_about() {
+        let (mut insight, run) = (Insight::default(), ModelRef::Saved("run".into()));
+        let told = |insight: &Insight, model: &ModelRef, picture: &str| {
+            insight.why_not(model, Path::new(picture)).is_some()
+        };
+        insight.ask(run.clone(), "a.png".into());
         insight.fail(Some(Error::input("gone")));
-        assert!(
-            insight.why_not(Path::new("a.png")).is_some() && insight.why_not(Path::new("b.png")).is_none()
-        );
-        insight.ask("b.png".into(), None);
-        assert!(insight.why_not(Path::new("a.png")).is_none());
+        assert!(told(&insight, &run, "a.png") && !told(&insight, &run, "b.png"));
+        assert!(!told(&insight, &ModelRef::Saved("other".into()), "a.png"));
+        insight.ask(run.clone(), "b.png".into());
+        assert!(!told(&insight, &run, "a.png"));
         insight.fail(None);
-        assert!(insight.why_not(Path::new("b.png")).is_none(), "it was only stopped");
+        assert!(!told(&insight, &run, "b.png"), "it was only stopped");
     }
 }

@@ -1,6 +1,6 @@
 //! Where the labels of the pictures come from.
 
-use super::AppState;
+use super::{AppState, file_name};
 use crate::session::Project;
 use std::path::PathBuf;
 
@@ -16,6 +16,14 @@ impl AppState {
         }
         self.config.data.labels = labels;
         None
+    }
+
+    /// Where the labels are taken from now, for a notice.
+    pub fn labels_words(&self) -> String {
+        match &self.config.data.labels {
+            Some(file) => format!("The labels are taken from {}", file_name(file)),
+            None => "The labels are taken from where the folder says them".to_owned(),
+        }
     }
 }
 
@@ -35,7 +43,9 @@ mod tests {
         state.project = Some(project("/open"));
         assert!(state.with_labels(Some("/l.csv".into())).is_none());
         assert_eq!(state.config.data.labels, Some("/l.csv".into()));
+        assert_eq!(state.labels_words(), "The labels are taken from l.csv");
         assert!(state.with_labels(None).is_none());
         assert_eq!(state.config.data.labels, None);
+        assert!(state.labels_words().contains("where the folder says"));
     }
 }

@@ -4,67 +4,123 @@ use crate::engine::{Ranked, Unlike};
 use crate::error::Error;
 use crate::session::jobs::ModelRef;
 use crate::session::{self, TableRow, UNDECIDED};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Most classes that are kept of a picture: a thousand of each of many thousand pictures would fill the memory.
+pub const CLASSES: usize = 50;
 
 /// A picture that was classified, or could not be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PredictedPicture {
     /// The file.
     pub path: PathBuf,
-    /// Classes by falling probability, or why there are none; nothing while it waits.
+    /// Up to [`CLASSES`] classes by falling probability, or why there are none; nothing while it waits.
     pub result: Option<Result<Ranked, Error>>,
+    /// How it compares with those in training, where that is known.
+    pub compared: Option<Unlike>,
+    /// The path in small letters, to be searched.
+    searched: String,
+}
+
+impl PredictedPicture {
+    fn new(path: PathBuf) -> Self {
+        let searched = path.to_string_lossy().to_lowercase();
+        Self { path, result: None, compared: None, searched }
+    }
+
+    /// Whether its path contains `text`, which is in small letters.
+    pub fn is_at(&self, text: &str) -> bool {
+        self.searched.contains(text)
+    }
+
+    /// How it compares with those in training, where it is unlike all of them.
+    pub fn unlike(&self) -> Option<&Unlike> {
+        self.compared.as_ref().filter(|u| u.is_unlike())
+    }
+
+    fn row(&self) -> TableRow<'_> {
+        TableRow { path: &self.path, result: self.result.as_ref(), unlike: self.compared.as_ref() }
+    }
 }
 
 /// The Predict screen's subject.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Predictions {
     /// What classifies.
     pub model: Option<ModelRef>,
-    /// In the order in which they were classified.
-    pub pictures: Vec<PredictedPicture>,
-    /// How pictures compare with those in training, where that is known.
-    pub compared: BTreeMap<PathBuf, Unlike>,
     /// Pictures whose most probable class is less probable than this stay undecided, in `[0, 1]`.
     pub decide_from: f32,
+    /// In the order in which they were asked for.
+    pictures: Vec<PredictedPicture>,
     /// Where each picture stands in the list.
     places: HashMap<PathBuf, usize>,
+    /// Another one after each change of the list.
+    edition: Edition,
+}
+
+/// Which state of the list something was read from.
+#[derive(Debug, Clone, Default)]
+pub struct Edition(Arc<()>);
+
+impl PartialEq for Edition {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl Predictions {
-    /// Enters how a picture compares with those in training.
-    pub fn compare(&mut self, path: PathBuf, unlike: Unlike) {
-        self.compared.insert(path, unlike);
+    /// All pictures, in the order in which they were asked for.
+    pub fn pictures(&self) -> &[PredictedPicture] {
+        &self.pictures
     }
 
-    /// How a picture compares with those in training, where it is unlike all of them.
-    pub fn unlike(&self, path: &Path) -> Option<&Unlike> {
-        self.compared.get(path).filter(|u| u.is_unlike())
+    /// One of them.
+    pub fn picture(&self, path: &Path) -> Option<&PredictedPicture> {
+        self.pictures.get(*self.places.get(path)?)
+    }
+
+    /// The state of the list: equal as long as nothing was changed.
+    pub fn edition(&self) -> &Edition {
+        &self.edition
+    }
+
+    /// Enters how a picture compares with those in training.
+    pub fn compare(&mut self, path: PathBuf, unlike: Unlike) {
+        self.entry(path).compared = Some(unlike);
     }
 
     /// Files that were asked for and wait for their answer.
     pub fn wait_for(&mut self, path: PathBuf) {
-        self.compared.remove(&path);
-        self.enter(path, None);
+        let picture = self.entry(path);
+        (picture.result, picture.compared) = (None, None);
     }
 
-    /// Enters an answer, in the place where the picture waits.
-    pub fn put(&mut self, path: PathBuf, result: Result<Ranked, Error>) {
-        self.enter(path, Some(result));
-    }
-
-    fn enter(&mut self, path: PathBuf, result: Option<Result<Ranked, Error>>) {
-        let known = self.places.get(&path).and_then(|&place| self.pictures.get_mut(place));
-        match known.filter(|p| p.path == path) {
-            Some(p) => p.result = result,
-            None => {
-                self.places.insert(path.clone(), self.pictures.len());
-                self.pictures.push(PredictedPicture { path, result });
-            }
+    /// Enters an answer, in the place where the picture waits. Of very many classes the most probable ones are kept.
+    pub fn put(&mut self, path: PathBuf, mut result: Result<Ranked, Error>) {
+        if let Ok(ranked) = &mut result {
+            ranked.truncate(CLASSES);
+            ranked.shrink_to_fit();
         }
+        self.entry(path).result = Some(result);
+    }
+
+    /// The picture's place in the list, the last one where it has none yet.
+    fn entry(&mut self, path: PathBuf) -> &mut PredictedPicture {
+        self.edition = Edition::default();
+        let place = *self.places.entry(path.clone()).or_insert(self.pictures.len());
+        if place == self.pictures.len() {
+            self.pictures.push(PredictedPicture::new(path));
+        }
+        &mut self.pictures[place]
     }
 
     pub(super) fn drop_waiting(&mut self) {
+        if self.pictures.iter().all(|p| p.result.is_some()) {
+            return;
+        }
+        self.edition = Edition::default();
         self.pictures.retain(|p| p.result.is_some());
         let places = self.pictures.iter().enumerate();
         self.places = places.map(|(i, p)| (p.path.clone(), i)).collect();
@@ -72,15 +128,9 @@ impl Predictions {
 
     /// Empties the list.
     pub fn clear(&mut self) {
+        self.edition = Edition::default();
         self.pictures.clear();
-        self.compared.clear();
         self.places.clear();
-    }
-
-    /// A picture with all that is known of it.
-    fn row<'a>(&'a self, picture: &'a PredictedPicture) -> TableRow<'a> {
-        let unlike = self.compared.get(&picture.path);
-        TableRow { path: &picture.path, result: picture.result.as_ref(), unlike }
     }
 
     /// What a picture is said to show, or that it is undecided; nothing without classes.
@@ -105,7 +155,7 @@ impl Predictions {
 /// Only if memory runs out.
 pub fn predictions_csv(predictions: &Predictions) -> Result<Vec<u8>, Error> {
     const TOP: usize = 5;
-    let rows: Vec<TableRow<'_>> = predictions.pictures.iter().map(|p| predictions.row(p)).collect();
+    let rows: Vec<TableRow<'_>> = predictions.pictures.iter().map(PredictedPicture::row).collect();
     session::predictions_csv(&rows, TOP, predictions.decide_from)
 }
 
@@ -118,9 +168,35 @@ mod tests {
         let mut p = Predictions::default();
         p.compare("a.png".into(), Unlike { similarity: 0.2, familiar: 0.5 });
         p.compare("b.png".into(), Unlike { similarity: 0.7, familiar: 0.5 });
-        assert!(p.unlike(Path::new("a.png")).is_some() && p.unlike(Path::new("b.png")).is_none());
+        let unlike = |p: &Predictions, path| p.picture(Path::new(path)).unwrap().unlike().is_some();
+        assert!(unlike(&p, "a.png") && !unlike(&p, "b.png"));
+        p.put("a.png".into(), Ok(vec![("ants".into(), 1.0)]));
+        assert!(unlike(&p, "a.png"));
         p.wait_for("a.png".into());
-        assert!(p.unlike(Path::new("a.png")).is_none());
+        assert!(!unlike(&p, "a.png"));
+    }
+
+    #[test]
+    fn every_change_of_the_list_makes_another_edition() {
+        let mut p = Predictions::default();
+        let mut before = p.edition().clone();
+        let ranked = || Ok(vec![("ants".to_owned(), 1.0)]);
+        let changes: [fn(&mut Predictions); 4] = [
+            |p| p.wait_for("a.png".into()),
+            |p| p.compare("a.png".into(), Unlike { similarity: 0.2, familiar: 0.5 }),
+            Predictions::drop_waiting,
+            Predictions::clear,
+        ];
+        for change in changes {
+            change(&mut p);
+            assert!(*p.edition() != before);
+            before = p.edition().clone();
+        }
+        p.put("a.png".into(), ranked());
+        let kept = p.edition().clone();
+        p.drop_waiting();
+        p.decide_from = 0.5;
+        assert!(*p.edition() == kept && *p.clone().edition() == kept, "nothing was changed");
     }
 
     #[test]
@@ -149,6 +225,9 @@ mod tests {
     #[test]
     fn the_csv_has_a_line_for_each_picture_good_or_bad() {
         let mut p = Predictions::default();
+        p.put("many.png".into(), Ok((0..1000).map(|i| (i.to_string(), 0.001)).collect()));
+        assert!(matches!(&p.pictures()[0].result, Some(Ok(ranked)) if ranked.len() == CLASSES));
+        p.clear();
         p.put("a, b.png".into(), Ok(vec![("ants".into(), 0.75), ("bees".into(), 0.25)]));
         p.put("c.png".into(), Err(Error::input("not a picture")));
         let text = String::from_utf8(predictions_csv(&p).unwrap()).unwrap();

@@ -1,5 +1,6 @@
 //! The Data screen: the pictures in the middle, classes, splits and problems beside them.
 
+mod division;
 mod drop_bar;
 mod enlarged;
 mod gallery;
@@ -10,10 +11,11 @@ mod zoom;
 
 use super::ViewContext;
 use crate::backbones;
-use crate::config::{Preprocess, SplitKind};
+use crate::config::Preprocess;
 use crate::data::{Dataset, Preflight, Split};
 use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
+use crate::ui::state::division::OwnParts;
 use crate::ui::state::gallery::{Arrangement, Filter, Picked, Sorting};
 use crate::ui::state::{JobKind, split_name};
 use crate::ui::theme::{self, Palette, space};
@@ -51,6 +53,9 @@ pub struct Memory {
     enlarged: Option<usize>,
     band: Option<gallery::Band>,
     path: PathField,
+    /// For the path of a label file; none until somebody wants to type one.
+    labels: Option<PathField>,
+    division: division::Memory,
 }
 
 /// What is worked out once for a data set, a filter and an order.
@@ -71,41 +76,42 @@ struct Overview {
     counts: [(Split, Vec<usize>); 3],
     /// Whether a finding's pictures can be shown, for each.
     showable: Vec<bool>,
+    /// Which parts the folder says itself.
+    own: OwnParts,
 }
 
 impl Default for Overview {
     fn default() -> Self {
-        Self { counts: SPLITS.map(|s| (s, Vec::new())), showable: Vec::new() }
+        Self { counts: SPLITS.map(|s| (s, Vec::new())), showable: Vec::new(), own: OwnParts::default() }
     }
 }
 
 impl Overview {
+    /// How many pictures each of [`SPLITS`] has.
+    fn totals(&self) -> [usize; 3] {
+        self.counts.each_ref().map(|(_, counts)| counts.iter().sum())
+    }
+
     fn of(preflight: &Preflight) -> Self {
         let data = &preflight.dataset;
         let there = |file: &String| data.position(file).is_some();
         Self {
             counts: SPLITS.map(|s| (s, data.class_counts(s))),
             showable: preflight.findings.iter().map(|f| f.files.iter().any(there)).collect(),
+            own: OwnParts::of(data),
         }
     }
 }
 
 const SPLITS: [Split; 3] = [Split::Train, Split::Val, Split::Test];
 
-/// How pictures are divided where the folder does not say.
-const HELD_OUT: &str = "Chance holds out about a fifth of each class for validation, picture by picture, so the share varies, \
-    most where pictures are few. A picture stays where it is when others are added";
-
-/// The same where groups stay together.
-const HELD_OUT_GROUPS: &str = "About a fifth of each class is held out for validation. Pictures that belong together are all learned from \
-    or all held out. A group stays where it is when pictures are added";
-
 /// Draws the pictures.
 pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     let Some(preflight) = &state.preflight else { return nothing_yet(ui, state, cx, actions) };
     cx.data.update(preflight, input_px(state));
     zoom::update(ui, state, cx, actions);
-    heading(ui, &preflight.dataset, state.config.data.split, &cx.data.shown.overview);
+    division::ask(ui, (state, preflight), cx, actions);
+    heading(ui, &preflight.dataset, &cx.data.shown.overview);
     if state.needs_unreadable_answer() {
         unreadable_question(ui, preflight, actions);
     }
@@ -208,7 +214,7 @@ fn nothing_yet(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mu
     });
 }
 
-fn heading(ui: &mut Ui, data: &Dataset, kind: SplitKind, overview: &Overview) {
+fn heading(ui: &mut Ui, data: &Dataset, overview: &Overview) {
     let p = Palette::of(ui);
     ui.horizontal(|ui| {
         ui.label(RichText::new("Pictures").text_style(egui::TextStyle::Heading));
@@ -226,13 +232,7 @@ fn heading(ui: &mut Ui, data: &Dataset, kind: SplitKind, overview: &Overview) {
             count(data.classes.len(), "class", "classes"),
             splits.join(", ")
         );
-        let line = ui.add(egui::Label::new(RichText::new(text).color(p.muted)).truncate());
-        if !data.layout.has_parts() {
-            line.on_hover_text(match kind {
-                SplitKind::Stratified => HELD_OUT,
-                SplitKind::Grouped => HELD_OUT_GROUPS,
-            });
-        }
+        ui.add(egui::Label::new(RichText::new(text).color(p.muted)).truncate());
     });
 }
 

@@ -4,7 +4,7 @@ use crate::data::{Dataset, Decided, Decision, Sample, Split};
 use crate::ui::Action;
 use crate::ui::state::split_name;
 use crate::ui::theme::space;
-use crate::ui::widgets::{caption, link_button, secondary_button};
+use crate::ui::widgets::{caption, is_behind_question, link_button, secondary_button};
 use egui::{ComboBox, Key, Modifiers, Ui};
 
 /// Digit keys, for the first classes.
@@ -107,7 +107,7 @@ fn choose(ui: &mut Ui, data: &Dataset, class: Option<usize>, split: Option<Split
 }
 
 fn keys(ui: &Ui, data: &Dataset) -> Option<Decision> {
-    if ui.ctx().text_edit_focused() {
+    if ui.ctx().text_edit_focused() || is_behind_question(ui) {
         return None;
     }
     ui.input_mut(|i| {

@@ -13,7 +13,7 @@ pub mod curves;
 mod enlarged;
 mod judge;
 mod looking;
-mod map;
+pub mod map;
 pub mod matrix;
 mod pictures;
 mod suspects;

@@ -10,12 +10,11 @@ use crate::ui::state::JobKind;
 use crate::ui::theme::{self, Palette, RADIUS, space};
 use crate::ui::views::train::words::{backbone_title, count, score, sentence, val_pictures, what_learns};
 use crate::ui::widgets::{
-    badge, caption, card, empty_state, link_button, primary_button, secondary_button, section,
+    badge, caption, card, empty_state, link_button, primary_button, secondary_button, section, wheel,
 };
 use crate::ui::{Action, AppState, Screen};
 use egui::{
-    Align, Button, Frame, Label, Layout, Margin, Rect, RichText, ScrollArea, Spinner, TextEdit, Ui,
-    WidgetInfo, vec2,
+    Align, Button, Frame, Label, Layout, Margin, Rect, RichText, ScrollArea, TextEdit, Ui, WidgetInfo, vec2,
 };
 use std::path::{Path, PathBuf};
 
@@ -193,7 +192,7 @@ fn destination(ui: &mut Ui, state: &AppState, run: &RunInfo, memory: &mut Memory
             }
         });
         if busy {
-            ui.add(Spinner::new().size(icons::SIZE));
+            wheel(ui, icons::SIZE, "Saving the model");
             caption(ui, "Writing and checking the files");
         }
     });

@@ -1,6 +1,7 @@
 //! The Predict screen: new pictures, each with its most probable classes.
 
 pub mod list;
+mod looking;
 mod model_choice;
 pub(super) mod rows;
 mod undecided;
@@ -9,10 +10,10 @@ use super::ViewContext;
 use crate::engine::Ranked;
 use crate::ui::actions::Pick;
 use crate::ui::icons::Icon;
-use crate::ui::state::{JobKind, PredictedPicture, file_name};
+use crate::ui::state::{CLASSES, JobKind, PredictedPicture, file_name};
 use crate::ui::theme::{self, Palette, class_colour, space};
 use crate::ui::views::train::words::{count, sentence};
-use crate::ui::widgets::picture_grid::large_picture;
+use crate::ui::widgets::picture_grid::fitted_picture;
 use crate::ui::widgets::probability_bars::{self, Bar};
 use crate::ui::widgets::setting::{PathChoice, PathField};
 use crate::ui::widgets::{
@@ -29,10 +30,14 @@ pub struct Memory {
     pub path: PathField,
     /// The path of a saved model that is typed.
     pub model_path: PathField,
-    /// Part of a path or class.
-    pub filter: String,
+    /// What is looked for.
+    pub filter: list::Filter,
     /// Order of the list.
     pub order: list::Order,
+    /// What is on show of the list.
+    listing: list::Listing,
+    /// What the network looks at.
+    looking: looking::Memory,
     /// What a threshold brings.
     pub undecided: undecided::Memory,
     /// The picture whose probabilities are all on show.
@@ -41,7 +46,7 @@ pub struct Memory {
 
 /// Draws the screen's subject.
 pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
-    let pictures = &state.predictions.pictures;
+    let pictures = state.predictions.pictures();
     if state.predict_model().is_none() {
         return no_model(ui, state, actions);
     }
@@ -74,27 +79,36 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
             }
         });
     });
-    let mut words = list::tally(&state.predictions).words();
+    update(state, cx);
+    let tally = cx.predict.listing.tally;
+    let mut words = tally.words();
     if state.job_of(&JobKind::Predict).is_some() {
         words.push_str(" · classifying");
     }
     caption(ui, words);
     ui.add_space(space::S);
-    toolbar(ui, cx);
+    toolbar(ui, cx, tally);
+    update(state, cx);
     ui.add_space(space::S);
-    let listed = list::listed(&state.predictions, &cx.predict.filter, cx.predict.order);
-    if listed.is_empty() {
+    if cx.predict.listing.listed.is_empty() {
         caption(ui, "No picture matches the filter");
         return;
     }
-    rows::show(ui, state, &listed, cx);
+    rows::show(ui, state, cx, actions);
+}
+
+fn update(state: &AppState, cx: &mut ViewContext) {
+    let list::Listing { tally, .. } = &cx.predict.listing;
+    // What cannot be seen cannot be taken back either.
+    cx.predict.filter.unlike &= tally.unlike > 0;
+    cx.predict.listing.update(&state.predictions, &cx.predict.filter, cx.predict.order);
 }
 
 /// Draws the settings and details beside it.
 pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     section(ui, "What classifies");
     model_choice::show(ui, state, &mut cx.predict.model_path, actions);
-    if state.predict_model().is_some() && !state.predictions.pictures.is_empty() {
+    if state.predict_model().is_some() && !state.predictions.pictures().is_empty() {
         ui.add_space(space::S);
         section(ui, "Add by path");
         // The dialogs' buttons stand over the list.
@@ -102,11 +116,11 @@ pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &
         let choice = cx.predict.path.show_plain(ui, name, hint);
         path_chosen(choice, cx, actions);
     }
-    let pictures = &state.predictions.pictures;
-    let chosen = cx.predict.selected.as_ref().and_then(|path| pictures.iter().find(|p| p.path == *path));
+    let pictures = state.predictions.pictures();
+    let chosen = cx.predict.selected.as_ref().and_then(|path| state.predictions.picture(path));
     ui.add_space(space::S);
     match chosen {
-        Some(picture) => details(ui, state, picture, cx),
+        Some(picture) => details(ui, state, picture, (cx, actions)),
         None if !pictures.is_empty() => overview(ui, state, cx),
         None => {}
     }
@@ -169,11 +183,11 @@ fn path_chosen(choice: Option<PathChoice>, cx: &mut ViewContext, actions: &mut V
     }
 }
 
-fn toolbar(ui: &mut Ui, cx: &mut ViewContext) {
+fn toolbar(ui: &mut Ui, cx: &mut ViewContext, tally: list::Tally) {
     let muted = Palette::of(ui).muted;
     ui.horizontal(|ui| {
         let field = ui.add(
-            TextEdit::singleline(&mut cx.predict.filter)
+            TextEdit::singleline(&mut cx.predict.filter.text)
                 .hint_text(RichText::new("Filter by name or class").color(muted))
                 .desired_width(240.0)
                 .margin(vec2(space::S, 6.0)),
@@ -190,10 +204,23 @@ fn toolbar(ui: &mut Ui, cx: &mut ViewContext) {
             })
             .response
             .accessible_name("Order of the list");
+        if tally.unlike > 0 {
+            let words = format!("Unlike training · {}", tally.unlike);
+            let button = ui.add(egui::Button::selectable(cx.predict.filter.unlike, words));
+            if button.on_hover_text("Shows only the pictures that are unlike anything in training").clicked()
+            {
+                cx.predict.filter.unlike = !cx.predict.filter.unlike;
+            }
+        }
     });
 }
 
-fn details(ui: &mut Ui, state: &AppState, picture: &PredictedPicture, cx: &mut ViewContext) {
+fn details(
+    ui: &mut Ui,
+    state: &AppState,
+    picture: &PredictedPicture,
+    (cx, actions): (&mut ViewContext, &mut Vec<Action>),
+) {
     ui.horizontal(|ui| {
         section(ui, "Picture");
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -204,11 +231,14 @@ fn details(ui: &mut Ui, state: &AppState, picture: &PredictedPicture, cx: &mut V
     });
     let side = ui.available_width();
     let name = format!("Enlarged picture {}", file_name(&picture.path));
-    large_picture(ui, &mut cx.thumbnails, &picture.path, vec2(side, side * 0.8), &name);
+    let (_, place) = fitted_picture(ui, &mut cx.thumbnails, &picture.path, vec2(side, side * 0.8), &name);
+    if let Some((class, _)) = list::top(picture) {
+        looking::enlarged(ui, (state, &mut cx.predict.looking), (&picture.path, class), place, actions);
+    }
     ui.add(Label::new(RichText::new(picture.path.display().to_string()).small()).truncate());
     ui.add_space(space::S);
     match &picture.result {
-        Some(Ok(ranked)) => probability_bars::show(ui, &bars(state, ranked, 50), side),
+        Some(Ok(ranked)) => probability_bars::show(ui, &bars(state, ranked, CLASSES), side),
         Some(Err(error)) => {
             ui.add(Label::new(RichText::new(sentence(&error.to_string())).color(Palette::of(ui).bad)).wrap());
         }
@@ -222,16 +252,18 @@ fn overview(ui: &mut Ui, state: &AppState, cx: &mut ViewContext) {
     section(ui, "What was found");
     caption(ui, "Select a class to see only its pictures, a picture to see all its probabilities");
     ui.add_space(space::XS);
-    let found = list::found_classes(&state.predictions);
+    update(state, cx);
+    let found = &cx.predict.listing.classes;
+    let filter = &mut cx.predict.filter.text;
     let most = found.first().map_or(1, |f| f.1) as f32;
     for (label, count) in found.iter().take(30) {
         ui.horizontal(|ui| {
-            let selected = cx.predict.filter == *label;
+            let selected = filter == label;
             ui.scope(|ui| {
                 ui.set_width(120.0);
                 let button = egui::Button::selectable(selected, label.as_str()).truncate();
                 if ui.add(button).clicked() {
-                    cx.predict.filter = if selected { String::new() } else { label.clone() };
+                    *filter = if selected { String::new() } else { label.clone() };
                 }
             });
             let width = (ui.available_width() - 44.0).max(20.0);

@@ -4,8 +4,8 @@ use crate::ui::icons::{self, Icon};
 use crate::ui::theme::{self, Palette, RADIUS_CARD, space};
 use egui::text::{LayoutJob, TextFormat, TextWrapping};
 use egui::{
-    Align, Button, Color32, Frame, Label, Layout, Margin, Rect, Response, RichText, Role, Sense, Stroke,
-    TextStyle, Ui, Vec2, WidgetInfo, WidgetText, vec2,
+    Align, Button, Color32, Frame, Label, Layout, Margin, Rect, Response, RichText, Role, Sense, Spinner,
+    Stroke, TextStyle, Ui, Vec2, WidgetInfo, WidgetText, vec2,
 };
 
 /// The one button of a screen that leads on: filled with the accent.
@@ -35,7 +35,9 @@ pub fn button_small(ui: &mut Ui, label: &str) -> Response {
 /// A button without a frame, in the accent's colour.
 pub fn link_button(ui: &mut Ui, label: impl Into<String>) -> Response {
     let accent = Palette::of(ui).accent;
-    ui.add(Button::new(RichText::new(label).color(accent)).frame(false))
+    let response = ui.add(Button::new(RichText::new(label).color(accent)).frame(false));
+    focus_ring(ui, &response);
+    response
 }
 
 /// A square button with an icon; `name` is its accessible name and tooltip.
@@ -57,6 +59,11 @@ pub fn icon_button(ui: &mut Ui, icon: Icon, name: &str) -> Response {
 /// Draws an icon centred at a point.
 pub fn paint_icon(ui: &Ui, at: egui::Pos2, icon: Icon, size: f32, colour: Color32) {
     ui.painter().text(at, egui::Align2::CENTER_CENTER, icon.unicode(), icons::font(size), colour);
+}
+
+/// Whether a question stands over `ui`, so that keys are not for it.
+pub fn is_behind_question(ui: &Ui) -> bool {
+    ui.memory(|m| m.top_modal_layer()).is_some_and(|top| top != ui.layer_id())
 }
 
 /// A ring around what has the keyboard's focus.
@@ -139,6 +146,14 @@ pub fn badge(ui: &mut Ui, text: &str, colour: Color32) -> Response {
 pub fn class_dot(ui: &mut Ui, class: usize) {
     let (rect, _) = ui.allocate_exact_size(Vec2::splat(10.0), Sense::hover());
     ui.painter().circle_filled(rect.center(), 4.5, theme::class_colour(class));
+}
+
+/// A wheel that turns while something is done that nobody can count; `name` says what.
+pub fn wheel(ui: &mut Ui, size: f32, name: &str) -> Response {
+    let muted = Palette::of(ui).muted;
+    let response = ui.add(Spinner::new().size(size).color(muted));
+    response.widget_info(|| WidgetInfo::labeled(Role::ProgressIndicator, true, name));
+    response
 }
 
 /// How far something has come, in `[0, 1]`: a bar whose whole length can be seen.

@@ -76,6 +76,14 @@ fn draw(
     response
 }
 
+/// Where the whole picture at `path` lies of which [`picture`] shows the middle in `square`; nothing until it is decoded.
+pub fn whole_picture(ui: &Ui, thumbs: &mut Thumbnails, path: &Path, square: Rect) -> Option<Rect> {
+    let Thumb::Ready(texture) = thumbs.get(ui.ctx(), path) else { return None };
+    let seen = cover(texture.size_vec2());
+    let size = square.size() / seen.size();
+    Some(Rect::from_min_size(square.min - seen.min.to_vec2() * size, size))
+}
+
 /// The part of a picture of `size` that fills a square, in texture coordinates.
 fn cover(size: Vec2) -> Rect {
     let (w, h) = (size.x.max(1.0), size.y.max(1.0));

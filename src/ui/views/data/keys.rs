@@ -5,6 +5,7 @@ use super::ViewContext;
 use super::gallery::id;
 use super::zoom;
 use crate::ui::state::gallery::{Arrangement, Grid, Move};
+use crate::ui::widgets::is_behind_question;
 use egui::{Event, EventFilter, FocusDirection, Key, Modifiers, Ui};
 
 /// Arrow keys belong to the gallery while it has the focus.
@@ -14,8 +15,8 @@ const OWN: EventFilter =
 /// Listens where nothing else has the keyboard's focus. `page` is how many rows fit on the screen.
 pub(super) fn listen(ui: &Ui, grid: &Grid<'_>, shown: &Arrangement, page: usize, cx: &mut ViewContext) {
     let focused = ui.memory(|m| m.focused());
-    if cx.data.enlarged.is_some() || focused.is_some_and(|f| f != id()) || egui::Popup::is_any_open(ui.ctx())
-    {
+    let elsewhere = focused.is_some_and(|f| f != id()) || egui::Popup::is_any_open(ui.ctx());
+    if cx.data.enlarged.is_some() || elsewhere || is_behind_question(ui) {
         return;
     }
     ui.memory_mut(|m| m.set_focus_lock_filter(id(), OWN));

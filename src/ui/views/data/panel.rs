@@ -1,6 +1,6 @@
 //! The Data screen's inspector: the selected picture, the classes with their counts, what was found, what was left out.
 
-use super::{ViewContext, drop_bar, split_colour};
+use super::{ViewContext, division, drop_bar, split_colour};
 use crate::config::{DataConfig, GroupBy, SplitKind};
 use crate::data::{Dataset, Decided, Decision, Finding, Offer, Preflight, Severity, SkipReason, Split};
 use crate::ui::actions::Pick;
@@ -12,7 +12,8 @@ use crate::ui::thumbnails::{LARGE_PX, Thumb};
 use crate::ui::views::decide;
 use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::basic::focus_ring;
-use crate::ui::widgets::{caption, class_dot, icon_button, link_button, picture, section};
+use crate::ui::widgets::setting::PathChoice;
+use crate::ui::widgets::{PathField, caption, class_dot, icon_button, link_button, picture, section};
 use crate::ui::{Action, AppState};
 use egui::{
     Align, CollapsingHeader, Label, Layout, Response, RichText, Role, Sense, Stroke, StrokeKind, Ui,
@@ -38,7 +39,8 @@ pub(super) fn show(
         _ => {}
     }
     section(ui, "Classes");
-    labels(ui, data, &state.config.data, actions);
+    labels(ui, data, &state.config.data, &mut cx.data.labels, actions);
+    division::line(ui, cx.data.shown.overview.own, &state.config.data, actions);
     classes(ui, data, cx, actions);
     if !preflight.findings.is_empty() {
         ui.add_space(space::S);
@@ -117,7 +119,13 @@ fn several(ui: &mut Ui, data: &Dataset, cx: &mut ViewContext, actions: &mut Vec<
 }
 
 /// Where the labels come from.
-fn labels(ui: &mut Ui, data: &Dataset, config: &DataConfig, actions: &mut Vec<Action>) {
+fn labels(
+    ui: &mut Ui,
+    data: &Dataset,
+    config: &DataConfig,
+    typed: &mut Option<PathField>,
+    actions: &mut Vec<Action>,
+) {
     if let Some(file) = &data.labels {
         let words = format!("Labels from {}, column \"{}\"", file.name(), file.label_column);
         caption(ui, words).on_hover_text(file.path.display().to_string());
@@ -125,10 +133,13 @@ fn labels(ui: &mut Ui, data: &Dataset, config: &DataConfig, actions: &mut Vec<Ac
     ui.horizontal_wrapped(|ui| {
         let choose = link_button(ui, "Choose a label file…");
         if choose
-            .on_hover_text("A table (CSV) with a column for the files and one for their labels")
+            .on_hover_text("A table (CSV) with a column for the files and one for their labels. It can also be dropped here")
             .clicked()
         {
             actions.push(Action::Pick(Pick::LabelFile));
+        }
+        if typed.is_none() && link_button(ui, "Type its path").clicked() {
+            *typed = Some(PathField::default());
         }
         if config.labels.is_some() {
             let back = link_button(ui, "Without this file");
@@ -137,6 +148,13 @@ fn labels(ui: &mut Ui, data: &Dataset, config: &DataConfig, actions: &mut Vec<Ac
             }
         }
     });
+    if let Some(field) = typed
+        && let Some(PathChoice::Typed(path)) =
+            field.show_plain(ui, "Path of a label file", "Path of a table (CSV)")
+    {
+        *typed = None;
+        actions.push(Action::UseLabels(Some(path)));
+    }
 }
 
 /// How many of each class, the largest first.
@@ -342,12 +360,15 @@ fn excluded(ui: &mut Ui, data: &Dataset, actions: &mut Vec<Action>) {
 /// Files left out, under their reasons.
 fn skipped(ui: &mut Ui, data: &Dataset) {
     type Is = fn(&SkipReason) -> bool;
-    let groups: [(&str, &str, Is); 7] = [
+    let groups: [(&str, &str, Is); 8] = [
         ("file cannot be decoded", "files cannot be decoded", |r| matches!(r, SkipReason::Undecodable(_))),
         ("item cannot be opened", "items cannot be opened", |r| matches!(r, SkipReason::Unreadable(_))),
         ("broken link", "broken links", |r| matches!(r, SkipReason::BrokenLink)),
         ("file outside the class folders", "files outside the class folders", |r| {
             matches!(r, SkipReason::Misplaced)
+        }),
+        ("test picture of an unknown class", "test pictures of unknown classes", |r| {
+            matches!(r, SkipReason::NotLearned(_))
         }),
         ("picture without a label", "pictures without a label", |r| matches!(r, SkipReason::Unlabelled)),
         ("file that is no picture", "files that are no pictures", |r| matches!(r, SkipReason::NotAnImage)),
@@ -368,7 +389,7 @@ fn skipped(ui: &mut Ui, data: &Dataset) {
 
 fn detail(reason: &SkipReason) -> Option<&str> {
     match reason {
-        SkipReason::Unreadable(why) | SkipReason::Undecodable(why) => Some(why),
+        SkipReason::Unreadable(why) | SkipReason::Undecodable(why) | SkipReason::NotLearned(why) => Some(why),
         _ => None,
     }
 }

@@ -1,24 +1,22 @@
 //! What the network looks at in the picture that is enlarged: a heat map over it, and the training pictures that are most like it.
 
 use crate::data::Dataset;
-use crate::engine::{Explanation, HeatMap, HeatMethod};
+use crate::engine::HeatMethod;
 use crate::session::{AlikePicture, Explained};
 use crate::ui::state::{JobKind, file_name};
-use crate::ui::theme::{self, Palette, space};
+use crate::ui::theme::{Palette, space};
 use crate::ui::views::ViewContext;
 use crate::ui::views::predict::rows::unlike_badge;
 use crate::ui::views::train::words::sentence;
-use crate::ui::widgets::confusion_matrix::Ramp;
+use crate::ui::widgets::heat_overlay::{self, HeatOverlay};
 use crate::ui::widgets::{caption, link_button, picture_button};
 use crate::ui::{Action, AppState};
-use egui::{
-    Color32, ColorImage, ComboBox, Label, Rect, RichText, Slider, Stroke, StrokeKind, TextureHandle,
-    TextureOptions, Ui, pos2, vec2,
-};
+use egui::{ComboBox, Label, Rect, RichText, Slider, Ui};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What this part remembers between frames.
+#[derive(Debug)]
 pub struct Memory {
     /// The heat map lies over the picture.
     pub on: bool,
@@ -26,19 +24,12 @@ pub struct Memory {
     pub strength: f32,
     /// Class whose map is shown; the most probable one without.
     pub class: Option<usize>,
-    texture: Option<(Arc<Explained>, TextureHandle)>,
-}
-
-impl std::fmt::Debug for Memory {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { on, strength, class, .. } = self;
-        f.debug_struct("Memory").field("on", on).field("strength", strength).field("class", class).finish()
-    }
+    overlay: HeatOverlay,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { on: true, strength: 0.7, class: None, texture: None }
+        Self { on: true, strength: heat_overlay::STRENGTH, class: None, overlay: HeatOverlay::default() }
     }
 }
 
@@ -56,8 +47,8 @@ pub(super) fn explained<'a>(
 ) -> Option<&'a Arc<Explained>> {
     let model = state.judged_model()?;
     let found = state.insight.explained(&model, path, memory.class);
-    let free = state.job_of(&JobKind::Explain).is_none() && state.training_job().is_none();
-    if found.is_none() && free && state.insight.why_not(path).is_none() {
+    let free = state.job_of(&JobKind::Explain).is_none();
+    if found.is_none() && free && state.insight.why_not(&model, path).is_none() {
         actions.push(Action::Explain { picture: path.to_path_buf(), class: memory.class });
     }
     found
@@ -66,42 +57,9 @@ pub(super) fn explained<'a>(
 /// Lays the heat map over the picture, which is drawn at `place`.
 pub(super) fn overlay(ui: &Ui, place: Rect, explained: &Arc<Explained>, cx: &mut ViewContext) {
     let memory = &mut cx.evaluate.looking;
-    let Ok(heat) = &explained.explanation.heat else { return };
-    if !memory.on {
-        return;
+    if memory.on {
+        memory.overlay.paint(ui, (place, place), explained, memory.strength);
     }
-    if memory.texture.as_ref().is_none_or(|(of, _)| !Arc::ptr_eq(of, explained)) {
-        let texture = ui.ctx().load_texture("heat map", image(heat), TextureOptions::LINEAR);
-        memory.texture = Some((Arc::clone(explained), texture));
-    }
-    let Some((_, texture)) = &memory.texture else { return };
-    let painter = ui.painter().with_clip_rect(place.intersect(ui.clip_rect()));
-    let seen = seen(place, &explained.explanation);
-    let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-    painter.image(texture.id(), seen, whole, Color32::from_white_alpha((memory.strength * 255.0) as u8));
-    let visible = seen.intersect(place);
-    if visible.width() < place.width() - 1.0 || visible.height() < place.height() - 1.0 {
-        let edge = Stroke::new(1.0, Color32::from_white_alpha(150));
-        painter.rect_stroke(visible, 0, edge, StrokeKind::Inside);
-    }
-}
-
-/// Where the square that the network sees lies on the screen.
-fn seen(place: Rect, explanation: &Explanation) -> Rect {
-    let [left, top, right, bottom] = explanation.seen;
-    let at = |x: f32, y: f32| place.min + vec2(x * place.width(), y * place.height());
-    Rect::from_min_max(at(left, top), at(right, bottom))
-}
-
-/// The map in the ramp's colours: what counts little covers little.
-fn image(heat: &HeatMap) -> ColorImage {
-    let ramp = Ramp::new(theme::HEAT[0], theme::HEAT[1]);
-    let pixel = |v: f32| {
-        let [r, g, b, _] = ramp.at(v).to_array();
-        Color32::from_rgba_unmultiplied(r, g, b, ((0.12 + 0.88 * v) * 255.0) as u8)
-    };
-    let pixels: Vec<Color32> = heat.relative().into_iter().map(pixel).collect();
-    ColorImage::new([heat.columns, heat.rows], pixels)
 }
 
 /// Switches of the heat map, and what its colours mean.
@@ -127,7 +85,7 @@ pub(super) fn controls(
     };
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
-        ui.checkbox(&mut memory.on, "Heat map").on_hover_text(method(heat.method));
+        ui.checkbox(&mut memory.on, "Heat map").on_hover_text(heat_overlay::method(heat.method));
         ui.add_enabled_ui(memory.on, |ui| {
             ui.spacing_mut().slider_width = 72.0;
             let strength = Slider::new(&mut memory.strength, 0.2..=1.0).show_value(false);
@@ -149,38 +107,14 @@ pub(super) fn controls(
             }
         });
     });
-    let words = match heat.method {
-        HeatMethod::GradCam if heat.values.iter().all(|v| *v == 0.0) => {
-            format!("Nothing in the picture speaks for {}", name(explanation.class))
-        }
-        HeatMethod::GradCam => format!("The brighter, the more it speaks for {}", name(explanation.class)),
-        HeatMethod::AttentionRollout => {
-            "The brighter, the more of it the network reads, for any class".to_owned()
-        }
-    };
-    caption(ui, words);
-}
-
-fn method(method: HeatMethod) -> &'static str {
-    match method {
-        HeatMethod::GradCam => {
-            "Which parts of the picture raise the class's score (Grad-CAM). It is as coarse as the network's last map"
-        }
-        HeatMethod::AttentionRollout => {
-            "How much of each part reaches the network's answer through all of its attention (attention rollout)"
-        }
-    }
+    caption(ui, heat_overlay::meaning(heat, name(explanation.class)));
 }
 
 fn waiting(ui: &mut Ui, state: &AppState, path: &Path) {
-    let words = if state.judged_model().is_none() {
-        "This evaluation is of no run, so what the network looks at cannot be shown".to_owned()
-    } else if let Some(why) = state.insight.why_not(path) {
-        sentence(&format!("what the network looks at cannot be shown: {why}"))
-    } else if state.training_job().is_some() {
-        "Training is running: what the network looks at is worked out when it has ended".to_owned()
-    } else {
-        "Working out what the network looks at…".to_owned()
+    let words = match state.judged_model().map(|model| state.insight.why_not(&model, path)) {
+        None => "This evaluation is of no run, so what the network looks at cannot be shown".to_owned(),
+        Some(Some(why)) => sentence(&format!("what the network looks at cannot be shown: {why}")),
+        Some(None) => "Working out what the network looks at…".to_owned(),
     };
     ui.add(Label::new(RichText::new(words).small().color(Palette::of(ui).muted)).wrap());
 }
@@ -261,34 +195,5 @@ pub(super) fn compare(ui: &mut Ui, state: &AppState, data: Option<&Dataset>, act
     );
     if link_button(ui, "Show training pictures like this one").on_hover_text(why).clicked() {
         actions.push(Action::Analyse);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::Error;
-
-    #[test]
-    fn the_square_that_is_seen_lies_in_the_middle_of_a_wide_picture() {
-        let place = Rect::from_min_size(pos2(10.0, 20.0), vec2(200.0, 100.0));
-        let explanation = Explanation {
-            class: 0,
-            probabilities: vec![1.0],
-            features: Vec::new(),
-            seen: [0.25, 0.0, 0.75, 1.0],
-            heat: Err(Error::input("none")),
-        };
-        assert_eq!(seen(place, &explanation), Rect::from_min_size(pos2(60.0, 20.0), vec2(100.0, 100.0)));
-    }
-
-    #[test]
-    fn what_counts_more_is_lighter_and_covers_more() {
-        let values = vec![0.0, 0.5, 1.0];
-        let heat = HeatMap { method: HeatMethod::GradCam, rows: 1, columns: 3, values };
-        let image = image(&heat);
-        let alphas: Vec<u8> = image.pixels.iter().map(|p| p.a()).collect();
-        assert_eq!((image.size, alphas[2]), ([3, 1], 255));
-        assert!(alphas.is_sorted() && alphas[0] < 40, "{alphas:?}");
     }
 }

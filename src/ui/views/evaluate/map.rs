@@ -1,19 +1,21 @@
 //! All pictures on a plane, alike ones near each other; those that are encircled can be looked at and decided about together.
 
-use super::{TILE, suspects};
-use crate::data::{Dataset, Decided, Decision, Split};
+mod beside;
+
+use super::suspects;
+use crate::data::Split;
 use crate::session::{AnalysedPicture, Analysis};
 use crate::ui::icons::Icon;
-use crate::ui::state::{file_name, split_name};
-use crate::ui::theme::{Palette, class_colour, section_style, space};
+use crate::ui::shell::clock;
+use crate::ui::state::{JobKind, MapLayout, RunningJob, split_name};
+use crate::ui::theme::{Palette, class_colour, space};
 use crate::ui::views::ViewContext;
 use crate::ui::views::train::words::count;
-use crate::ui::widgets::picture_grid::{self, Tile, large_picture};
 use crate::ui::widgets::point_cloud::{self, Drag, Points, bounds};
 use crate::ui::widgets::segmented::{self, Segment};
-use crate::ui::widgets::{caption, icon_button, link_button, secondary_button};
+use crate::ui::widgets::{caption, icon_button, link_button, progress_bar};
 use crate::ui::{Action, AppState};
-use egui::{Color32, ComboBox, Rect, RichText, Sense, Ui, UiBuilder, pos2, vec2};
+use egui::{Color32, Rect, Sense, Ui, UiBuilder, pos2, vec2};
 use std::sync::Arc;
 
 /// What the colours mean.
@@ -36,7 +38,7 @@ pub struct Memory {
     /// Which part of the plane is on show, and what dragging does.
     pub cloud: point_cloud::Memory,
     /// Encircled pictures.
-    pub selected: Vec<usize>,
+    pub selected: Arc<[usize]>,
     /// The points as they were drawn last, and what they were made of.
     drawn: Option<Drawn>,
 }
@@ -44,9 +46,12 @@ pub struct Memory {
 #[derive(Debug)]
 struct Drawn {
     analysis: Arc<Analysis>,
+    layout: MapLayout,
     colour: ColourBy,
-    selected: Vec<usize>,
+    selected: Arc<[usize]>,
     dark: bool,
+    /// Whether any picture is for testing.
+    tested: bool,
     points: Points,
     bounds: Rect,
 }
@@ -61,27 +66,52 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions:
     let Some(analysis) = state.analysis() else {
         return suspects::not_compared(ui, state, "All pictures on a map", actions);
     };
-    cx.evaluate.map.selected.retain(|&i| i < analysis.pictures.len());
-    toolbar(ui, analysis, &mut cx.evaluate.map);
+    draw(ui, state, analysis, &mut cx.evaluate.map);
+    toolbar(ui, state, analysis, (&mut cx.evaluate.map, actions));
     ui.add_space(space::S);
     let all = ui.available_rect_before_wrap();
     let middle = all.left() + (all.width() - 380.0).max(all.width() * 0.5);
     let left = Rect::from_min_max(all.min, pos2(middle, all.max.y));
     let right = Rect::from_min_max(pos2((middle + space::XL).min(all.max.x), all.min.y), all.max);
-    let hovered = ui.scope_builder(UiBuilder::new().max_rect(left), |ui| plane(ui, analysis, cx)).inner;
+    let hovered = ui
+        .scope_builder(UiBuilder::new().max_rect(left), |ui| plane(ui, state, analysis, (cx, actions)))
+        .inner;
     ui.scope_builder(UiBuilder::new().max_rect(right), |ui| {
         match hovered.and_then(|i| analysis.pictures.get(i)) {
-            Some(picture) => one(ui, analysis, picture, cx),
-            None => encircled(ui, state, analysis, cx, actions),
+            Some(picture) => beside::one(ui, analysis, picture, cx),
+            None => beside::encircled(ui, state, analysis, cx, actions),
         }
     });
     ui.advance_cursor_after_rect(all);
 }
 
-fn toolbar(ui: &mut Ui, analysis: &Analysis, memory: &mut Memory) {
-    ui.horizontal(|ui| {
+fn toolbar(
+    ui: &mut Ui,
+    state: &AppState,
+    analysis: &Analysis,
+    (memory, actions): (&mut Memory, &mut Vec<Action>),
+) {
+    ui.horizontal_wrapped(|ui| {
         ui.set_min_height(TOOLBAR);
         ui.spacing_mut().item_spacing.x = space::S;
+        caption(ui, "Laid out");
+        let segments = [
+            Segment {
+                value: MapLayout::Directions,
+                word: "By main directions",
+                why: "Along the two directions in which the pictures' features differ most (principal component analysis, PCA): far \
+                      apart is unlike",
+            },
+            Segment {
+                value: MapLayout::Neighbourhood,
+                word: "By neighbourhood",
+                why: "Each picture beside those that it is most like (t-SNE): groups stand out, how far apart they are says little",
+            },
+        ];
+        if let Some(layout) = segmented::choice(ui, "How the pictures are laid out", state.insight.layout, &segments)
+        {
+            actions.push(Action::ArrangeMap(layout));
+        }
         caption(ui, "Colour");
         let segments = [
             Segment { value: ColourBy::Class, word: "Class", why: "The picture's class" },
@@ -127,28 +157,24 @@ fn toolbar(ui: &mut Ui, analysis: &Analysis, memory: &mut Memory) {
 }
 
 /// The plane and its legend; the picture under the pointer.
-fn plane(ui: &mut Ui, analysis: &Arc<Analysis>, cx: &mut ViewContext) -> Option<usize> {
-    legend(ui, analysis, cx.evaluate.map.colour);
-    let shares = analysis.plane.shares;
-    caption(
-        ui,
-        format!(
-            "{} · the two directions in which their features differ most hold {:.0} % of all differences",
-            count(analysis.pictures.len(), "picture", "pictures"),
-            100.0 * (shares[0] + shares[1])
-        ),
-    )
-    .on_hover_text(
-        "Principal components of what the network makes of each picture before it names a class (PCA)",
-    );
-    ui.add_space(space::XS);
+fn plane(
+    ui: &mut Ui,
+    state: &AppState,
+    analysis: &Arc<Analysis>,
+    (cx, actions): (&mut ViewContext, &mut Vec<Action>),
+) -> Option<usize> {
     let memory = &mut cx.evaluate.map;
-    draw(ui, analysis, memory);
     let drawn = memory.drawn.as_ref()?;
+    legend(ui, analysis, (memory.colour, drawn.tested));
+    match state.job_of(&JobKind::Arrange) {
+        Some(job) => arranging(ui, state, job, actions),
+        None => what_it_shows(ui, state, analysis),
+    }
+    ui.add_space(space::XS);
     let name = format!("Map of {}", count(analysis.pictures.len(), "picture", "pictures"));
     let outcome = point_cloud::show(ui, (&drawn.points, drawn.bounds), cx.surface, &mut memory.cloud, &name);
     if let Some(found) = outcome.encircled {
-        memory.selected = found;
+        memory.selected = found.into();
     }
     if let Some(i) = outcome.clicked {
         cx.evaluate.visiting = analysis.pictures.get(i).map(|p| p.rel.clone());
@@ -156,34 +182,99 @@ fn plane(ui: &mut Ui, analysis: &Arc<Analysis>, cx: &mut ViewContext) -> Option<
     outcome.hovered
 }
 
-/// Makes the points anew where something about them has changed.
-fn draw(ui: &Ui, analysis: &Arc<Analysis>, memory: &mut Memory) {
-    let dark = ui.visuals().dark_mode;
-    let same = |d: &Drawn| {
-        Arc::ptr_eq(&d.analysis, analysis)
-            && (d.colour, d.dark) == (memory.colour, dark)
-            && d.selected == memory.selected
-    };
-    if memory.drawn.as_ref().is_some_and(same) {
+/// What the places mean, and of how many pictures.
+fn what_it_shows(ui: &mut Ui, state: &AppState, analysis: &Analysis) {
+    let pictures = count(analysis.pictures.len(), "picture", "pictures");
+    let Some(found) = state.neighbourhood().filter(|_| state.insight.layout == MapLayout::Neighbourhood)
+    else {
+        let shares = analysis.plane.shares;
+        let words = format!(
+            "{pictures} · the two directions in which their features differ most hold {:.0} % of all differences",
+            100.0 * (shares[0] + shares[1])
+        );
+        let why =
+            "Principal components of what the network makes of each picture before it names a class (PCA)";
+        caption(ui, words).on_hover_text(why);
         return;
+    };
+    let words = match analysis.pictures.len() > found.arranged {
+        true => format!(
+            "{pictures} · {} arranged, the others laid beside those that they are most like",
+            found.arranged
+        ),
+        false => format!("{pictures} · alike ones side by side; how far apart groups are says little"),
+    };
+    caption(ui, words).on_hover_text(
+        "t-SNE, perplexity 30, of the first 50 principal components of what the network makes of each picture before it names a class",
+    );
+}
+
+/// How far arranging the pictures is; the map stays as it was meanwhile.
+fn arranging(ui: &mut Ui, state: &AppState, job: &RunningJob, actions: &mut Vec<Action>) {
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = space::S;
+        if job.started_s.is_none() {
+            caption(ui, "Arranging the pictures comes after what runs now");
+            return;
+        }
+        let (done, total) = job.progress.unwrap_or((0, 1));
+        caption(ui, "Arranging the pictures by their neighbours");
+        progress_bar(ui, done as f32 / total.max(1) as f32, vec2(120.0, 6.0));
+        if let Some(left) = job.seconds_left(state.now_s) {
+            caption(ui, format!("{} left", clock(left)));
+        }
+        if !job.stopping && link_button(ui, "Stop").clicked() {
+            actions.push(Action::ArrangeMap(MapLayout::Directions));
+        }
+    });
+}
+
+/// Makes the points anew where something about them has changed.
+fn draw(ui: &Ui, state: &AppState, analysis: &Arc<Analysis>, memory: &mut Memory) {
+    let dark = ui.visuals().dark_mode;
+    let found = state.neighbourhood().filter(|_| state.insight.layout == MapLayout::Neighbourhood);
+    let layout = if found.is_some() { MapLayout::Neighbourhood } else { MapLayout::Directions };
+    let same = |d: &Drawn| Arc::ptr_eq(&d.analysis, analysis) && d.layout == layout;
+    let all_same = |d: &Drawn| {
+        same(d) && (d.colour, d.dark) == (memory.colour, dark) && Arc::ptr_eq(&d.selected, &memory.selected)
+    };
+    if memory.drawn.as_ref().is_some_and(all_same) {
+        return;
+    }
+    let of_another = memory.drawn.as_ref().is_some_and(|d| !Arc::ptr_eq(&d.analysis, analysis));
+    if of_another || memory.selected.iter().any(|&i| i >= analysis.pictures.len()) {
+        memory.selected = Arc::default();
     }
     let p = Palette::of(ui);
     let mut chosen = vec![memory.selected.is_empty(); analysis.pictures.len()];
     memory.selected.iter().for_each(|&i| chosen[i] = true);
+    let of_class: Vec<Color32> = (0..analysis.classes.len()).map(class_colour).collect();
     let colour = |(picture, chosen): (&AnalysedPicture, &bool)| {
-        let colour = colour_of(&p, memory.colour, picture);
+        let colour = match memory.colour {
+            ColourBy::Class => of_class.get(picture.class).copied().unwrap_or(p.muted),
+            by => colour_of(&p, by, picture),
+        };
         if *chosen { colour } else { colour.gamma_multiply(0.18) }
     };
     let colours: Vec<Color32> = analysis.pictures.iter().zip(&chosen).map(colour).collect();
-    let before = memory.drawn.take().filter(|d| Arc::ptr_eq(&d.analysis, analysis));
-    let places = before.map_or_else(|| Arc::new(analysis.plane.points.clone()), |d| d.points.places);
+    let (points, bounds) = match memory.drawn.take().filter(same) {
+        Some(d) => (d.points.coloured(colours), d.bounds),
+        None => {
+            let places = found.map_or(&analysis.plane.points, |found| &found.points);
+            // Another layout has other places: what was looked at closely is elsewhere.
+            memory.cloud.view = point_cloud::View::default();
+            (Points::new(places.clone(), colours), bounds(places))
+        }
+    };
     memory.drawn = Some(Drawn {
         analysis: Arc::clone(analysis),
+        layout,
         colour: memory.colour,
-        selected: memory.selected.clone(),
+        selected: Arc::clone(&memory.selected),
         dark,
-        bounds: bounds(&places),
-        points: Points { places, colours: Arc::new(colours) },
+        tested: analysis.pictures.iter().any(|p| p.split == Split::Test),
+        points,
+        bounds,
     });
 }
 
@@ -200,7 +291,7 @@ fn colour_of(p: &Palette, by: ColourBy, picture: &AnalysedPicture) -> Color32 {
     }
 }
 
-fn legend(ui: &mut Ui, analysis: &Analysis, by: ColourBy) {
+fn legend(ui: &mut Ui, analysis: &Analysis, (by, tested): (ColourBy, bool)) {
     let p = Palette::of(ui);
     let entry = |ui: &mut Ui, colour: Color32, word: &str| {
         let (rect, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
@@ -226,105 +317,10 @@ fn legend(ui: &mut Ui, analysis: &Analysis, by: ColourBy) {
             ColourBy::Split => {
                 entry(ui, p.muted.gamma_multiply(0.6), split_name(Split::Train));
                 entry(ui, p.accent, split_name(Split::Val));
-                if analysis.pictures.iter().any(|p| p.split == Split::Test) {
+                if tested {
                     entry(ui, p.warn, split_name(Split::Test));
                 }
             }
         }
     });
-}
-
-fn class_of(analysis: &Analysis, class: usize) -> &str {
-    analysis.classes.get(class).map_or("?", String::as_str)
-}
-
-/// The picture under the pointer.
-fn one(ui: &mut Ui, analysis: &Analysis, picture: &AnalysedPicture, cx: &mut ViewContext) {
-    let path = analysis.root.join(&picture.rel);
-    let side = ui.available_width();
-    large_picture(ui, &mut cx.thumbnails, &path, vec2(side, side * 0.8), &format!("Picture {}", picture.rel));
-    let (class, predicted) = (class_of(analysis, picture.class), class_of(analysis, picture.predicted));
-    let words = match picture.class == picture.predicted {
-        true => class.to_owned(),
-        false => format!("{class}, taken for {predicted}"),
-    };
-    ui.label(RichText::new(words).strong());
-    caption(ui, format!("{} · {} · click to open", file_name(&path), split_name(picture.split)));
-}
-
-/// The pictures that are encircled, and what can be decided about all of them.
-fn encircled(
-    ui: &mut Ui,
-    state: &AppState,
-    analysis: &Analysis,
-    cx: &mut ViewContext,
-    actions: &mut Vec<Action>,
-) {
-    let selected = cx.evaluate.map.selected.clone();
-    if selected.is_empty() {
-        caption(
-            ui,
-            "Pictures that the network finds alike lie near each other. Point at one to see it, click to open it, draw a line \
-             around some to look at them together",
-        );
-        return;
-    }
-    ui.horizontal(|ui| {
-        let words = count(selected.len(), "picture", "pictures");
-        ui.label(RichText::new(words).text_style(section_style()));
-        if link_button(ui, "Select none").clicked() {
-            cx.evaluate.map.selected.clear();
-        }
-    });
-    if let Some(data) = state.judged_dataset() {
-        decide_together(ui, analysis, data, &selected, actions);
-    }
-    ui.add_space(space::S);
-    let clicked = picture_grid::show(ui, &mut cx.thumbnails, (selected.len(), TILE), |i| {
-        let picture = &analysis.pictures[selected[i]];
-        let (class, predicted) = (class_of(analysis, picture.class), class_of(analysis, picture.predicted));
-        Tile {
-            path: analysis.root.join(&picture.rel),
-            name: format!("{}: {class}, predicted {predicted}", picture.rel),
-            title: class.to_owned(),
-            detail: if class == predicted { "right".to_owned() } else { format!("taken for {predicted}") },
-            selected: false,
-        }
-    });
-    if let Some(i) = clicked {
-        cx.evaluate.visiting = Some(analysis.pictures[selected[i]].rel.clone());
-    }
-}
-
-fn decide_together(
-    ui: &mut Ui,
-    analysis: &Analysis,
-    data: &Dataset,
-    selected: &[usize],
-    actions: &mut Vec<Action>,
-) {
-    let mut decision = None;
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = space::S;
-        let combo = ComboBox::from_id_salt("class of all").selected_text("All of them are…").width(150.0);
-        let combo = combo.show_ui(ui, |ui| {
-            for name in &data.classes {
-                if ui.selectable_label(false, name).clicked() {
-                    decision = Some(Decision::Label(name.clone()));
-                }
-            }
-        });
-        combo.response.on_hover_text("Give all of them this class. The files stay in their folders");
-        let out = secondary_button(ui, "Leave all out");
-        if out.on_hover_text("Neither learn from them nor judge by them").clicked() {
-            decision = Some(Decision::Exclude);
-        }
-    });
-    let pictures = || -> Vec<String> {
-        let rels = selected.iter().map(|&i| &analysis.pictures[i].rel);
-        rels.filter(|rel| data.position(rel).is_some()).cloned().collect()
-    };
-    if let Some(decision) = decision {
-        actions.push(Action::Decide(Decided { decision, pictures: pictures() }));
-    }
 }

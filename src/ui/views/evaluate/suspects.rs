@@ -64,6 +64,16 @@ pub(super) fn not_compared(ui: &mut Ui, state: &AppState, title: &str, actions: 
         let body = "Open the pictures that this run was trained on to compare them";
         return empty_state(ui, Icon::ScanSearch, title, body, |_| {});
     };
+    if state.comparison_is_kept() {
+        actions.push(Action::Analyse);
+        return empty_state(
+            ui,
+            Icon::ScanSearch,
+            title,
+            "Reading what comparing the pictures has shown",
+            |_| {},
+        );
+    }
     let body = format!(
         "Runs all {} through this run's model once. Shows which labels are doubtful, where each picture lies among the others, \
          and, under Predict, which new pictures are unlike anything in training",
@@ -97,11 +107,27 @@ fn headline(ui: &mut Ui, state: &AppState, analysis: &Analysis, open: usize, act
             actions.push(Action::Analyse);
         }
     });
+    caveat(ui, analysis);
     caption(
         ui,
         "The most doubtful first. Keys: 1 to 9 for the class, Delete to leave it out, Enter if the label is right",
     );
     ui.add_space(space::S);
+}
+
+/// How good the classifiers behind the doubts are; a warning where they are not good enough.
+fn caveat(ui: &mut Ui, analysis: &Analysis) {
+    let (right, all) = (analysis.right, analysis.pictures.len());
+    let share = analysis.out_of_fold_accuracy();
+    let words =
+        format!("Classifiers that had not seen the picture named its class: {share:.3} · {right} of {all}");
+    if analysis.doubts_too_much() {
+        let text = format!("{words}. So few that many of these labels may be right");
+        let warn = Palette::of(ui).warn;
+        ui.add(Label::new(RichText::new(text).small().color(warn)).wrap());
+    } else {
+        caption(ui, words);
+    }
 }
 
 fn class_of(analysis: &Analysis, class: usize) -> &str {

@@ -10,9 +10,9 @@ use crate::ui::state::{JobKind, Screen, WeightsState, loaded_words};
 use crate::ui::theme::Palette;
 use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::setting::PathChoice;
-use crate::ui::widgets::{caption, link_button, secondary_button};
+use crate::ui::widgets::{caption, link_button, secondary_button, wheel};
 use crate::ui::{Action, AppState};
-use egui::{Align, CollapsingHeader, Color32, Label, Layout, RichText, Spinner, Ui, vec2};
+use egui::{Align, CollapsingHeader, Color32, Label, Layout, RichText, Ui, vec2};
 
 /// Names of tensors shown in a list; the rest is counted.
 const NAMES_SHOWN: usize = 40;
@@ -37,7 +37,7 @@ pub(super) fn show(
         }
         (WeightsState::Checking, Some(file)) => {
             ui.horizontal(|ui| {
-                ui.add(Spinner::new().size(icons::SIZE));
+                wheel(ui, icons::SIZE, "Reading the weights");
                 ui.label(format!("Reading {}", label(file)));
             });
             // The field keeps its place and the keyboard: the file may turn out not to fit.
@@ -71,7 +71,7 @@ fn speed(ui: &mut Ui, state: &AppState, spec: &'static BackboneSpec, actions: &m
             None => caption(ui, format!("Its speed {on} has not been measured yet.")),
         };
         if state.job_of(&JobKind::MeasureSpeed).is_some() {
-            ui.add(Spinner::new().size(icons::SIZE));
+            wheel(ui, icons::SIZE, "Measuring speed");
             return;
         }
         let idle = state.jobs.is_empty();

@@ -1,16 +1,20 @@
 //! The list: thumbnail, name, the five most probable classes. Only what is on the screen is drawn.
 
 use super::bars;
+use super::looking::{self, Look};
 use crate::engine::Unlike;
-use crate::ui::AppState;
 use crate::ui::state::{PredictedPicture, file_name};
 use crate::ui::theme::{Palette, RADIUS, space};
 use crate::ui::views::ViewContext;
 use crate::ui::views::train::words::sentence;
-use crate::ui::widgets::{badge, basic::focus_ring, caption, picture, probability_bars};
+use crate::ui::widgets::picture::{picture, whole_picture};
+use crate::ui::widgets::{badge, basic::focus_ring, caption, probability_bars};
+use crate::ui::{Action, AppState};
 use egui::{
-    Align, Label, Layout, Rect, RichText, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+    Align, Label, Layout, Rect, Response, RichText, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo, pos2,
+    vec2,
 };
+use std::path::PathBuf;
 
 /// Side of a thumbnail in points.
 const THUMB: f32 = 96.0;
@@ -18,17 +22,22 @@ const THUMB: f32 = 96.0;
 const TOP: usize = 5;
 const ROW: f32 = THUMB + 2.0 * space::S;
 
-/// Draws the pictures of `listed`.
-pub(super) fn show(ui: &mut Ui, state: &AppState, listed: &[usize], cx: &mut ViewContext) {
+/// Draws the pictures that are listed.
+pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     ui.spacing_mut().item_spacing.y = space::XS;
-    ScrollArea::vertical().auto_shrink([false, false]).show_rows(ui, ROW, listed.len(), |ui, rows| {
+    let (count, mut hovered, mut focused) = (cx.predict.listing.listed.len(), None, None);
+    ScrollArea::vertical().auto_shrink([false, false]).show_rows(ui, ROW, count, |ui, rows| {
         for place in rows {
-            let picture = listed.get(place).and_then(|&i| state.predictions.pictures.get(i));
-            if let Some(picture) = picture {
-                row(ui, state, picture, cx);
+            let index = cx.predict.listing.listed.get(place);
+            let Some(picture) = index.and_then(|&i| state.predictions.pictures().get(i)) else { continue };
+            let response = row(ui, state, picture, cx, actions);
+            if super::list::top(picture).is_some() {
+                hovered = hovered.or(response.contains_pointer().then_some(&picture.path));
+                focused = focused.or(response.has_focus().then_some(&picture.path));
             }
         }
     });
+    cx.predict.looking.rest_on(ui.ctx(), hovered.or(focused).map(PathBuf::as_path));
 }
 
 /// What a row says, for those who do not see it.
@@ -44,7 +53,13 @@ fn name(picture: &PredictedPicture) -> String {
     }
 }
 
-fn row(ui: &mut Ui, state: &AppState, shown: &PredictedPicture, cx: &mut ViewContext) {
+fn row(
+    ui: &mut Ui,
+    state: &AppState,
+    shown: &PredictedPicture,
+    cx: &mut ViewContext,
+    actions: &mut Vec<Action>,
+) -> Response {
     let p = Palette::of(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width() - space::S, ROW), Sense::click());
     let selected = cx.predict.selected.as_ref() == Some(&shown.path);
@@ -58,6 +73,9 @@ fn row(ui: &mut Ui, state: &AppState, shown: &PredictedPicture, cx: &mut ViewCon
     };
     ui.painter().rect_filled(rect, RADIUS, fill);
     focus_ring(ui, &response);
+    if response.gained_focus() {
+        response.scroll_to_me(None);
+    }
     if response.clicked() {
         cx.predict.selected = (!selected).then(|| shown.path.clone());
     }
@@ -70,16 +88,28 @@ fn row(ui: &mut Ui, state: &AppState, shown: &PredictedPicture, cx: &mut ViewCon
     };
     let file = file_name(&shown.path);
     let mut thumb = ui.new_child(part(inner.left(), inner.left() + THUMB).id_salt((&shown.path, "thumb")));
-    picture(&mut thumb, &mut cx.thumbnails, &shown.path, THUMB, &file);
-    let unlike = state.predictions.unlike(&shown.path);
+    let square = picture(&mut thumb, &mut cx.thumbnails, &shown.path, THUMB, &file).rect;
+    let mut note = None;
+    if let Some((class, _)) =
+        super::list::top(shown).filter(|_| cx.predict.looking.rests_on(ui.ctx(), &shown.path))
+    {
+        let look = looking::look(state, &shown.path, actions);
+        note = look.as_ref().map(|look| look.words(class));
+        if let Some(Look::Known(explained)) = look
+            && let Some(place) = whole_picture(ui, &mut cx.thumbnails, &shown.path, square)
+        {
+            cx.predict.looking.overlay(ui, (place, square), explained);
+        }
+    }
     let open = state.predictions.is_undecided(shown);
-    title(&mut ui.new_child(part(left, left + names).id_salt((&shown.path, "title"))), shown, (open, unlike));
+    title(&mut ui.new_child(part(left, left + names).id_salt((&shown.path, "title"))), shown, open, note);
     let bars = part(left + names + space::L, inner.right()).id_salt((&shown.path, "result"));
     result(&mut ui.new_child(bars), state, shown);
+    response
 }
 
-/// `open`: it is not decided.
-fn title(ui: &mut Ui, shown: &PredictedPicture, (open, unlike): (bool, Option<&Unlike>)) {
+/// `open`: it is not decided. `note`: what there is to say of its heat map, in place of its folder.
+fn title(ui: &mut Ui, shown: &PredictedPicture, open: bool, note: Option<String>) {
     ui.add_space(space::S);
     let top = super::list::top(shown);
     let head = match top {
@@ -92,12 +122,12 @@ fn title(ui: &mut Ui, shown: &PredictedPicture, (open, unlike): (bool, Option<&U
     ui.add(Label::new(if open { head.color(muted) } else { head }).truncate());
     let under = if top.is_some() { file_name(&shown.path) } else { String::new() };
     caption(ui, under);
-    if let Some(unlike) = unlike {
+    if let Some(unlike) = shown.unlike() {
         unlike_badge(ui, unlike);
     }
-    if let Some(folder) = shown.path.parent() {
-        let folder = RichText::new(folder.display().to_string()).small().color(Palette::of(ui).muted);
-        ui.add(Label::new(folder).truncate());
+    let folder = || shown.path.parent().map(|folder| folder.display().to_string());
+    if let Some(last) = note.or_else(folder) {
+        ui.add(Label::new(RichText::new(last).small().color(Palette::of(ui).muted)).truncate());
     }
 }
 

@@ -104,7 +104,7 @@ mod tests {
             for i in 0..=20 {
                 let fill = ramp.at(i as f32 / 20.0);
                 let got = contrast(Palette::text_on(fill), fill);
-                assert!(got >= 4.0, "dark {dark}, step {i}: {got}");
+                assert!(got >= 4.5, "dark {dark}, step {i}: {got}");
             }
         }
     }

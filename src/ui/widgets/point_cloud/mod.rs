@@ -1,10 +1,12 @@
 //! Many points on a plane, drawn by the graphics card: to be moved, zoomed, pointed at, and encircled.
 
 mod gpu;
+mod grid;
 mod lasso;
 
 use crate::ui::theme::{Palette, RADIUS};
 use egui::{Color32, Pos2, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2};
+use grid::Grid;
 use std::sync::Arc;
 
 /// How the window's surface stores colours.
@@ -25,6 +27,25 @@ pub struct Points {
     pub places: Arc<Vec<[f32; 2]>>,
     /// One a point.
     pub colours: Arc<Vec<Color32>>,
+    grid: Arc<Grid>,
+}
+
+impl Points {
+    /// Points at these places.
+    pub fn new(places: Vec<[f32; 2]>, colours: Vec<Color32>) -> Self {
+        let grid = Arc::new(Grid::new(&places));
+        Self { places: Arc::new(places), colours: Arc::new(colours), grid }
+    }
+
+    /// The same points in other colours.
+    pub fn coloured(self, colours: Vec<Color32>) -> Self {
+        Self { colours: Arc::new(colours), ..self }
+    }
+
+    /// The point under the pointer.
+    fn under(&self, projection: Projection, at: Pos2) -> Option<usize> {
+        self.grid.nearest(&self.places, projection.to_plane(at), REACH / projection.scale)
+    }
 }
 
 /// Which part of the plane is on show.
@@ -154,7 +175,7 @@ pub fn show(
     let mut projection = Projection::new(rect, bounds, memory.view);
     if let Some(at) = response.hover_pos() {
         zoom(ui, (rect, bounds), &mut projection, at, memory);
-        outcome.hovered = nearest(&points.places, projection, at);
+        outcome.hovered = points.under(projection, at);
     }
     outcome.encircled = dragged(&response, points, (projection, bounds, rect), memory);
     projection = Projection::new(rect, bounds, memory.view);
@@ -227,19 +248,6 @@ fn dragged(
     (line.len() > 2).then(|| lasso::within(&line, &points.places))
 }
 
-fn nearest(places: &[[f32; 2]], projection: Projection, at: Pos2) -> Option<usize> {
-    let (here, reach) = (projection.to_plane(at), REACH / projection.scale);
-    let mut best: Option<(usize, f32)> = None;
-    for (i, place) in places.iter().enumerate() {
-        let (dx, dy) = (place[0] - here[0], place[1] - here[1]);
-        let distance = dx * dx + dy * dy;
-        if distance <= reach * reach && best.is_none_or(|(_, d)| distance < d) {
-            best = Some((i, distance));
-        }
-    }
-    best.map(|(i, _)| i)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,14 +257,15 @@ mod tests {
         let rect = Rect::from_min_size(pos2(100.0, 50.0), vec2(400.0, 300.0));
         let places = [[0.0, 0.0], [10.0, 1.0], [5.0, -2.0]];
         let projection = Projection::new(rect, bounds(&places), View::default());
+        let points = Points::new(places.to_vec(), Vec::new());
         for (i, place) in places.iter().enumerate() {
             let at = projection.to_screen(*place);
             assert!(rect.contains(at), "{at:?}");
-            assert_eq!(nearest(&places, projection, at + vec2(3.0, -2.0)), Some(i));
+            assert_eq!(points.under(projection, at + vec2(3.0, -2.0)), Some(i));
             let back = projection.to_plane(at);
             assert!((back[0] - place[0]).abs() < 1e-4 && (back[1] - place[1]).abs() < 1e-4);
         }
-        assert_eq!(nearest(&places, projection, rect.min), None);
+        assert_eq!(points.under(projection, rect.min), None);
         assert!(projection.to_screen([0.0, 1.0]).y < projection.to_screen([0.0, 0.0]).y, "y is upwards");
     }
 

@@ -1,0 +1,221 @@
+//! Every screen by keyboard and by name: what is pressed, moved or typed into has a name, and the Tab key reaches it.
+#![cfg(feature = "gui")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod ui_states;
+
+use egui::accesskit::Role;
+use egui::{Key, Modifiers};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{AccessKitNode, NodeT as _};
+use headstart::engine::Unlike;
+use headstart::error::Error;
+use headstart::session::JobId;
+use headstart::ui::state::{EvaluateTab, JobKind, RunningJob, Selection, Tone, TrainingEnd, WeightsState};
+use headstart::ui::{Action, AppState, Screen};
+use std::collections::BTreeSet;
+use ui_states::{SIZE, World, epochs, judged, run, training, window, with_pictures};
+
+/// Every screen, empty, busy, full and after a failure, with what can lie over it.
+fn states() -> Vec<(String, AppState)> {
+    let mut all = Vec::new();
+    let mut add = |name: &str, state: AppState| all.push((name.to_owned(), state));
+    add("start", AppState::default());
+    let mut recent = AppState::default();
+    recent.settings.recent_projects = vec!["/home/ada/leaves".into(), "/home/ada/ants".into()];
+    recent.path_error = Some("There is nothing at /x.".to_owned());
+    add("start with projects", recent);
+    for screen in Screen::RAIL {
+        add(&format!("{screen:?} empty"), AppState { screen, ..AppState::default() });
+        add(&format!("{screen:?} with pictures"), AppState { screen, ..with_pictures() });
+        add(&format!("{screen:?} trained"), AppState { screen, ..judged(2, 20, None) });
+        let live = training(|live, _| live.epochs = epochs(5, 25));
+        add(&format!("{screen:?} training"), AppState { screen, ..live });
+    }
+    for tab in EvaluateTab::ALL {
+        let mut state = judged(3, 20, None);
+        state.evaluate_tab = tab;
+        add(&format!("Evaluate {tab:?}"), state.clone());
+        state.selection = Some(Selection::Class(1));
+        add(&format!("Evaluate {tab:?} with pictures"), state);
+    }
+    let mut failed = AppState { screen: Screen::Data, ..AppState::default() };
+    failed.data_error = Some(Error::input("no class folder with pictures was found"));
+    add("Data failed", failed);
+    let mut failed = ui_states::ended(TrainingEnd::Failed(Error::input("the disk is full")));
+    failed.screen = Screen::Train;
+    add("Train failed", failed);
+    let mut predicted = AppState { screen: Screen::Predict, ..judged(2, 20, None) };
+    predicted.predictions.wait_for("/new/later.png".into());
+    for i in 0..6 {
+        let path: std::path::PathBuf = format!("/new/{i}.png").into();
+        let unlike = Unlike { similarity: 0.1 * i as f32, familiar: 0.2 };
+        predicted.predictions.compare(path.clone(), unlike);
+        predicted.predictions.put(path, Ok(vec![("ants".to_owned(), 0.9), ("bees".to_owned(), 0.1)]));
+    }
+    predicted.predictions.put("/new/broken.png".into(), Err(Error::input("not a picture")));
+    add("Predict full", predicted);
+    let mut exported = AppState { screen: Screen::Export, ..judged(2, 20, None) };
+    exported.exported = Some("/models/ants".into());
+    exported.export_error = Some(Error::input("the folder is not empty"));
+    add("Export done", exported);
+    for (screen, kind) in [
+        (Screen::Data, JobKind::OpenData),
+        (Screen::Model, JobKind::CheckWeights),
+        (Screen::Model, JobKind::MeasureSpeed),
+        (Screen::Train, JobKind::FindRate),
+        (Screen::Evaluate, JobKind::Analyse),
+        (Screen::Predict, JobKind::Predict),
+        (Screen::Export, JobKind::Export),
+    ] {
+        let mut busy = AppState { screen, ..judged(2, 20, None) };
+        let name = format!("{kind:?}");
+        if kind == JobKind::CheckWeights {
+            busy.weights = WeightsState::Checking;
+        }
+        let (id, progress) = (JobId(1), (kind == JobKind::Predict).then_some((3, 9)));
+        busy.jobs.push(RunningJob {
+            id,
+            kind,
+            started_s: Some(0.0),
+            progress,
+            paused: false,
+            stopping: false,
+        });
+        add(&name, busy);
+    }
+    let mut palette = with_pictures();
+    palette.palette_open = true;
+    add("list of commands", palette);
+    let mut notices = with_pictures();
+    notices.notices.push(Tone::Bad, "The disk is full");
+    notices.notices.push_with(Tone::Good, "Saved", "Show the folder", Action::Reveal("/x".into()));
+    notices.notices.open = true;
+    add("notices", notices);
+    for close in [false, true] {
+        let mut asked = training(|live, _| live.epochs = epochs(5, 25));
+        (asked.close_asked, asked.cancel_asked) = (close, !close);
+        add("question", asked);
+    }
+    all
+}
+
+fn nodes<'h>(h: &'h Harness<'_, World>) -> impl Iterator<Item = AccessKitNode<'h>> {
+    h.root().children_recursive().map(|node| node.accesskit_node())
+}
+
+fn has_name(node: &AccessKitNode<'_>) -> bool {
+    let named = |text: Option<String>| text.is_some_and(|text| !text.trim().is_empty());
+    // A choice says its name, and besides it what is chosen.
+    named(node.label()) || matches!(node.role(), Role::Label) && named(node.value())
+}
+
+/// Roles of what can be pressed, moved or typed into, and of what stands for a picture.
+fn needs_a_name(role: Role) -> bool {
+    use Role::{
+        Button, CheckBox, ColorWell, ComboBox, GraphicsObject, Image, Link, MultilineTextInput,
+        ProgressIndicator, RadioButton, Slider, SpinButton, Switch, Tab, TextInput,
+    };
+    [
+        Button,
+        CheckBox,
+        ColorWell,
+        ComboBox,
+        GraphicsObject,
+        Image,
+        Link,
+        MultilineTextInput,
+        ProgressIndicator,
+        RadioButton,
+        Slider,
+        SpinButton,
+        Tab,
+        TextInput,
+        Switch,
+    ]
+    .contains(&role)
+}
+
+#[test]
+fn everything_that_can_be_used_has_a_name() {
+    let mut unnamed = BTreeSet::new();
+    for (name, state) in states() {
+        let mut h = window(state, SIZE, true);
+        h.run_steps(4);
+        for node in nodes(&h) {
+            if needs_a_name(node.role()) && !has_name(&node) {
+                let at = node.raw_bounds().map(|b| [b.x0 as i32, b.y0 as i32, b.x1 as i32, b.y1 as i32]);
+                unnamed.insert(format!("{name}: {:?} at {at:?}, value {:?}", node.role(), node.value()));
+            }
+        }
+    }
+    assert!(unnamed.is_empty(), "{unnamed:#?}");
+}
+
+/// What is on show and can be pressed, moved or typed into.
+fn usable(h: &Harness<'_, World>) -> BTreeSet<String> {
+    let on_screen = |node: &AccessKitNode<'_>| {
+        node.raw_bounds()
+            .is_some_and(|b| b.x1 > b.x0 && b.y1 <= f64::from(SIZE[1]) && b.x1 <= f64::from(SIZE[0]))
+    };
+    let focusable = |node: &AccessKitNode<'_>| {
+        node.data().supports_action(egui::accesskit::Action::Focus) && !node.is_disabled()
+    };
+    let words = |node: AccessKitNode<'_>| format!("{:?} {}", node.role(), node.label().unwrap_or_default());
+    nodes(h)
+        .filter(|node| needs_a_name(node.role()) && focusable(node) && on_screen(node))
+        .map(words)
+        .collect()
+}
+
+/// The buttons of the question, and the field of the list of commands; arrow keys lead through its lines.
+fn in_front(h: &Harness<'_, World>) -> BTreeSet<String> {
+    let front = ["Keep training", "Button Close", "Button Cancel training", "Find a command"];
+    usable(h).into_iter().filter(|name| front.iter().any(|front| name.contains(front))).collect()
+}
+
+#[test]
+fn the_tab_key_reaches_all_of_it() {
+    let mut missed = BTreeSet::new();
+    for (name, state) in states() {
+        // What has to be answered first keeps the focus to itself.
+        let behind = state.palette_open || state.question_asked();
+        let mut h = window(state, SIZE, true);
+        h.run_steps(4);
+        let wanted = if behind { in_front(&h) } else { usable(&h) };
+        let mut reached = BTreeSet::new();
+        for _ in 0..wanted.len() + 40 {
+            h.key_press_modifiers(Modifiers::NONE, Key::Tab);
+            h.run_steps(2);
+            let focused = nodes(&h).find(|node| node.is_focused());
+            if let Some(node) = focused {
+                reached.insert(format!("{:?} {}", node.role(), node.label().unwrap_or_default()));
+            }
+        }
+        if name == "Predict full" {
+            println!("{name}: {reached:#?}");
+        }
+        missed.extend(wanted.difference(&reached).map(|what| format!("{name}: {what}")));
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn escape_closes_what_lies_over_a_screen() {
+    let over: [(&str, fn(&mut AppState), Action); 3] = [
+        ("list of commands", |s| s.palette_open = true, Action::TogglePalette),
+        ("question", |s| s.cancel_asked = true, Action::KeepTraining),
+        ("question", |s| s.close_asked = true, Action::KeepOpen),
+    ];
+    for (name, open, closes) in over {
+        let mut state = training(|live, _| live.epochs = epochs(5, 25));
+        state.runs.push(run("0000", headstart::session::RunState::Finished));
+        state.training.as_mut().unwrap().end = None;
+        open(&mut state);
+        let mut h = window(state, SIZE, true);
+        h.run_steps(3);
+        h.key_press(Key::Escape);
+        h.run_steps(3);
+        assert!(h.state().actions.contains(&closes), "{name}: {:?}", h.state().actions);
+    }
+}

@@ -1,0 +1,155 @@
+//! The choice of how pictures are divided: what it shows before anything is done, and what it asks for.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![cfg(feature = "gui")]
+
+mod ui_fixture;
+
+use egui::{Key, Role, Theme};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use headstart::config::{DataConfig, GroupBy, SplitKind};
+use headstart::data::{Layout, Split};
+use headstart::session::{RunInfo, RunState};
+use headstart::ui::{Action, AppState, Screen};
+use std::sync::Arc;
+use ui_fixture::{Desk, build, open};
+
+fn window(state: AppState) -> Harness<'static, Desk> {
+    let mut h = build(Harness::builder(), state, Theme::Dark);
+    h.run_steps(4);
+    h
+}
+
+fn asked() -> (tempfile::TempDir, AppState) {
+    let (dir, mut state) = open(Screen::Data);
+    state.division_asked = true;
+    (dir, state)
+}
+
+fn click(h: &mut Harness<'_, Desk>, label: &str) {
+    h.get_by_label(label).click();
+    h.run_steps(4);
+}
+
+/// The division that was asked for.
+fn wanted(h: &mut Harness<'_, Desk>) -> DataConfig {
+    click(h, "Divide");
+    match std::mem::take(&mut h.state_mut().actions).pop() {
+        Some(Action::DivideAnew(data)) => *data,
+        other => panic!("no division was asked for, but {other:?}"),
+    }
+}
+
+#[test]
+fn the_panel_says_how_pictures_are_divided_and_leads_to_the_choice() {
+    let (_dir, state) = open(Screen::Data);
+    let mut h = window(state);
+    h.get_by_label("Divided picture by picture: 20 % for validation");
+    assert!(h.query_by_label("How the pictures are divided").is_none());
+    click(&mut h, "Divide otherwise…");
+    assert_eq!(h.state().actions, [Action::AskDivision(true)]);
+}
+
+#[test]
+fn nothing_changes_until_another_division_is_chosen() {
+    let (_dir, state) = asked();
+    let mut h = window(state);
+    h.get_by_label("18 training (75.0 %) · 6 validation (25.0 %)");
+    click(&mut h, "Divide");
+    assert!(h.state().actions.is_empty(), "nothing is different yet");
+    // Keys are for the choice, not for pictures behind it.
+    h.key_press(Key::Delete);
+    h.run_steps(2);
+    assert!(h.state().actions.is_empty());
+    h.key_press(Key::Escape);
+    h.run_steps(2);
+    assert_eq!(h.state().actions, [Action::AskDivision(false)]);
+}
+
+#[test]
+fn folds_show_what_each_part_gets() {
+    let (_dir, state) = asked();
+    let mut h = window(state);
+    click(&mut h, "Folds");
+    // 24 pictures, five folds: one of them has four or five.
+    let line = h.get_by_label_contains(" training (");
+    let node = line.accesskit_node();
+    let text = node.label().or_else(|| node.value()).unwrap();
+    assert!(
+        ["19 training (79.2 %) · 5 validation", "20 training (83.3 %) · 4 validation"]
+            .iter()
+            .any(|w| text.starts_with(w)),
+        "{text}"
+    );
+    let data = wanted(&mut h);
+    assert_eq!((data.folds, data.fold, data.split), (5, 1, SplitKind::Stratified));
+}
+
+#[test]
+fn a_pattern_shows_its_groups_and_what_is_wrong_with_it() {
+    let (_dir, state) = asked();
+    let mut h = window(state);
+    click(&mut h, "In groups");
+    h.get_by_label_contains("No two pictures belong together");
+    click(&mut h, "What belongs together");
+    assert!(h.query_by_label("Column of the table").is_none(), "there is no table");
+    click(&mut h, "Pattern");
+    h.get_by_label_contains("Write what the names have in common");
+    let type_pattern = |h: &mut Harness<'_, Desk>, text: &str| {
+        let wide = |f: &egui_kittest::Node<'_>| f.rect().width() > 150.0;
+        let field = h.query_all_by_role(Role::TextInput).rfind(wide).unwrap();
+        field.focus();
+        field.type_text(text);
+        h.run_steps(4);
+    };
+    type_pattern(&mut h, "/(");
+    h.get_by_label_contains("no regular expression");
+    type_pattern(&mut h, r"[0-3])\.png");
+    h.get_by_label("4 groups of 3 pictures · 12 pictures stand alone");
+    let data = wanted(&mut h);
+    let want = DataConfig {
+        split: SplitKind::Grouped,
+        group_by: GroupBy::Pattern,
+        group_pattern: Some(r"/([0-3])\.png".to_owned()),
+        ..DataConfig::default()
+    };
+    assert_eq!(DataConfig { path: None, ..data }, want);
+}
+
+#[test]
+fn runs_so_far_are_warned_of_only_by_a_change() {
+    let (_dir, mut state) = asked();
+    let summary = serde_json::json!({
+        "version": 1, "backbone": "small_cnn", "mode": "scratch", "device": "cpu", "epochs_run": 1, "best_epoch": 1,
+        "val": {"accuracy": 0.5, "macro_f1": 0.5, "loss": 1.0}, "wall_s": 1.0, "images_per_s": 1.0, "peak_rss_mib": 1
+    });
+    state.runs = vec![RunInfo {
+        id: "0001".to_owned(),
+        dir: "/runs/0001".into(),
+        state: RunState::Finished,
+        config: state.config.clone(),
+        epochs: Vec::new(),
+        summary: Some(serde_json::from_value(summary).unwrap()),
+        model_bytes: Some(1),
+        notes: String::new(),
+    }];
+    let mut h = window(state);
+    assert!(h.query_by_label_contains("cannot be compared").is_none());
+    click(&mut h, "Folds");
+    h.get_by_label_contains("Runs so far were judged on other validation pictures");
+}
+
+#[test]
+fn a_folder_with_parts_of_its_own_says_so() {
+    let (_dir, mut state) = asked();
+    let dataset = &mut Arc::make_mut(state.preflight.as_mut().unwrap()).dataset;
+    dataset.layout = Layout::SplitFolders;
+    for sample in &mut dataset.samples {
+        let part = if sample.split == Split::Val { "val" } else { "train" };
+        sample.rel = format!("{part}/{}", sample.rel);
+    }
+    let h = window(state);
+    h.get_by_label("The folder says itself which pictures are for validation");
+    assert!(h.query_by_label("Divide otherwise…").is_none());
+    assert!(h.query_by_label("How the pictures are divided").is_none(), "there is nothing to choose");
+}
