@@ -58,6 +58,13 @@ pub struct Memory {
     division: division::Memory,
 }
 
+impl Memory {
+    /// Shows the pictures of a finding and no others.
+    pub(super) fn show_finding(&mut self, finding: usize) {
+        self.filter = Filter { finding: Some(finding), ..Filter::default() };
+    }
+}
+
 /// What is worked out once for a data set, a filter and an order.
 #[derive(Debug, Default)]
 struct Shown {
