@@ -44,6 +44,8 @@ pub struct App {
     memory_asked_s: Option<f64>,
     /// Of the training job that runs.
     frames: FrameTimes,
+    /// Since the program was started.
+    all_frames: FrameTimes,
 }
 
 impl App {
@@ -79,6 +81,7 @@ impl App {
             closing: false,
             memory_asked_s: None,
             frames: FrameTimes::default(),
+            all_frames: FrameTimes::default(),
         }
     }
 
@@ -136,7 +139,13 @@ impl App {
         while let Some(answer) = self.disk.answer() {
             match answer {
                 Ok(answer) => self.disk_says(ctx, answer),
-                Err(error) => self.fail(&error),
+                Err(error) => {
+                    // Where the next fold could not be begun, none is being trained.
+                    if self.state.training_job().is_none() {
+                        self.state.end_folds();
+                    }
+                    self.fail(&error);
+                }
             }
         }
     }
@@ -152,6 +161,7 @@ impl App {
             FollowUp::Compare => self.compare(),
             FollowUp::Arrange => self.arrange(),
             FollowUp::Downloaded(backbone, path) => self.downloaded(backbone, path),
+            FollowUp::NextFold => self.next_fold(),
             FollowUp::SaveSettings => self.disk.ask(DiskRequest::SaveSettings(self.state.settings.clone())),
         }
     }
@@ -161,8 +171,9 @@ impl App {
             DiskAnswer::Opened(project) => self.opened(*project),
             DiskAnswer::NewProject(project) => self.open_new(*project),
             DiskAnswer::Exports(folders) => self.state.exports = folders,
-            DiskAnswer::RunReady(run_dir, config) => {
-                self.start_training(run_dir, *config, None);
+            DiskAnswer::RunReady(run_dir, config, divided) => {
+                let dataset = divided.map(|data| *data).or_else(|| self.state.dataset().cloned());
+                self.start_training(run_dir, *config, dataset, None);
                 self.refresh_runs();
             }
             DiskAnswer::RunExtended(from, run_dir, config) => self.run_extended(&from, run_dir, *config),
@@ -215,13 +226,16 @@ impl App {
         }
     }
 
-    /// Counts the last frame if a network was trained meanwhile; once it is trained, the log gets the histogram.
+    /// Counts the last frame, and apart if a network was trained meanwhile; once it is trained, the log gets the histogram.
     fn count_frame(&mut self, frame: &eframe::Frame) {
         let trains = self.state.training_job().is_some_and(|job| job.started_s.is_some());
-        if trains && let Some(seconds) = frame.info().cpu_usage {
-            self.frames.add(seconds);
+        if let Some(seconds) = frame.info().cpu_usage {
+            self.all_frames.add(seconds);
+            if trains {
+                self.frames.add(seconds);
+            }
         }
-        if !trains && let Some(summary) = std::mem::take(&mut self.frames).summary() {
+        if !trains && let Some(summary) = std::mem::take(&mut self.frames).summary("while training") {
             tracing::info!("{summary}");
         }
     }
@@ -366,6 +380,9 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self) {
+        if let Some(summary) = self.all_frames.summary("in all") {
+            tracing::info!("{summary}");
+        }
         for control in self.controls.values() {
             control.cancel();
         }

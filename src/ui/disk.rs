@@ -35,6 +35,8 @@ pub(super) enum DiskRequest {
     Save(Project),
     /// A new run's folder, for training with these settings.
     NewRun(Project, Box<TrainConfig>),
+    /// The same, for training with the pictures divided as these settings say.
+    NewRunDivided(Project, Box<TrainConfig>, Arc<Preflight>),
     /// A new run's folder to go on from where another ended, for so many epochs.
     ExtendRun(Project, PathBuf, usize),
     /// Move a run to the trash.
@@ -82,7 +84,8 @@ pub(super) enum DiskAnswer {
     NewProject(Box<Project>),
     /// Folders of exported models.
     Exports(Vec<PathBuf>),
-    RunReady(PathBuf, Box<TrainConfig>),
+    /// With the pictures where they are divided in another way than those on show.
+    RunReady(PathBuf, Box<TrainConfig>, Option<Box<Dataset>>),
     /// The run that ended, and where and how to go on.
     RunExtended(PathBuf, PathBuf, Box<TrainConfig>),
     /// Where the run was, and where it is now.
@@ -168,7 +171,11 @@ fn serve(request: DiskRequest, pasted: &mut Option<Pasted>) -> Result<DiskAnswer
         DiskRequest::Save(project) => project.save().map(|()| DiskAnswer::Nothing),
         DiskRequest::Exports(project) => Ok(DiskAnswer::Exports(project.exports())),
         DiskRequest::NewRun(project, config) => {
-            project.new_run_dir().map(|dir| DiskAnswer::RunReady(dir, config))
+            project.new_run_dir().map(|dir| DiskAnswer::RunReady(dir, config, None))
+        }
+        DiskRequest::NewRunDivided(project, config, pictures) => {
+            let divided = pictures.divided(&config.data)?;
+            project.new_run_dir().map(|dir| DiskAnswer::RunReady(dir, config, Some(Box::new(divided))))
         }
         DiskRequest::ExtendRun(project, run, more) => project
             .extend_run(&run, more)
