@@ -121,13 +121,20 @@ impl App {
             Action::DeleteRun(run) => self.disk.ask(DiskRequest::TrashRun(project, run)),
             Action::RestoreRun(trashed) => self.restore_run(trashed),
             Action::SaveNotes(run, notes) => {
-                if let Some(known) = self.state.runs.iter_mut().find(|r| r.dir == run) {
-                    known.notes.clone_from(&notes);
-                    self.disk.ask(DiskRequest::SaveNotes(run, notes));
+                if let Some(before) = self.write_notes(run.clone(), notes.clone()) {
+                    self.state.record_notes(run, before, notes);
                 }
             }
             _ => {}
         }
+    }
+
+    /// Writes about a run; what stood there before, where there is such a run.
+    pub(super) fn write_notes(&mut self, run: PathBuf, notes: String) -> Option<String> {
+        let known = self.state.runs.iter_mut().find(|r| r.dir == run)?;
+        let before = std::mem::replace(&mut known.notes, notes.clone());
+        self.disk.ask(DiskRequest::SaveNotes(run, notes));
+        Some(before)
     }
 
     pub(super) fn restore_run(&mut self, trashed: PathBuf) {

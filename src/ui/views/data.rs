@@ -58,6 +58,13 @@ pub struct Memory {
     division: division::Memory,
 }
 
+impl Memory {
+    /// Shows the pictures of a finding and no others.
+    pub(super) fn show_finding(&mut self, finding: usize) {
+        self.filter = Filter { finding: Some(finding), ..Filter::default() };
+    }
+}
+
 const SPLITS: [Split; 3] = [Split::Train, Split::Val, Split::Test];
 
 /// Draws the pictures.

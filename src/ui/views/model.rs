@@ -19,6 +19,8 @@ use egui::{RichText, ScrollArea, Ui};
 #[derive(Debug, Default)]
 pub struct Memory {
     path: PathField,
+    /// The backbone that it is typed for.
+    path_of: &'static str,
     /// Widths of hidden layers while they are typed.
     hidden: Option<String>,
     /// By which column the list is sorted; without one, as recommended.

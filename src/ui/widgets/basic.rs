@@ -42,7 +42,16 @@ pub fn link_button(ui: &mut Ui, label: impl Into<String>) -> Response {
 
 /// A square button with an icon; `name` is its accessible name and tooltip.
 pub fn icon_button(ui: &mut Ui, icon: Icon, name: &str) -> Response {
-    let (rect, response) = ui.allocate_exact_size(Vec2::splat(28.0), Sense::click());
+    sized_icon_button(ui, icon, name, Vec2::splat(28.0))
+}
+
+/// The same, narrower, beside other controls.
+pub fn slim_icon_button(ui: &mut Ui, icon: Icon, name: &str) -> Response {
+    sized_icon_button(ui, icon, name, vec2(20.0, 28.0))
+}
+
+fn sized_icon_button(ui: &mut Ui, icon: Icon, name: &str, size: Vec2) -> Response {
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, ui.is_enabled(), name));
     if ui.is_rect_visible(rect) {
         let p = Palette::of(ui);
