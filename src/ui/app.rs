@@ -23,6 +23,8 @@ use std::time::Duration;
 
 /// Settings are saved this long after the last change, in seconds.
 const SAVE_AFTER_S: f64 = 0.6;
+/// Free memory is looked at this often where it is shown, in seconds.
+const MEMORY_EVERY_S: f64 = 2.0;
 
 /// The window's program.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub struct App {
     pub(super) save_due_s: Option<f64>,
     /// The user has said to close although a job is running.
     pub(super) closing: bool,
+    /// When free memory was last asked for, in window time.
+    memory_asked_s: Option<f64>,
     /// Of the training job that runs.
     frames: FrameTimes,
     /// Since the program was started.
@@ -75,6 +79,7 @@ impl App {
             dialogs: Dialogs::default(),
             save_due_s: None,
             closing: false,
+            memory_asked_s: None,
             frames: FrameTimes::default(),
             all_frames: FrameTimes::default(),
         }
@@ -107,6 +112,15 @@ impl App {
 
     pub(super) fn fail(&mut self, error: &Error) {
         self.state.notices.push(Tone::Bad, error.to_string());
+    }
+
+    /// Asks how much memory is free, now and then, where that is shown.
+    fn look_at_memory(&mut self) {
+        let due = self.memory_asked_s.is_none_or(|at| self.state.now_s - at >= MEMORY_EVERY_S);
+        if self.state.screen == crate::ui::Screen::Model && due {
+            self.memory_asked_s = Some(self.state.now_s);
+            self.disk.ask(DiskRequest::FreeMemory);
+        }
     }
 
     fn drain(&mut self, ctx: &Context) {
@@ -202,6 +216,7 @@ impl App {
                 }
             }
             DiskAnswer::KnownWeights(found) => self.state.known_weights = found,
+            DiskAnswer::FreeMemory(bytes) => self.state.free_memory = bytes,
             DiskAnswer::Written(path) => {
                 self.state.notices.push(Tone::Good, format!("Saved: {}", path.display()));
             }
@@ -335,6 +350,7 @@ impl eframe::App for App {
             Some(Picked::Nothing) | None => {}
         }
         self.dropped(ctx);
+        self.look_at_memory();
         self.closing_asked(ctx);
         self.save_when_due(ctx);
     }

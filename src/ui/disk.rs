@@ -4,8 +4,8 @@ use super::state::PathKind;
 use crate::backbones::registry;
 use crate::config::TrainConfig;
 use crate::data::{Dataset, Decisions, Preflight, Step};
-use crate::engine::Evaluation;
 use crate::engine::analysis::Comparison;
+use crate::engine::{self, Evaluation};
 use crate::error::Result;
 use crate::export::atomic;
 use crate::session::home::{self, ProjectOf, SamplePlace};
@@ -64,6 +64,8 @@ pub(super) enum DiskRequest {
     Fonts,
     /// Weight files on this computer.
     KnownWeights,
+    /// How much memory programs could still take.
+    FreeMemory,
     /// Write a file.
     Write(PathBuf, Vec<u8>),
     /// Keep a picture from the clipboard: its size, and its pixels.
@@ -102,6 +104,8 @@ pub(super) enum DiskAnswer {
     /// With what went wrong, if something did.
     Settings(Settings, Option<String>),
     KnownWeights(BTreeMap<&'static str, Vec<PathBuf>>),
+    /// In bytes, where the system tells.
+    FreeMemory(Option<u64>),
     Fonts(Vec<Vec<u8>>),
     Written(PathBuf),
     /// The file of a picture from the clipboard.
@@ -214,6 +218,7 @@ fn serve(request: DiskRequest, pasted: &mut Option<Pasted>) -> Result<DiskAnswer
         }
         DiskRequest::SaveSettings(settings) => settings.save().map(|()| DiskAnswer::Nothing),
         DiskRequest::Fonts => Ok(DiskAnswer::Fonts(fonts::east_asian())),
+        DiskRequest::FreeMemory => Ok(DiskAnswer::FreeMemory(engine::memory::free())),
         DiskRequest::KnownWeights => {
             let of = |name| (name, weights::known(name));
             Ok(DiskAnswer::KnownWeights(registry().iter().map(|s| of(s.name)).collect()))

@@ -239,6 +239,8 @@ pub struct AppState {
     pub rate_search: Option<RateSearch>,
     /// Folds that are still to be trained, with the settings for that.
     pub folds_left: Option<FoldsLeft>,
+    /// Memory that programs could still take, in bytes, as of the last look.
+    pub free_memory: Option<u64>,
     /// What trying rates is at, while it is.
     pub rate_part: RatePart,
     /// The project's runs, newest first.
