@@ -199,7 +199,8 @@ fn the_tab_key_reaches_all_of_it() {
 
 #[test]
 fn escape_closes_what_lies_over_a_screen() {
-    let over: [(&str, fn(&mut AppState), Action); 3] = [
+    type Opens = fn(&mut AppState);
+    let over: [(&str, Opens, Action); 3] = [
         ("list of commands", |s| s.palette_open = true, Action::TogglePalette),
         ("question", |s| s.cancel_asked = true, Action::KeepTraining),
         ("question", |s| s.close_asked = true, Action::KeepOpen),
