@@ -1,12 +1,6 @@
 //! The Predict screen's list: heat maps of pictures that are looked at, what is unlike training, and very many pictures.
 #![cfg(feature = "gui")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test that fails should panic, and one that measures says what it measured"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod ui_states;
 
