@@ -40,12 +40,7 @@ pub(crate) fn device_name(device: &Device) -> &'static str {
 
 /// Largest resident memory of this process so far, in MiB. Known on Linux (`VmHWM` in `/proc/self/status`); 0 elsewhere.
 pub(crate) fn peak_rss_mib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib = status
-        .lines()
-        .find_map(|l| l.strip_prefix("VmHWM:"))
-        .and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kib.unwrap_or(0) / 1024
+    super::memory::peak().unwrap_or(0) >> 20
 }
 
 #[cfg(test)]

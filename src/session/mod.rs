@@ -6,6 +6,7 @@ mod copies;
 pub mod decisions;
 mod evaluations;
 mod events;
+mod folds;
 pub mod fonts;
 pub mod home;
 pub mod hub;
@@ -35,6 +36,7 @@ pub mod worker;
 
 pub use copies::Copied;
 pub use evaluations::{check_place_of_evaluation, load_evaluation, save_evaluation};
+pub use folds::{CrossValidation, FoldScore, Spread};
 pub use insight::{AlikePicture, AnalysedPicture, Analysis, Explained, was_compared};
 pub use jobs::{JobEvent, JobId, JobOutput, JobRequest, Judged, ModelRef, Outcome};
 pub use judging::test_judged;

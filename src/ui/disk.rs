@@ -4,8 +4,8 @@ use super::state::PathKind;
 use crate::backbones::registry;
 use crate::config::TrainConfig;
 use crate::data::{Dataset, Decisions, Preflight, Step};
-use crate::engine::Evaluation;
 use crate::engine::analysis::Comparison;
+use crate::engine::{self, Evaluation};
 use crate::error::Result;
 use crate::export::atomic;
 use crate::session::home::{self, ProjectOf, SamplePlace};
@@ -35,6 +35,8 @@ pub(super) enum DiskRequest {
     Save(Project),
     /// A new run's folder, for training with these settings.
     NewRun(Project, Box<TrainConfig>),
+    /// The same, for training with the pictures divided as these settings say.
+    NewRunDivided(Project, Box<TrainConfig>, Arc<Preflight>),
     /// A new run's folder to go on from where another ended, for so many epochs.
     ExtendRun(Project, PathBuf, usize),
     /// Move a run to the trash.
@@ -62,6 +64,8 @@ pub(super) enum DiskRequest {
     Fonts,
     /// Weight files on this computer.
     KnownWeights,
+    /// How much memory programs could still take.
+    FreeMemory,
     /// Write a file.
     Write(PathBuf, Vec<u8>),
     /// Keep a picture from the clipboard: its size, and its pixels.
@@ -80,7 +84,8 @@ pub(super) enum DiskAnswer {
     NewProject(Box<Project>),
     /// Folders of exported models.
     Exports(Vec<PathBuf>),
-    RunReady(PathBuf, Box<TrainConfig>),
+    /// With the pictures where they are divided in another way than those on show.
+    RunReady(PathBuf, Box<TrainConfig>, Option<Box<Dataset>>),
     /// The run that ended, and where and how to go on.
     RunExtended(PathBuf, PathBuf, Box<TrainConfig>),
     /// Where the run was, and where it is now.
@@ -99,6 +104,8 @@ pub(super) enum DiskAnswer {
     /// With what went wrong, if something did.
     Settings(Settings, Option<String>),
     KnownWeights(BTreeMap<&'static str, Vec<PathBuf>>),
+    /// In bytes, where the system tells.
+    FreeMemory(Option<u64>),
     Fonts(Vec<Vec<u8>>),
     Written(PathBuf),
     /// The file of a picture from the clipboard.
@@ -164,7 +171,11 @@ fn serve(request: DiskRequest, pasted: &mut Option<Pasted>) -> Result<DiskAnswer
         DiskRequest::Save(project) => project.save().map(|()| DiskAnswer::Nothing),
         DiskRequest::Exports(project) => Ok(DiskAnswer::Exports(project.exports())),
         DiskRequest::NewRun(project, config) => {
-            project.new_run_dir().map(|dir| DiskAnswer::RunReady(dir, config))
+            project.new_run_dir().map(|dir| DiskAnswer::RunReady(dir, config, None))
+        }
+        DiskRequest::NewRunDivided(project, config, pictures) => {
+            let divided = pictures.divided(&config.data)?;
+            project.new_run_dir().map(|dir| DiskAnswer::RunReady(dir, config, Some(Box::new(divided))))
         }
         DiskRequest::ExtendRun(project, run, more) => project
             .extend_run(&run, more)
@@ -207,6 +218,7 @@ fn serve(request: DiskRequest, pasted: &mut Option<Pasted>) -> Result<DiskAnswer
         }
         DiskRequest::SaveSettings(settings) => settings.save().map(|()| DiskAnswer::Nothing),
         DiskRequest::Fonts => Ok(DiskAnswer::Fonts(fonts::east_asian())),
+        DiskRequest::FreeMemory => Ok(DiskAnswer::FreeMemory(engine::memory::free())),
         DiskRequest::KnownWeights => {
             let of = |name| (name, weights::known(name));
             Ok(DiskAnswer::KnownWeights(registry().iter().map(|s| of(s.name)).collect()))

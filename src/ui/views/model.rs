@@ -3,6 +3,7 @@
 mod backbone_list;
 mod columns;
 mod download;
+mod memory;
 mod panel;
 mod stages;
 mod weights;
@@ -22,6 +23,8 @@ pub struct Memory {
     hidden: Option<String>,
     /// By which column the list is sorted; without one, as recommended.
     sort: Option<columns::Sort>,
+    /// How much memory training would take.
+    estimated: Option<memory::Estimated>,
     /// The frame in which the screen was drawn last.
     drawn_in: Option<u64>,
     /// The frame in which it came on show.

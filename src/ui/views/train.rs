@@ -1,6 +1,7 @@
 //! The Train screen: live curves, what is going on, and the project's runs.
 
 mod compare;
+mod folds;
 mod hardest;
 pub(super) mod phases;
 mod rates;
@@ -96,6 +97,7 @@ const LEAST_RUNS: f32 = 72.0;
 pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     let memory = &mut cx.train;
     status::show(ui, state, memory, actions);
+    folds::show(ui, state, actions);
     ui.add_space(space::S);
     let tab = tabs(ui, state, memory);
     memory.on_show = Some(tab);
