@@ -185,9 +185,7 @@ impl App {
                 self.state.insight.found_on_disk(&run.dir, compared);
                 self.evaluation_read(&run, evaluation, test_judged);
             }
-            DiskAnswer::Compared(run_dir, after, comparison) => {
-                self.state.show_comparison(run_dir, &after, comparison);
-            }
+            DiskAnswer::Compared(compared, after) => self.state.show_comparison(compared, &after),
             DiskAnswer::Looked(items) => match plan_drop(&self.state, &items) {
                 Ok(actions) => {
                     for action in actions {

@@ -1,6 +1,6 @@
 //! Small reads and writes that the window needs, on one named thread, in the order in which they were asked for.
 
-use super::state::PathKind;
+use super::state::{Compared, PathKind};
 use crate::backbones::registry;
 use crate::config::TrainConfig;
 use crate::data::{Dataset, Decisions, Preflight, Step};
@@ -49,8 +49,8 @@ pub(super) enum DiskRequest {
     Runs(Project),
     /// A run's evaluation.
     Evaluation(Box<RunInfo>),
-    /// What changed since a run, up to an evaluation.
-    Compare(PathBuf, Arc<Evaluation>),
+    /// What changed since a run, up to another one with its evaluation.
+    Compare(PathBuf, (PathBuf, Arc<Evaluation>)),
     /// What lies at these paths.
     Look(Vec<PathBuf>),
     /// Where the sample pictures are, or should be drawn.
@@ -94,8 +94,8 @@ pub(super) enum DiskAnswer {
     Runs(Vec<RunInfo>, Vec<String>),
     /// A run's own, how often it was judged on its test pictures, and whether its pictures were compared.
     Evaluation(Box<(RunInfo, Evaluation, usize, bool)>),
-    /// The earlier run, the later evaluation, and what changed.
-    Compared(PathBuf, Arc<Evaluation>, Arc<Comparison>),
+    /// What changed since the earlier run, and the later evaluation.
+    Compared(Compared, Arc<Evaluation>),
     Looked(Vec<(PathBuf, PathKind)>),
     /// The sample pictures are there.
     SampleAt(PathBuf),
@@ -193,10 +193,11 @@ fn serve(request: DiskRequest, pasted: &mut Option<Pasted>) -> Result<DiskAnswer
             let compared = was_compared(&run.dir);
             Ok(DiskAnswer::Evaluation(Box::new((*run, evaluation, times, compared))))
         }
-        DiskRequest::Compare(run_dir, after) => load_evaluation(&run_dir).map(|before| {
-            let comparison = Arc::new(Comparison::of(&before, &after));
-            DiskAnswer::Compared(run_dir, after, comparison)
-        }),
+        DiskRequest::Compare(run_dir, (later_run, after)) => {
+            let comparison = Arc::new(Comparison::of(&load_evaluation(&run_dir)?, &after));
+            let decisions = decisions::changes_between(&run_dir, &later_run)?;
+            Ok(DiskAnswer::Compared(Compared { run_dir, comparison, decisions }, after))
+        }
         DiskRequest::Look(paths) => Ok(DiskAnswer::Looked(
             paths
                 .into_iter()

@@ -123,7 +123,7 @@ pub fn caption(ui: &mut Ui, text: impl Into<String>) -> Response {
 pub fn stat(ui: &mut Ui, number: &str, of: &str) -> Response {
     let whole = ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
-        let number = RichText::new(number).text_style(theme::section_style()).strong();
+        let number = RichText::new(number).text_style(TextStyle::Heading).strong();
         let of = RichText::new(of).small().color(Palette::of(ui).muted);
         for text in [number, of] {
             ui.add(Label::new(text).extend());
@@ -177,7 +177,9 @@ pub fn progress_bar(ui: &mut Ui, frac: f32, size: Vec2) -> Response {
 
 /// Draws a bar filled to `frac`, in `[0, 1]`, for a number that stands beside it.
 pub fn paint_bar(ui: &Ui, rect: Rect, frac: f32, colour: Color32) {
-    ui.painter().rect_filled(rect, bar_radius(rect), Palette::of(ui).raised);
+    let p = Palette::of(ui);
+    // The raised ground of the light theme is hardly darker than what is around it.
+    ui.painter().rect_filled(rect, bar_radius(rect), Palette::mix(p.surface, p.text, 0.10));
     fill_bar(ui, rect, frac, colour);
 }
 
