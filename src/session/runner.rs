@@ -4,8 +4,8 @@ use super::events::Events;
 use super::insight::{self, OpenFeatures};
 use super::jobs::{JobEvent, JobOutput, JobRequest, ModelRef};
 use super::journal::{self, Entry};
+use super::lock::RunLock;
 use super::opened::Opened;
-use super::run_lock::RunLock;
 use super::{
     arrangement, checks, copies, decisions, judging, pictures, places, project, run_pictures, splits,
 };

@@ -11,8 +11,8 @@ use crate::export::atomic;
 use crate::session::home::{self, ProjectOf, SamplePlace};
 use crate::session::pasted::Pasted;
 use crate::session::{
-    Project, RunInfo, Settings, decisions, fonts, load_evaluation, save_notes, test_judged, was_compared,
-    weights,
+    Project, ProjectLock, RunInfo, Settings, decisions, fonts, load_evaluation, save_notes, test_judged,
+    was_compared, weights,
 };
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
@@ -128,9 +128,9 @@ impl Disk {
         let (requests, inbox) = crossbeam_channel::unbounded();
         let (outbox, answers) = crossbeam_channel::unbounded();
         let work = move || {
-            let mut pasted = None;
+            let mut held = Held::default();
             for request in inbox {
-                if outbox.send(serve(request, &mut pasted)).is_err() {
+                if outbox.send(serve(request, &mut held)).is_err() {
                     return;
                 }
                 wake();
@@ -160,14 +160,44 @@ impl Disk {
     }
 }
 
-fn serve(request: DiskRequest, pasted: &mut Option<Pasted>) -> Result<DiskAnswer> {
+/// What the thread keeps as long as it is needed.
+#[derive(Default)]
+struct Held {
+    pasted: Option<Pasted>,
+    /// The project on show.
+    project: Option<(PathBuf, ProjectLock)>,
+}
+
+impl Held {
+    /// Keeps other windows out of the project on show.
+    fn take(&mut self, project: &Path) -> Result<()> {
+        if self.project.as_ref().is_none_or(|(taken, _)| taken != project) {
+            self.project = Some((project.to_path_buf(), ProjectLock::take(project)?));
+        }
+        Ok(())
+    }
+
+    fn opened(&mut self, project: Project) -> Result<DiskAnswer> {
+        self.take(&project.dir)?;
+        Ok(DiskAnswer::Opened(Box::new(project)))
+    }
+}
+
+fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
     match request {
-        DiskRequest::ProjectFor(data) => home::project_for(&data, &home::home()).map(|found| match found {
-            ProjectOf::Known(project) => DiskAnswer::Opened(Box::new(project)),
-            ProjectOf::New(project) => DiskAnswer::NewProject(Box::new(project)),
-        }),
-        DiskRequest::Keep(project, dataset) => project.keep(&dataset).map(|()| DiskAnswer::Nothing),
-        DiskRequest::OpenProject(dir) => Project::open(&dir).map(|p| DiskAnswer::Opened(Box::new(p))),
+        DiskRequest::ProjectFor(data) => match home::project_for(&data, &home::home())? {
+            ProjectOf::Known(project) => held.opened(project),
+            ProjectOf::New(project) => Ok(DiskAnswer::NewProject(Box::new(project))),
+        },
+        DiskRequest::Keep(project, dataset) => {
+            project.keep(&dataset)?;
+            held.take(&project.dir).map(|()| DiskAnswer::Nothing)
+        }
+        DiskRequest::OpenProject(dir) => {
+            // The same folder has one name, by whichever it is opened.
+            let dir = std::fs::canonicalize(&dir).unwrap_or(dir);
+            held.opened(Project::open(&dir)?)
+        }
         DiskRequest::Save(project) => project.save().map(|()| DiskAnswer::Nothing),
         DiskRequest::Exports(project) => Ok(DiskAnswer::Exports(project.exports())),
         DiskRequest::NewRun(project, config) => {
@@ -226,9 +256,9 @@ fn serve(request: DiskRequest, pasted: &mut Option<Pasted>) -> Result<DiskAnswer
         }
         DiskRequest::Write(path, bytes) => atomic::write(&path, &bytes).map(|()| DiskAnswer::Written(path)),
         DiskRequest::Paste(size, rgba) => {
-            let kept = match pasted {
+            let kept = match &mut held.pasted {
                 Some(pasted) => pasted.keep(size, &rgba)?,
-                None => pasted.insert(Pasted::new()?).keep(size, &rgba)?,
+                None => held.pasted.insert(Pasted::new()?).keep(size, &rgba)?,
             };
             Ok(DiskAnswer::Pasted(kept))
         }
