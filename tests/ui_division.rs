@@ -179,7 +179,7 @@ fn a_folder_with_parts_of_its_own_says_so() {
         sample.rel = format!("{part}/{}", sample.rel);
     }
     let h = window(state);
-    h.get_by_label("The folder says itself which pictures are for validation");
+    h.get_by_label("Divided by the folder itself");
     assert!(h.query_by_label("Divide otherwise…").is_none());
     assert!(h.query_by_label("How the pictures are divided").is_none(), "there is nothing to choose");
 }

@@ -5,7 +5,8 @@
 #   tests/window/large.sh [PROGRAM] [OUTPUT_FOLDER] [PICTURES]
 #
 # Draws the pictures (tests/window/many.py) unless FOLDER names some, prints the numbers, and fails where more than one frame in a
-# hundred takes longer than 16 ms. Needs what tests/window/run.sh needs, and python3.
+# hundred takes longer than 16 ms. Needs what tests/window/run.sh needs, and
+# python3-xlib.
 set -euo pipefail
 
 program=$(realpath "${1:-target/release/headstart}")
@@ -29,26 +30,26 @@ picture opened
 echo "window: opened in $took s, memory now $(memory VmRSS), at most $(memory VmHWM)"
 
 # In the gallery: scrolling, everything selected and nothing, each order, a name.
-xdotool mousemove --sync 500 500
-for _ in $(seq 60); do xdotool click --repeat 5 --delay 20 5; done
+scroll() { xdotool mousemove 500 500 click --repeat "$1" --delay 30 5; }
+scroll 200
+sleep 3
 picture scrolled
 for key in ctrl+a Escape End Home Next Next shift+Next Escape; do press "$key"; done
 for order in 1 2 3 4; do
-    click 170 166
-    xdotool mousemove --sync 150 $((166 + 26 + 30 * order))
-    xdotool click 1
-    sleep 1
-    for _ in $(seq 10); do xdotool mousemove --sync 500 500 click --repeat 5 --delay 20 5; done
+    click 160 158
+    click 150 $((158 + 30 * order))
+    scroll 40
 done
+sleep 3
 picture sorted
-click 660 130
-xdotool type --delay 120 'class-37/01'
-sleep 1
+click 660 122
+xdotool type --delay 150 'class-07/019'
+sleep 3
 picture named
 alive || fail "the program ended"
 echo "window: memory now $(memory VmRSS), at most $(memory VmHWM)"
 
-xdotool windowquit "$id"
+"$tests/close.py" "$id"
 for _ in $(seq 50); do alive || break; sleep 0.2; done
 frames=$(grep -o '[0-9]* frames in all.*' "$out/headstart.log") || fail "no frames were told"
 echo "window: $frames"

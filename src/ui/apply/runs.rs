@@ -47,11 +47,13 @@ impl App {
 
     /// Begins the next fold, if one is left.
     pub(in crate::ui) fn next_fold(&mut self) {
-        if let (Some(config), Some(project), Some(pictures)) =
-            (self.state.next_fold(), &self.state.project, &self.state.preflight)
-        {
-            let request = DiskRequest::NewRunDivided(project.clone(), Box::new(config), Arc::clone(pictures));
-            self.disk.ask(request);
+        let Some(config) = self.state.next_fold() else { return };
+        match (&self.state.project, &self.state.preflight) {
+            (Some(project), Some(pictures)) => {
+                let (project, pictures) = (project.clone(), Arc::clone(pictures));
+                self.disk.ask(DiskRequest::NewRunDivided(project, Box::new(config), pictures));
+            }
+            _ => self.state.end_folds(),
         }
     }
 

@@ -91,6 +91,7 @@ mod tests {
     fn stopping_one_ends_all_and_says_what_is_left() {
         let mut state = folds(4);
         state.next_fold();
+        assert_eq!(state.train_block().as_deref(), Some("All folds are being trained"));
         assert_eq!(state.fold_trained(true), None);
         assert_eq!(state.notices.all()[0].text, "Folds 2 to 4 of 4 are not trained");
         assert!(state.next_fold().is_none());
