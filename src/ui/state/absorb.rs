@@ -20,7 +20,9 @@ impl AppState {
                 self.with_job(id, |j| j.started_s = Some(now));
             }
             JobEvent::Progress(id, done, total) => {
-                self.rate_part = RatePart::Steps;
+                if self.jobs.iter().any(|j| j.id == id && j.kind == JobKind::FindRate) {
+                    self.rate_part = RatePart::Steps;
+                }
                 self.with_job(id, |j| j.progress = Some((done, total)));
             }
             JobEvent::Train(id, event) => {
