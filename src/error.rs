@@ -117,6 +117,15 @@ pub fn count(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
+/// `once`, `twice`, `3 times`.
+pub fn times(n: usize) -> String {
+    match n {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        _ => format!("{n} times"),
+    }
+}
+
 /// Where a JSON text stops making sense, in words: the parser's own speak of Rust's types.
 pub fn place_in_json(e: &serde_json::Error) -> String {
     match e.classify() {

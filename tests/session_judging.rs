@@ -3,7 +3,7 @@
 
 use headstart::config::TrainConfig;
 use headstart::data::Split;
-use headstart::session::{JobEvent, JobOutput, JobRequest, Judged, Outcome, Worker, test_judged};
+use headstart::session::{JobEvent, JobOutput, JobRequest, Judged, Outcome, Project, Worker, test_judged};
 use image::{Rgb, RgbImage};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -84,6 +84,14 @@ fn test_pictures_are_judged_only_when_asked_and_each_time_is_counted() {
     let refused = judge(&worker, &bundle, &data, true).unwrap_err().to_string();
     assert!(refused.contains("keeps count"), "{refused}");
     assert_eq!(test_judged(&run_dir).unwrap(), 3, "what failed is not counted");
+
+    // A run that goes on from it was chosen by what they said, too.
+    let project = Project {
+        dir: dir.path().join("project"),
+        config: TrainConfig::load(&run_dir.join("config.toml")).unwrap(),
+    };
+    let (on, _) = project.extend_run(&run_dir, 1).unwrap();
+    assert_eq!(test_judged(&on).unwrap(), 3);
 
     std::fs::write(run_dir.join("test_judged.json"), "{").unwrap();
     let damaged = test_judged(&run_dir).unwrap_err().to_string();

@@ -192,17 +192,17 @@ fn the_tab_key_reaches_all_of_it() {
                 reached.insert(format!("{:?} {}", node.role(), node.label().unwrap_or_default()));
             }
         }
-        if name == "Predict full" {
-            println!("{name}: {reached:#?}");
-        }
         missed.extend(wanted.difference(&reached).map(|what| format!("{name}: {what}")));
     }
     assert!(missed.is_empty(), "{missed:#?}");
 }
 
+/// What lies over a screen: its name, how it comes, and what Escape asks for.
+type Overlay = (&'static str, fn(&mut AppState), Action);
+
 #[test]
 fn escape_closes_what_lies_over_a_screen() {
-    let over: [(&str, fn(&mut AppState), Action); 3] = [
+    let over: [Overlay; 3] = [
         ("list of commands", |s| s.palette_open = true, Action::TogglePalette),
         ("question", |s| s.cancel_asked = true, Action::KeepTraining),
         ("question", |s| s.close_asked = true, Action::KeepOpen),

@@ -7,9 +7,10 @@ mod ui_fixture;
 use egui::{Key, Role, Theme};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use headstart::config::{DataConfig, GroupBy, SplitKind};
+use headstart::config::{DataConfig, GroupBy, SplitKind, TrainConfig};
 use headstart::data::{Layout, Split};
 use headstart::session::{RunInfo, RunState};
+use headstart::ui::state::FoldsLeft;
 use headstart::ui::{Action, AppState, Screen};
 use std::sync::Arc;
 use ui_fixture::{Desk, build, open};
@@ -116,23 +117,52 @@ fn a_pattern_shows_its_groups_and_what_is_wrong_with_it() {
     assert_eq!(DataConfig { path: None, ..data }, want);
 }
 
-#[test]
-fn runs_so_far_are_warned_of_only_by_a_change() {
-    let (_dir, mut state) = asked();
+/// A finished run with these settings and this accuracy, and half of it for macro F1.
+fn finished(id: &str, config: TrainConfig, accuracy: f64) -> RunInfo {
     let summary = serde_json::json!({
         "version": 1, "backbone": "small_cnn", "mode": "scratch", "device": "cpu", "epochs_run": 1, "best_epoch": 1,
-        "val": {"accuracy": 0.5, "macro_f1": 0.5, "loss": 1.0}, "wall_s": 1.0, "images_per_s": 1.0, "peak_rss_mib": 1
+        "val": {"accuracy": accuracy, "macro_f1": accuracy / 2.0, "loss": 1.0}, "wall_s": 1.0, "images_per_s": 1.0,
+        "peak_rss_mib": 1
     });
-    state.runs = vec![RunInfo {
-        id: "0001".to_owned(),
-        dir: "/runs/0001".into(),
+    RunInfo {
+        id: id.to_owned(),
+        dir: format!("/runs/{id}").into(),
         state: RunState::Finished,
-        config: state.config.clone(),
+        config,
         epochs: Vec::new(),
         summary: Some(serde_json::from_value(summary).unwrap()),
         model_bytes: Some(1),
         notes: String::new(),
-    }];
+    }
+}
+
+#[test]
+fn all_folds_are_trained_from_the_train_screen_which_tells_what_they_come_to() {
+    let (_dir, mut state) = open(Screen::Train);
+    let h = window(state.clone());
+    assert!(h.query_by_label_contains("folds").is_none(), "there are none");
+    state.config.data.folds = 3;
+    let mut h = window(state.clone());
+    click(&mut h, "Train all 3 folds");
+    assert_eq!(h.state().actions, [Action::TrainFolds]);
+    let of = |fold: usize| {
+        let mut config = state.config.clone();
+        config.data.fold = fold;
+        config
+    };
+    state.runs = vec![finished("0002", of(2), 0.8), finished("0001", of(1), 0.6)];
+    state.folds_left = Some(FoldsLeft { config: state.config.clone(), next: 4 });
+    let h = window(state);
+    h.get_by_label("Fold 3 of 3 is held out");
+    h.get_by_label(
+        "Accuracy 0.700 ± 0.141 · macro F1 0.350 ± 0.071 · mean ± standard deviation over 2 of 3 folds with these settings",
+    );
+}
+
+#[test]
+fn runs_so_far_are_warned_of_only_by_a_change() {
+    let (_dir, mut state) = asked();
+    state.runs = vec![finished("0001", state.config.clone(), 0.5)];
     let mut h = window(state);
     assert!(h.query_by_label_contains("cannot be compared").is_none());
     click(&mut h, "Folds");
@@ -149,7 +179,7 @@ fn a_folder_with_parts_of_its_own_says_so() {
         sample.rel = format!("{part}/{}", sample.rel);
     }
     let h = window(state);
-    h.get_by_label("The folder says itself which pictures are for validation");
+    h.get_by_label("Divided by the folder itself");
     assert!(h.query_by_label("Divide otherwise…").is_none());
     assert!(h.query_by_label("How the pictures are divided").is_none(), "there is nothing to choose");
 }

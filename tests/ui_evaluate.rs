@@ -6,12 +6,13 @@ mod ui_states;
 
 use egui::Key;
 use egui_kittest::kittest::Queryable;
-use headstart::data::{Decided, Decision, Decisions, Step};
+use headstart::data::{Decided, Decision, DecisionChanges, Decisions, Step};
 use headstart::engine::Evaluation;
 use headstart::engine::analysis::Comparison;
-use headstart::ui::state::{EvaluateTab, Selection};
+use headstart::ui::state::{Compared, EvaluateTab, Selection};
 use headstart::ui::{Action, AppState, Screen};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use ui_states::{SIZE, judged, settle, window};
 
 #[test]
@@ -94,6 +95,55 @@ fn a_hundred_classes_zoom_in_and_out() {
     h.get_by_label("Show the whole matrix").click();
     h.run();
     assert!((width(&h) - whole).abs() < 0.5);
+}
+
+#[test]
+fn a_thousand_classes_are_zoomed_moved_through_and_sorted_within_a_frame_s_time() {
+    for classes in [100, 1000] {
+        let mut h = window(judged(classes, 6, None), [1920.0, 1080.0], true);
+        h.run_steps(4);
+        let grid = h.get_by_label_contains(&format!("Confusion matrix of {classes} classes")).rect();
+        let shown = grid.intersect(egui::Rect::from_min_size(grid.min, egui::vec2(600.0, 600.0)));
+        let mut times = Vec::new();
+        let mut step = |h: &mut egui_kittest::Harness<'_, ui_states::World>| {
+            let begin = Instant::now();
+            h.step();
+            times.push(begin.elapsed());
+        };
+        for n in 0..60 {
+            h.hover_at(shown.center() + egui::vec2(2.0 * n as f32, n as f32));
+            step(&mut h);
+        }
+        for n in 0..60 {
+            h.event(egui::Event::MouseWheel {
+                unit: egui::MouseWheelUnit::Point,
+                delta: egui::vec2(0.0, if n < 30 { 40.0 } else { -40.0 }),
+                phase: egui::TouchPhase::Move,
+                source: egui::MouseWheelSource::Unknown,
+                modifiers: egui::Modifiers::NONE,
+            });
+            step(&mut h);
+        }
+        h.get_by_label("Similar together").click();
+        (0..40).for_each(|_| step(&mut h));
+        h.get_by_label_contains(&format!("Confusion matrix of {classes} classes")).focus();
+        h.run_steps(2);
+        for _ in 0..40 {
+            h.key_press(Key::ArrowRight);
+            step(&mut h);
+        }
+        assert!(
+            matches!(h.state().state.selection, Some(Selection::Cell { .. })),
+            "the keys have led somewhere"
+        );
+        times.sort();
+        let last_of_100 = times[times.len() * 99 / 100];
+        let median = times[times.len() / 2];
+        println!("{classes} classes: median {median:?}, 99 % within {last_of_100:?}");
+        // A frame at 60 a second where the program is optimised; other builds are given ten times as long.
+        let limit = Duration::from_millis(if cfg!(debug_assertions) { 160 } else { 16 });
+        assert!(last_of_100 < limit, "{last_of_100:?}");
+    }
 }
 
 #[test]
@@ -233,13 +283,16 @@ fn compared(root: Option<&std::path::Path>) -> AppState {
     }
     let comparison = Arc::new(Comparison::of(&before, &after));
     state.compare_with = Some("/projects/Ants and bees/runs/0002".into());
-    state.show_comparison("/projects/Ants and bees/runs/0002".into(), &after, comparison);
+    let run_dir = "/projects/Ants and bees/runs/0002".into();
+    let decisions = DecisionChanges { left_out: 2, labelled: 1, ..DecisionChanges::default() };
+    state.show_comparison(Compared { run_dir, comparison, decisions }, &after);
     state
 }
 
 #[test]
 fn what_changed_since_another_run_leads_to_the_pictures() {
     let mut h = window(compared(None), SIZE, true);
+    h.get_by_label("Their pictures differ too. Since that run: 2 left out, 1 labelled by you");
     for (link, selection, title) in [
         ("2 put right", Selection::PutRight, "2 pictures put right"),
         ("1 newly wrong", Selection::NewlyWrong, "1 picture newly wrong"),
@@ -266,7 +319,7 @@ fn a_comparison_is_only_put_beside_the_evaluation_that_it_is_of() {
     let comparison = state.evaluation.as_ref().unwrap().compared.clone().unwrap();
     let other = Arc::new(Evaluation::clone(&state.evaluation.as_ref().unwrap().evaluation));
     state.evaluation.as_mut().unwrap().compared = None;
-    state.show_comparison(comparison.run_dir, &other, comparison.comparison);
+    state.show_comparison(comparison, &other);
     assert_eq!(state.evaluation.unwrap().compared, None);
 }
 

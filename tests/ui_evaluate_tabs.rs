@@ -206,7 +206,7 @@ fn test_pictures_are_judged_when_asked_and_it_says_how_often_they_were() {
     let shown = h.state_mut().state.evaluation.as_mut().unwrap();
     (shown.split, shown.test_judged) = (Some(Split::Test), 2);
     h.run();
-    h.get_by_label_contains("Test pictures, judged 2 times");
+    h.get_by_label_contains("Test pictures, judged twice");
     h.state_mut().actions.clear();
     h.get_by_label("Back to the validation pictures").click();
     h.run();

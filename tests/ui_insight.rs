@@ -386,7 +386,9 @@ fn a_frame_of_the_map_with_a_hundred_thousand_pictures_takes_a_fraction_of_a_fra
         times.len(),
         times[times.len() / 2]
     );
-    assert!(last_of_100 < Duration::from_millis(16), "{last_of_100:?}");
+    // A frame at 60 a second where the program is optimised; other builds are given ten times as long.
+    let limit = Duration::from_millis(if cfg!(debug_assertions) { 160 } else { 16 });
+    assert!(last_of_100 < limit, "{last_of_100:?}");
 }
 
 /// Draws the pictures that a state names into `root`.

@@ -162,6 +162,14 @@ fn data_division_light() {
 
 #[test]
 #[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn train_folds_light() {
+    let (_dir, mut state) = open(Screen::Train);
+    state.config.data.folds = 5;
+    snapshot("train_folds_light", state, Theme::Light);
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
 fn data_refused_dark() {
     let (_dir, opened) = open(Screen::Data);
     let why = "no class folder with pictures was found; 48 pictures lie outside of class folders";

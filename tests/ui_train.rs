@@ -662,3 +662,42 @@ fn a_number_that_a_field_does_not_take_is_told() {
     assert!(!typed(&mut h, "40"));
     assert_eq!(h.state().state.config.train.epochs, Some(40));
 }
+
+#[test]
+fn the_latest_run_can_be_written_about_and_is_not_offered_when_it_is_shown() {
+    for state in [running(), ended(TrainingEnd::Finished(summary()))] {
+        let latest =
+            state.training.as_ref().unwrap().run_dir.file_name().unwrap().to_str().unwrap().to_owned();
+        let mut h = window(state, SIZE, true);
+        h.run_steps(3);
+        h.get_by_label(&format!("Note about run {latest}"));
+        h.get_by_label(&format!("Run {latest}")).click();
+        h.run_steps(3);
+        assert!(h.query_by_label("Show the latest").is_none());
+    }
+}
+
+#[test]
+fn mirror_images_that_were_found_are_warned_of_where_pictures_are_mirrored() {
+    let mut state = with_pictures();
+    let mut found = (**state.preflight.as_ref().unwrap()).clone();
+    found.findings = vec![headstart::data::Finding {
+        severity: headstart::data::Severity::Info,
+        title: "2 pictures look mirrored, like a picture of another class".to_owned(),
+        files: vec!["Train/0.jpg".to_owned(), "Train/1.jpg".to_owned()],
+        offer: None,
+    }];
+    state.preflight = Some(Arc::new(found));
+    let text =
+        "Mirrored, 2 of your pictures look like a picture of another class. Set this to 0 where that matters";
+    let mut h = window(state.clone(), [1280.0, 1000.0], true);
+    h.run_steps(3);
+    h.get_by_label(text);
+    h.get_by_label("See those pictures").click();
+    h.run_steps(3);
+    assert_eq!(h.state().actions, [Action::Go(Screen::Data)]);
+    h.get_by_label_contains("2 pictures look mirrored");
+    state.config.augment.hflip = 0.0;
+    let h = window(state, SIZE, true);
+    assert!(h.query_by_label(text).is_none());
+}

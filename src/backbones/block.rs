@@ -5,6 +5,7 @@
 
 mod dense;
 mod inverted;
+mod kept;
 
 pub(super) use dense::{DenseLayerDesc, NormDesc};
 pub(super) use inverted::{InvertedDesc, InvertedShape};
@@ -66,6 +67,9 @@ pub(super) trait Piece: std::fmt::Debug {
     fn side_after(&self, side: usize) -> usize {
         side
     }
+
+    /// Values kept of one picture for the gradient, where what comes in is `side` by `side` pixels.
+    fn kept(&self, side: usize) -> usize;
 
     /// Registers the parameters with fresh values and gives the layer.
     fn build(&self, b: &mut ParamBuilder<'_>) -> Result<Box<dyn Layer>>;

@@ -85,6 +85,11 @@ impl Piece for Patches {
         side / self.side
     }
 
+    fn kept(&self, side: usize) -> usize {
+        let (before, after) = (side * side, (side / self.side).pow(2) * self.channels.1);
+        if self.norm_first { before * self.channels.0 + after } else { 2 * after }
+    }
+
     fn build(&self, b: &mut ParamBuilder<'_>) -> Result<Box<dyn Layer>> {
         let ((norm, width), conv) = self.parts();
         let def = ConvDef::new(&conv, self.channels.0, self.channels.1, self.side)
@@ -136,6 +141,11 @@ impl Piece for BlockOf {
         out.extend(ParamDesc::linear(&format!("{prefix}.block.3"), width, EXPANSION * width));
         out.extend(ParamDesc::linear(&format!("{prefix}.block.5"), EXPANSION * width, width));
         out
+    }
+
+    fn kept(&self, side: usize) -> usize {
+        // The convolution, its normalisation, the hidden layer before and behind its activation, what is scaled, and the sum.
+        side * side * self.width * (2 + 2 * EXPANSION + 2)
     }
 
     fn build(&self, b: &mut ParamBuilder<'_>) -> Result<Box<dyn Layer>> {

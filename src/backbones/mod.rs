@@ -19,7 +19,7 @@ mod vgg;
 mod vit;
 pub mod weights;
 
-pub use network::{Network, ParamCounts};
+pub use network::{KeptByStage, KeptValues, Network, ParamCounts};
 pub use registry::{find, registry};
 pub use spec::{BackboneSpec, HubFile, WeightSource};
 pub use weights::{LoadReport, StateDict};

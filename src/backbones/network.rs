@@ -52,6 +52,24 @@ impl ParamCounts {
     }
 }
 
+/// How many values a network keeps of one picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptValues {
+    /// Of each stage that is left after the cut.
+    pub stages: Vec<KeptByStage>,
+    /// Width of the features that the head reads.
+    pub features: usize,
+}
+
+/// The same of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptByStage {
+    /// For the gradient, where the stage learns.
+    pub kept: usize,
+    /// In its output.
+    pub output: usize,
+}
+
 /// What a network is built from.
 struct Plan {
     stages: Vec<(&'static str, StageDesc)>,
@@ -109,6 +127,27 @@ impl Network {
             stages,
             head: plan.head.iter().map(|layer| (layer.inputs + 1) * layer.outputs).sum(),
         })
+    }
+
+    /// How many values [`Self::new`] would keep of a picture of the size that the backbone reads, from the shapes alone.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn kept_values(
+        spec: &'static BackboneSpec,
+        cut_stage: Option<&str>,
+        head: &HeadConfig,
+        num_classes: usize,
+    ) -> Result<KeptValues> {
+        let plan = Self::plan(spec, cut_stage, head, num_classes)?;
+        let (mut side, mut channels) = (spec.preprocess.crop_px, 3);
+        let mut stages = Vec::with_capacity(plan.stages.len());
+        for (_, stage) in &plan.stages {
+            let kept = stage.kept(side, channels);
+            (side, channels) = (stage.side_after(side), stage.channels);
+            stages.push(KeptByStage { kept, output: side * side * channels });
+        }
+        Ok(KeptValues { stages, features: plan.feature_width })
     }
 
     fn plan(

@@ -28,6 +28,9 @@ const HEAD_WIDTH: usize = 64;
 /// timm's `trunc_normal_(std=0.02)`, which cuts at 100 deviations.
 const INIT: Init = Init::Normal(0.02);
 
+/// Patches and the class token.
+const TOKENS: usize = GRID * GRID + 1;
+
 /// Stages `patch_embed` and `blocks.0` to `blocks.11`.
 pub(super) fn stages(width: usize) -> Vec<StageDesc> {
     let stage = |piece: Arc<dyn Piece>| StageDesc { blocks: vec![BlockDesc::Own(piece)], channels: width };
@@ -54,6 +57,11 @@ impl Piece for TokensDesc {
 
     fn side_after(&self, side: usize) -> usize {
         side / PATCH_PX
+    }
+
+    fn kept(&self, _: usize) -> usize {
+        // The patches, and with their places.
+        2 * TOKENS * self.width
     }
 
     fn build(&self, b: &mut ParamBuilder<'_>) -> Result<Box<dyn Layer>> {
@@ -107,6 +115,12 @@ impl Piece for EncoderDesc {
         out.extend(ParamDesc::linear(&format!("{name}.mlp.fc1"), width, EXPANSION * width));
         out.extend(ParamDesc::linear(&format!("{name}.mlp.fc2"), EXPANSION * width, width));
         out
+    }
+
+    fn kept(&self, _: usize) -> usize {
+        // Two normalisations, queries, keys and values, what was attended to, two sums, and the hidden layer before and behind its
+        // activation.
+        TOKENS * self.width * (2 + 3 + 1 + 2 + 2 * EXPANSION)
     }
 
     fn build(&self, b: &mut ParamBuilder<'_>) -> Result<Box<dyn Layer>> {

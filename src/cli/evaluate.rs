@@ -6,9 +6,10 @@ use super::progress::{Reporter, Style};
 use super::tables::{Table, percent, share};
 use crate::data::Split;
 use crate::engine::analysis::Calibration;
+use crate::engine::analysis::bootstrap::macro_f1_interval;
 use crate::engine::metrics::wilson_interval;
 use crate::engine::{Evaluation, TrainEvent};
-use crate::error::count;
+use crate::error::times;
 use crate::session::{
     JobEvent, JobOutput, JobRequest, Worker, check_outside, check_place_of_evaluation, save_evaluation,
 };
@@ -57,8 +58,8 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     let output = job::run(&Worker::spawn(|| {}), request, &mut reporter, out, &mut note)?;
     let JobOutput::Evaluated(judged) = output else { return Err(job::wrong_output()) };
     let test_judged = (judged.split == Some(Split::Test)).then_some(judged.test_judged);
-    if let Some(times) = test_judged {
-        out.line(format!("test pictures, judged {}", count(times, "time", "times")))?;
+    if let Some(n) = test_judged {
+        out.line(format!("test pictures, judged {}", times(n)))?;
     }
     save_evaluation(&args.out, &judged.evaluation, test_judged)?;
     print(&judged.evaluation, out)?;
@@ -70,7 +71,9 @@ fn print(e: &Evaluation, out: &mut Out<'_>) -> CliResult {
     let (low, high) = wilson_interval(m.correct(), m.total());
     let interval = format!("between {} and {} with 95 % confidence", percent(low), percent(high));
     out.line(format!("accuracy  {} · {interval}", share(m.correct(), m.total())))?;
-    out.line(format!("macro F1  {}", percent(m.macro_f1())))?;
+    let (low, high) = macro_f1_interval(e);
+    let interval = format!("between {} and {} with 95 % confidence", percent(low), percent(high));
+    out.line(format!("macro F1  {} · {interval}", percent(m.macro_f1())))?;
     out.line(format!("loss      {:.4}", e.loss))?;
     let error = Calibration::of(&e.predictions).error;
     out.line(format!("calibration error  {}\n", percent(error)))?;

@@ -96,7 +96,7 @@ impl Reporter {
                 self.show(format!("Epoch {} of {}", s.epoch, s.epochs), s.step, s.steps, rest);
             }
             TrainEvent::Epoch(e) => self.say(&epoch_line(e)),
-            TrainEvent::Hardest(_) => {}
+            TrainEvent::Hardest(_) | TrainEvent::Memory(_) => {}
         }
     }
 
@@ -179,6 +179,7 @@ fn training_as_json(event: &TrainEvent) -> Value {
             "images_per_s": s.images_per_s,
             "eta_s": s.eta_s,
         }),
+        TrainEvent::Memory(bytes) => json!({"event": "memory", "bytes": bytes}),
         TrainEvent::Hardest(pictures) => {
             let one = |p: &HardPicture| json!({"path": p.rel, "truth_probability": p.truth_probability});
             json!({"event": "hardest", "pictures": pictures.iter().map(one).collect::<Vec<_>>()})

@@ -1,12 +1,14 @@
 //! `train`: a folder of pictures becomes a classifier.
 
+mod folds;
+
 use super::output::{CliResult, Out};
 use super::progress::{Reporter, Style, duration};
 use super::tables::{percent, share};
 use super::{download, find_rate, job};
 use crate::backbones::find;
 use crate::config::{DEFAULT_FOLDS, TrainConfig};
-use crate::data::Preflight;
+use crate::data::{Dataset, Preflight};
 use crate::engine::{TrainOutcome, check_unfinished};
 use crate::error::{Error, Result};
 use crate::session::{JobOutput, JobRequest, RunState, Worker, check_readable, read_run, weights};
@@ -43,6 +45,10 @@ pub(super) struct Args {
     /// Hold out this fold for validation, from 1: of data.folds, or of 5.
     #[arg(long)]
     fold: Option<usize>,
+    /// Train once for each fold of data.folds, or of 5, in folders fold-1, fold-2 and so on of --out, and write folds.json there: each
+    /// one's accuracy and macro F1, their means and standard deviations.
+    #[arg(long, conflicts_with_all = ["fold", "find_rate"])]
+    all_folds: bool,
     /// How to show progress: a bar on a terminal and nothing elsewhere, if not said.
     #[arg(long, value_enum)]
     progress: Option<Style>,
@@ -62,7 +68,7 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
-    if let Some(run_dir) = args.run_dir() {
+    if let Some(run_dir) = args.run_dir().filter(|_| !args.all_folds) {
         check_out(run_dir, args.resume)?;
     }
     let config = configuration(args)?;
@@ -86,18 +92,32 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
         let dataset = found.dataset.clone();
         return find_rate::run(&worker, config, dataset, style, (args.out.as_deref(), out));
     };
+    if args.all_folds {
+        return folds::train(&worker, (run_dir, args.resume, style), (&config, &found), out);
+    }
+    let outcome = train(&worker, style, (config, found.dataset.clone()), (run_dir, args.resume), out)?;
+    report(&outcome, style, out)
+}
 
+/// Trains into one run's folder.
+fn train(
+    worker: &Worker,
+    style: Style,
+    (config, dataset): (TrainConfig, Dataset),
+    (run_dir, resume): (&Path, bool),
+    out: &mut Out<'_>,
+) -> CliResult<TrainOutcome> {
     let mut reporter = Reporter::new(style, "Training");
     let request = JobRequest::Train {
         config: Box::new(config),
-        dataset: Box::new(found.dataset.clone()),
+        dataset: Box::new(dataset),
         run_dir: run_dir.to_path_buf(),
-        resume: args.resume,
+        resume,
     };
-    let JobOutput::Trained(outcome) = job::run_quietly(&worker, request, &mut reporter, out)? else {
-        return Err(job::wrong_output());
-    };
-    report(&outcome, style, out)
+    match job::run_quietly(worker, request, &mut reporter, out)? {
+        JobOutput::Trained(outcome) => Ok(*outcome),
+        _ => Err(job::wrong_output()),
+    }
 }
 
 /// Refuses to write over a run, before any work is done.
@@ -121,7 +141,11 @@ fn check_out(run_dir: &Path, resume: bool) -> Result<()> {
 
 /// Defaults, then the run's or the given file, then the flags, then single settings.
 fn configuration(args: &Args) -> Result<TrainConfig> {
-    let mut config = match (&args.config, args.run_dir()) {
+    let run_dir = args.run_dir().map(|dir| match args.all_folds {
+        true => folds::run_dir(dir, 1),
+        false => dir.to_path_buf(),
+    });
+    let mut config = match (&args.config, run_dir) {
         (Some(file), _) => TrainConfig::load(file)?,
         (None, Some(run_dir)) if args.resume => TrainConfig::load(&run_dir.join("config.toml"))?,
         _ => TrainConfig::default(),
@@ -140,6 +164,12 @@ fn configuration(args: &Args) -> Result<TrainConfig> {
     }
     if let Some(fold) = args.fold {
         config.data.fold = fold;
+        if config.data.folds == 0 {
+            config.data.folds = DEFAULT_FOLDS;
+        }
+    }
+    if args.all_folds {
+        config.data.fold = 1;
         if config.data.folds == 0 {
             config.data.folds = DEFAULT_FOLDS;
         }
@@ -173,7 +203,7 @@ fn absolute(path: &Path) -> PathBuf {
 
 /// The folder whose saved splits apply: of the run that is resumed, or of the project that the settings come from.
 fn place_of_splits(args: &Args) -> Option<&Path> {
-    if args.resume {
+    if args.resume && !args.all_folds {
         return args.run_dir();
     }
     let file = args.config.as_deref()?;

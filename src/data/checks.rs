@@ -41,6 +41,9 @@ pub(super) struct Check {
     /// What it looks like; none where an earlier version looked.
     #[serde(default)]
     pub(super) appearance: Option<PerceptualHash>,
+    /// What its mirror image looks like; none where an earlier version looked.
+    #[serde(default)]
+    pub(super) mirrored: Option<PerceptualHash>,
 }
 
 /// How a change of a file is noticed.
@@ -68,9 +71,14 @@ impl Check {
         sha256: [u8; 32],
         animated: bool,
         size: (u32, u32),
-        appearance: PerceptualHash,
+        [appearance, mirrored]: [PerceptualHash; 2],
     ) -> Self {
-        Self { stamp, sha256, animated, size, appearance: Some(appearance) }
+        Self { stamp, sha256, animated, size, appearance: Some(appearance), mirrored: Some(mirrored) }
+    }
+
+    /// What it looks like, as it is and mirrored.
+    pub(super) fn looks(&self) -> Option<[PerceptualHash; 2]> {
+        Some([self.appearance?, self.mirrored?])
     }
 
     /// Of the picture and its file.
@@ -83,7 +91,7 @@ impl Checks {
     /// What is remembered of a file, if it is still the same and within the limit of pixels.
     pub(super) fn get(&self, rel: &str, stamp: Stamp, max_megapixels: f64) -> Option<&Check> {
         let within = |c: &&Check| f64::from(c.size.0) * f64::from(c.size.1) / 1e6 <= max_megapixels;
-        self.0.get(rel).filter(|c| c.stamp == stamp && c.appearance.is_some()).filter(within)
+        self.0.get(rel).filter(|c| c.stamp == stamp && c.looks().is_some()).filter(within)
     }
 
     /// How many files are remembered.

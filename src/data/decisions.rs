@@ -58,6 +58,21 @@ impl Verdicts {
         self.0.is_empty()
     }
 
+    /// What has changed since an earlier state.
+    pub fn changes_since(&self, earlier: &Self) -> DecisionChanges {
+        let mut changes = DecisionChanges::default();
+        let none = Verdict::default();
+        let later = self.0.keys().chain(earlier.0.keys().filter(|rel| !self.0.contains_key(*rel)));
+        for rel in later {
+            let (then, now) = (earlier.of(rel).unwrap_or(&none), self.of(rel).unwrap_or(&none));
+            changes.left_out += usize::from(now.excluded && !then.excluded);
+            changes.taken_back += usize::from(then.excluded && !now.excluded);
+            changes.labelled += usize::from(now.label != then.label);
+            changes.moved += usize::from(now.split != then.split);
+        }
+        changes
+    }
+
     fn add(&mut self, decided: &Decided) {
         for rel in &decided.pictures {
             let verdict = self.0.entry(rel.clone()).or_default();
@@ -87,6 +102,19 @@ impl Verdicts {
         }
         *verdicts = self.clone();
     }
+}
+
+/// In how many pictures two states of deciding differ.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DecisionChanges {
+    /// Left out now, and not then.
+    pub left_out: usize,
+    /// Left out then, and not now.
+    pub taken_back: usize,
+    /// Their label was decided, or decided otherwise.
+    pub labelled: usize,
+    /// Their part was.
+    pub moved: usize,
 }
 
 /// A step of deciding.
@@ -214,6 +242,24 @@ mod tests {
         let decisions: Decisions = [first, Step::Undone, second.clone(), Step::Redone].into_iter().collect();
         assert_eq!(decisions.to_redo(), None);
         assert_eq!(decisions.holding().last().cloned().map(Step::Decided), Some(second));
+    }
+
+    #[test]
+    fn two_states_differ_by_the_pictures_that_were_decided_on_otherwise() {
+        let verdicts = |steps: Vec<Step>| steps.into_iter().collect::<Decisions>().verdicts();
+        let earlier = verdicts(vec![
+            step(Decision::Exclude, &["a", "b"]),
+            step(Decision::Label("bees".to_owned()), &["c", "d"]),
+        ]);
+        let later = verdicts(vec![
+            step(Decision::Exclude, &["b", "e", "f"]),
+            step(Decision::Label("bees".to_owned()), &["c"]),
+            step(Decision::Label("ants".to_owned()), &["d", "g"]),
+            step(Decision::Split(Split::Test), &["b"]),
+        ]);
+        let changes = DecisionChanges { left_out: 2, taken_back: 1, labelled: 2, moved: 1 };
+        assert_eq!(later.changes_since(&earlier), changes);
+        assert_eq!(later.changes_since(&later), DecisionChanges::default());
     }
 
     #[test]

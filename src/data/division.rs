@@ -95,7 +95,7 @@ pub(super) fn has_own_val(root: &Path) -> Error {
     Error::input("the folder has pictures for validation of its own, so no folds can be made")
         .with_path(root)
         .with_hint(
-            "Leave out --fold (data.folds = 0) to judge on the folder's own, or name a folder without them",
+            "Leave out --fold and --all-folds (data.folds = 0) to judge on the folder's own, or name a folder without them",
         )
 }
 

@@ -18,7 +18,7 @@ pub mod transform;
 mod walk;
 
 pub use checks::Checks;
-pub use decisions::{Decided, Decision, Decisions, Step, Verdict, Verdicts};
+pub use decisions::{Decided, Decision, DecisionChanges, Decisions, Step, Verdict, Verdicts};
 pub use division::{Division, Groups};
 pub use labels::LabelFile;
 pub use preflight::{Finding, Offer, PictureSize, Preflight, Severity, preflight};

@@ -43,6 +43,13 @@ pub struct Finding {
     pub offer: Option<Offer>,
 }
 
+impl Finding {
+    /// Whether it says that mirrored pictures look like pictures of another class.
+    pub fn is_of_mirroring(&self) -> bool {
+        self.title.ends_with(findings::MIRRORED)
+    }
+}
+
 /// What can be done about a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offer {
@@ -87,6 +94,8 @@ pub struct Preflight {
     lasting: Vec<Finding>,
     /// Pairs of pictures that look the same, of different content, by path.
     alike: Arc<[[String; 2]]>,
+    /// Pictures that look like one of another class in a mirror, each with that one, by path.
+    mirrored: Arc<[[String; 2]]>,
     /// What was found before any decision; none where this is it.
     before: Option<Arc<Preflight>>,
 }
@@ -102,6 +111,7 @@ impl Preflight {
             undecodable_frac: 0.0,
             lasting: Vec::new(),
             alike: Arc::default(),
+            mirrored: Arc::default(),
             before: None,
         }
     }
@@ -142,6 +152,7 @@ impl Preflight {
             undecodable_frac: self.undecodable_frac,
             lasting: self.lasting.clone(),
             alike: Arc::clone(&self.alike),
+            mirrored: Arc::clone(&self.mirrored),
             before: Some(Arc::clone(self)),
             ..Self::unseen(dataset)
         };
@@ -164,6 +175,7 @@ impl Preflight {
     fn judged(mut self) -> Self {
         self.findings = findings::duplicates(&self.dataset, &self.contents);
         self.findings.extend(findings::alike(&self.dataset, &self.alike));
+        self.findings.extend(findings::mirrored(&self.dataset, &self.mirrored));
         self.findings.extend(labels::divided_groups(&self.dataset));
         self.findings.extend(shapes::divided_sequences(&self.dataset));
         self.findings.extend(shapes::sizes(&self.dataset, &self.sizes));
@@ -215,9 +227,18 @@ pub fn preflight(dataset: Dataset, config: &DataConfig, progress: Progress<'_>) 
     lasting.extend(findings::left_out(&dataset.skipped));
     let contents = looks.iter().filter_map(|l| l.content.as_ref().ok().copied()).collect();
     let sizes = looks.iter().filter_map(|l| l.content.is_ok().then_some(l.size)).collect();
-    let alike = alike(&dataset, &looks);
+    let (alike, mirrored) = (alike(&dataset, &looks), mirrored(&dataset, &looks));
     let dataset = Dataset { checks, ..without_undecodable(dataset, looks)? };
-    Ok(Preflight { contents, sizes, undecodable_frac, lasting, alike, ..Preflight::unseen(dataset) }.judged())
+    Ok(Preflight {
+        contents,
+        sizes,
+        undecodable_frac,
+        lasting,
+        alike,
+        mirrored,
+        ..Preflight::unseen(dataset)
+    }
+    .judged())
 }
 
 /// What one look at a picture showed.
@@ -228,8 +249,8 @@ pub(super) struct Look {
     pub(super) animated: bool,
     /// How large it is; zero where it cannot be decoded.
     size: PictureSize,
-    /// What it looks like; none where it cannot be decoded.
-    appearance: Option<PerceptualHash>,
+    /// What it looks like, as it is and mirrored; none where it cannot be decoded.
+    looks: Option<[PerceptualHash; 2]>,
     /// What can be remembered of it.
     check: Option<Check>,
 }
@@ -241,15 +262,15 @@ impl Look {
         let stamp = std::fs::metadata(&path).ok().as_ref().and_then(Stamp::of);
         let rel = &dataset.samples[index].rel;
         if let Some(known) = stamp.and_then(|stamp| dataset.checks.get(rel, stamp, max_megapixels)) {
-            let (content, animated, appearance) = (Ok(known.sha256), known.animated, known.appearance);
+            let (content, animated, looks) = (Ok(known.sha256), known.animated, known.looks());
             let size = known.picture_size();
-            return Self { content, animated, size, appearance, check: Some(known.clone()) };
+            return Self { content, animated, size, looks, check: Some(known.clone()) };
         }
         Self::decoding(&path, stamp, max_megapixels).unwrap_or_else(|e| Self {
             content: Err(e.what().to_owned()),
             animated: false,
             size: PictureSize { width: 0, height: 0, bytes: 0 },
-            appearance: None,
+            looks: None,
             check: None,
         })
     }
@@ -257,22 +278,31 @@ impl Look {
     fn decoding(path: &Path, stamp: Option<Stamp>, max_megapixels: f64) -> Result<Self> {
         let bytes = read_picture(path, max_megapixels)?;
         let image = decode_bytes(&bytes, max_megapixels)?;
-        let appearance = PerceptualHash::of(&image)?;
+        let looks = PerceptualHash::with_mirrored(&image)?;
         let (sha256, animated) = (Sha256::digest(&bytes).into(), is_animated(&bytes));
-        let check = stamp.map(|stamp| Check::new(stamp, sha256, animated, image.dimensions(), appearance));
+        let check = stamp.map(|stamp| Check::new(stamp, sha256, animated, image.dimensions(), looks));
         let (width, height) = image.dimensions();
         let size = PictureSize { width, height, bytes: bytes.len() as u64 };
-        Ok(Self { content: Ok(sha256), animated, size, appearance: Some(appearance), check })
+        Ok(Self { content: Ok(sha256), animated, size, looks: Some(looks), check })
     }
 }
 
 /// Pairs of pictures that look the same; copies of one file are no news.
 fn alike(dataset: &Dataset, looks: &[Look]) -> Arc<[[String; 2]]> {
-    let seen = looks.iter().enumerate().filter_map(|(i, look)| Some((i, look.appearance?)));
+    let seen = looks.iter().enumerate().filter_map(|(i, look)| Some((i, look.looks?[0])));
     let (indices, hashes): (Vec<usize>, Vec<PerceptualHash>) = seen.unzip();
     let pairs = similar::alike(&hashes).into_iter().map(|(a, b)| [indices[a], indices[b]]);
     let differ = |[a, b]: &[usize; 2]| looks[*a].content != looks[*b].content;
     pairs.filter(differ).map(|pair| pair.map(|i| dataset.samples[i].rel.clone())).collect()
+}
+
+/// Pictures that look like one of another class in a mirror, each with that one.
+fn mirrored(dataset: &Dataset, looks: &[Look]) -> Arc<[[String; 2]]> {
+    let seen = looks.iter().enumerate().filter_map(|(i, look)| Some((i, look.looks?)));
+    let (indices, hashes): (Vec<usize>, Vec<[PerceptualHash; 2]>) = seen.unzip();
+    let classes: Vec<usize> = indices.iter().map(|&i| dataset.samples[i].class).collect();
+    let pairs = similar::mirrored_alike(&hashes, &classes).into_iter();
+    pairs.map(|(a, b)| [a, b].map(|i| dataset.samples[indices[i]].rel.clone())).collect()
 }
 
 /// Moves what cannot be decoded to `skipped`, and drops classes that have no picture left.

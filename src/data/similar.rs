@@ -13,6 +13,11 @@ use std::collections::HashMap;
 const SIDE: u32 = 16;
 /// Hashes differ in at most this many of their 256 bits where pictures look the same: 4 %.
 const MOST_DIFFERENT: u32 = 10;
+/// The same of a mirror image and another picture: pictures of opposite sides are alike, not copies. Photographs of different things
+/// differ in more than 50 bits.
+const MOST_DIFFERENT_MIRRORED: u32 = 24;
+/// Pictures that are looked at for one that a mirror image resembles, of those that a band has in common with it.
+const MOST_CANDIDATES: usize = 256;
 /// A hash with fewer ones or zeros is of a picture with next to nothing on it, which looks like every other such picture.
 const FEWEST: u32 = 40;
 /// Bits of a band. Of the sixteen bands of two hashes that differ in ten bits, at least six are the same.
@@ -34,16 +39,25 @@ impl PerceptualHash {
     /// # Errors
     /// If the picture is empty.
     pub fn of(image: &RgbImage) -> Result<Self> {
+        Self::with_mirrored(image).map(|[hash, _]| hash)
+    }
+
+    /// Of a picture, and of its mirror image.
+    ///
+    /// # Errors
+    /// If the picture is empty.
+    pub fn with_mirrored(image: &RgbImage) -> Result<[Self; 2]> {
         if image.width() <= SIDE || image.height() < SIDE {
-            return Ok(Self([0; 4]));
+            return Ok([Self([0; 4]); 2]);
         }
         let small = resize(image, Source::whole(image), (SIDE + 1, SIDE), Interpolation::Bilinear)?;
-        let mut bits = [0; 4];
+        let at = |x, y| grey(*small.get_pixel(x, y));
+        let (mut bits, mut mirrored) = ([0; 4], [0; 4]);
         for (i, (x, y)) in (0..SIDE).flat_map(|y| (0..SIDE).map(move |x| (x, y))).enumerate() {
-            let rises = grey(*small.get_pixel(x, y)) < grey(*small.get_pixel(x + 1, y));
-            bits[i / 64] |= u64::from(rises) << (i % 64);
+            bits[i / 64] |= u64::from(at(x, y) < at(x + 1, y)) << (i % 64);
+            mirrored[i / 64] |= u64::from(at(SIDE - x, y) < at(SIDE - x - 1, y)) << (i % 64);
         }
-        Ok(Self(bits))
+        Ok([Self(bits), Self(mirrored)])
     }
 
     /// How many bits differ, 0 to 256.
@@ -93,6 +107,33 @@ pub(super) fn alike(hashes: &[PerceptualHash]) -> Vec<(usize, usize)> {
     pairs
 }
 
+/// Pairs of indices of pictures of different classes, of which the first, mirrored, looks like the second, and does not as it is;
+/// at most one pair for each first picture. Each picture has its hash and its mirror image's.
+pub(super) fn mirrored_alike(hashes: &[[PerceptualHash; 2]], classes: &[usize]) -> Vec<(usize, usize)> {
+    let mut having: HashMap<(u32, u16), Vec<usize>> = HashMap::new();
+    let bands = || 0..SIDE * SIDE / BAND;
+    for (i, [hash, _]) in hashes.iter().enumerate().filter(|(_, h)| h[0].tells()) {
+        for band in bands() {
+            having.entry((band, hash.band(band))).or_default().push(i);
+        }
+    }
+    let class = |i: usize| classes.get(i).copied();
+    let match_of = |a: usize| {
+        let [plain, mirrored] = *hashes.get(a)?;
+        let fits = |b: &usize| {
+            let other = hashes[*b][0];
+            class(*b) != class(a)
+                && mirrored.distance(other) <= MOST_DIFFERENT_MIRRORED
+                && plain.distance(other) > 2 * MOST_DIFFERENT_MIRRORED
+        };
+        let candidates =
+            |band| having.get(&(band, mirrored.band(band))).into_iter().flatten().take(MOST_CANDIDATES);
+        let found = bands().flat_map(candidates).copied().find(fits)?;
+        Some((a, found))
+    };
+    (0..hashes.len()).into_par_iter().filter(|&a| hashes[a][1].tells()).filter_map(match_of).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +167,41 @@ mod tests {
             |count: u32| (0..count).map(|turned| noise(3, &[turned])).chain([noise(4, &[]), noise(4, &[9])]);
         let pairs = |count| alike(&of(count).collect::<Vec<_>>()).len();
         assert_eq!([pairs(9), pairs(10), pairs(70)], [9 * 8 / 2 + 1, 1, 1]);
+    }
+
+    #[test]
+    fn the_hash_of_a_mirror_image_is_that_of_the_mirrored_picture() {
+        let arrow = RgbImage::from_fn(200, 120, |x, y| {
+            let inside = x > 30 && x < 170 && y.abs_diff(60) * 2 < 200 - x;
+            image::Rgb(if inside { [(x / 2) as u8, 40, 90] } else { [255; 3] })
+        });
+        let turned = image::imageops::flip_horizontal(&arrow);
+        let ([a, mirrored], [b, back]) =
+            (PerceptualHash::with_mirrored(&arrow).unwrap(), PerceptualHash::with_mirrored(&turned).unwrap());
+        assert!(
+            mirrored.distance(b) <= 1 && back.distance(a) <= 1,
+            "{} {}",
+            mirrored.distance(b),
+            back.distance(a)
+        );
+        assert!(a.distance(b) > 40, "{}", a.distance(b));
+    }
+
+    #[test]
+    fn a_mirror_image_is_found_in_another_class_only_and_only_where_the_picture_itself_is_not() {
+        let pairs = |hashes: &[[PerceptualHash; 2]], classes: &[usize]| mirrored_alike(hashes, classes);
+        let some: Vec<u32> = (0..12).map(|i| i * 21).collect();
+        // The second is what the first is in a mirror, but for twelve bits.
+        let sides = [
+            [noise(1, &[]), noise(2, &[])],
+            [noise(2, &some), noise(1, &some)],
+            [noise(5, &[]), noise(6, &[])],
+        ];
+        assert_eq!(pairs(&sides, &[0, 1, 1]), [(0, 1), (1, 0)]);
+        assert_eq!(pairs(&sides, &[1, 1, 0]), []);
+        // A thing that looks the same in a mirror, and a copy of it in another class, which is another matter.
+        let even = [[noise(3, &[]), noise(3, &[7])], [noise(3, &[9]), noise(3, &[11])]];
+        assert_eq!(pairs(&even, &[0, 1]), []);
     }
 
     #[test]

@@ -96,4 +96,6 @@ pub enum TrainEvent {
     Epoch(EpochRecord),
     /// The validation pictures with the largest loss after that epoch, the largest first.
     Hardest(Vec<HardPicture>),
+    /// Memory in use where the work is done, in bytes; at most once a second.
+    Memory(u64),
 }

@@ -20,3 +20,5 @@ pub(crate) const FAMILIAR: u64 = 8;
 pub(crate) const DIRECTIONS: u64 = 9;
 /// Which pictures are arranged by their neighbours, `[ARRANGED, class]`, and where they begin, `[ARRANGED]`.
 pub(crate) const ARRANGED: u64 = 10;
+/// Judged pictures that are drawn anew to see how sure a number is: `[RESAMPLE, round]`.
+pub(crate) const RESAMPLE: u64 = 11;

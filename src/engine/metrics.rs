@@ -2,11 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Counts of (true class, predicted class).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Counts of (true class, predicted class), with their sums: a thousand classes have a million counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfusionMatrix {
     classes: usize,
     counts: Vec<usize>,
+    /// Sum of each row.
+    rows: Vec<usize>,
+    /// Sum of each column.
+    columns: Vec<usize>,
+    most: usize,
 }
 
 /// Quality of one class. An undefined ratio (0 / 0) counts as 0, as in scikit-learn's default.
@@ -25,13 +30,18 @@ pub struct ClassMetrics {
 impl ConfusionMatrix {
     /// An empty matrix.
     pub fn new(classes: usize) -> Self {
-        Self { classes, counts: vec![0; classes * classes] }
+        let (counts, sums) = (vec![0; classes * classes], vec![0; classes]);
+        Self { classes, counts, rows: sums.clone(), columns: sums, most: 0 }
     }
 
     /// Counts one picture.
     pub fn add(&mut self, truth: usize, predicted: usize) {
         if truth < self.classes && predicted < self.classes {
-            self.counts[truth * self.classes + predicted] += 1;
+            let count = &mut self.counts[truth * self.classes + predicted];
+            *count += 1;
+            self.most = self.most.max(*count);
+            self.rows[truth] += 1;
+            self.columns[predicted] += 1;
         }
     }
 
@@ -45,19 +55,29 @@ impl ConfusionMatrix {
         self.counts[truth * self.classes + predicted]
     }
 
+    /// Pictures of class `truth` by the class that they were predicted as.
+    pub fn row(&self, truth: usize) -> &[usize] {
+        &self.counts[truth * self.classes..(truth + 1) * self.classes]
+    }
+
     /// Pictures of class `truth`.
     pub fn row_total(&self, truth: usize) -> usize {
-        (0..self.classes).map(|p| self.count(truth, p)).sum()
+        self.rows[truth]
     }
 
     /// Pictures predicted as `predicted`.
     pub fn column_total(&self, predicted: usize) -> usize {
-        (0..self.classes).map(|t| self.count(t, predicted)).sum()
+        self.columns[predicted]
     }
 
     /// All pictures.
     pub fn total(&self) -> usize {
-        self.counts.iter().sum()
+        self.rows.iter().sum()
+    }
+
+    /// Pictures in the fullest cell.
+    pub fn most(&self) -> usize {
+        self.most
     }
 
     /// Pictures on the diagonal.
@@ -131,6 +151,7 @@ mod tests {
         }
         assert!((m.accuracy() - 4.0 / 6.0).abs() < 1e-12);
         assert!((m.macro_f1() - (2.0 / 3.0 + 0.8) / 3.0).abs() < 1e-12);
+        assert_eq!((m.total(), m.most(), m.row_total(1), m.column_total(0)), (6, 2, 2, 3));
         assert_eq!(m.per_class()[2], ClassMetrics { precision: 0.0, recall: 0.0, f1: 0.0, support: 1 });
     }
 

@@ -12,6 +12,7 @@ mod forward;
 mod keys;
 mod lbfgs;
 mod logistic;
+pub mod memory;
 pub mod metrics;
 mod mix;
 mod picture_cache;

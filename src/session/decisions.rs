@@ -2,7 +2,7 @@
 
 use super::journal;
 use super::versioned::FileKind;
-use crate::data::{Decisions, Preflight, Step, Verdicts};
+use crate::data::{DecisionChanges, Decisions, Preflight, Step, Verdicts};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -54,6 +54,14 @@ pub fn decide(project: &Path, found: &Arc<Preflight>, step: Step) -> Result<(Dec
     let preflight = found.decided(&decisions.verdicts())?;
     journal::append(project, journal::Entry::Step(step))?;
     Ok((decisions, preflight))
+}
+
+/// What was decided about pictures between two runs.
+///
+/// # Errors
+/// If what one of them was trained with cannot be read.
+pub fn changes_between(earlier_run: &Path, later_run: &Path) -> Result<DecisionChanges> {
+    Ok(load(later_run)?.changes_since(&load(earlier_run)?))
 }
 
 /// What a run was trained with; nothing where it has no such file.

@@ -1,6 +1,6 @@
 //! Where the window keeps projects that got no folder chosen, and the sample pictures.
 
-use super::Project;
+use super::{Project, weights};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -48,7 +48,11 @@ pub fn project_for(data: &Path, home: &Path) -> Result<ProjectOf> {
         let dir = base.join(if n == 1 { name.clone() } else { format!("{name} {n}") });
         if !dir.exists() {
             let is_sample = same_folder(&base.join(SAMPLES).join(SAMPLE), &data);
-            let mut config = if is_sample { TrainConfig::for_sample() } else { TrainConfig::default() };
+            let mut config = if is_sample {
+                TrainConfig::for_sample()
+            } else {
+                TrainConfig { backbone: weights::to_begin_with(), ..TrainConfig::default() }
+            };
             config.data.path = Some(data);
             return Ok(ProjectOf::New(Project { dir, config }));
         }

@@ -26,7 +26,12 @@ struct TestJudged {
     at_unix_s: Vec<u64>,
 }
 
-/// How often a run was judged on test pictures.
+/// The file of a run's folder that says when it was judged on test pictures.
+pub(super) fn test_judged_file() -> &'static str {
+    KIND.name
+}
+
+/// How often a run was judged on test pictures, with the judgings of the run that it went on from by then.
 ///
 /// # Errors
 /// If the file that says so is damaged.

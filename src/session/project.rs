@@ -2,6 +2,7 @@
 
 use super::checks;
 use super::journal::{self, Entry};
+use super::judging::test_judged_file;
 use super::places;
 use super::runs::{RunInfo, read_run};
 use super::splits;
@@ -119,8 +120,8 @@ impl Project {
     pub fn extend_run(&self, run_dir: &Path, more: usize) -> Result<(PathBuf, TrainConfig)> {
         let to = self.new_run_dir()?;
         let config = engine::train::extend(run_dir, &to, more)?;
-        // It goes on with the pictures as they were divided and decided on for the run.
-        for name in ["splits.json", "decisions.json"] {
+        // It goes on with the pictures as they were divided and decided on for the run, and chosen by what its test pictures said.
+        for name in ["splits.json", "decisions.json", test_judged_file()] {
             match std::fs::copy(run_dir.join(name), to.join(name)) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                     return Err(Error::io("copy", run_dir.join(name), &e));

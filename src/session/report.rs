@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// Losses that are listed.
 const LISTED: usize = 20;
 
-/// What `summary.json` holds. Intervals are Wilson's of 95 %; what is not defined, such as the area under the curve of a class
+/// What `summary.json` holds. Intervals are Wilson's of 95 %, that of macro F1 is the bootstrap's; what is not defined, such as the area under the curve of a class
 /// without pictures, is null.
 pub(super) fn numbers(e: &Evaluation, analysis: &Analysis, test_judged: Option<usize>) -> Value {
     let m = &e.confusion;
@@ -64,6 +64,7 @@ pub(super) fn numbers(e: &Evaluation, analysis: &Analysis, test_judged: Option<u
             .map(|truth| (0..m.classes()).map(|predicted| m.count(truth, predicted)).collect::<Vec<_>>())
             .collect::<Vec<_>>(),
         "accuracy_interval": interval(m.correct(), m.total()),
+        "macro_f1_interval": [analysis.macro_f1_interval.0, analysis.macro_f1_interval.1],
         "micro": {"average_precision": micro.average_precision, "roc_auc": micro.auc},
         "macro": {"average_precision": mean.average_precision, "roc_auc": mean.auc},
         "calibration": {"expected_error": analysis.calibration.error, "bins": bins},

@@ -4,14 +4,14 @@ use super::events::Events;
 use super::insight::{self, OpenFeatures};
 use super::jobs::{JobEvent, JobOutput, JobRequest, ModelRef};
 use super::journal::{self, Entry};
+use super::lock::RunLock;
 use super::opened::Opened;
-use super::run_lock::RunLock;
 use super::{
     arrangement, checks, copies, decisions, judging, pictures, places, project, run_pictures, splits,
 };
 use crate::backbones::{Network, find, weights};
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
-use crate::data::{self, Checks, Dataset, Preflight, SavedSplits};
+use crate::data::{self, Checks, Dataset, Preflight, Sample, SavedSplits};
 use crate::engine::train::RateSearch;
 use crate::engine::{self, Classifier, Control, TrainEvent, TrainJob};
 use crate::error::{Error, Result};
@@ -304,9 +304,12 @@ fn trained_on(run_dir: &Path, job: &Job<'_>) -> Result<Dataset> {
     Ok(run_pictures::of_run(Some(run_dir), (root, &config), Checks::default(), job)?.dataset.clone())
 }
 
-/// The job with the pictures as they were decided on when the run was begun, where that has changed since.
+/// The job with the pictures as they were divided and decided on when the run was begun, where that has changed since.
 fn as_begun(train: &TrainJob, project: Option<&Path>, job: &Job<'_>) -> Result<Option<TrainJob>> {
-    if decisions::load(&train.run_dir)? == train.dataset.verdicts {
+    let saved = splits::load(&train.run_dir, &train.config.data)?.unwrap_or_default();
+    let stays = |s: &Sample| saved.splits.get(&s.rel).is_none_or(|part| *part == s.split);
+    let same_parts = train.dataset.samples.iter().all(stays);
+    if same_parts && decisions::load(&train.run_dir)? == train.dataset.verdicts {
         return Ok(None);
     }
     let known = project.map(checks::load).unwrap_or_default();

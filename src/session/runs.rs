@@ -1,6 +1,6 @@
 //! What is on disk of a run, also of one that was killed in the middle.
 
-use super::run_lock;
+use super::lock;
 use crate::config::TrainConfig;
 use crate::engine::{EpochRecord, Summary};
 use crate::error::{Error, Result, place_in_json};
@@ -75,7 +75,7 @@ pub fn read_run(dir: &Path, fallback: &TrainConfig) -> Result<RunInfo> {
     let weights = std::fs::metadata(dir.join("model/model.safetensors")).ok().filter(|m| m.is_file());
     let state = if summary.is_some() && weights.is_some() {
         RunState::Finished
-    } else if run_lock::is_taken(dir) {
+    } else if lock::is_taken(dir) {
         RunState::Training
     } else if has_files(&dir.join("checkpoint")) {
         RunState::Interrupted

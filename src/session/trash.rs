@@ -1,8 +1,8 @@
 //! Deleted runs: moved to the project's `trash` folder, from where they can be brought back.
 
 use super::journal::{self, Entry};
+use super::lock;
 use super::project::{Project, RUNS};
-use super::run_lock;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ impl Project {
     /// If it is not a run of this project, is being trained, or cannot be moved.
     pub fn trash_run(&self, run_dir: &Path) -> Result<PathBuf> {
         let name = self.child_of(RUNS, run_dir)?;
-        if run_lock::is_taken(run_dir) {
+        if lock::is_taken(run_dir) {
             return Err(Error::input("this run is being trained")
                 .with_path(run_dir)
                 .with_hint("Cancel the training, or wait until it ends"));
@@ -60,7 +60,7 @@ fn move_folder(from: &Path, to: &Path) -> Result<()> {
 mod tests {
     use super::*;
     use crate::config::TrainConfig;
-    use crate::session::run_lock::RunLock;
+    use crate::session::lock::RunLock;
 
     fn project(dir: &Path) -> Project {
         Project::create(&dir.join("project"), TrainConfig::default()).unwrap()

@@ -1,7 +1,8 @@
 //! Finding weight files: by name in the folders where a person keeps them, and in the cache of the Hugging Face Hub.
 
 use super::{hub, settings};
-use crate::backbones::find;
+use crate::backbones::{BackboneSpec, find, registry};
+use crate::config::BackboneConfig;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,31 @@ pub fn known(backbone: &str) -> Vec<PathBuf> {
     found.sort();
     found.extend(find(backbone).ok().and_then(hub::cached));
     found
+}
+
+/// Largest file of a network that a project begins with unasked: larger ones take minutes where others take seconds.
+const QUICK_BYTES: u64 = 50_000_000;
+
+/// What a new project begins with: of the networks whose weights are here the one with the best published accuracy that is quick on
+/// any machine, else the smallest; where no weights are here, the one that needs none.
+pub fn to_begin_with() -> BackboneConfig {
+    best_of(known)
+}
+
+fn best_of(known: impl Fn(&str) -> Vec<PathBuf>) -> BackboneConfig {
+    let with_weights = |spec: &'static BackboneSpec| {
+        let top1 = spec.sources.first()?.top1_frac;
+        known(spec.name).into_iter().next().map(|file| (spec, top1, file))
+    };
+    let here: Vec<_> = registry().iter().filter_map(with_weights).collect();
+    let quick =
+        here.iter().filter(|(spec, ..)| spec.file_bytes() <= QUICK_BYTES).max_by(|a, b| a.1.total_cmp(&b.1));
+    match quick.or_else(|| here.iter().min_by_key(|(spec, ..)| spec.file_bytes())) {
+        Some((spec, _, file)) => {
+            BackboneConfig { name: spec.name.to_owned(), weights: Some(file.clone()), cut_stage: None }
+        }
+        None => BackboneConfig::default(),
+    }
 }
 
 fn is_weights_of(path: &Path, backbone: &str) -> bool {
@@ -99,6 +125,21 @@ mod tests {
         let e = resolve_in(Path::new("nope"), &[PathBuf::from("/w")]).unwrap_err().to_string();
         assert!(e.contains("nope") && e.contains("nope.pth") && e.contains("/w"), "{e}");
         assert!(resolve_in(Path::new("a/nope"), &[PathBuf::from("/w")]).is_err());
+    }
+
+    #[test]
+    fn a_project_begins_with_the_best_quick_network_that_is_here() {
+        let begin = |here: &[&str]| {
+            let known = |name: &str| -> Vec<PathBuf> {
+                here.iter().filter(|n| **n == name).map(|n| PathBuf::from(format!("/w/{n}.pth"))).collect()
+            };
+            let config = best_of(known);
+            assert_eq!(config.weights.is_some(), !here.is_empty());
+            config.name
+        };
+        assert_eq!(begin(&[]), BackboneConfig::default().name);
+        assert_eq!(begin(&["squeezenet1_1", "mobilenet_v2", "resnet50"]), "mobilenet_v2");
+        assert_eq!(begin(&["vit_base", "resnet50"]), "resnet50");
     }
 
     #[test]

@@ -81,6 +81,8 @@ pub enum Action {
     MeasureSpeed(&'static str),
     /// Start training with the draft settings.
     Train,
+    /// Train once for each fold with the draft settings.
+    TrainFolds,
     /// Start training with a run's settings, but from random weights.
     TrainFromScratch(PathBuf),
     /// Try learning rates with the draft settings.

@@ -23,6 +23,8 @@ use std::time::Duration;
 
 /// Settings are saved this long after the last change, in seconds.
 const SAVE_AFTER_S: f64 = 0.6;
+/// Free memory is looked at this often where it is shown, in seconds.
+const MEMORY_EVERY_S: f64 = 2.0;
 
 /// The window's program.
 #[derive(Debug)]
@@ -38,8 +40,12 @@ pub struct App {
     pub(super) save_due_s: Option<f64>,
     /// The user has said to close although a job is running.
     pub(super) closing: bool,
+    /// When free memory was last asked for, in window time.
+    memory_asked_s: Option<f64>,
     /// Of the training job that runs.
     frames: FrameTimes,
+    /// Since the program was started.
+    all_frames: FrameTimes,
 }
 
 impl App {
@@ -73,7 +79,9 @@ impl App {
             dialogs: Dialogs::default(),
             save_due_s: None,
             closing: false,
+            memory_asked_s: None,
             frames: FrameTimes::default(),
+            all_frames: FrameTimes::default(),
         }
     }
 
@@ -106,6 +114,15 @@ impl App {
         self.state.notices.push(Tone::Bad, error.to_string());
     }
 
+    /// Asks how much memory is free, now and then, where that is shown.
+    fn look_at_memory(&mut self) {
+        let due = self.memory_asked_s.is_none_or(|at| self.state.now_s - at >= MEMORY_EVERY_S);
+        if self.state.screen == crate::ui::Screen::Model && due {
+            self.memory_asked_s = Some(self.state.now_s);
+            self.disk.ask(DiskRequest::FreeMemory);
+        }
+    }
+
     fn drain(&mut self, ctx: &Context) {
         while let Some(event) = self.worker.try_event() {
             for follow in self.state.absorb(event) {
@@ -122,7 +139,13 @@ impl App {
         while let Some(answer) = self.disk.answer() {
             match answer {
                 Ok(answer) => self.disk_says(ctx, answer),
-                Err(error) => self.fail(&error),
+                Err(error) => {
+                    // Where the next fold could not be begun, none is being trained.
+                    if self.state.training_job().is_none() {
+                        self.state.end_folds();
+                    }
+                    self.fail(&error);
+                }
             }
         }
     }
@@ -138,6 +161,7 @@ impl App {
             FollowUp::Compare => self.compare(),
             FollowUp::Arrange => self.arrange(),
             FollowUp::Downloaded(backbone, path) => self.downloaded(backbone, path),
+            FollowUp::NextFold => self.next_fold(),
             FollowUp::SaveSettings => self.disk.ask(DiskRequest::SaveSettings(self.state.settings.clone())),
         }
     }
@@ -147,8 +171,9 @@ impl App {
             DiskAnswer::Opened(project) => self.opened(*project),
             DiskAnswer::NewProject(project) => self.open_new(*project),
             DiskAnswer::Exports(folders) => self.state.exports = folders,
-            DiskAnswer::RunReady(run_dir, config) => {
-                self.start_training(run_dir, *config, None);
+            DiskAnswer::RunReady(run_dir, config, divided) => {
+                let dataset = divided.map(|data| *data).or_else(|| self.state.dataset().cloned());
+                self.start_training(run_dir, *config, dataset, None);
                 self.refresh_runs();
             }
             DiskAnswer::RunExtended(from, run_dir, config) => self.run_extended(&from, run_dir, *config),
@@ -160,9 +185,7 @@ impl App {
                 self.state.insight.found_on_disk(&run.dir, compared);
                 self.evaluation_read(&run, evaluation, test_judged);
             }
-            DiskAnswer::Compared(run_dir, after, comparison) => {
-                self.state.show_comparison(run_dir, &after, comparison);
-            }
+            DiskAnswer::Compared(compared, after) => self.state.show_comparison(compared, &after),
             DiskAnswer::Looked(items) => match plan_drop(&self.state, &items) {
                 Ok(actions) => {
                     for action in actions {
@@ -191,6 +214,7 @@ impl App {
                 }
             }
             DiskAnswer::KnownWeights(found) => self.state.known_weights = found,
+            DiskAnswer::FreeMemory(bytes) => self.state.free_memory = bytes,
             DiskAnswer::Written(path) => {
                 self.state.notices.push(Tone::Good, format!("Saved: {}", path.display()));
             }
@@ -200,13 +224,16 @@ impl App {
         }
     }
 
-    /// Counts the last frame if a network was trained meanwhile; once it is trained, the log gets the histogram.
+    /// Counts the last frame, and apart if a network was trained meanwhile; once it is trained, the log gets the histogram.
     fn count_frame(&mut self, frame: &eframe::Frame) {
         let trains = self.state.training_job().is_some_and(|job| job.started_s.is_some());
-        if trains && let Some(seconds) = frame.info().cpu_usage {
-            self.frames.add(seconds);
+        if let Some(seconds) = frame.info().cpu_usage {
+            self.all_frames.add(seconds);
+            if trains {
+                self.frames.add(seconds);
+            }
         }
-        if !trains && let Some(summary) = std::mem::take(&mut self.frames).summary() {
+        if !trains && let Some(summary) = std::mem::take(&mut self.frames).summary("while training") {
             tracing::info!("{summary}");
         }
     }
@@ -321,6 +348,7 @@ impl eframe::App for App {
             Some(Picked::Nothing) | None => {}
         }
         self.dropped(ctx);
+        self.look_at_memory();
         self.closing_asked(ctx);
         self.save_when_due(ctx);
     }
@@ -350,6 +378,9 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self) {
+        if let Some(summary) = self.all_frames.summary("in all") {
+            tracing::info!("{summary}");
+        }
         for control in self.controls.values() {
             control.cancel();
         }

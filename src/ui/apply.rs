@@ -63,6 +63,7 @@ impl App {
             Action::UseWeights(path) => self.use_weights(Some(path)),
             Action::ForgetWeights => self.use_weights(None),
             Action::Train => self.train(self.state.config.clone()),
+            Action::TrainFolds => self.train_folds(),
             Action::TrainFromScratch(run) => self.train_from_scratch(&run),
             Action::DownloadWeights(_) | Action::CancelDownload(_) | Action::MeasureSpeed(_) => {
                 self.about_backbone(action);

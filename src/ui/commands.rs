@@ -64,6 +64,7 @@ impl AppState {
         list.push(command("Redo", Some(ctrl_shift(Key::Z)), Action::Redo, redo));
         list.push(command("Undo", Some(ctrl(Key::Z)), Action::Undo, undo));
         list.push(command("Train", Some(ctrl(Key::T)), Action::Train, self.train_block()));
+        list.push(command("Train all folds", None, Action::TrainFolds, self.folds_block()));
         let training = self.training_job();
         let idle = || training.is_none().then(|| "Nothing is being trained".to_owned());
         let (word, action) = match training {

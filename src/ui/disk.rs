@@ -1,18 +1,18 @@
 //! Small reads and writes that the window needs, on one named thread, in the order in which they were asked for.
 
-use super::state::PathKind;
+use super::state::{Compared, PathKind};
 use crate::backbones::registry;
 use crate::config::TrainConfig;
 use crate::data::{Dataset, Decisions, Preflight, Step};
-use crate::engine::Evaluation;
 use crate::engine::analysis::Comparison;
+use crate::engine::{self, Evaluation};
 use crate::error::Result;
 use crate::export::atomic;
 use crate::session::home::{self, ProjectOf, SamplePlace};
 use crate::session::pasted::Pasted;
 use crate::session::{
-    Project, RunInfo, Settings, decisions, fonts, load_evaluation, save_notes, test_judged, was_compared,
-    weights,
+    Project, ProjectLock, RunInfo, Settings, decisions, fonts, load_evaluation, save_notes, test_judged,
+    was_compared, weights,
 };
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
@@ -35,6 +35,8 @@ pub(super) enum DiskRequest {
     Save(Project),
     /// A new run's folder, for training with these settings.
     NewRun(Project, Box<TrainConfig>),
+    /// The same, for training with the pictures divided as these settings say.
+    NewRunDivided(Project, Box<TrainConfig>, Arc<Preflight>),
     /// A new run's folder to go on from where another ended, for so many epochs.
     ExtendRun(Project, PathBuf, usize),
     /// Move a run to the trash.
@@ -47,8 +49,8 @@ pub(super) enum DiskRequest {
     Runs(Project),
     /// A run's evaluation.
     Evaluation(Box<RunInfo>),
-    /// What changed since a run, up to an evaluation.
-    Compare(PathBuf, Arc<Evaluation>),
+    /// What changed since a run, up to another one with its evaluation.
+    Compare(PathBuf, (PathBuf, Arc<Evaluation>)),
     /// What lies at these paths.
     Look(Vec<PathBuf>),
     /// Where the sample pictures are, or should be drawn.
@@ -62,6 +64,8 @@ pub(super) enum DiskRequest {
     Fonts,
     /// Weight files on this computer.
     KnownWeights,
+    /// How much memory programs could still take.
+    FreeMemory,
     /// Write a file.
     Write(PathBuf, Vec<u8>),
     /// Keep a picture from the clipboard: its size, and its pixels.
@@ -80,7 +84,8 @@ pub(super) enum DiskAnswer {
     NewProject(Box<Project>),
     /// Folders of exported models.
     Exports(Vec<PathBuf>),
-    RunReady(PathBuf, Box<TrainConfig>),
+    /// With the pictures where they are divided in another way than those on show.
+    RunReady(PathBuf, Box<TrainConfig>, Option<Box<Dataset>>),
     /// The run that ended, and where and how to go on.
     RunExtended(PathBuf, PathBuf, Box<TrainConfig>),
     /// Where the run was, and where it is now.
@@ -89,8 +94,8 @@ pub(super) enum DiskAnswer {
     Runs(Vec<RunInfo>, Vec<String>),
     /// A run's own, how often it was judged on its test pictures, and whether its pictures were compared.
     Evaluation(Box<(RunInfo, Evaluation, usize, bool)>),
-    /// The earlier run, the later evaluation, and what changed.
-    Compared(PathBuf, Arc<Evaluation>, Arc<Comparison>),
+    /// What changed since the earlier run, and the later evaluation.
+    Compared(Compared, Arc<Evaluation>),
     Looked(Vec<(PathBuf, PathKind)>),
     /// The sample pictures are there.
     SampleAt(PathBuf),
@@ -99,6 +104,8 @@ pub(super) enum DiskAnswer {
     /// With what went wrong, if something did.
     Settings(Settings, Option<String>),
     KnownWeights(BTreeMap<&'static str, Vec<PathBuf>>),
+    /// In bytes, where the system tells.
+    FreeMemory(Option<u64>),
     Fonts(Vec<Vec<u8>>),
     Written(PathBuf),
     /// The file of a picture from the clipboard.
@@ -121,9 +128,9 @@ impl Disk {
         let (requests, inbox) = crossbeam_channel::unbounded();
         let (outbox, answers) = crossbeam_channel::unbounded();
         let work = move || {
-            let mut pasted = None;
+            let mut held = Held::default();
             for request in inbox {
-                if outbox.send(serve(request, &mut pasted)).is_err() {
+                if outbox.send(serve(request, &mut held)).is_err() {
                     return;
                 }
                 wake();
@@ -153,18 +160,52 @@ impl Disk {
     }
 }
 
-fn serve(request: DiskRequest, pasted: &mut Option<Pasted>) -> Result<DiskAnswer> {
+/// What the thread keeps as long as it is needed.
+#[derive(Default)]
+struct Held {
+    pasted: Option<Pasted>,
+    /// The project on show.
+    project: Option<(PathBuf, ProjectLock)>,
+}
+
+impl Held {
+    /// Keeps other windows out of the project on show.
+    fn take(&mut self, project: &Path) -> Result<()> {
+        if self.project.as_ref().is_none_or(|(taken, _)| taken != project) {
+            self.project = Some((project.to_path_buf(), ProjectLock::take(project)?));
+        }
+        Ok(())
+    }
+
+    fn opened(&mut self, project: Project) -> Result<DiskAnswer> {
+        self.take(&project.dir)?;
+        Ok(DiskAnswer::Opened(Box::new(project)))
+    }
+}
+
+fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
     match request {
-        DiskRequest::ProjectFor(data) => home::project_for(&data, &home::home()).map(|found| match found {
-            ProjectOf::Known(project) => DiskAnswer::Opened(Box::new(project)),
-            ProjectOf::New(project) => DiskAnswer::NewProject(Box::new(project)),
-        }),
-        DiskRequest::Keep(project, dataset) => project.keep(&dataset).map(|()| DiskAnswer::Nothing),
-        DiskRequest::OpenProject(dir) => Project::open(&dir).map(|p| DiskAnswer::Opened(Box::new(p))),
+        DiskRequest::ProjectFor(data) => match home::project_for(&data, &home::home())? {
+            ProjectOf::Known(project) => held.opened(project),
+            ProjectOf::New(project) => Ok(DiskAnswer::NewProject(Box::new(project))),
+        },
+        DiskRequest::Keep(project, dataset) => {
+            project.keep(&dataset)?;
+            held.take(&project.dir).map(|()| DiskAnswer::Nothing)
+        }
+        DiskRequest::OpenProject(dir) => {
+            // The same folder has one name, by whichever it is opened.
+            let dir = std::fs::canonicalize(&dir).unwrap_or(dir);
+            held.opened(Project::open(&dir)?)
+        }
         DiskRequest::Save(project) => project.save().map(|()| DiskAnswer::Nothing),
         DiskRequest::Exports(project) => Ok(DiskAnswer::Exports(project.exports())),
         DiskRequest::NewRun(project, config) => {
-            project.new_run_dir().map(|dir| DiskAnswer::RunReady(dir, config))
+            project.new_run_dir().map(|dir| DiskAnswer::RunReady(dir, config, None))
+        }
+        DiskRequest::NewRunDivided(project, config, pictures) => {
+            let divided = pictures.divided(&config.data)?;
+            project.new_run_dir().map(|dir| DiskAnswer::RunReady(dir, config, Some(Box::new(divided))))
         }
         DiskRequest::ExtendRun(project, run, more) => project
             .extend_run(&run, more)
@@ -182,10 +223,11 @@ fn serve(request: DiskRequest, pasted: &mut Option<Pasted>) -> Result<DiskAnswer
             let compared = was_compared(&run.dir);
             Ok(DiskAnswer::Evaluation(Box::new((*run, evaluation, times, compared))))
         }
-        DiskRequest::Compare(run_dir, after) => load_evaluation(&run_dir).map(|before| {
-            let comparison = Arc::new(Comparison::of(&before, &after));
-            DiskAnswer::Compared(run_dir, after, comparison)
-        }),
+        DiskRequest::Compare(run_dir, (later_run, after)) => {
+            let comparison = Arc::new(Comparison::of(&load_evaluation(&run_dir)?, &after));
+            let decisions = decisions::changes_between(&run_dir, &later_run)?;
+            Ok(DiskAnswer::Compared(Compared { run_dir, comparison, decisions }, after))
+        }
         DiskRequest::Look(paths) => Ok(DiskAnswer::Looked(
             paths
                 .into_iter()
@@ -207,15 +249,16 @@ fn serve(request: DiskRequest, pasted: &mut Option<Pasted>) -> Result<DiskAnswer
         }
         DiskRequest::SaveSettings(settings) => settings.save().map(|()| DiskAnswer::Nothing),
         DiskRequest::Fonts => Ok(DiskAnswer::Fonts(fonts::east_asian())),
+        DiskRequest::FreeMemory => Ok(DiskAnswer::FreeMemory(engine::memory::free())),
         DiskRequest::KnownWeights => {
             let of = |name| (name, weights::known(name));
             Ok(DiskAnswer::KnownWeights(registry().iter().map(|s| of(s.name)).collect()))
         }
         DiskRequest::Write(path, bytes) => atomic::write(&path, &bytes).map(|()| DiskAnswer::Written(path)),
         DiskRequest::Paste(size, rgba) => {
-            let kept = match pasted {
+            let kept = match &mut held.pasted {
                 Some(pasted) => pasted.keep(size, &rgba)?,
-                None => pasted.insert(Pasted::new()?).keep(size, &rgba)?,
+                None => held.pasted.insert(Pasted::new()?).keep(size, &rgba)?,
             };
             Ok(DiskAnswer::Pasted(kept))
         }

@@ -149,6 +149,7 @@ pub(super) fn change_words(change: Undoable<'_>) -> String {
     match change {
         Undoable::Decision(decided) => views::decision_words(decided),
         Undoable::Deleted(run) => format!("run {} was deleted", file_name(run)),
+        Undoable::Notes(run) => format!("the note about run {}", file_name(run)),
         Undoable::Settings(words) => words.to_owned(),
     }
 }

@@ -5,6 +5,7 @@ pub mod division;
 mod downloads;
 mod drops;
 mod evaluate;
+mod folds;
 pub mod gallery;
 mod history;
 mod insight;
@@ -17,6 +18,7 @@ mod training;
 pub use downloads::{Download, DownloadEnd, megabytes};
 pub use drops::{PathKind, drop_hint, plan_drop};
 pub use evaluate::{Compared, EvaluateTab, Selection, ShownEvaluation};
+pub use folds::FoldsLeft;
 pub use history::{History, TakenBack, Undoable};
 pub use insight::{Insight, MapLayout};
 pub use next::{NOTHING_TO_KEEP, NextStep};
@@ -198,6 +200,8 @@ pub enum FollowUp {
     Downloaded(&'static str, PathBuf),
     /// Save what is remembered between starts.
     SaveSettings,
+    /// Train the next fold.
+    NextFold,
 }
 
 /// Everything the window knows. Views read it; only [`super::app`] changes it.
@@ -233,6 +237,10 @@ pub struct AppState {
     pub training: Option<LiveTraining>,
     /// What trying learning rates showed, if it was tried.
     pub rate_search: Option<RateSearch>,
+    /// Folds that are still to be trained, with the settings for that.
+    pub folds_left: Option<FoldsLeft>,
+    /// Memory that programs could still take, in bytes, as of the last look.
+    pub free_memory: Option<u64>,
     /// What trying rates is at, while it is.
     pub rate_part: RatePart,
     /// The project's runs, newest first.

@@ -271,8 +271,8 @@ fn visuals(dark: bool) -> Visuals {
     v.error_fg_color = p.bad;
     v.weak_text_color = Some(p.muted);
     v.selection.bg_fill = Palette::mix(p.surface, p.accent, 0.35);
-    // Its colour is that of the words on what is selected.
-    v.selection.stroke = Stroke::new(1.0, p.text);
+    // Of the words on what is selected, and of the frame of a field that has the focus.
+    v.selection.stroke = Stroke::new(1.0, Palette::mix(p.accent, p.text, 0.6));
     v.slider_trailing_fill = true;
     v.indent_has_left_vline = false;
     let popup = Shadow {
@@ -335,6 +335,8 @@ mod tests {
         for p in [DARK, LIGHT] {
             for ground in [p.background, p.surface, p.raised] {
                 assert!(contrast(p.accent, ground) >= 3.0);
+                let field = visuals(p == DARK).selection.stroke.color;
+                assert!(contrast(field, ground) >= 3.0);
             }
         }
     }

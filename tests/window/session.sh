@@ -42,7 +42,7 @@ picture data
 # The leak is the first finding: its pictures are shown, and the first of them is left out.
 journal() { cat "$(project)/journal.jsonl"; }
 left_out() { journal | grep '"decision":"exclude"' | grep -q "$class/$(basename "$first")\|copy.png"; }
-click 1081 418
+click 1081 476
 picture leak
 press Right
 press Delete

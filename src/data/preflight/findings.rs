@@ -3,7 +3,7 @@
 use super::{Finding, Look, Severity};
 use crate::data::{Dataset, Sample, SkipReason, Skipped, Split};
 use crate::error::count;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewer training pictures than this are too few to learn a class from.
 const FEW: usize = 5;
@@ -100,6 +100,21 @@ pub(super) fn duplicates(dataset: &Dataset, contents: &[[u8; 32]]) -> Vec<Findin
         finding.files.sort_by(|a, b| crate::data::scan::natural(a, b));
     }
     found
+}
+
+/// How the title of a finding about mirror images ends.
+pub(super) const MIRRORED: &str = "mirrored, like a picture of another class";
+/// Fewer mirror images in another class than this may be wrong labels.
+const FEWEST_MIRRORED: usize = 3;
+
+/// Pictures whose mirror images look like pictures of another class.
+pub(super) fn mirrored(dataset: &Dataset, pairs: &[[String; 2]]) -> Option<Finding> {
+    let class = |rel: &String| dataset.position(rel).map(|i| dataset.samples[i].class);
+    let differ = |[a, b]: &&[String; 2]| class(a).zip(class(b)).is_some_and(|(a, b)| a != b);
+    let files: BTreeSet<&String> = pairs.iter().filter(differ).flatten().collect();
+    let title = format!("{} {MIRRORED}", count(files.len(), "picture looks", "pictures look"));
+    let files: Vec<String> = files.into_iter().cloned().collect();
+    (files.len() >= FEWEST_MIRRORED).then(|| finding(Severity::Info, title, files))
 }
 
 /// Pairs of pictures that look the same, though their files differ.

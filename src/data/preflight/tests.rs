@@ -371,3 +371,42 @@ fn a_class_that_only_the_test_part_has_is_told_with_its_pictures() {
     let title = "2 pictures are left out: only the test part has the class fox, so it cannot be learned";
     assert_eq!(f.finding(), finding(Severity::Warning, title, &["test/fox/1.png", "test/fox/2.png"]));
 }
+
+/// An arrow to the right or the left, each of a height and shade of its own.
+fn arrow(n: u32, left: bool) -> Vec<u8> {
+    let image = RgbImage::from_fn(200, 120, |x, y| {
+        let x = if left { 199 - x } else { x };
+        let inside = x > 30 && x < 170 && y.abs_diff(60) * 2 < 200 + n - x;
+        let stripes = (y / 10 + x / 20) % 2 * 60;
+        Rgb(if inside {
+            [(x / 2 + stripes) as u8, 40, 90]
+        } else {
+            [200 + n as u8, 255 - (y / 4) as u8, (x / 2) as u8]
+        })
+    });
+    let mut out = Cursor::new(Vec::new());
+    image.write_to(&mut out, ImageFormat::Png).unwrap();
+    out.into_inner()
+}
+
+#[test]
+fn mirror_images_in_another_class_are_found_and_only_there() {
+    let mut f = Folder::new();
+    for n in 0..4 {
+        f.put(&format!("towards/{n}.png"), &arrow(n, false));
+        f.put(&format!("away/{n}.png"), &arrow(n + 6, true));
+    }
+    f.fill("other", 4);
+    let found = f.look();
+    let of = |p: &Preflight| p.findings.iter().find(|f| f.is_of_mirroring()).cloned();
+    let finding = of(&found).unwrap();
+    assert_eq!((finding.files.len(), finding.severity), (8, Severity::Info), "{finding:?}");
+    assert!(finding.files.iter().all(|f| !f.starts_with("other")));
+    let mut same = Folder::new();
+    for n in 0..4 {
+        same.put(&format!("arrows/{n}.png"), &arrow(n, false));
+        same.put(&format!("arrows/l{n}.png"), &arrow(n + 6, true));
+    }
+    same.fill("other", 4);
+    assert_eq!(of(&same.look()), None);
+}

@@ -10,14 +10,17 @@ use crate::data::orientation::{Flip, concern};
 use crate::data::{Dataset, Split, preflight};
 use crate::engine::picture_cache::{Budget, PictureCache};
 use crate::engine::views::ViewMaker;
-use crate::engine::{Control, TrainEvent, device};
+use crate::engine::{Control, TrainEvent, device, memory};
 use crate::error::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// More undecodable pictures than this share need the user's word.
 const MAX_UNDECODABLE: f64 = 0.2;
+
+/// Memory in use is told at most this often.
+const MEMORY_EVERY: Duration = Duration::from_secs(1);
 
 /// Everything that stays the same during a training job.
 pub(crate) struct Context<'a> {
@@ -51,6 +54,8 @@ pub(crate) struct Context<'a> {
     pub(crate) weights_sha256: String,
     /// When the job began.
     pub(crate) started: Instant,
+    /// When memory in use was told last.
+    memory_told: Mutex<Option<Instant>>,
 }
 
 impl<'a> Context<'a> {
@@ -116,6 +121,7 @@ impl<'a> Context<'a> {
             val,
             weights_sha256,
             started,
+            memory_told: Mutex::default(),
         };
         Ok((context, network))
     }
@@ -143,6 +149,17 @@ impl<'a> Context<'a> {
     /// Says something that the person should not miss.
     pub(crate) fn warn(&self, text: impl Into<String>) {
         (self.on_event)(TrainEvent::Warning(text.into()));
+    }
+
+    /// Tells how much memory is in use, once a second.
+    pub(crate) fn tell_memory(&self) {
+        let mut told = self.memory_told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|at| at.elapsed() >= MEMORY_EVERY) {
+            *told = Some(Instant::now());
+            if let Some(bytes) = memory::in_use() {
+                (self.on_event)(TrainEvent::Memory(bytes));
+            }
+        }
     }
 
     /// Softmax or sigmoid.

@@ -289,6 +289,7 @@ impl Epoch<'_> {
     }
 
     fn tell(&self, step: usize, steps: usize, loss: f64, sums: &Sums) {
+        self.ctx.tell_memory();
         let done = step + 1;
         let left = sums.seconds / done as f64 * (steps - done) as f64;
         (self.ctx.on_event)(TrainEvent::Step(StepProgress {

@@ -42,6 +42,9 @@ impl App {
         match taken {
             TakenBack::Decision(step) => self.decide(step),
             TakenBack::Deletion(trashed) => self.restore_run(trashed),
+            TakenBack::Notes(run, notes) => {
+                self.write_notes(run, notes);
+            }
             TakenBack::Settings => {
                 let chosen = |c: &TrainConfig| (c.backbone.name.clone(), c.backbone.weights.clone());
                 let divided = |c: &TrainConfig| DataConfig {

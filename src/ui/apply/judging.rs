@@ -62,7 +62,8 @@ impl App {
         if let (Some(before), Some(run_dir)) = (&self.state.compare_with, &shown.run_dir)
             && before != run_dir
         {
-            self.disk.ask(DiskRequest::Compare(before.clone(), Arc::clone(&shown.evaluation)));
+            let (before, after) = (before.clone(), (run_dir.clone(), Arc::clone(&shown.evaluation)));
+            self.disk.ask(DiskRequest::Compare(before, after));
         }
     }
 }

@@ -1,25 +1,60 @@
 //! Carrying out what a person asks for about runs: training them, going on with them, deleting them, writing about them.
 
 use crate::config::TrainConfig;
+use crate::data::Dataset;
 use crate::engine::EpochRecord;
 use crate::session::RunInfo;
 use crate::session::jobs::JobRequest;
 use crate::ui::actions::Action;
 use crate::ui::app::App;
 use crate::ui::disk::DiskRequest;
-use crate::ui::state::{JobKind, LiveTraining, RatePart, Screen, Tone, file_name};
+use crate::ui::state::division::divides_otherwise;
+use crate::ui::state::{FoldsLeft, JobKind, LiveTraining, RatePart, Screen, Tone, file_name};
 use crate::ui::views::train::words::from_scratch_words;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 impl App {
     /// Starts training with these settings, in a run's folder of its own.
     pub(in crate::ui) fn train(&mut self, config: TrainConfig) {
-        match (self.state.train_block(), &self.state.project) {
-            (None, Some(project)) => self.disk.ask(DiskRequest::NewRun(project.clone(), Box::new(config))),
-            (Some(why), _) => self.state.notices.push(Tone::Warn, why),
-            (None, None) => {}
+        match (self.state.train_block(), &self.state.project, &self.state.preflight) {
+            (None, Some(project), Some(pictures)) => {
+                let (project, same) =
+                    (project.clone(), !divides_otherwise(&config.data, &self.state.config.data));
+                self.disk.ask(if same {
+                    DiskRequest::NewRun(project, Box::new(config))
+                } else {
+                    DiskRequest::NewRunDivided(project, Box::new(config), Arc::clone(pictures))
+                });
+            }
+            (Some(why), ..) => self.state.notices.push(Tone::Warn, why),
+            (None, ..) => {}
         }
         self.state.screen = Screen::Train;
+    }
+
+    /// Starts training once for each fold.
+    pub(super) fn train_folds(&mut self) {
+        match self.state.folds_block() {
+            Some(why) => self.state.notices.push(Tone::Warn, why),
+            None => {
+                self.state.folds_left = Some(FoldsLeft { config: self.state.config.clone(), next: 1 });
+                self.next_fold();
+            }
+        }
+        self.state.screen = Screen::Train;
+    }
+
+    /// Begins the next fold, if one is left.
+    pub(in crate::ui) fn next_fold(&mut self) {
+        let Some(config) = self.state.next_fold() else { return };
+        match (&self.state.project, &self.state.preflight) {
+            (Some(project), Some(pictures)) => {
+                let (project, pictures) = (project.clone(), Arc::clone(pictures));
+                self.disk.ask(DiskRequest::NewRunDivided(project, Box::new(config), pictures));
+            }
+            _ => self.state.end_folds(),
+        }
     }
 
     /// Trains with a run's settings from random weights, and says in which it differs all the same.
@@ -39,9 +74,10 @@ impl App {
         &mut self,
         run_dir: PathBuf,
         mut config: TrainConfig,
+        dataset: Option<Dataset>,
         resume: Option<Vec<EpochRecord>>,
     ) {
-        let Some(dataset) = self.state.dataset().cloned() else { return };
+        let Some(dataset) = dataset else { return };
         config.data.path = Some(dataset.root.clone());
         let going_on = resume.is_some();
         let epochs = resume.unwrap_or_default();
@@ -62,7 +98,8 @@ impl App {
             return;
         }
         if let Some(run) = self.state.runs.iter().find(|r| r.dir == dir) {
-            self.start_training(run.dir.clone(), run.config.clone(), Some(run.epochs.clone()));
+            let (dir, config, epochs) = (run.dir.clone(), run.config.clone(), run.epochs.clone());
+            self.start_training(dir, config, self.state.dataset().cloned(), Some(epochs));
         }
     }
 
@@ -86,13 +123,20 @@ impl App {
             Action::DeleteRun(run) => self.disk.ask(DiskRequest::TrashRun(project, run)),
             Action::RestoreRun(trashed) => self.restore_run(trashed),
             Action::SaveNotes(run, notes) => {
-                if let Some(known) = self.state.runs.iter_mut().find(|r| r.dir == run) {
-                    known.notes.clone_from(&notes);
-                    self.disk.ask(DiskRequest::SaveNotes(run, notes));
+                if let Some(before) = self.write_notes(run.clone(), notes.clone()) {
+                    self.state.record_notes(run, before, notes);
                 }
             }
             _ => {}
         }
+    }
+
+    /// Writes about a run; what stood there before, where there is such a run.
+    pub(super) fn write_notes(&mut self, run: PathBuf, notes: String) -> Option<String> {
+        let known = self.state.runs.iter_mut().find(|r| r.dir == run)?;
+        let before = std::mem::replace(&mut known.notes, notes.clone());
+        self.disk.ask(DiskRequest::SaveNotes(run, notes));
+        Some(before)
     }
 
     pub(super) fn restore_run(&mut self, trashed: PathBuf) {
@@ -114,7 +158,8 @@ impl App {
     /// A run's folder is ready to go on from where another one ended.
     pub(in crate::ui) fn run_extended(&mut self, from: &Path, run_dir: PathBuf, config: TrainConfig) {
         let epochs = self.state.runs.iter().find(|r| r.dir == from).map(|r| r.epochs.clone());
-        self.start_training(run_dir, config, Some(epochs.unwrap_or_default()));
+        let dataset = self.state.dataset().cloned();
+        self.start_training(run_dir, config, dataset, Some(epochs.unwrap_or_default()));
         self.refresh_runs();
     }
 

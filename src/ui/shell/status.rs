@@ -44,7 +44,7 @@ fn job_part(ui: &mut Ui, state: &AppState, job: &RunningJob, actions: &mut Vec<A
     if let Some(frac) = fraction(job) {
         progress_bar(ui, frac, vec2(140.0, 6.0));
     } else {
-        wheel(ui, 12.0, job.kind.words());
+        wheel(ui, 12.0, "At work");
     }
     let facts = facts(state, job);
     if !facts.is_empty() {

@@ -20,7 +20,9 @@ impl AppState {
                 self.with_job(id, |j| j.started_s = Some(now));
             }
             JobEvent::Progress(id, done, total) => {
-                self.rate_part = RatePart::Steps;
+                if self.jobs.iter().any(|j| j.id == id && j.kind == JobKind::FindRate) {
+                    self.rate_part = RatePart::Steps;
+                }
                 self.with_job(id, |j| j.progress = Some((done, total)));
             }
             JobEvent::Train(id, event) => {
@@ -168,13 +170,16 @@ impl AppState {
         if self.predictions.pictures().is_empty() {
             self.predictions.model = Some(ModelRef::Saved(run_dir.clone()));
         }
+        // Where all folds were trained, what they come to is on the Train screen.
+        let of_folds = self.folds_left.is_some();
+        let next_fold = self.fold_trained(cut.is_some());
         let data_root = self.dataset().map(|d| d.root.clone()).unwrap_or_default();
         let title = format!("run {} · validation", file_name(&run_dir));
         self.show_evaluation(evaluation, data_root, Some(run_dir), &title);
-        if self.screen == Screen::Train {
+        if self.screen == Screen::Train && next_fold.is_none() && !of_folds {
             self.screen = Screen::Evaluate;
         }
-        vec![FollowUp::RefreshRuns, FollowUp::Compare]
+        [FollowUp::RefreshRuns, FollowUp::Compare].into_iter().chain(next_fold).collect()
     }
 
     fn cancelled(&mut self, kind: &JobKind) -> Vec<FollowUp> {
@@ -183,6 +188,7 @@ impl AppState {
                 if let Some(t) = &mut self.training {
                     t.end = Some(TrainingEnd::Cancelled);
                 }
+                self.end_folds();
                 // What is left of the run shows on the Train screen once its folder has been read again.
                 self.notices.push(Tone::Info, "Training was cancelled");
                 return vec![FollowUp::RefreshRuns];
@@ -216,6 +222,7 @@ impl AppState {
                 if let Some(t) = &mut self.training {
                     t.end = Some(TrainingEnd::Failed(error.clone()));
                 }
+                self.end_folds();
                 follow.push(FollowUp::RefreshRuns);
             }
             JobKind::CheckWeights => {

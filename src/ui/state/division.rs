@@ -5,7 +5,7 @@ use crate::config::{DataConfig, GroupBy, SplitKind};
 use crate::data::{Dataset, Groups, Split};
 
 /// What stands where the folder divides its pictures itself.
-pub const DIVIDED_BY_FOLDER: &str = "The folder says itself which pictures are for validation";
+pub const DIVIDED_BY_FOLDER: &str = "Divided by the folder itself";
 
 impl AppState {
     /// Why the pictures cannot be divided in another way, if they cannot.

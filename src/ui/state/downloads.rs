@@ -58,10 +58,13 @@ impl Download {
     }
 }
 
-/// `47 MB`; smaller ones with a decimal.
+/// `47 MB`; smaller ones with a decimal, and from 1000 MB on `1.2 GB`.
 pub fn megabytes(bytes: u64) -> String {
-    let mb = bytes as f64 / 1e6;
-    if mb < 9.95 { format!("{mb:.1} MB") } else { format!("{mb:.0} MB") }
+    match bytes as f64 / 1e6 {
+        mb if mb < 9.95 => format!("{mb:.1} MB"),
+        mb if mb < 999.5 => format!("{mb:.0} MB"),
+        mb => format!("{:.1} GB", mb / 1e3),
+    }
 }
 
 impl AppState {

@@ -1,10 +1,10 @@
 //! What the Evaluate screen shows: which evaluation, which part of it, and the pictures behind which number.
 
 use super::{AppState, Tone, file_name, split_name};
-use crate::data::Split;
+use crate::data::{DecisionChanges, Split};
 use crate::engine::Evaluation;
 use crate::engine::analysis::Comparison;
-use crate::error::count;
+use crate::error::times;
 use crate::session::jobs::Judged;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -94,18 +94,15 @@ pub struct Compared {
     pub run_dir: PathBuf,
     /// What changed.
     pub comparison: Arc<Comparison>,
+    /// What was decided about pictures between the two runs.
+    pub decisions: DecisionChanges,
 }
 
 impl AppState {
     /// Puts what changed since another run beside the evaluation that it was asked for.
-    pub fn show_comparison(
-        &mut self,
-        run_dir: PathBuf,
-        after: &Arc<Evaluation>,
-        comparison: Arc<Comparison>,
-    ) {
+    pub fn show_comparison(&mut self, compared: Compared, after: &Arc<Evaluation>) {
         if let Some(shown) = self.evaluation.as_mut().filter(|s| Arc::ptr_eq(&s.evaluation, after)) {
-            shown.compared = Some(Compared { run_dir, comparison });
+            shown.compared = Some(compared);
         }
     }
 }
@@ -190,7 +187,7 @@ impl AppState {
         let folder = file_name(&judged.data);
         let title = match judged.split {
             Some(Split::Test) => {
-                format!("{model} · test pictures, judged {}", count(judged.test_judged, "time", "times"))
+                format!("{model} · test pictures, judged {}", times(judged.test_judged))
             }
             Some(split) => format!("{model} · {} pictures of {folder}", split_name(split)),
             None => format!("{model} · all pictures of {folder}"),
@@ -236,7 +233,7 @@ mod tests {
     #[test]
     fn what_was_judged_says_on_which_pictures_and_how_often() {
         for (split, words) in [
-            (Some(Split::Test), "run-7 · test pictures, judged 2 times"),
+            (Some(Split::Test), "run-7 · test pictures, judged twice"),
             (Some(Split::Val), "run-7 · validation pictures of elsewhere"),
             (None, "run-7 · all pictures of elsewhere"),
         ] {

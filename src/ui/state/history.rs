@@ -16,6 +16,12 @@ enum Kind {
         after: Box<TrainConfig>,
         words: String,
     },
+    /// What is written about a run.
+    Notes {
+        run: PathBuf,
+        before: String,
+        after: String,
+    },
     /// A run was deleted: where it was, and where it lies now.
     Deleted {
         run: PathBuf,
@@ -46,6 +52,8 @@ pub enum Undoable<'a> {
     Settings(&'a str),
     /// A decision about pictures.
     Decision(&'a Decided),
+    /// What was written about this run.
+    Notes(&'a Path),
     /// That this run was deleted.
     Deleted(&'a Path),
 }
@@ -57,6 +65,8 @@ pub enum TakenBack {
     Decision(Step),
     /// The settings are others now.
     Settings,
+    /// This is to be written about the run.
+    Notes(PathBuf, String),
     /// The deleted run that lies here is to be restored.
     Deletion(PathBuf),
 }
@@ -65,6 +75,7 @@ impl Change {
     fn undoable(&self) -> Undoable<'_> {
         match &self.kind {
             Kind::Settings { words, .. } => Undoable::Settings(words),
+            Kind::Notes { run, .. } => Undoable::Notes(run),
             Kind::Deleted { run, .. } => Undoable::Deleted(run),
         }
     }
@@ -91,6 +102,13 @@ impl AppState {
             let kind = Kind::Settings { before: Box::new(before), after: Box::new(after), words };
             done.push(Change { kind, decisions, at_s: self.now_s });
         }
+    }
+
+    /// Keeps what was written about a run before and after it was changed.
+    pub fn record_notes(&mut self, run: PathBuf, before: String, after: String) {
+        let (kind, decisions) = (Kind::Notes { run, before, after }, self.decisions.holding().len());
+        self.history.undone.clear();
+        self.history.done.push(Change { kind, decisions, at_s: self.now_s });
     }
 
     /// Keeps that a run was deleted.
@@ -135,6 +153,11 @@ impl AppState {
                 self.history.undone.push(change);
                 Some(TakenBack::Settings)
             }
+            Kind::Notes { run, before, .. } => {
+                let taken = TakenBack::Notes(run.clone(), before.clone());
+                self.history.undone.push(change);
+                Some(taken)
+            }
             Kind::Deleted { trashed, .. } => Some(TakenBack::Deletion(trashed.clone())),
         }
     }
@@ -145,11 +168,16 @@ impl AppState {
             return Some(TakenBack::Decision(Step::Redone));
         }
         let change = self.history.undone.pop()?;
-        if let Kind::Settings { after, .. } = &change.kind {
-            self.config = TrainConfig::clone(after);
-        }
+        let taken = match &change.kind {
+            Kind::Settings { after, .. } => {
+                self.config = TrainConfig::clone(after);
+                TakenBack::Settings
+            }
+            Kind::Notes { run, after, .. } => TakenBack::Notes(run.clone(), after.clone()),
+            Kind::Deleted { trashed, .. } => TakenBack::Deletion(trashed.clone()),
+        };
         self.history.done.push(Change { at_s: f64::NEG_INFINITY, ..change });
-        Some(TakenBack::Settings)
+        Some(taken)
     }
 
     /// A new decision ends what could be brought back.
@@ -223,6 +251,20 @@ mod tests {
         assert_eq!(epochs(&state), first);
         change(&mut state, 3, 31.0);
         assert!(state.to_redo().is_none(), "a new change ends what could be brought back");
+    }
+
+    #[test]
+    fn what_was_written_about_a_run_is_taken_back_and_brought_back() {
+        let mut state = AppState::default();
+        change(&mut state, 7, 10.0);
+        state.record_notes("/runs/1".into(), String::new(), "dim".to_owned());
+        state.record_notes("/runs/1".into(), "dim".to_owned(), "bright".to_owned());
+        let notes = |text: &str| Some(TakenBack::Notes("/runs/1".into(), text.to_owned()));
+        assert_eq!(state.to_undo(), Some(Undoable::Notes(Path::new("/runs/1"))));
+        assert_eq!((state.undo(), state.undo()), (notes("dim"), notes("")));
+        assert_eq!((state.redo(), state.redo()), (notes("dim"), notes("bright")));
+        assert_eq!((state.undo(), state.undo()), (notes("dim"), notes("")));
+        assert_eq!((state.undo(), epochs(&state)), (Some(TakenBack::Settings), None));
     }
 
     #[test]

@@ -43,6 +43,9 @@ impl AppState {
         if self.training_job().is_some() {
             return Some("Training is running".to_owned());
         }
+        if self.folds_left.is_some() {
+            return Some("All folds are being trained".to_owned());
+        }
         if self.opening.is_some() {
             return Some("Another folder is being looked through".to_owned());
         }

@@ -69,6 +69,8 @@ pub struct LiveTraining {
     pub preflight: Option<(usize, usize)>,
     /// Plain sentences about what happens, oldest first.
     pub notes: Vec<String>,
+    /// Memory that it takes, in bytes, where that is known.
+    pub memory: Option<u64>,
     /// It was asked to end with the present epoch.
     pub last_epoch: bool,
     /// How it ended, once it has.
@@ -87,6 +89,7 @@ impl LiveTraining {
             cache: None,
             preflight: None,
             notes: Vec::new(),
+            memory: None,
             last_epoch: false,
             end: None,
         }
@@ -112,6 +115,7 @@ impl LiveTraining {
                 self.epochs.push(record);
             }
             TrainEvent::Hardest(pictures) => self.hardest = pictures,
+            TrainEvent::Memory(bytes) => self.memory = Some(bytes),
         }
     }
 
@@ -150,6 +154,10 @@ pub(super) fn overall_progress(event: &TrainEvent) -> Option<(usize, usize)> {
         TrainEvent::Cache(c) => Some((c.done, c.total)),
         TrainEvent::Step(s) => Some(((s.epoch.saturating_sub(1)) * s.steps + s.step, s.epochs * s.steps)),
         TrainEvent::Epoch(e) => Some((e.epoch, e.epochs)),
-        TrainEvent::Note(_) | TrainEvent::Warning(_) | TrainEvent::Loaded(_) | TrainEvent::Hardest(_) => None,
+        TrainEvent::Note(_)
+        | TrainEvent::Warning(_)
+        | TrainEvent::Loaded(_)
+        | TrainEvent::Hardest(_)
+        | TrainEvent::Memory(_) => None,
     }
 }

@@ -6,17 +6,18 @@ mod enlarged;
 mod gallery;
 mod keys;
 mod panel;
+mod shown;
 mod toolbar;
 mod zoom;
 
+use self::shown::{Overview, Shown};
 use super::ViewContext;
 use crate::backbones;
 use crate::config::Preprocess;
 use crate::data::{Dataset, Preflight, Split};
 use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
-use crate::ui::state::division::OwnParts;
-use crate::ui::state::gallery::{Arrangement, Filter, Picked, Sorting};
+use crate::ui::state::gallery::{Filter, Picked, Sorting};
 use crate::ui::state::{JobKind, split_name};
 use crate::ui::theme::{self, Palette, space};
 use crate::ui::views::train::words::{count, sentence};
@@ -26,7 +27,6 @@ use crate::ui::widgets::{
 };
 use crate::ui::{Action, AppState};
 use egui::{Align, Layout, RichText, Ui, vec2};
-use std::sync::Arc;
 
 /// What is carried while selected pictures are dragged.
 #[derive(Debug, Clone, Copy)]
@@ -58,48 +58,10 @@ pub struct Memory {
     division: division::Memory,
 }
 
-/// What is worked out once for a data set, a filter and an order.
-#[derive(Debug, Default)]
-struct Shown {
-    of: Option<Arc<Preflight>>,
-    filter: Filter,
-    sorting: Sorting,
-    input_px: u32,
-    arrangement: Arrangement,
-    overview: Overview,
-}
-
-/// What is worked out once for a data set.
-#[derive(Debug)]
-struct Overview {
-    /// How many pictures of each class each split has.
-    counts: [(Split, Vec<usize>); 3],
-    /// Whether a finding's pictures can be shown, for each.
-    showable: Vec<bool>,
-    /// Which parts the folder says itself.
-    own: OwnParts,
-}
-
-impl Default for Overview {
-    fn default() -> Self {
-        Self { counts: SPLITS.map(|s| (s, Vec::new())), showable: Vec::new(), own: OwnParts::default() }
-    }
-}
-
-impl Overview {
-    /// How many pictures each of [`SPLITS`] has.
-    fn totals(&self) -> [usize; 3] {
-        self.counts.each_ref().map(|(_, counts)| counts.iter().sum())
-    }
-
-    fn of(preflight: &Preflight) -> Self {
-        let data = &preflight.dataset;
-        let there = |file: &String| data.position(file).is_some();
-        Self {
-            counts: SPLITS.map(|s| (s, data.class_counts(s))),
-            showable: preflight.findings.iter().map(|f| f.files.iter().any(there)).collect(),
-            own: OwnParts::of(data),
-        }
+impl Memory {
+    /// Shows the pictures of a finding and no others.
+    pub(super) fn show_finding(&mut self, finding: usize) {
+        self.filter = Filter { finding: Some(finding), ..Filter::default() };
     }
 }
 
@@ -108,7 +70,7 @@ const SPLITS: [Split; 3] = [Split::Train, Split::Val, Split::Test];
 /// Draws the pictures.
 pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     let Some(preflight) = &state.preflight else { return nothing_yet(ui, state, cx, actions) };
-    cx.data.update(preflight, input_px(state));
+    cx.data.update(ui.ctx(), preflight, input_px(state));
     zoom::update(ui, state, cx, actions);
     division::ask(ui, (state, preflight), cx, actions);
     heading(ui, &preflight.dataset, &cx.data.shown.overview);
@@ -117,14 +79,14 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     }
     toolbar::show(ui, preflight, cx);
     ui.add_space(space::XS);
-    cx.data.update(preflight, input_px(state));
+    cx.data.update(ui.ctx(), preflight, input_px(state));
     gallery::show(ui, preflight, cx, actions);
 }
 
 /// Draws classes, findings and the selected picture.
 pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     if let Some(preflight) = &state.preflight {
-        cx.data.update(preflight, input_px(state));
+        cx.data.update(ui.ctx(), preflight, input_px(state));
         panel::show(ui, (state, preflight), cx, actions);
     }
 }
@@ -133,41 +95,6 @@ pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &
 fn input_px(state: &AppState) -> u32 {
     let spec = backbones::find(&state.config.backbone.name);
     spec.map_or(Preprocess::IMAGENET.crop_px, |s| s.preprocess.crop_px) as u32
-}
-
-impl Memory {
-    /// Brings the arrangement up to date; the selection follows.
-    fn update(&mut self, preflight: &Arc<Preflight>, input_px: u32) {
-        let shown = &self.shown;
-        let same = shown.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, preflight));
-        if same && (&self.filter, self.sorting, input_px) == (&shown.filter, shown.sorting, shown.input_px) {
-            return;
-        }
-        if !same {
-            // Another scan may have fewer classes, and other findings at the same places.
-            self.filter.class = self.filter.class.filter(|c| *c < preflight.dataset.classes.len());
-            let title = |of: &Preflight, place: usize| of.findings.get(place).map(|f| f.title.clone());
-            let wanted = self.filter.finding.zip(shown.of.as_ref()).and_then(|(f, of)| title(of, f));
-            self.filter.finding =
-                wanted.and_then(|wanted| preflight.findings.iter().position(|f| f.title == wanted));
-            self.shown.overview = Overview::of(preflight);
-        }
-        let arrangement = Arrangement::of(preflight, &self.filter, self.sorting, input_px);
-        match self.shown.of.take().filter(|_| !same) {
-            Some(before) => self
-                .picked
-                .follow((&before.dataset, &self.shown.arrangement), (&preflight.dataset, &arrangement)),
-            None => self.picked.keep_shown(&arrangement),
-        }
-        self.shown = Shown {
-            of: Some(Arc::clone(preflight)),
-            filter: self.filter.clone(),
-            sorting: self.sorting,
-            input_px,
-            arrangement,
-            overview: std::mem::take(&mut self.shown.overview),
-        };
-    }
 }
 
 fn nothing_yet(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {

@@ -20,6 +20,7 @@ mod suspects;
 mod worst;
 
 use super::ViewContext;
+use crate::engine::analysis::bootstrap::RESAMPLES;
 use crate::engine::metrics::wilson_interval;
 use crate::ui::icons::Icon;
 use crate::ui::state::{EvaluateTab, Selection, ShownEvaluation};
@@ -30,7 +31,7 @@ use crate::ui::widgets::confusion_matrix::{CellValue, Zoom};
 use crate::ui::widgets::segmented::{self, Segment};
 use crate::ui::widgets::{empty_state, primary_button, stat};
 use crate::ui::{Action, AppState, Screen};
-use egui::{Align, Layout, Rect, Ui, UiBuilder, pos2, vec2};
+use egui::{Align, Layout, Rect, Ui, UiBuilder, Vec2, pos2, vec2};
 
 /// What the view remembers between frames.
 #[derive(Debug, Default)]
@@ -71,8 +72,11 @@ pub struct Memory {
 const NARROW: f32 = 700.0;
 /// Narrower than this a button does not fit beside the tabs, in points.
 const BESIDE_TABS: f32 = 740.0;
-/// Size of a thumbnail in points.
+/// Size of a thumbnail in points, at least and at most.
 const TILE: f32 = 112.0;
+const LARGE_TILE: f32 = 208.0;
+/// Lists of rows are no wider than this, in points.
+const ROWS: f32 = 880.0;
 
 /// Draws the screen's subject.
 pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
@@ -83,7 +87,7 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     {
         cx.evaluate.enlarged = Some(place);
     }
-    headline(ui, shown);
+    headline(ui, shown, &mut cx.evaluate);
     compare::show(ui, state, shown, actions);
     ui.add_space(space::S);
     tabs(ui, state, shown, actions);
@@ -96,7 +100,7 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
         return enlarged::show(ui, state, shown, cx, actions);
     }
     let all = ui.available_rect_before_wrap();
-    let middle = all.left() + subject_width(all.width(), state.evaluate_tab, shown);
+    let middle = all.left() + subject_width(all.size(), state.evaluate_tab, shown);
     let left = Rect::from_min_max(all.min, pos2(middle, all.max.y));
     let right = Rect::from_min_max(pos2((middle + space::XL).min(all.max.x), all.min.y), all.max);
     ui.scope_builder(UiBuilder::new().id_salt(state.evaluate_tab).max_rect(left), |ui| {
@@ -129,13 +133,26 @@ pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &
     }
 }
 
-/// Width of a tab's subject on a screen `room` points wide; the rest is for the pictures behind it.
-fn subject_width(room: f32, tab: EvaluateTab, shown: &ShownEvaluation) -> f32 {
+/// Width of a tab's subject on a screen with this much room; the rest is for the pictures behind it.
+fn subject_width(room: Vec2, tab: EvaluateTab, shown: &ShownEvaluation) -> f32 {
+    let share = room.x.max(0.0) * 0.6;
     match tab {
         EvaluateTab::Matrix => matrix::width(room, shown.evaluation.classes.len()),
-        EvaluateTab::Suspects | EvaluateTab::Map => room.max(0.0),
-        _ => room.max(0.0) * 0.6,
+        EvaluateTab::Suspects | EvaluateTab::Map => room.x.max(0.0),
+        // Wider rows only set their names and numbers farther apart.
+        EvaluateTab::Classes | EvaluateTab::Worst => share.min(ROWS),
+        EvaluateTab::Curves | EvaluateTab::Confidence => share,
     }
+}
+
+/// Size of thumbnails in a column of this width, in points: larger ones where there is room.
+fn tile(width: f32) -> f32 {
+    (width / 5.0).clamp(TILE, LARGE_TILE)
+}
+
+/// Width of what stands beside a grid or a map on a screen `room` points wide.
+fn beside(room: f32) -> f32 {
+    (room * 0.3).clamp(380.0, 680.0).min(room * 0.5)
 }
 
 fn tabs(ui: &mut Ui, state: &AppState, shown: &ShownEvaluation, actions: &mut Vec<Action>) {
@@ -173,7 +190,7 @@ fn nothing(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Ve
     });
 }
 
-fn headline(ui: &mut Ui, shown: &ShownEvaluation) {
+fn headline(ui: &mut Ui, shown: &ShownEvaluation, memory: &mut Memory) {
     let e = &shown.evaluation;
     let (right, all) = (e.confusion.correct(), e.confusion.total());
     let wrong = all - right;
@@ -187,8 +204,16 @@ fn headline(ui: &mut Ui, shown: &ShownEvaluation) {
              interval). More pictures make it narrower"
         ));
         let classes = e.classes.len();
-        let mean = format!("macro F1 · mean over {}", count(classes, "class", "classes"));
-        stat(ui, &format!("{:.3}", e.confusion.macro_f1()), if wide { &mean } else { "macro F1" });
+        let interval = memory.analysed.of(ui.ctx(), e).map(|analysis| analysis.macro_f1_interval);
+        let between = interval.map_or_else(String::new, |(low, high)| format!(" ({low:.3} to {high:.3})"));
+        let mean = match wide {
+            true => format!("macro F1{between} · mean over {}", count(classes, "class", "classes")),
+            false => format!("macro F1{between}"),
+        };
+        stat(ui, &format!("{:.3}", e.confusion.macro_f1()), &mean).on_hover_text(format!(
+            "F1 is high only where precision and recall both are; every class counts the same, however many pictures it has. The \
+             95 % interval is that of {RESAMPLES} draws of as many of these pictures (bootstrap)"
+        ));
         stat(ui, &wrong.to_string(), if wrong == 1 { "mistake" } else { "mistakes" });
         stat(ui, &format!("{:.3}", e.loss), if wide { "loss · lower is better" } else { "loss" });
     });

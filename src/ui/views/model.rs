@@ -3,6 +3,7 @@
 mod backbone_list;
 mod columns;
 mod download;
+mod memory;
 mod panel;
 mod stages;
 mod weights;
@@ -18,10 +19,14 @@ use egui::{RichText, ScrollArea, Ui};
 #[derive(Debug, Default)]
 pub struct Memory {
     path: PathField,
+    /// The backbone that it is typed for.
+    path_of: &'static str,
     /// Widths of hidden layers while they are typed.
     hidden: Option<String>,
     /// By which column the list is sorted; without one, as recommended.
     sort: Option<columns::Sort>,
+    /// How much memory training would take.
+    estimated: Option<memory::Estimated>,
     /// The frame in which the screen was drawn last.
     drawn_in: Option<u64>,
     /// The frame in which it came on show.

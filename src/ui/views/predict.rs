@@ -8,9 +8,10 @@ mod undecided;
 
 use super::ViewContext;
 use crate::engine::Ranked;
+use crate::session::{ModelRef, UNDECIDED};
 use crate::ui::actions::Pick;
 use crate::ui::icons::Icon;
-use crate::ui::state::{CLASSES, JobKind, PredictedPicture, file_name};
+use crate::ui::state::{CLASSES, EvaluateTab, JobKind, PredictedPicture, file_name};
 use crate::ui::theme::{self, Palette, class_colour, space};
 use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::picture_grid::fitted_picture;
@@ -121,7 +122,7 @@ pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &
     ui.add_space(space::S);
     match chosen {
         Some(picture) => details(ui, state, picture, (cx, actions)),
-        None if !pictures.is_empty() => overview(ui, state, cx),
+        None if !pictures.is_empty() => overview(ui, state, cx, actions),
         None => {}
     }
     if !pictures.is_empty() {
@@ -206,7 +207,7 @@ fn toolbar(ui: &mut Ui, cx: &mut ViewContext, tally: list::Tally) {
             .accessible_name("Order of the list");
         if tally.unlike > 0 {
             let words = format!("Unlike training · {}", tally.unlike);
-            let button = ui.add(egui::Button::selectable(cx.predict.filter.unlike, words));
+            let button = ui.add(egui::Button::new(words).selected(cx.predict.filter.unlike));
             if button.on_hover_text("Shows only the pictures that are unlike anything in training").clicked()
             {
                 cx.predict.filter.unlike = !cx.predict.filter.unlike;
@@ -221,8 +222,9 @@ fn details(
     picture: &PredictedPicture,
     (cx, actions): (&mut ViewContext, &mut Vec<Action>),
 ) {
+    ui.add_space(space::XS);
     ui.horizontal(|ui| {
-        section(ui, "Picture");
+        ui.label(RichText::new("Picture").text_style(theme::section_style()));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if link_button(ui, "Show all").on_hover_text("Back to what was found in all pictures").clicked() {
                 cx.predict.selected = None;
@@ -248,7 +250,7 @@ fn details(
     }
 }
 
-fn overview(ui: &mut Ui, state: &AppState, cx: &mut ViewContext) {
+fn overview(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     section(ui, "What was found");
     caption(ui, "Select a class to see only its pictures, a picture to see all its probabilities");
     ui.add_space(space::XS);
@@ -268,9 +270,23 @@ fn overview(ui: &mut Ui, state: &AppState, cx: &mut ViewContext) {
             });
             let width = (ui.available_width() - 44.0).max(20.0);
             let (bar, _) = ui.allocate_exact_size(vec2(width, 7.0), Sense::hover());
-            paint_bar(ui, bar, *count as f32 / most, colour(state, label, 0));
+            // What is undecided is of no class.
+            let ink = if label == UNDECIDED { Palette::of(ui).muted } else { colour(state, label, 0) };
+            paint_bar(ui, bar, *count as f32 / most, ink);
             ui.label(RichText::new(count.to_string()).size(theme::type_size::CAPTION));
         });
+    }
+    let tally = cx.predict.listing.tally;
+    let own_model = matches!(state.predict_model(), Some(ModelRef::Saved(_)));
+    if own_model && tally.compared == 0 && tally.classified + tally.undecided > 0 {
+        ui.add_space(space::S);
+        caption(
+            ui,
+            "Whether a picture is unlike anything in training is known once the run's own pictures were compared",
+        );
+        if state.evaluation.is_some() && link_button(ui, "Compare them").clicked() {
+            actions.push(Action::ShowEvaluateTab(EvaluateTab::Suspects));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The Train screen: live curves, what is going on, and the project's runs.
 
 mod compare;
+mod folds;
 mod hardest;
 pub(super) mod phases;
 mod rates;
@@ -12,13 +13,14 @@ mod varied;
 pub mod words;
 
 use super::ViewContext;
+use crate::data::Finding;
 use crate::engine::EpochRecord;
 use crate::session::RunInfo;
 use crate::ui::theme::{Palette, space};
 use crate::ui::widgets::curves::{self, Look, Measure, Quantity};
 use crate::ui::widgets::segmented::{self, Segment};
 use crate::ui::widgets::{caption, lasting_height, link_button};
-use crate::ui::{Action, AppState};
+use crate::ui::{Action, AppState, Screen};
 use egui::{Align, Checkbox, ComboBox, Id, Layout, RichText, Role, Slider, TextEdit, Ui, WidgetInfo};
 use std::path::PathBuf;
 
@@ -96,6 +98,7 @@ const LEAST_RUNS: f32 = 72.0;
 pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     let memory = &mut cx.train;
     status::show(ui, state, memory, actions);
+    folds::show(ui, state, actions);
     ui.add_space(space::S);
     let tab = tabs(ui, state, memory);
     memory.on_show = Some(tab);
@@ -112,7 +115,7 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     let height = room.min(most).max(160.0);
     match tab {
         Tab::Curves => {
-            let hardest = shown.run.is_none().then_some(state.training.as_ref()).flatten();
+            let hardest = shown.live.then_some(state.training.as_ref()).flatten();
             let hardest =
                 hardest.filter(|t| !t.hardest.is_empty() && height > LEAST_CURVES + hardest::HEIGHT);
             let below = if hardest.is_some() { hardest::HEIGHT } else { 0.0 };
@@ -161,7 +164,13 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
 
 /// Draws the settings and details beside it.
 pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
-    settings::show(ui, state, &mut cx.train, actions);
+    let mirrored =
+        state.preflight.as_ref().and_then(|p| p.findings.iter().position(Finding::is_of_mirroring));
+    let seen = settings::show(ui, state, &mut cx.train, mirrored, actions);
+    if let Some(finding) = mirrored.filter(|_| seen) {
+        cx.data.show_finding(finding);
+        actions.push(Action::Go(Screen::Data));
+    }
 }
 
 /// Draws the choice of what is on show, and returns what is.
@@ -221,27 +230,29 @@ fn look(ui: &mut Ui, tab: Tab, lines: &mut Lines) {
 struct Shown<'a> {
     epochs: &'a [EpochRecord],
     run: Option<&'a RunInfo>,
+    /// It is the training that runs, or ran last.
+    live: bool,
+    /// It was chosen from the list in place of the latest.
+    older: bool,
     fitted_at_once: bool,
 }
 
 impl<'a> Shown<'a> {
     fn of(state: &'a AppState, memory: &Memory) -> Self {
-        let chosen = memory.shown_run.as_ref().and_then(|dir| state.runs.iter().find(|r| r.dir == *dir));
-        let newest = state.runs.first();
-        match (chosen, &state.training) {
-            (Some(run), _) => Self::run(run),
-            (None, Some(live)) => Self {
-                epochs: &live.epochs,
-                run: None,
-                fitted_at_once: live.config.train.solver == crate::config::Solver::Logistic,
-            },
-            (None, None) => newest.map_or(Self { epochs: &[], run: None, fitted_at_once: false }, Self::run),
+        let run_of = |dir: &PathBuf| state.runs.iter().find(|r| r.dir == *dir);
+        let live = state.training.as_ref();
+        let latest = live.map(|t| &t.run_dir).or(state.runs.first().map(|r| &r.dir));
+        let chosen = memory.shown_run.as_ref().filter(|dir| Some(*dir) != latest).and_then(run_of);
+        let run = chosen.or(latest.and_then(run_of));
+        let live = live.filter(|_| chosen.is_none());
+        let config = live.map(|t| &t.config).or(run.map(|r| &r.config));
+        Self {
+            epochs: live.map(|t| &t.epochs).or(run.map(|r| &r.epochs)).map_or(&[], Vec::as_slice),
+            run,
+            live: live.is_some(),
+            older: chosen.is_some(),
+            fitted_at_once: config.is_some_and(|c| c.train.solver == crate::config::Solver::Logistic),
         }
-    }
-
-    fn run(run: &'a RunInfo) -> Self {
-        let fitted_at_once = run.config.train.solver == crate::config::Solver::Logistic;
-        Self { epochs: &run.epochs, run: Some(run), fitted_at_once }
     }
 
     fn show(&self, ui: &mut Ui, memory: &mut Memory, height: f32, actions: &mut Vec<Action>) {
@@ -249,7 +260,7 @@ impl<'a> Shown<'a> {
         if let Some(run) = self.run {
             ui.horizontal(|ui| {
                 caption(ui, format!("Curves of run {}", run.id));
-                if memory.shown_run.is_some() && link_button(ui, "Show the latest").clicked() {
+                if self.older && link_button(ui, "Show the latest").clicked() {
                     memory.shown_run = None;
                 }
                 notes(ui, run, &mut memory.notes, actions);
@@ -311,6 +322,9 @@ fn notes(ui: &mut Ui, run: &RunInfo, draft: &mut Option<(PathBuf, String)>, acti
     field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, &name));
     if field.lost_focus() && text.trim() != run.notes {
         actions.push(Action::SaveNotes(run.dir.clone(), text.trim().to_owned()));
+    }
+    if !field.has_focus() {
+        // What is written elsewhere, by taking it back, shows too.
         *draft = None;
     }
 }

@@ -38,8 +38,14 @@ impl Axes {
                 let at = pos2(axes.inner.left() - space::XS, y);
                 ui.painter().text(at, Align2::RIGHT_CENTER, text, font.clone(), p.muted);
             }
+            // The ends stay within, clear of the numbers beside.
+            let align = match i {
+                0 => Align2::LEFT_TOP,
+                PARTS => Align2::RIGHT_TOP,
+                _ => Align2::CENTER_TOP,
+            };
             let at = pos2(axes.x(share), axes.inner.bottom() + 2.0);
-            ui.painter().text(at, Align2::CENTER_TOP, format!("{share:.2}"), font.clone(), p.muted);
+            ui.painter().text(at, align, format!("{share:.2}"), font.clone(), p.muted);
         }
         let below = pos2(axes.inner.center().x, axes.inner.bottom() + space::L);
         ui.painter().text(below, Align2::CENTER_TOP, title, font, p.muted);
@@ -64,7 +70,7 @@ impl Axes {
     /// The line of equal share and value.
     pub fn diagonal(&self, ui: &Ui) {
         let ends = [self.inner.left_bottom(), self.inner.right_top()];
-        let stroke = Stroke::new(1.0, Palette::of(ui).muted);
+        let stroke = Stroke::new(1.0, Palette::of(ui).text);
         ui.painter().extend(Shape::dashed_line(&ends, stroke, 5.0, 4.0));
     }
 

@@ -42,7 +42,16 @@ pub fn link_button(ui: &mut Ui, label: impl Into<String>) -> Response {
 
 /// A square button with an icon; `name` is its accessible name and tooltip.
 pub fn icon_button(ui: &mut Ui, icon: Icon, name: &str) -> Response {
-    let (rect, response) = ui.allocate_exact_size(Vec2::splat(28.0), Sense::click());
+    sized_icon_button(ui, icon, name, Vec2::splat(28.0))
+}
+
+/// The same, narrower, beside other controls.
+pub fn slim_icon_button(ui: &mut Ui, icon: Icon, name: &str) -> Response {
+    sized_icon_button(ui, icon, name, vec2(20.0, 28.0))
+}
+
+fn sized_icon_button(ui: &mut Ui, icon: Icon, name: &str, size: Vec2) -> Response {
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, ui.is_enabled(), name));
     if ui.is_rect_visible(rect) {
         let p = Palette::of(ui);
@@ -114,7 +123,7 @@ pub fn caption(ui: &mut Ui, text: impl Into<String>) -> Response {
 pub fn stat(ui: &mut Ui, number: &str, of: &str) -> Response {
     let whole = ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
-        let number = RichText::new(number).text_style(theme::section_style()).strong();
+        let number = RichText::new(number).text_style(TextStyle::Heading).strong();
         let of = RichText::new(of).small().color(Palette::of(ui).muted);
         for text in [number, of] {
             ui.add(Label::new(text).extend());
@@ -168,7 +177,9 @@ pub fn progress_bar(ui: &mut Ui, frac: f32, size: Vec2) -> Response {
 
 /// Draws a bar filled to `frac`, in `[0, 1]`, for a number that stands beside it.
 pub fn paint_bar(ui: &Ui, rect: Rect, frac: f32, colour: Color32) {
-    ui.painter().rect_filled(rect, bar_radius(rect), Palette::of(ui).raised);
+    let p = Palette::of(ui);
+    // The raised ground of the light theme is hardly darker than what is around it.
+    ui.painter().rect_filled(rect, bar_radius(rect), Palette::mix(p.surface, p.text, 0.10));
     fill_bar(ui, rect, frac, colour);
 }
 

@@ -4,6 +4,7 @@
 //! come back with zooming. A click, the arrow keys or an assistive technology selects a cell; the wheel zooms, dragging a cell
 //! pans, and dragging a name moves its class.
 
+mod cells;
 mod labels;
 mod layout;
 mod ramp;
@@ -13,11 +14,11 @@ pub use ramp::Ramp;
 
 use crate::engine::metrics::ConfusionMatrix;
 use crate::ui::theme::{Palette, space, type_size};
+use cells::{CellPainter, Colours};
 use egui::accesskit::Action as Access;
 use egui::containers::scroll_area::ScrollSource;
 use egui::{
-    Align2, EventFilter, FontId, Key, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui,
-    UiBuilder, Vec2, WidgetInfo, pos2, vec2,
+    EventFilter, Key, Rect, Response, Role, ScrollArea, Sense, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
 };
 
 /// Largest magnification.
@@ -30,6 +31,8 @@ pub const ZOOM_STEP: f32 = 1.5;
 const WHEEL: f32 = 1.0 / 240.0;
 /// Up to this many classes every cell is a named part for assistive technologies; beyond it, those that hold pictures.
 const ALL_NAMED: usize = 20;
+/// Of more cells than this on the screen only the selected one is: the keys lead to the others.
+const MOST_NAMED: usize = 20_000;
 
 /// A cell: `(true class, predicted class)`.
 pub type Cell = (usize, usize);
@@ -100,9 +103,15 @@ impl Zoom {
     }
 }
 
-/// The ramp in the colours of `p`.
-pub fn ramp(p: &Palette) -> Ramp {
-    Ramp::new(p.raised, p.accent)
+/// On a light ground a little blue already looks like much: low values get less of it, where cells are not so small that they need it.
+const LIGHT_BEND: f32 = 1.7;
+const SMALL_FROM: usize = 30;
+
+/// The ramp of a matrix of `classes` classes in the colours of `p`.
+pub fn ramp(p: &Palette, classes: usize) -> Ramp {
+    let ramp = Ramp::new(p.raised, p.accent);
+    let light = p.background.intensity() > 0.5;
+    if light && classes < SMALL_FROM { ramp.bent(LIGHT_BEND) } else { ramp }
 }
 
 impl MatrixView<'_> {
@@ -175,10 +184,17 @@ impl MatrixView<'_> {
         let shades = Shades::new(self.matrix, self.value);
         let rows = layout.visible(n, viewport.min.y, viewport.max.y);
         let columns = layout.visible(n, viewport.min.x, viewport.max.x);
-        let painter = CellPainter { layout, shades: &shades, corner: rect.min, colours: Colours::of(ui) };
+        let painter = CellPainter { layout, shades: &shades, corner: rect.min, colours: Colours::of(ui, n) };
+        painter.ground(ui, (rows.clone(), columns.clone()));
+        let predicted: Vec<usize> = columns.clone().map(|column| self.class_at(column)).collect();
         for row in rows.clone() {
-            for column in columns.clone() {
-                painter.cell(ui, (row, column), self.cell_at((row, column)));
+            let truth = self.class_at(row);
+            let counts = self.matrix.row(truth);
+            for (column, &predicted) in columns.clone().zip(&predicted) {
+                // A thousand classes have a hundred thousand cells on the screen, nearly all of them empty.
+                if counts[predicted] > 0 || predicted == truth || !painter.has_ground() {
+                    painter.cell(ui, (row, column), (truth, predicted));
+                }
             }
         }
         if let Some(cell) = self.selected.filter(|c| c.0 < n && c.1 < n) {
@@ -235,11 +251,20 @@ impl MatrixView<'_> {
             return None;
         }
         let all = self.matrix.classes() <= ALL_NAMED;
+        let few = rows.len() * columns.len() <= MOST_NAMED;
+        if !few {
+            let place =
+                self.selected.map(|(truth, predicted)| (self.place_of(truth), self.place_of(predicted)));
+            let place = place.filter(|(row, column)| rows.contains(row) && columns.contains(column));
+            let (row, column) = place?;
+            return self.named_cells(ui, grid, painter, (row..row + 1, column..column + 1));
+        }
         let mut chosen = None;
         for row in rows {
             for column in columns.clone() {
                 let cell @ (truth, predicted) = self.cell_at((row, column));
-                if !(all || self.matrix.count(truth, predicted) > 0 || self.selected == Some(cell)) {
+                let held = self.matrix.count(truth, predicted) > 0;
+                if !(all || held || self.selected == Some(cell)) {
                     continue;
                 }
                 let id = grid.id.with(cell);
@@ -324,75 +349,5 @@ fn wheel(
     if (factor - 1.0).abs() > f32::EPSILON {
         zoom.by(factor);
         zoom.keep = Some(((pointer - corner) / layout.cell, pointer - shown));
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Colours {
-    palette: Palette,
-    ramp: Ramp,
-}
-
-impl Colours {
-    fn of(ui: &Ui) -> Self {
-        let palette = Palette::of(ui);
-        Self { palette, ramp: ramp(&palette) }
-    }
-}
-
-struct CellPainter<'a> {
-    layout: &'a MatrixLayout,
-    shades: &'a Shades<'a>,
-    corner: egui::Pos2,
-    colours: Colours,
-}
-
-impl CellPainter<'_> {
-    fn rect(&self, (row, column): (usize, usize)) -> Rect {
-        let cell = self.layout.cell;
-        let min = self.corner + vec2(column as f32 * cell, row as f32 * cell);
-        Rect::from_min_size(min, Vec2::splat(cell))
-    }
-
-    fn cell(&self, ui: &Ui, place: (usize, usize), cell: Cell) {
-        let (p, layout) = (&self.colours.palette, self.layout);
-        // A hairline of ground between cells; none where it would eat a good part of them.
-        let gap = match layout.cell {
-            24.0.. => 1.0,
-            8.0.. => 0.5,
-            _ => 0.0,
-        };
-        let rect = self.rect(place).shrink(gap);
-        let strength = self.shades.strength(cell.0, cell.1);
-        let radius = if layout.cell >= 24.0 { 3 } else { 0 };
-        let fill = self.colours.ramp.at(strength);
-        ui.painter().rect_filled(rect, radius, fill);
-        if cell.0 == cell.1 {
-            let width = if layout.cell >= 24.0 { 1.5 } else { 0.75 };
-            let stroke = Stroke::new(width, p.muted);
-            ui.painter().rect_stroke(rect, radius, stroke, StrokeKind::Inside);
-        }
-        if layout.numbers {
-            let text = self.shades.text(cell.0, cell.1);
-            let size = if layout.cell >= 96.0 { type_size::TITLE } else { type_size::CAPTION };
-            ui.painter().text(
-                rect.center(),
-                Align2::CENTER_CENTER,
-                text,
-                FontId::proportional(size),
-                Palette::text_on(fill),
-            );
-        }
-    }
-
-    fn selection(&self, ui: &Ui, place: (usize, usize), focused: bool) {
-        let p = &self.colours.palette;
-        let radius = if self.layout.cell >= 24.0 { 3 } else { 0 };
-        let rect = self.rect(place);
-        ui.painter().rect_stroke(rect, radius, Stroke::new(2.0, p.text), StrokeKind::Middle);
-        if focused {
-            let stroke = Stroke::new(1.5, p.accent);
-            ui.painter().rect_stroke(rect.expand(2.0), radius, stroke, StrokeKind::Outside);
-        }
     }
 }

@@ -23,6 +23,8 @@ const NARROW: f32 = 640.0;
 const TICK_ROOM: f32 = 26.0;
 /// Distances between numbers on the vertical axis at most; more would say no more.
 const MOST_TICKS: f64 = 7.0;
+/// Points up to which a line is drawn in pieces.
+const MOST_TURNS: usize = 400;
 /// Numbers on the vertical axis fade where they come nearer to each other than this, in points.
 const NEAREST_TICKS: egui::Rangef = egui::Rangef { min: 12.0, max: 16.0 };
 
@@ -208,7 +210,9 @@ fn plot(
                 let faint = colour.gamma_multiply(0.35);
                 plot.line(line(&series.raw).color(faint).style(style).width(1.2));
                 let width = if i == 0 { 2.2 } else { 1.6 };
-                plot.line(line(&series.points).color(*colour).style(style).width(width));
+                for piece in between_turns(&series.points, series.dashed) {
+                    plot.line(line(piece).color(*colour).style(style).width(width));
+                }
                 if let [only] = series.points.as_slice() {
                     plot.points(dots(&series.name, *only, *colour, 3.0));
                 }
@@ -261,6 +265,25 @@ fn marks(plot: &mut egui_plot::PlotUi<'_>, p: &Palette, data: &CurveData, hovere
     if let Some(epoch) = hovered {
         plot.vline(VLine::new("pointer", epoch as f64).color(p.text).width(1.0).allow_hover(false));
     }
+}
+
+/// The line in pieces that only rise or only fall, each beginning where the one before ends: where a line turns sharply, its joint
+/// would be drawn far beyond the turn, above the largest number. Dashes have no joints, and a line of very many points no room for
+/// sharp ones to be seen.
+fn between_turns(points: &[[f64; 2]], dashed: bool) -> Vec<&[[f64; 2]]> {
+    if dashed || points.len() > MOST_TURNS {
+        return vec![points];
+    }
+    let mut pieces = Vec::new();
+    let mut from = 0;
+    for (i, w) in points.windows(3).enumerate() {
+        if (w[1][1] - w[0][1]) * (w[2][1] - w[1][1]) < 0.0 {
+            pieces.push(&points[from..=i + 1]);
+            from = i + 1;
+        }
+    }
+    pieces.push(&points[from..]);
+    pieces
 }
 
 fn dots(name: &str, at: [f64; 2], colour: Color32, radius: f32) -> Points<'static> {
@@ -339,6 +362,15 @@ fn words(e: &EpochRecord) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_drawn_in_pieces_that_meet_where_it_turns() {
+        let points = [[1.0, 0.2], [2.0, 0.9], [3.0, 1.0], [4.0, 0.7], [5.0, 0.7], [6.0, 0.8]];
+        let pieces = between_turns(&points, false);
+        assert_eq!(pieces, [&points[..3], &points[2..]]);
+        assert_eq!(between_turns(&points, true), [&points[..]]);
+        assert_eq!(between_turns(&[], false), [&points[..0]]);
+    }
 
     #[test]
     fn epochs_are_marked_at_whole_numbers() {

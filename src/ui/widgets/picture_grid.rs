@@ -76,6 +76,14 @@ fn draw(ui: &mut Ui, thumbs: &mut Thumbnails, side: f32, tile: &Tile) -> bool {
     .inner
 }
 
+/// A whole picture in the middle of a ground of `size` points, so that pictures of every shape stand in line with what is around
+/// them; `name` is its accessible name.
+pub fn staged_picture(ui: &mut Ui, thumbs: &mut Thumbnails, path: &Path, size: Vec2, name: &str) -> Response {
+    let ground = Rect::from_min_size(ui.cursor().min, size);
+    ui.painter().rect_filled(ground, RADIUS, Palette::of(ui).raised);
+    fitted_picture(ui, thumbs, path, size, name).0
+}
+
 /// A whole picture, fitted into `size` points; `name` is its accessible name.
 pub fn large_picture(ui: &mut Ui, thumbs: &mut Thumbnails, path: &Path, size: Vec2, name: &str) -> Response {
     fitted_picture(ui, thumbs, path, size, name).0

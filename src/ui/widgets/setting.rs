@@ -1,6 +1,6 @@
 //! Rows of settings: a name with its explanation, a control, and a way back to the default.
 
-use super::basic::icon_button;
+use super::basic::slim_icon_button;
 use crate::ui::icons::Icon;
 use crate::ui::theme::{Palette, space};
 use egui::{
@@ -57,11 +57,14 @@ pub fn setting_reset<T: PartialEq + Clone>(
 ) {
     setting(ui, name, why, |ui| {
         let response = control(ui, value);
+        // Little room beside it, so that few rows need a second line for it.
+        let between = std::mem::replace(&mut ui.spacing_mut().item_spacing.x, space::XS);
         if *value != *default
-            && icon_button(ui, Icon::RotateCcw, &format!("Reset {}", name.to_lowercase())).clicked()
+            && slim_icon_button(ui, Icon::RotateCcw, &format!("Reset {}", name.to_lowercase())).clicked()
         {
             *value = default.clone();
         }
+        ui.spacing_mut().item_spacing.x = between;
         response
     });
 }

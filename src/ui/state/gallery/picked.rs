@@ -2,12 +2,68 @@
 
 use super::Arrangement;
 use crate::data::Dataset;
-use std::collections::BTreeSet;
+
+/// A set of indices. A flag for each: a hundred thousand are selected and looked through within a frame.
+#[derive(Debug, Clone, Default)]
+struct Indices {
+    flags: Vec<bool>,
+    len: usize,
+}
+
+impl Indices {
+    fn contains(&self, index: usize) -> bool {
+        self.flags.get(index) == Some(&true)
+    }
+
+    /// Whether it was not there before.
+    fn insert(&mut self, index: usize) -> bool {
+        if self.flags.len() <= index {
+            self.flags.resize(index + 1, false);
+        }
+        let fresh = !std::mem::replace(&mut self.flags[index], true);
+        self.len += usize::from(fresh);
+        fresh
+    }
+
+    /// Whether it was there before.
+    fn remove(&mut self, index: usize) -> bool {
+        let there = self.flags.get_mut(index).is_some_and(std::mem::take);
+        self.len -= usize::from(there);
+        there
+    }
+
+    fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.flags.iter().enumerate().filter(|(_, flag)| **flag).map(|(index, _)| index)
+    }
+
+    fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        for (index, flag) in self.flags.iter_mut().enumerate() {
+            *flag = *flag && keep(index);
+        }
+        self.len = self.flags.iter().filter(|flag| **flag).count();
+    }
+}
+
+impl Extend<usize> for Indices {
+    fn extend<I: IntoIterator<Item = usize>>(&mut self, indices: I) {
+        for index in indices {
+            self.insert(index);
+        }
+    }
+}
+
+impl FromIterator<usize> for Indices {
+    fn from_iter<I: IntoIterator<Item = usize>>(indices: I) -> Self {
+        let mut set = Self::default();
+        set.extend(indices);
+        set
+    }
+}
 
 /// Selected pictures, by index into the data set, with a cursor that the arrow keys move.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Picked {
-    set: BTreeSet<usize>,
+    set: Indices,
     cursor: Option<usize>,
     /// Where a range begins.
     anchor: Option<usize>,
@@ -16,22 +72,22 @@ pub struct Picked {
 impl Picked {
     /// Whether a picture is selected.
     pub fn contains(&self, index: usize) -> bool {
-        self.set.contains(&index)
+        self.set.contains(index)
     }
 
     /// How many are.
     pub fn len(&self) -> usize {
-        self.set.len()
+        self.set.len
     }
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.set.is_empty()
+        self.set.len == 0
     }
 
     /// All of them, in the order of the data set.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.set.iter().copied()
+        self.set.iter()
     }
 
     /// The picture where the cursor is.
@@ -41,7 +97,7 @@ impl Picked {
 
     /// Only this one; nothing where it was the only one before.
     pub fn click(&mut self, index: usize) {
-        if self.set.len() == 1 && self.contains(index) {
+        if self.len() == 1 && self.contains(index) {
             self.clear();
         } else {
             self.only(index);
@@ -50,12 +106,12 @@ impl Picked {
 
     /// Only this one.
     pub fn only(&mut self, index: usize) {
-        *self = Self { set: BTreeSet::from([index]), cursor: Some(index), anchor: Some(index) };
+        *self = Self { set: Indices::from_iter([index]), cursor: Some(index), anchor: Some(index) };
     }
 
     /// This one too, or no longer.
     pub fn toggle(&mut self, index: usize) {
-        if !self.set.remove(&index) {
+        if !self.set.remove(index) {
             self.set.insert(index);
         }
         (self.cursor, self.anchor) = (Some(index), Some(index));
@@ -83,14 +139,14 @@ impl Picked {
 
     /// None. The cursor stays.
     pub fn clear(&mut self) {
-        self.set.clear();
+        self.set = Indices::default();
         self.anchor = None;
     }
 
     /// After another filter or order: what is no longer on show is no longer selected, so that nothing happens to a picture that
     /// cannot be seen.
     pub fn keep_shown(&mut self, shown: &Arrangement) {
-        self.set.retain(|&i| shown.place(i).is_some());
+        self.set.retain(|i| shown.place(i).is_some());
         self.cursor = self.cursor.filter(|&i| shown.place(i).is_some());
         self.anchor = self.anchor.filter(|&i| shown.place(i).is_some());
     }
@@ -102,14 +158,14 @@ impl Picked {
         (from, before): (&Dataset, &Arrangement),
         (to, after): (&Dataset, &Arrangement),
     ) {
-        let first = self.set.iter().filter_map(|&i| before.place(i)).min();
+        let first = self.set.iter().filter_map(|i| before.place(i)).min();
         let new = positions(from, to);
         let moved = |i: usize| new.get(i).copied().flatten();
-        self.set = self.set.iter().filter_map(|&i| moved(i)).collect();
+        self.set = self.set.iter().filter_map(moved).collect();
         self.cursor = self.cursor.and_then(moved);
         self.anchor = self.anchor.and_then(moved);
         self.keep_shown(after);
-        if let (true, Some(first)) = (self.set.is_empty(), first)
+        if let (true, Some(first)) = (self.is_empty(), first)
             && let Some(&next) = after.order.get(first.min(after.order.len().saturating_sub(1)))
         {
             self.only(next);
@@ -186,6 +242,15 @@ mod tests {
         assert!(p.is_empty());
         p.all(&shown);
         assert_eq!(p.len(), 4);
+    }
+
+    #[test]
+    fn indices_are_counted_once_and_come_in_order() {
+        let mut set: Indices = [7, 2, 7, 4].into_iter().collect();
+        assert_eq!((set.iter().collect::<Vec<_>>(), set.len), (vec![2, 4, 7], 3));
+        assert!(!set.insert(4) && set.remove(4) && !set.remove(4) && !set.remove(900));
+        set.retain(|i| i > 2);
+        assert_eq!((set.iter().collect::<Vec<_>>(), set.len, set.contains(2)), (vec![7], 1, false));
     }
 
     #[test]

@@ -1,13 +1,21 @@
 //! The analysis of the evaluation on show, computed once.
 
+use crate::engine::analysis::bootstrap::RESAMPLES;
 use crate::engine::{Analysis, Evaluation};
 use crate::ui::widgets::caption;
 use crossbeam_channel::Receiver;
 use egui::{Context, Ui};
 use std::sync::Arc;
 
-/// Up to this many probabilities are looked through at once, which takes a few milliseconds; more on a thread of their own.
-const AT_ONCE: usize = 200_000;
+/// Up to this much work, in probabilities that are looked through, is done at once, which takes a few milliseconds; more on a thread
+/// of its own.
+const AT_ONCE: usize = 400_000;
+
+fn work(evaluation: &Evaluation) -> usize {
+    let (pictures, classes) = (evaluation.predictions.len(), evaluation.classes.len());
+    // Each picture is drawn anew many times, and putting similar classes together looks at all pairs of them more than once.
+    pictures * (classes + RESAMPLES) + 4 * classes * classes
+}
 
 /// The last analysis, and the evaluation it is of.
 #[derive(Debug, Default)]
@@ -35,7 +43,7 @@ impl Analysed {
     pub(super) fn of(&mut self, ctx: &Context, evaluation: &Arc<Evaluation>) -> Option<Arc<Analysis>> {
         if !self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, evaluation)) {
             *self = Self { of: Some(evaluation.clone()), is: None, coming: None };
-            if evaluation.predictions.len() * evaluation.classes.len() <= AT_ONCE {
+            if work(evaluation) <= AT_ONCE {
                 self.is = Some(Arc::new(Analysis::of(evaluation)));
             } else {
                 self.begin(ctx, evaluation);
@@ -86,7 +94,8 @@ mod tests {
         let few = evaluation(10);
         let first = analysed.of(&ctx, &few).unwrap();
         assert!(Arc::ptr_eq(&first, &analysed.of(&ctx, &few).unwrap()));
-        let many = evaluation(AT_ONCE / 2 + 1);
+        let pictures = AT_ONCE / RESAMPLES;
+        let many = evaluation(pictures);
         let began = Instant::now();
         let found = loop {
             if let Some(found) = analysed.of(&ctx, &many) {
@@ -95,6 +104,6 @@ mod tests {
             assert!(began.elapsed() < Duration::from_secs(30));
             std::thread::sleep(Duration::from_millis(5));
         };
-        assert_eq!(found.calibration.bins.iter().map(|b| b.count()).sum::<usize>(), AT_ONCE / 2 + 1);
+        assert_eq!(found.calibration.bins.iter().map(|b| b.count()).sum::<usize>(), pictures);
     }
 }

@@ -1,6 +1,6 @@
 //! The pictures behind what is selected, beside every tab.
 
-use super::{TILE, pictures};
+use super::{pictures, tile};
 use crate::ui::state::{Selection, ShownEvaluation};
 use crate::ui::theme::{space, type_size};
 use crate::ui::views::ViewContext;
@@ -43,7 +43,8 @@ pub(super) fn show(
     }
     let root = &shown.data_root;
     let enlarged = cx.evaluate.enlarged;
-    let clicked = picture_grid::show(ui, &mut cx.thumbnails, (found.len(), TILE), |i| {
+    let wanted = tile(ui.available_width());
+    let clicked = picture_grid::show(ui, &mut cx.thumbnails, (found.len(), wanted), |i| {
         let prediction = &e.predictions[found[i]];
         let class = |c: usize| e.classes.get(c).map_or("?", String::as_str);
         let (truth, predicted) = (class(prediction.truth), class(prediction.predicted));

@@ -9,6 +9,7 @@ use crate::ui::theme::{Palette, space, type_size};
 use crate::ui::widgets::{caption, class_dot, section};
 use egui::{Align, Button, Layout, Response, RichText, Role, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 use egui_extras::{Column as Width, TableBuilder, TableRow};
+use std::ops::Range;
 
 const ROW: f32 = 26.0;
 
@@ -44,18 +45,33 @@ pub(super) fn show(
                 });
             }
         })
-        .body(|body| {
-            body.rows(ROW, rows.len(), |mut row| {
-                if let Some((class, metrics)) = rows.get(row.index()) {
+        .body(|mut body| {
+            // The table scrolls with what is around it, so it cannot tell itself which of a thousand rows are on the screen.
+            let seen = seen(body.ui_mut(), rows.len());
+            let room = |mut row: TableRow<'_, '_>| {
+                row.col(|_| {});
+            };
+            body.row(seen.start as f32 * ROW, room);
+            for (class, metrics) in &rows[seen.clone()] {
+                body.row(ROW, |mut row| {
                     let name = evaluation.classes.get(*class).map_or("?", String::as_str);
                     let selected = selection == Some(Selection::Class(*class));
                     if cells(&mut row, (*class, name), metrics, selected) {
                         let wanted = (!selected).then_some(Selection::Class(*class));
                         actions.push(Action::Select(wanted));
                     }
-                }
-            });
+                });
+            }
+            body.row((rows.len() - seen.end) as f32 * ROW, room);
         });
+}
+
+/// Those of `count` rows, from here on, that are on the screen.
+fn seen(ui: &Ui, count: usize) -> Range<usize> {
+    let (clip, top) = (ui.clip_rect(), ui.cursor().top());
+    let first = (((clip.top() - top) / ROW).max(0.0) as usize).min(count);
+    let last = (((clip.bottom() - top) / ROW).max(0.0).ceil() as usize).min(count);
+    first..last.max(first)
 }
 
 /// The button over a column that orders by it.

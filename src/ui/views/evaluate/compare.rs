@@ -1,5 +1,6 @@
 //! What changed since another run, and the way to train again.
 
+use crate::data::DecisionChanges;
 use crate::engine::analysis::Comparison;
 use crate::session::{RunInfo, RunState};
 use crate::ui::state::{Compared, Selection, ShownEvaluation, file_name};
@@ -25,6 +26,11 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, shown: &ShownEvaluation, actio
             changes(ui, compared, actions);
         }
     });
+    if let Some(words) = shown.compared.as_ref().and_then(|c| decided(&c.decisions)) {
+        caption(ui, words).on_hover_text(
+            "The runs were not trained on the same pictures, so what changed may come from the pictures as well as from the settings",
+        );
+    }
 }
 
 /// Draws the button that trains once more, where the evaluation is a run's.
@@ -116,6 +122,19 @@ fn changes(ui: &mut Ui, compared: &Compared, actions: &mut Vec<Action>) {
     caption(ui, chance(c)).on_hover_text(
         "How often two equally good models differ at least this much on these pictures (McNemar's exact test)",
     );
+}
+
+/// What was decided about pictures between both runs; nothing where that is nothing.
+fn decided(changes: &DecisionChanges) -> Option<String> {
+    let parts = [
+        (changes.left_out, "left out"),
+        (changes.taken_back, "taken back in"),
+        (changes.labelled, "labelled by you"),
+        (changes.moved, "moved to another part"),
+    ];
+    let words = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    let words: Vec<String> = words.collect();
+    (!words.is_empty()).then(|| format!("Their pictures differ too. Since that run: {}", words.join(", ")))
 }
 
 /// The comparison in sentences.

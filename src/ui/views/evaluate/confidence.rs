@@ -137,7 +137,9 @@ impl Bar<'_> {
         let fill = if on || response.hovered() { Palette::mix(self.fill, p.text, 0.25) } else { self.fill };
         ui.painter().rect_filled(rect, 2, fill);
         if self.edge || on {
-            ui.painter().rect_stroke(rect, 2, Stroke::new(1.5, p.text), StrokeKind::Inside);
+            // A low bar keeps its colour.
+            let width = (rect.height() / 5.0).clamp(0.5, 1.5);
+            ui.painter().rect_stroke(rect, 2, Stroke::new(width, p.text), StrokeKind::Inside);
         }
         focus_ring(ui, &response);
         let pressed = response.clicked();

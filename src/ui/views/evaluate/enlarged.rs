@@ -4,6 +4,7 @@ use super::{looking, pictures};
 use crate::session::Explained;
 use crate::ui::state::{Selection, ShownEvaluation, split_name};
 use crate::ui::theme::{class_colour, space};
+use crate::ui::thumbnails::LARGE_PX;
 use crate::ui::views::{ViewContext, decide};
 use crate::ui::widgets::picture_grid::fitted_picture;
 use crate::ui::widgets::probability_bars::{self, Bar};
@@ -13,6 +14,11 @@ use egui::{Id, Key, Modal, RichText, ScrollArea, Ui, vec2};
 
 /// Room for what stands under the probabilities, in points: the heat map, what is alike, what can be decided.
 const UNDER: f32 = 290.0;
+/// Largest side of the picture, in points: it is decoded no larger.
+const LARGEST: f32 = LARGE_PX as f32;
+/// Room for what stands beside the picture.
+const BESIDE: f32 = 380.0;
+const WIDEST: f32 = LARGEST + 1.4 * BESIDE;
 /// Least height of the probabilities.
 const LEAST: f32 = 60.0;
 
@@ -45,9 +51,9 @@ pub(super) fn show(
     let mut step = Step::Stay;
     let screen = ui.ctx().content_rect().size();
     let modal = Modal::new(Id::unique("enlarged picture")).show(ui.ctx(), |ui| {
-        ui.set_width((screen.x - 160.0).clamp(0.0, 1040.0));
+        ui.set_width((screen.x - 160.0).clamp(0.0, WIDEST));
         ui.horizontal_top(|ui| {
-            let side = (screen.y - 220.0).min(640.0).min(ui.available_width() - 380.0).max(0.0);
+            let side = (screen.y - 220.0).min(LARGEST).min(ui.available_width() - BESIDE).max(0.0);
             let name = format!("Enlarged picture {}", opened.rel);
             let (_, place) = fitted_picture(ui, &mut cx.thumbnails, &path, vec2(side, side), &name);
             if let (Some(place), Some(explained)) = (place, &explained) {

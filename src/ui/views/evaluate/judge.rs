@@ -1,7 +1,7 @@
 //! Judging a model on other pictures: a run on its test pictures, or a saved model on another labelled folder.
 
 use super::Memory;
-use crate::error::count;
+use crate::error::{count, times};
 use crate::ui::actions::Pick;
 use crate::ui::state::{JobKind, file_name};
 use crate::ui::theme::space;
@@ -41,7 +41,7 @@ fn test(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         }
         let words = match shown.test_judged {
             0 => "Test pictures, never judged yet. Keep them for the end: the more often it is looked at, the less this number says about new pictures".to_owned(),
-            times => format!("Test pictures, judged {}. The more often, the less this number says about new pictures", count(times, "time", "times")),
+            n => format!("Test pictures, judged {}. The more often, the less this number says about new pictures", times(n)),
         };
         caption(ui, words);
     }

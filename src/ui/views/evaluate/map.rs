@@ -52,6 +52,8 @@ struct Drawn {
     dark: bool,
     /// Whether any picture is for testing.
     tested: bool,
+    /// Pictures to which the model gives another class.
+    wrong: Arc<[usize]>,
     points: Points,
     bounds: Rect,
 }
@@ -67,10 +69,10 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions:
         return suspects::not_compared(ui, state, "All pictures on a map", actions);
     };
     draw(ui, state, analysis, &mut cx.evaluate.map);
-    toolbar(ui, state, analysis, (&mut cx.evaluate.map, actions));
+    toolbar(ui, state, (&mut cx.evaluate.map, actions));
     ui.add_space(space::S);
     let all = ui.available_rect_before_wrap();
-    let middle = all.left() + (all.width() - 380.0).max(all.width() * 0.5);
+    let middle = all.right() - super::beside(all.width());
     let left = Rect::from_min_max(all.min, pos2(middle, all.max.y));
     let right = Rect::from_min_max(pos2((middle + space::XL).min(all.max.x), all.min.y), all.max);
     let hovered = ui
@@ -85,12 +87,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions:
     ui.advance_cursor_after_rect(all);
 }
 
-fn toolbar(
-    ui: &mut Ui,
-    state: &AppState,
-    analysis: &Analysis,
-    (memory, actions): (&mut Memory, &mut Vec<Action>),
-) {
+fn toolbar(ui: &mut Ui, state: &AppState, (memory, actions): (&mut Memory, &mut Vec<Action>)) {
     ui.horizontal_wrapped(|ui| {
         ui.set_min_height(TOOLBAR);
         ui.spacing_mut().item_spacing.x = space::S;
@@ -150,8 +147,7 @@ fn toolbar(
         });
         let mistakes = link_button(ui, "Select mistakes");
         if mistakes.on_hover_text("Select all pictures to which the model gives another class").clicked() {
-            let wrong = |i: &usize| analysis.pictures[*i].class != analysis.pictures[*i].predicted;
-            memory.selected = (0..analysis.pictures.len()).filter(wrong).collect();
+            memory.selected = memory.drawn.as_ref().map(|d| Arc::clone(&d.wrong)).unwrap_or_default();
         }
     });
 }
@@ -257,13 +253,15 @@ fn draw(ui: &Ui, state: &AppState, analysis: &Arc<Analysis>, memory: &mut Memory
         if *chosen { colour } else { colour.gamma_multiply(0.18) }
     };
     let colours: Vec<Color32> = analysis.pictures.iter().zip(&chosen).map(colour).collect();
-    let (points, bounds) = match memory.drawn.take().filter(same) {
-        Some(d) => (d.points.coloured(colours), d.bounds),
+    let wrong = |i: &usize| analysis.pictures[*i].class != analysis.pictures[*i].predicted;
+    let (points, bounds, wrong) = match memory.drawn.take().filter(same) {
+        Some(d) => (d.points.coloured(colours), d.bounds, d.wrong),
         None => {
             let places = found.map_or(&analysis.plane.points, |found| &found.points);
             // Another layout has other places: what was looked at closely is elsewhere.
             memory.cloud.view = point_cloud::View::default();
-            (Points::new(places.clone(), colours), bounds(places))
+            let wrong = (0..analysis.pictures.len()).filter(wrong).collect();
+            (Points::new(places.clone(), colours), bounds(places), wrong)
         }
     };
     memory.drawn = Some(Drawn {
@@ -273,6 +271,7 @@ fn draw(ui: &Ui, state: &AppState, analysis: &Arc<Analysis>, memory: &mut Memory
         selected: Arc::clone(&memory.selected),
         dark,
         tested: analysis.pictures.iter().any(|p| p.split == Split::Test),
+        wrong,
         points,
         bounds,
     });

@@ -9,14 +9,23 @@ use crate::ui::widgets::confusion_matrix::{self, CellValue, MatrixEvent, MatrixV
 use crate::ui::widgets::segmented::{self, Segment};
 use crate::ui::widgets::{caption, icon_button};
 use crate::ui::{Action, AppState};
-use egui::{Rect, Sense, Ui, vec2};
+use egui::{Rect, Sense, Ui, Vec2, vec2};
+use std::sync::Arc;
 
-/// Width of the tab with the matrix of `classes` classes on a screen `width` points wide: few classes need no more than their cells may
-/// have; many get all that leaves room for pictures side by side.
-pub(super) fn width(width: f32, classes: usize) -> f32 {
-    let most = width.max(0.0) * if classes > 30 { 0.68 } else { 0.58 };
-    (classes as f32 * confusion_matrix::MAX_CELL + 130.0).max(360.0).min(most)
+/// Width of the tab with the matrix of `classes` classes on a screen with this much room: few classes need no more than their cells
+/// may have, and none more than the height lets them have; many get all that leaves room for pictures side by side.
+pub(super) fn width(room: Vec2, classes: usize) -> f32 {
+    let most = room.x.max(0.0) * if classes > 30 { 0.68 } else { 0.58 };
+    let above = if classes > 2 { ABOVE_MANY } else { ABOVE };
+    let cells = (classes as f32 * confusion_matrix::MAX_CELL).min(room.y - above);
+    (cells + BESIDE).max(360.0).min(most)
 }
+
+/// Least room for names beside the cells, in points.
+const BESIDE: f32 = 130.0;
+/// What stands above the cells at least; of more than two classes their names, upright, and their order.
+const ABOVE: f32 = 90.0;
+const ABOVE_MANY: f32 = 170.0;
 
 /// Order of the classes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -118,7 +127,7 @@ fn values(ui: &mut Ui, e: &Evaluation, memory: &mut Memory) {
 }
 
 /// Order of the classes, and zoom where cells are too small for numbers.
-fn arrangement(ui: &mut Ui, e: &Evaluation, memory: &mut Memory) {
+fn arrangement(ui: &mut Ui, e: &Arc<Evaluation>, memory: &mut Memory) {
     if e.classes.len() <= 2 {
         return;
     }
@@ -135,6 +144,10 @@ fn arrangement(ui: &mut Ui, e: &Evaluation, memory: &mut Memory) {
         ];
         if let Some(order) = segmented::choice(ui, "Order of the classes", memory.order, &segments) {
             memory.order = order;
+        }
+        let waits = memory.order == MatrixOrder::Clustered && memory.analysed.of(ui.ctx(), e).is_none();
+        if waits {
+            caption(ui, "Looking which are similar…");
         }
         if e.classes.len() > confusion_matrix::FEW {
             ui.spacing_mut().item_spacing.x = space::XS;
@@ -156,16 +169,14 @@ fn arrangement(ui: &mut Ui, e: &Evaluation, memory: &mut Memory) {
 /// What the colours mean: from nothing to the fullest.
 fn scale(ui: &mut Ui, e: &Evaluation, value: CellValue) {
     let p = Palette::of(ui);
-    let n = e.classes.len();
-    let most = (0..n).flat_map(|t| (0..n).map(move |q| (t, q))).map(|(t, q)| e.confusion.count(t, q)).max();
     let (end, what) = match value {
-        CellValue::Counts => (most.unwrap_or(0).to_string(), "pictures in the fullest cell"),
+        CellValue::Counts => (e.confusion.most().to_string(), "pictures in the fullest cell"),
         CellValue::RowShares => ("1.00".to_owned(), "all pictures of the true class"),
         CellValue::ColumnShares => ("1.00".to_owned(), "all pictures called so"),
     };
     caption(ui, "0");
     let (rect, response) = ui.allocate_exact_size(vec2(72.0, 8.0), Sense::hover());
-    let ramp = confusion_matrix::ramp(&p);
+    let ramp = confusion_matrix::ramp(&p, e.classes.len());
     const STEPS: usize = 24;
     let step = rect.width() / STEPS as f32;
     for i in 0..STEPS {
@@ -182,6 +193,7 @@ fn scale(ui: &mut Ui, e: &Evaluation, value: CellValue) {
 #[cfg(test)]
 mod tests {
     use super::{moved, width};
+    use egui::vec2;
 
     #[test]
     fn a_class_that_is_moved_pushes_the_others_on() {
@@ -193,10 +205,11 @@ mod tests {
     fn the_matrix_leaves_room_for_pictures_however_narrow_the_window_is() {
         for classes in [1, 2, 10, 100] {
             for room in [-20.0, 0.0, 100.0, 540.0, 900.0, 3000.0] {
-                let matrix = width(room, classes);
+                let matrix = width(vec2(room, 700.0), classes);
                 assert!((0.0..=room.max(0.0) * 0.7).contains(&matrix), "{classes} {room} {matrix}");
             }
         }
-        assert_eq!(width(900.0, 1), 360.0);
+        assert_eq!(width(vec2(900.0, 200.0), 1), 360.0);
+        assert!(width(vec2(3000.0, 600.0), 10) < 640.0, "no wider than its height lets it be");
     }
 }

@@ -1,16 +1,19 @@
 //! Pictures whose label is doubtful, to be decided one by one with the keyboard.
 
-use super::TILE;
+use super::{beside, tile};
 use crate::data::{Dataset, Decision};
 use crate::engine::features::suspects::Suspect;
 use crate::session::Analysis;
 use crate::ui::icons::Icon;
+use crate::ui::shell::clock;
 use crate::ui::state::{JobKind, file_name};
 use crate::ui::theme::{Palette, section_style, space};
-use crate::ui::views::train::words::count;
+use crate::ui::views::train::words::{count, sentence};
 use crate::ui::views::{ViewContext, decide};
-use crate::ui::widgets::picture_grid::{self, Tile, large_picture};
-use crate::ui::widgets::{caption, class_dot, empty_state, link_button, primary_button, secondary_button};
+use crate::ui::widgets::picture_grid::{self, Tile, staged_picture};
+use crate::ui::widgets::{
+    caption, class_dot, empty_state, link_button, primary_button, progress_bar, secondary_button,
+};
 use crate::ui::{Action, AppState};
 use egui::{Key, Label, Modifiers, Rect, RichText, Ui, UiBuilder, pos2, vec2};
 
@@ -28,7 +31,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions:
     let at = cx.evaluate.suspect.min(open.len() - 1);
     cx.evaluate.suspect = at;
     let all = ui.available_rect_before_wrap();
-    let middle = all.left() + (all.width() - 380.0).max(all.width() * 0.45);
+    let middle = all.right() - beside(all.width());
     let left = Rect::from_min_max(all.min, pos2(middle, all.max.y));
     let right = Rect::from_min_max(pos2((middle + space::XL).min(all.max.x), all.min.y), all.max);
     ui.scope_builder(UiBuilder::new().max_rect(left), |ui| grid(ui, analysis, &open, cx));
@@ -54,11 +57,17 @@ pub(super) fn undecided<'a>(analysis: &'a Analysis, data: &Dataset) -> Vec<&'a S
 pub(super) fn not_compared(ui: &mut Ui, state: &AppState, title: &str, actions: &mut Vec<Action>) {
     if let Some(job) = state.job_of(&JobKind::Analyse) {
         let body = match job.progress {
-            Some((done, total)) if done < total => format!("{done} of {total} pictures"),
+            Some((done, total)) if done < total => match job.seconds_left(state.now_s) {
+                Some(left) => format!("{done} of {total} pictures · {} left", clock(left)),
+                None => format!("{done} of {total} pictures"),
+            },
             _ if job.started_s.is_none() => "Comes after what runs now".to_owned(),
             _ => "Looking for doubtful labels, and for a place for each picture".to_owned(),
         };
-        return empty_state(ui, Icon::ScanSearch, "Comparing the pictures", &body, |_| {});
+        let done = job.progress.map_or(0.0, |(done, total)| done as f32 / total.max(1) as f32);
+        return empty_state(ui, Icon::ScanSearch, "Comparing the pictures", &body, |ui| {
+            progress_bar(ui, done, vec2(240.0, 6.0));
+        });
     }
     let Some(data) = state.judged_dataset().filter(|_| state.judged_model().is_some()) else {
         let body = "Open the pictures that this run was trained on to compare them";
@@ -85,7 +94,7 @@ pub(super) fn not_compared(ui: &mut Ui, state: &AppState, title: &str, actions: 
         }
         if let Some(why) = &state.insight.analysis_error {
             let bad = Palette::of(ui).bad;
-            ui.add(Label::new(RichText::new(why.to_string()).color(bad)).wrap());
+            ui.add(Label::new(RichText::new(sentence(&why.to_string())).color(bad)).wrap());
         }
     });
 }
@@ -136,7 +145,8 @@ fn class_of(analysis: &Analysis, class: usize) -> &str {
 
 fn grid(ui: &mut Ui, analysis: &Analysis, open: &[&Suspect], cx: &mut ViewContext) {
     let selected = cx.evaluate.suspect;
-    let clicked = picture_grid::show(ui, &mut cx.thumbnails, (open.len(), TILE), |i| {
+    let wanted = tile(ui.available_width());
+    let clicked = picture_grid::show(ui, &mut cx.thumbnails, (open.len(), wanted), |i| {
         let s = open[i];
         let rel = analysis.pictures.get(s.picture).map_or("", |p| p.rel.as_str());
         let (given, suggested) = (class_of(analysis, s.given), class_of(analysis, s.suggested));
@@ -163,9 +173,10 @@ fn one(
 ) {
     let Some(picture) = analysis.pictures.get(suspect.picture) else { return };
     let path = analysis.root.join(&picture.rel);
-    let side = ui.available_width().min((ui.available_height() - 220.0).max(120.0));
+    let side = ui.available_width();
+    let height = (side * 0.8).min((ui.available_height() - 260.0).max(96.0));
     let name = format!("Doubtful picture {}", picture.rel);
-    large_picture(ui, &mut cx.thumbnails, &path, vec2(side, side * 0.8), &name);
+    staged_picture(ui, &mut cx.thumbnails, &path, vec2(side, height), &name);
     ui.add(Label::new(RichText::new(file_name(&path)).small()).truncate());
     ui.add_space(space::S);
     for (what, class, words) in [
@@ -211,7 +222,7 @@ fn arrows(ui: &Ui, count: usize, width: f32, cx: &mut ViewContext) {
     if ui.memory(|m| m.focused().is_some()) {
         return;
     }
-    let (columns, _) = picture_grid::columns(width - space::S, TILE);
+    let (columns, _) = picture_grid::columns(width - space::S, tile(width));
     let at = &mut cx.evaluate.suspect;
     ui.input_mut(|i| {
         if i.consume_key(Modifiers::NONE, Key::ArrowLeft) {

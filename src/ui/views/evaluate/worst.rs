@@ -13,8 +13,9 @@ use egui::{Align2, FontId, Rect, Response, Role, ScrollArea, Sense, Ui, WidgetIn
 use std::path::Path;
 
 const ROW: f32 = 30.0;
-/// Losses that are listed; the pictures beside show all.
+/// Losses that are listed at least, and share of the height that more of them may take; the pictures beside show all.
 const LISTED: usize = 6;
+const SHARE: f32 = 0.5;
 /// Room for a number with its bar.
 const NUMBER: f32 = 132.0;
 
@@ -51,7 +52,8 @@ fn losses(
     }
     let most = analysis.by_loss.first().and_then(|&i| e.predictions.get(i)).map_or(1.0, |p| p.loss());
     ui.spacing_mut().item_spacing.y = 0.0;
-    for (place, p) in analysis.by_loss.iter().take(LISTED).filter_map(|&i| e.predictions.get(i)).enumerate() {
+    let listed = ((ui.available_height() * SHARE / ROW) as usize).max(LISTED);
+    for (place, p) in analysis.by_loss.iter().take(listed).filter_map(|&i| e.predictions.get(i)).enumerate() {
         let class = |c: usize| e.classes.get(c).map_or("?", String::as_str);
         let name = file_name(Path::new(&p.rel));
         let said = match p.truth == p.predicted {

@@ -9,12 +9,15 @@ use crate::ui::state::{WeightsState, megabytes};
 use crate::ui::theme::{self, Palette, space, type_size};
 use crate::ui::widgets::basic::focus_ring;
 use crate::ui::{Action, AppState};
+use egui::text::{LayoutJob, TextFormat, TextWrapping};
 use egui::{
-    Align2, Button, Color32, FontId, Frame, Label, Margin, Pos2, Rect, RichText, Role, Sense, Stroke, Ui,
-    UiBuilder, WidgetInfo, pos2, vec2,
+    Align2, Button, Color32, FontId, Frame, Label, Margin, Pos2, Rect, RichText, Role, Sense, Stroke,
+    TextStyle, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 
-const ROW: f32 = 58.0;
+const ROW: f32 = 66.0;
+/// Lines of a description; what does not fit shows on hovering.
+const LINES: usize = 2;
 /// Room for the scroll bar beside the rows.
 const GUTTER: f32 = 10.0;
 /// Distance of the last column from the row's right edge.
@@ -112,9 +115,15 @@ fn row(ui: &mut Ui, state: &AppState, spec: &'static BackboneSpec, chosen: bool,
             None => weights_cell(ui, state, spec, chosen, at, actions),
         }
     }
-    names(ui, rect, names_end, spec);
+    let cut = names(ui, rect, names_end, spec);
     focus_ring(ui, &response);
-    if response.on_hover_text(hover(state, spec)).clicked() && !chosen {
+    // What is hovered would lie under what it says: only where the row does not say it.
+    let response = if cut || shown(rect.width()).count() < columns::COUNT {
+        response.on_hover_text(hover(state, spec))
+    } else {
+        response
+    };
+    if response.clicked() && !chosen {
         actions.push(Action::ChooseBackbone(spec.name));
     }
 }
@@ -165,13 +174,20 @@ fn radio(ui: &Ui, at: Pos2, chosen: bool) {
     }
 }
 
-fn names(ui: &mut Ui, rect: Rect, end: f32, spec: &BackboneSpec) {
+/// Draws name and description; whether the description is cut.
+fn names(ui: &mut Ui, rect: Rect, end: f32, spec: &BackboneSpec) -> bool {
     let muted = Palette::of(ui).muted;
-    let area = Rect::from_min_max(rect.min + vec2(44.0, 9.0), pos2(end, rect.bottom()));
+    let area = Rect::from_min_max(rect.min + vec2(44.0, 8.0), pos2(end - space::S, rect.bottom()));
     let mut ui = ui.new_child(UiBuilder::new().max_rect(area));
     ui.spacing_mut().item_spacing.y = 1.0;
     ui.add(Label::new(RichText::new(spec.title).strong()).truncate().selectable(false));
-    ui.add(Label::new(RichText::new(spec.advice).small().color(muted)).truncate().selectable(false));
+    let format = TextFormat::simple(TextStyle::Small.resolve(ui.style()), muted);
+    let mut advice = LayoutJob::single_section(spec.advice.to_owned(), format);
+    advice.wrap = TextWrapping { max_width: area.width(), max_rows: LINES, ..TextWrapping::default() };
+    let advice = ui.painter().layout_job(advice);
+    let cut = advice.elided;
+    ui.add(Label::new(advice).selectable(false));
+    cut
 }
 
 fn hover(state: &AppState, spec: &BackboneSpec) -> String {

@@ -31,7 +31,10 @@ const fn shape(column: Column, name: &'static str, why: &'static str, width: f32
     Shape { column, name, why, width, least_row }
 }
 
-static SHAPES: [Shape; 6] = [
+/// How many columns there are.
+pub(super) const COUNT: usize = 6;
+
+static SHAPES: [Shape; COUNT] = [
     shape(
         Column::Parameters,
         "Parameters",

@@ -3,6 +3,7 @@
 use super::super::ViewContext;
 use super::Memory;
 use super::columns::millions;
+use super::memory;
 use super::stages;
 use crate::backbones::{BackboneSpec, Network, find};
 use crate::config::{
@@ -72,6 +73,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions:
     what_learns(ui, &mut config, spec);
     if let Some(spec) = spec {
         sizes(ui, &config, spec, state.dataset().map(|d| d.classes.len()));
+        memory::show(ui, &config, state, &mut cx.model.estimated);
     }
     ui.add_space(crate::ui::theme::space::M);
     section(ui, "Head");

@@ -121,6 +121,10 @@ fn choose(
             caption(ui, "found on this computer");
         });
     }
+    if cx.model.path_of != spec.name {
+        cx.model.path_of = spec.name;
+        cx.model.path.text.clear();
+    }
     match cx.model.path.show(
         ui,
         "Path of a weight file",

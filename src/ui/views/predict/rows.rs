@@ -21,6 +21,8 @@ const THUMB: f32 = 96.0;
 /// Classes shown of each picture.
 const TOP: usize = 5;
 const ROW: f32 = THUMB + 2.0 * space::S;
+/// Greatest width of the classes, so that a bar's name and number stay near each other.
+const BARS: f32 = 640.0;
 
 /// Draws the pictures that are listed.
 pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
@@ -103,7 +105,8 @@ fn row(
     }
     let open = state.predictions.is_undecided(shown);
     title(&mut ui.new_child(part(left, left + names).id_salt((&shown.path, "title"))), shown, open, note);
-    let bars = part(left + names + space::L, inner.right()).id_salt((&shown.path, "result"));
+    let bars_left = left + names + space::L;
+    let bars = part(bars_left, inner.right().min(bars_left + BARS)).id_salt((&shown.path, "result"));
     result(&mut ui.new_child(bars), state, shown);
     response
 }
@@ -120,8 +123,9 @@ fn title(ui: &mut Ui, shown: &PredictedPicture, open: bool, note: Option<String>
     let muted = Palette::of(ui).muted;
     let head = RichText::new(head).strong();
     ui.add(Label::new(if open { head.color(muted) } else { head }).truncate());
-    let under = if top.is_some() { file_name(&shown.path) } else { String::new() };
-    caption(ui, under);
+    if top.is_some() {
+        caption(ui, file_name(&shown.path));
+    }
     if let Some(unlike) = shown.unlike() {
         unlike_badge(ui, unlike);
     }

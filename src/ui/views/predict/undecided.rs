@@ -8,10 +8,12 @@ use crate::ui::views::train::words::count;
 use crate::ui::widgets::axes::Axes;
 use crate::ui::widgets::{caption, link_button, section};
 use crate::ui::{Action, AppState};
-use egui::{Role, Sense, Slider, Stroke, Ui, WidgetInfo};
+use egui::{DragValue, Role, Sense, Slider, Stroke, Ui, WidgetInfo};
 use std::sync::Arc;
 
 const HEIGHT: f32 = 170.0;
+/// Room for "0.80" beside the slider.
+const NUMBER: f32 = 60.0;
 const NAME: &str = "Undecided below this probability";
 /// Shares that are right, offered as goals.
 const GOALS: [f64; 3] = [0.95, 0.98, 0.99];
@@ -38,11 +40,17 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
     section(ui, "When it is not sure");
     let before = state.predictions.decide_from;
     let mut from = before;
-    let slider = ui.add(Slider::new(&mut from, 0.0..=1.0).fixed_decimals(2).step_by(0.01));
-    slider.widget_info(|| WidgetInfo::slider(true, f64::from(from), NAME));
-    slider.on_hover_text(
-        "A picture whose most probable class is less probable than this stays undecided, for somebody to look at",
-    );
+    ui.horizontal(|ui| {
+        let why = "A picture whose most probable class is less probable than this stays undecided, for somebody to look at";
+        // Two parts, so that each is told by its own name when it has the focus.
+        ui.spacing_mut().slider_width = (ui.available_width() - NUMBER).max(40.0);
+        let slider = ui.add(Slider::new(&mut from, 0.0..=1.0).step_by(0.01).show_value(false));
+        slider.widget_info(|| WidgetInfo::slider(true, f64::from(from), NAME));
+        let number = DragValue::new(&mut from).range(0.0..=1.0).speed(0.005).fixed_decimals(2);
+        let number = ui.add(number).on_hover_text(why);
+        number.accessible_name(NAME);
+        slider.on_hover_text(why);
+    });
     if from != before {
         actions.push(Action::DecideFrom(from));
     }

@@ -14,7 +14,7 @@ use egui_extras::{Column, TableBuilder, TableRow};
 
 const ROW: f32 = 28.0;
 /// Narrower than this, what learns is left to hovering over the backbone, in points.
-const NARROW: f32 = 640.0;
+const NARROW: f32 = 740.0;
 /// How many more epochs the menu of a finished run offers.
 const MORE_EPOCHS: [usize; 2] = [5, 20];
 

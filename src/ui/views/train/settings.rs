@@ -12,8 +12,15 @@ use crate::ui::{Action, AppState};
 use egui::{RichText, TextEdit, Ui, WidgetInfo};
 use form::Form;
 
-/// Draws the settings; a change becomes one action that carries the whole new configuration.
-pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: &mut Vec<Action>) {
+/// Draws the settings; a change becomes one action that carries the whole new configuration. `mirrored` is the finding about mirror
+/// images, where there is one; whether its pictures are asked for.
+pub(super) fn show(
+    ui: &mut Ui,
+    state: &AppState,
+    memory: &mut Memory,
+    mirrored: Option<usize>,
+    actions: &mut Vec<Action>,
+) -> bool {
     let Memory { search, tab, on_show, .. } = memory;
     let seen = *on_show == Some(Tab::Varied);
     field(ui, search);
@@ -24,7 +31,9 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
     let mut form = Form::new(&mut draft, Search(search.as_str()));
     optimizer::main(ui, &mut form, tab);
     let classes = state.dataset().map_or(&[][..], |d| &d.classes);
-    augment::main(ui, &mut form, classes, (tab, seen));
+    let finding = mirrored.and_then(|at| state.preflight.as_ref()?.findings.get(at));
+    let mirrored = finding.map_or(0, |f| f.files.len());
+    let asked = augment::main(ui, &mut form, (classes, mirrored), (tab, seen));
     form.advanced(ui, |ui, form| {
         optimizer::advanced(ui, form);
         augment::advanced(ui, form);
@@ -36,6 +45,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
     if draft != state.config {
         actions.push(Action::SetConfig(Box::new(draft)));
     }
+    asked
 }
 
 fn field(ui: &mut Ui, search: &mut String) {

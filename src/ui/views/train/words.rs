@@ -9,7 +9,7 @@ pub use crate::error::count;
 use crate::session::{RunInfo, RunState};
 use crate::ui::AppState;
 use crate::ui::shell::clock;
-use crate::ui::state::{LiveTraining, TrainingEnd};
+use crate::ui::state::{LiveTraining, TrainingEnd, megabytes};
 
 /// Where training stands.
 #[derive(Debug, Clone)]
@@ -130,7 +130,7 @@ impl Standing<'_> {
                 run.epochs.len(),
                 count(planned(&run.config, &run.epochs), "epoch", "epochs"),
             ),
-            Self::Running(r) => running(r),
+            Self::Running(r) => running(r, state),
             Self::Finished(s) => finished(state, s),
             Self::Stopped(s) => stopped(state, s),
             Self::Cancelled => cancelled(state),
@@ -153,7 +153,7 @@ impl Standing<'_> {
     }
 }
 
-fn running(r: &Running) -> String {
+fn running(r: &Running, state: &AppState) -> String {
     match r.at {
         At::Waiting => "It begins when the present job has ended".to_owned(),
         At::Starting => "Reading the weights and setting up the network".to_owned(),
@@ -161,8 +161,10 @@ fn running(r: &Running) -> String {
         At::Cache(c) => cache(&c),
         At::Step(s) => {
             let left = s.eta_s.map_or(String::new(), |left| format!(" · {} left", clock(left)));
+            let memory = state.training.as_ref().and_then(|t| t.memory);
+            let memory = memory.map_or(String::new(), |bytes| format!(" · {} of memory", megabytes(bytes)));
             format!(
-                "Step {} of {} · loss {:.3} · {:.0} pictures a second{left}",
+                "Step {} of {} · loss {:.3} · {:.0} pictures a second{left}{memory}",
                 s.step, s.steps, s.loss, s.images_per_s
             )
         }

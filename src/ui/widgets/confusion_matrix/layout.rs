@@ -18,7 +18,7 @@ pub enum CellValue {
 /// Smallest cell that can be told from its neighbours and hit with a pointer, in points.
 const MIN_CELL: f32 = 3.0;
 /// Cells do not grow past this: two classes need no wall of colour.
-pub const MAX_CELL: f32 = 200.0;
+pub const MAX_CELL: f32 = 320.0;
 /// Room for a number such as "1 204" or "0.94".
 const NUMBER_CELL: f32 = 30.0;
 /// Room for one line of label text.
@@ -89,35 +89,28 @@ impl MatrixLayout {
 }
 
 /// A matrix with what its colours are relative to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Shades<'a> {
     matrix: &'a ConfusionMatrix,
     value: CellValue,
-    rows: Vec<usize>,
-    columns: Vec<usize>,
-    most: usize,
 }
 
 /// A cell with anything in it is at least this strong, so that one picture among thousands still shows.
 const FLOOR: f32 = 0.22;
 
 impl<'a> Shades<'a> {
-    /// Looks through the matrix once.
+    /// Of a matrix.
     pub fn new(matrix: &'a ConfusionMatrix, value: CellValue) -> Self {
-        let n = matrix.classes();
-        let rows = (0..n).map(|t| matrix.row_total(t)).collect();
-        let columns = (0..n).map(|p| matrix.column_total(p)).collect();
-        let most = (0..n).flat_map(|t| (0..n).map(move |p| (t, p))).map(|(t, p)| matrix.count(t, p)).max();
-        Self { matrix, value, rows, columns, most: most.unwrap_or(0) }
+        Self { matrix, value }
     }
 
     /// Strength of a cell in `[0, 1]`: 0 only where it is empty.
     pub fn strength(&self, truth: usize, predicted: usize) -> f32 {
         let count = self.matrix.count(truth, predicted);
         let whole = match self.value {
-            CellValue::Counts => self.most,
-            CellValue::RowShares => self.rows[truth],
-            CellValue::ColumnShares => self.columns[predicted],
+            CellValue::Counts => self.matrix.most(),
+            CellValue::RowShares => self.matrix.row_total(truth),
+            CellValue::ColumnShares => self.matrix.column_total(predicted),
         };
         if count == 0 || whole == 0 { 0.0 } else { FLOOR + (1.0 - FLOOR) * count as f32 / whole as f32 }
     }
@@ -128,8 +121,10 @@ impl<'a> Shades<'a> {
         match self.value {
             _ if count == 0 => String::new(),
             CellValue::Counts => count.to_string(),
-            CellValue::RowShares => format!("{:.2}", count as f64 / self.rows[truth] as f64),
-            CellValue::ColumnShares => format!("{:.2}", count as f64 / self.columns[predicted] as f64),
+            CellValue::RowShares => format!("{:.2}", count as f64 / self.matrix.row_total(truth) as f64),
+            CellValue::ColumnShares => {
+                format!("{:.2}", count as f64 / self.matrix.column_total(predicted) as f64)
+            }
         }
     }
 
@@ -193,7 +188,8 @@ mod tests {
     #[test]
     fn two_classes_are_large_with_flat_labels_and_a_hundred_still_fit() {
         let two = MatrixLayout::new(2, (600.0, 500.0), 40.0, 1.0);
-        assert!(!two.rotated && two.numbers && two.label_every == 1 && two.cell == MAX_CELL, "{two:?}");
+        assert!(!two.rotated && two.numbers && two.label_every == 1 && two.cell == 234.0, "{two:?}");
+        assert_eq!(MatrixLayout::new(2, (2000.0, 1200.0), 40.0, 1.0).cell, MAX_CELL, "no wall of colour");
         let hundred = MatrixLayout::new(100, (700.0, 700.0), 90.0, 1.0);
         assert!(hundred.rotated && !hundred.numbers && hundred.label_every > 1, "{hundred:?}");
         assert!(hundred.top + hundred.side(100) <= 700.0 && hundred.left + hundred.side(100) <= 700.0);

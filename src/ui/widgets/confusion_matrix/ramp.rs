@@ -7,12 +7,18 @@ use egui::Color32;
 pub struct Ramp {
     low: [f32; 3],
     high: [f32; 3],
+    bend: f32,
 }
 
 impl Ramp {
     /// From `low` (nothing) to `high` (everything). Both should be of one hue.
     pub fn new(low: Color32, high: Color32) -> Self {
-        Self { low: oklab(low), high: oklab(high) }
+        Self { low: oklab(low), high: oklab(high), bend: 1.0 }
+    }
+
+    /// The same ramp, of which low values get less: `t` to this power.
+    pub fn bent(self, bend: f32) -> Self {
+        Self { bend, ..self }
     }
 
     /// The colour of `t` in `[0, 1]`.
@@ -21,7 +27,7 @@ impl Ramp {
     }
 
     fn mix(&self, t: f32) -> [f32; 3] {
-        let t = t.clamp(0.0, 1.0);
+        let t = t.clamp(0.0, 1.0).powf(self.bend);
         std::array::from_fn(|i| self.low[i] + (self.high[i] - self.low[i]) * t)
     }
 }
@@ -100,7 +106,7 @@ mod tests {
     #[test]
     fn numbers_on_the_ramp_can_be_read_in_both_themes() {
         for dark in [true, false] {
-            let ramp = super::super::ramp(&Palette::for_mode(dark));
+            let ramp = super::super::ramp(&Palette::for_mode(dark), 10);
             for i in 0..=20 {
                 let fill = ramp.at(i as f32 / 20.0);
                 let got = contrast(Palette::text_on(fill), fill);

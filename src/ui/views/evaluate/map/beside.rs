@@ -1,13 +1,13 @@
 //! Beside the map: the picture under the pointer, or those that are encircled.
 
-use super::super::TILE;
+use super::super::tile;
 use crate::data::{Dataset, Decided, Decision};
 use crate::session::{AnalysedPicture, Analysis};
 use crate::ui::state::{file_name, split_name};
 use crate::ui::theme::{section_style, space};
 use crate::ui::views::ViewContext;
 use crate::ui::views::train::words::count;
-use crate::ui::widgets::picture_grid::{self, Tile, large_picture};
+use crate::ui::widgets::picture_grid::{self, Tile, staged_picture};
 use crate::ui::widgets::{caption, link_button, secondary_button};
 use crate::ui::{Action, AppState};
 use egui::{ComboBox, RichText, Ui, vec2};
@@ -21,7 +21,8 @@ fn class_of(analysis: &Analysis, class: usize) -> &str {
 pub(super) fn one(ui: &mut Ui, analysis: &Analysis, picture: &AnalysedPicture, cx: &mut ViewContext) {
     let path = analysis.root.join(&picture.rel);
     let side = ui.available_width();
-    large_picture(ui, &mut cx.thumbnails, &path, vec2(side, side * 0.8), &format!("Picture {}", picture.rel));
+    let size = vec2(side, (side * 0.8).min((ui.available_height() - 80.0).max(96.0)));
+    staged_picture(ui, &mut cx.thumbnails, &path, size, &format!("Picture {}", picture.rel));
     let (class, predicted) = (class_of(analysis, picture.class), class_of(analysis, picture.predicted));
     let words = match picture.class == picture.predicted {
         true => class.to_owned(),
@@ -31,7 +32,7 @@ pub(super) fn one(ui: &mut Ui, analysis: &Analysis, picture: &AnalysedPicture, c
     caption(ui, format!("{} · {} · click to open", file_name(&path), split_name(picture.split)));
 }
 
-/// The pictures that are encircled, and what can be decided about all of them.
+/// The pictures that are encircled, and what can be decided about all of them; the mistakes where none are.
 pub(super) fn encircled(
     ui: &mut Ui,
     state: &AppState,
@@ -46,6 +47,14 @@ pub(super) fn encircled(
             "Pictures that the network finds alike lie near each other. Point at one to see it, click to open it, draw a line \
              around some to look at them together",
         );
+        let wrong = cx.evaluate.map.drawn.as_ref().map(|d| Arc::clone(&d.wrong)).unwrap_or_default();
+        if !wrong.is_empty() {
+            ui.add_space(space::S);
+            let words = format!("{}, training pictures included", count(wrong.len(), "mistake", "mistakes"));
+            ui.label(RichText::new(words).text_style(section_style()));
+            ui.add_space(space::XS);
+            grid(ui, analysis, &wrong, cx);
+        }
         return;
     }
     ui.horizontal(|ui| {
@@ -59,8 +68,14 @@ pub(super) fn encircled(
         decide_together(ui, analysis, data, &selected, actions);
     }
     ui.add_space(space::S);
-    let clicked = picture_grid::show(ui, &mut cx.thumbnails, (selected.len(), TILE), |i| {
-        let picture = &analysis.pictures[selected[i]];
+    grid(ui, analysis, &selected, cx);
+}
+
+/// Pictures; a click opens one.
+fn grid(ui: &mut Ui, analysis: &Analysis, pictures: &[usize], cx: &mut ViewContext) {
+    let wanted = tile(ui.available_width());
+    let clicked = picture_grid::show(ui, &mut cx.thumbnails, (pictures.len(), wanted), |i| {
+        let picture = &analysis.pictures[pictures[i]];
         let (class, predicted) = (class_of(analysis, picture.class), class_of(analysis, picture.predicted));
         Tile {
             path: analysis.root.join(&picture.rel),
@@ -71,7 +86,7 @@ pub(super) fn encircled(
         }
     });
     if let Some(i) = clicked {
-        cx.evaluate.visiting = Some(analysis.pictures[selected[i]].rel.clone());
+        cx.evaluate.visiting = Some(analysis.pictures[pictures[i]].rel.clone());
     }
 }
 

@@ -3,6 +3,7 @@
 use super::form::{About, Form, about, how_often, scale, strength};
 use crate::config::{AugmentPolicy, TrainMode};
 use crate::data::orientation::{Flip, concern};
+use crate::error::count;
 use crate::ui::views::train::Tab;
 use crate::ui::widgets::{caption, link_button};
 use egui::Ui;
@@ -70,13 +71,15 @@ const MAGNITUDE: About = about(
     "Strength of RandAugment, from 0 to 30. 9 is its authors' choice",
 );
 
-/// What most people look at first. `tab` is what the screen is to show, `seen` whether the varied pictures are there already.
+/// What most people look at first. `tab` is what the screen is to show, `seen` whether the varied pictures are there already, and
+/// `mirrored` how many pictures look like one of another class in a mirror; whether those are asked for.
 pub(super) fn main(
     ui: &mut Ui,
     form: &mut Form<'_>,
-    classes: &[String],
+    (classes, mirrored): (&[String], usize),
     (tab, seen): (&mut Option<Tab>, bool),
-) {
+) -> bool {
+    let mut asked = false;
     form.head(ui, "Varied pictures");
     form.switch(ui, ENABLED, |c| &mut c.augment.enabled);
     let on = form.draft.augment.enabled;
@@ -87,6 +90,7 @@ pub(super) fn main(
         form.sliding_pair(ui, CROP, 0.01..=1.0, |c| &mut c.augment.crop_scale);
         form.slider(ui, HFLIP, (how_often(), 0.0..=1.0), |c| &mut c.augment.hflip);
         flip_warning(ui, form, classes, (Flip::Mirror, form.draft.augment.hflip));
+        asked = mirror_warning(ui, form, mirrored);
         form.slider(ui, VFLIP, (how_often(), 0.0..=1.0), |c| &mut c.augment.vflip);
         flip_warning(ui, form, classes, (Flip::UpsideDown, form.draft.augment.vflip));
         let degrees = scale(0.0..=180.0, 0.5, 1);
@@ -105,6 +109,20 @@ pub(super) fn main(
             form.slider(ui, MAGNITUDE, (scale(0..=30, 0.1, 0), 0..=30), |c| &mut c.augment.rand_magnitude);
         }
     });
+    asked
+}
+
+/// Warns where mirror images were found to look like pictures of another class; whether they are asked for.
+fn mirror_warning(ui: &mut Ui, form: &Form<'_>, mirrored: usize) -> bool {
+    if mirrored == 0 || form.draft.augment.hflip == 0.0 || form.is_searched() {
+        return false;
+    }
+    let look = count(mirrored, "of your pictures looks", "of your pictures look");
+    form.warning(
+        ui,
+        &format!("Mirrored, {look} like a picture of another class. Set this to 0 where that matters"),
+    );
+    link_button(ui, "See those pictures").clicked()
 }
 
 fn flip_warning(ui: &mut Ui, form: &Form<'_>, classes: &[String], (flip, often): (Flip, f64)) {
