@@ -525,6 +525,17 @@ fn the_list_of_commands_does_what_its_words_say() {
 }
 
 #[test]
+fn words_typed_before_the_list_of_commands_is_drawn_count() {
+    let mut h = window(AppState::default(), Theme::Dark);
+    h.run();
+    h.state_mut().state.palette_open = true;
+    h.event(egui::Event::Text("go to mod".to_owned()));
+    h.key_press(egui::Key::Enter);
+    h.run();
+    assert_eq!(h.state().actions, [Action::TogglePalette, Action::Go(Screen::Model)]);
+}
+
+#[test]
 fn arrows_move_in_the_list_of_commands_and_what_is_blocked_cannot_be_chosen() {
     let mut h = window(AppState { palette_open: true, ..AppState::default() }, Theme::Light);
     h.run();

@@ -321,9 +321,6 @@ fn shortcuts(ctx: &Context, state: &AppState, actions: &mut Vec<Action>) {
     if state.question_asked() || !ctx.input(|i| i.events.iter().any(pressed)) {
         return;
     }
-    if ctx.input_mut(|i| i.consume_shortcut(&PALETTE_KEYS)) {
-        actions.push(Action::TogglePalette);
-    }
     // A text field has its own undo.
     let typing = ctx.text_edit_focused();
     for command in state.commands() {
@@ -357,6 +354,10 @@ impl eframe::App for App {
         let ctx = ui.ctx().clone();
         self.cx.thumbnails.begin_frame(&ctx);
         let mut actions = Vec::new();
+        // Before anything is drawn: words that were typed in the same frame are for the list.
+        if !self.state.question_asked() && ctx.input_mut(|i| i.consume_shortcut(&PALETTE_KEYS)) {
+            self.apply(&ctx, Some(frame), Action::TogglePalette);
+        }
         shortcuts(&ctx, &self.state, &mut actions);
         pasted(&ctx, &mut actions);
         shell::show(ui, &self.state, &mut self.cx, &mut actions);
