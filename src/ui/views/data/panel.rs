@@ -141,11 +141,8 @@ fn labels(
         if typed.is_none() && link_button(ui, "Type its path").clicked() {
             *typed = Some(PathField::default());
         }
-        if config.labels.is_some() {
-            let back = link_button(ui, "Without this file");
-            if back.on_hover_text("Takes the labels from where the folder says them").clicked() {
-                actions.push(Action::UseLabels(None));
-            }
+        if config.labels.is_some() && without_labels(ui) {
+            actions.push(Action::UseLabels(None));
         }
     });
     if let Some(field) = typed
@@ -155,6 +152,12 @@ fn labels(
         *typed = None;
         actions.push(Action::UseLabels(Some(path)));
     }
+}
+
+/// The way back from a chosen label file; whether it was taken.
+pub(super) fn without_labels(ui: &mut Ui) -> bool {
+    let back = link_button(ui, "Without this file");
+    back.on_hover_text("Takes the labels from where the folder says them").clicked()
 }
 
 /// How many of each class, the largest first.
