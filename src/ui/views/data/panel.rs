@@ -363,7 +363,10 @@ fn excluded(ui: &mut Ui, data: &Dataset, actions: &mut Vec<Action>) {
 /// Files left out, under their reasons.
 fn skipped(ui: &mut Ui, data: &Dataset) {
     type Is = fn(&SkipReason) -> bool;
-    let groups: [(&str, &str, Is); 8] = [
+    let groups: [(&str, &str, Is); 9] = [
+        ("class folder cannot be opened", "class folders cannot be opened", |r| {
+            matches!(r, SkipReason::ClassUnreadable(..))
+        }),
         ("file cannot be decoded", "files cannot be decoded", |r| matches!(r, SkipReason::Undecodable(_))),
         ("item cannot be opened", "items cannot be opened", |r| matches!(r, SkipReason::Unreadable(_))),
         ("broken link", "broken links", |r| matches!(r, SkipReason::BrokenLink)),
@@ -392,7 +395,10 @@ fn skipped(ui: &mut Ui, data: &Dataset) {
 
 fn detail(reason: &SkipReason) -> Option<&str> {
     match reason {
-        SkipReason::Unreadable(why) | SkipReason::Undecodable(why) | SkipReason::NotLearned(why) => Some(why),
+        SkipReason::Unreadable(why)
+        | SkipReason::ClassUnreadable(_, why)
+        | SkipReason::Undecodable(why)
+        | SkipReason::NotLearned(why) => Some(why),
         _ => None,
     }
 }
