@@ -203,9 +203,12 @@ impl App {
             DiskAnswer::DrawSampleAt(dir) => {
                 self.submit(JobKind::WriteSample, JobRequest::WriteSample { dir });
             }
-            DiskAnswer::Decided(project, decisions, preflight) => {
+            DiskAnswer::Decided(project, decisions, preflight, new) => {
                 if self.state.project.as_ref().is_some_and(|p| p.dir == project) {
                     (self.state.decisions, self.state.preflight) = (*decisions, Some(preflight));
+                    if let Some(new) = new {
+                        self.state.decided(&new);
+                    }
                 }
             }
             DiskAnswer::Settings(settings, lost) => {

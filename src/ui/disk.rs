@@ -3,7 +3,7 @@
 use super::state::{Compared, PathKind};
 use crate::backbones::registry;
 use crate::config::TrainConfig;
-use crate::data::{Dataset, Decisions, Preflight, Step};
+use crate::data::{Dataset, Decided, Decisions, Preflight, Step};
 use crate::engine::analysis::Comparison;
 use crate::engine::{self, Evaluation};
 use crate::error::{Error, Result};
@@ -112,8 +112,8 @@ pub(super) enum DiskAnswer {
     Saved(PathBuf, Option<Error>),
     /// The file of a picture from the clipboard.
     Pasted(PathBuf),
-    /// The project, its decisions, and its pictures after them.
-    Decided(PathBuf, Box<Decisions>, Arc<Preflight>),
+    /// The project, its decisions, its pictures after them, and what was decided just now.
+    Decided(PathBuf, Box<Decisions>, Arc<Preflight>, Option<Decided>),
     Nothing,
 }
 
@@ -268,9 +268,16 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
             Ok(DiskAnswer::Pasted(kept))
         }
         DiskRequest::Decisions(project, shown) => decisions::refreshed(&project, &shown)
-            .map(|(decisions, preflight)| DiskAnswer::Decided(project, Box::new(decisions), preflight)),
-        DiskRequest::Decide(project, found, step) => decisions::decide(&project, &found, step)
-            .map(|(decisions, preflight)| DiskAnswer::Decided(project, Box::new(decisions), preflight)),
+            .map(|(decisions, preflight)| DiskAnswer::Decided(project, Box::new(decisions), preflight, None)),
+        DiskRequest::Decide(project, found, step) => {
+            let new = match &step {
+                Step::Decided(new) => Some(new.clone()),
+                Step::Undone | Step::Redone => None,
+            };
+            decisions::decide(&project, &found, step).map(|(decisions, preflight)| {
+                DiskAnswer::Decided(project, Box::new(decisions), preflight, new)
+            })
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub use downloads::{Download, DownloadEnd, megabytes};
 pub use drops::{PathKind, drop_hint, plan_drop};
 pub use evaluate::{Compared, EvaluateTab, Selection, ShownEvaluation};
 pub use folds::FoldsLeft;
-pub use history::{History, TakenBack, Undoable};
+pub use history::{History, TakenBack, Undoable, decision_words};
 pub use insight::{Insight, MapLayout};
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
