@@ -25,10 +25,25 @@ fn a_wrong_command_line_is_status_2_and_help_is_0() {
         assert!(!stderr.is_empty());
     }
     let help = done(&cli(t.path(), ["--help"]));
-    for command in ["inspect", "train", "evaluate", "predict", "export", "backbones", "sample"] {
+    for command in ["inspect", "train", "evaluate", "predict", "export", "backbones", "devices", "sample"] {
         assert!(help.contains(command), "{help}");
     }
     assert!(done(&cli(t.path(), ["--version"])).contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn devices_are_told_with_what_is_missing() {
+    let t = tempfile::tempdir().unwrap();
+    let text = done(&cli(t.path(), ["devices"]));
+    assert!(text.starts_with("cpu ") && text.contains("\ncuda ") && text.contains("\nmetal "), "{text}");
+    let all: serde_json::Value = serde_json::from_str(&done(&cli(t.path(), ["devices", "--json"]))).unwrap();
+    assert_eq!(all.as_array().unwrap().len(), 3);
+    assert!(all[0]["threads"].as_u64().unwrap() > 0 && all[0]["missing"].is_null(), "{all}");
+    for device in &all.as_array().unwrap()[1..] {
+        // Either it is there, or what is not there is said and what to do about it.
+        let missing = &device["missing"];
+        assert!(missing.is_null() || (missing["why"].is_string() && missing["advice"].is_string()), "{all}");
+    }
 }
 
 #[test]
