@@ -129,6 +129,24 @@ fn inspect_tells_classes_counts_and_what_was_left_out() {
 }
 
 #[test]
+fn inspect_names_what_a_table_speaks_of_and_is_not_there() {
+    let t = tempfile::tempdir().unwrap();
+    let data = t.path().join("pictures");
+    tiny_pictures(&data);
+    let rows: Vec<String> = std::fs::read_dir(data.join("dark"))
+        .unwrap()
+        .enumerate()
+        .map(|(i, e)| format!("dark/{},c{},x\n", e.unwrap().file_name().to_string_lossy(), i % 2))
+        .collect();
+    let table = t.path().join("labels.csv");
+    std::fs::write(&table, format!("file,label,label\n{}gone.png,c0,x\n", rows.concat())).unwrap();
+    let args = ["inspect", data.to_str().unwrap(), "--labels", table.to_str().unwrap()];
+    let text = done(&cli(t.path(), args));
+    assert!(text.contains("names a file that is not among the pictures\n    gone.png\n"), "{text}");
+    assert!(text.contains("more than one column \"label\": only the first of them counts"), "{text}");
+}
+
+#[test]
 fn inspect_reports_and_fails_where_training_would() {
     let t = tempfile::tempdir().unwrap();
     let data = t.path().join("pictures");

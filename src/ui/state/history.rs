@@ -1,8 +1,9 @@
 //! What can be taken back: settings changed since the project was opened, and decisions about its pictures, whenever they were made.
 
-use super::AppState;
+use super::{AppState, Tone, split_name};
 use crate::config::TrainConfig;
-use crate::data::{Decided, Step};
+use crate::data::{Decided, Decision, Step};
+use crate::ui::Action;
 use std::path::{Path, PathBuf};
 
 /// Changes that follow each other within this time are one, in seconds: a slider that is dragged.
@@ -180,9 +181,30 @@ impl AppState {
         Some(taken)
     }
 
+    /// Something was decided about pictures: told where it is about many, of which most may be out of sight.
+    pub fn decided(&mut self, new: &Decided) {
+        if new.pictures.len() > 1 {
+            self.notices.push_with(Tone::Info, decision_words(new), "Undo", Action::Undo);
+        }
+    }
+
     /// A new decision ends what could be brought back.
     pub fn end_redo(&mut self) {
         self.history.undone.clear();
+    }
+}
+
+/// A decision in a few words.
+pub fn decision_words(decided: &Decided) -> String {
+    let (pictures, are) = match decided.pictures.as_slice() {
+        [one] => (one.rsplit('/').next().unwrap_or(one).to_owned(), "is"),
+        all => (format!("{} pictures", all.len()), "are"),
+    };
+    match &decided.decision {
+        Decision::Label(class) => format!("{pictures} {are} {class}"),
+        Decision::Split(split) => format!("{pictures} {are} for {}", split_name(*split)),
+        Decision::Exclude => format!("leave out {pictures}"),
+        Decision::Include => format!("put back {pictures}"),
     }
 }
 
@@ -199,7 +221,7 @@ fn settings_words(before: &TrainConfig, after: &TrainConfig) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Decision;
+    use crate::data::Split;
 
     fn change(state: &mut AppState, epochs: usize, at_s: f64) {
         let before = state.config.clone();
@@ -278,5 +300,22 @@ mod tests {
         assert_eq!(state.undo(), Some(TakenBack::Deletion("/trash/2".into())));
         state.forget_deletion(Path::new("/trash/1"));
         assert_eq!(state.undo(), Some(TakenBack::Decision(Step::Undone)));
+    }
+    #[test]
+    fn a_decision_about_many_pictures_is_told_with_its_way_back() {
+        let mut state = AppState::default();
+        let about = |n: usize| Decided {
+            decision: Decision::Split(Split::Train),
+            pictures: (0..n).map(|i| format!("ants/{i}.png")).collect(),
+        };
+        state.decided(&about(1));
+        assert!(state.notices.all().is_empty(), "one picture shows it itself");
+        state.decided(&about(26));
+        let [said] = state.notices.all() else { panic!("{:?}", state.notices.all()) };
+        assert_eq!(
+            (said.text.as_str(), &said.next),
+            ("26 pictures are for training", &Some(("Undo", Action::Undo)))
+        );
+        assert_eq!(decision_words(&about(1)), "0.png is for training");
     }
 }

@@ -131,17 +131,3 @@ fn changed(data: &Dataset, rel: &str) -> Option<String> {
     let parts: Vec<String> = label.into_iter().chain(split).collect();
     (!parts.is_empty()).then(|| format!("You decided {}", parts.join(", and ")))
 }
-
-/// A decision in a few words, for the tooltips of undo and redo.
-pub fn words(decided: &Decided) -> String {
-    let pictures = match decided.pictures.as_slice() {
-        [one] => one.rsplit('/').next().unwrap_or(one).to_owned(),
-        all => format!("{} pictures", all.len()),
-    };
-    match &decided.decision {
-        Decision::Label(class) => format!("{pictures} is {class}"),
-        Decision::Split(split) => format!("{pictures} is for {}", split_name(*split)),
-        Decision::Exclude => format!("leave out {pictures}"),
-        Decision::Include => format!("put back {pictures}"),
-    }
-}
