@@ -249,6 +249,7 @@ impl Operation for Op {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::ops::testing::both_ways;
     use candle_core::{Device, Var};
 
     fn wave(len: usize, pace: f64) -> Vec<f32> {
@@ -273,20 +274,23 @@ mod tests {
 
     #[test]
     fn rows_have_the_mean_and_deviation_of_shift_and_scale() {
-        for channels in [1, 5, 33, 96] {
-            let x = Tensor::from_vec(wave(3 * channels, 0.7), (3, channels), &Device::Cpu).unwrap();
-            let ones = Tensor::ones(channels, candle_core::DType::F32, &Device::Cpu).unwrap();
-            let y = layer_norm(&x, &(&ones * 2.0).unwrap(), &ones, 0.0001).unwrap().to_vec2::<f32>().unwrap();
-            for (y, x) in y.iter().zip(x.to_vec2::<f32>().unwrap()) {
-                let n = channels as f32;
-                let mean = x.iter().sum::<f32>() / n;
-                let var = x.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n;
-                for (y, x) in y.iter().zip(&x) {
-                    let want = (x - mean) / (var + 0.0001).sqrt() * 2.0 + 1.0;
-                    assert!((y - want).abs() < 1e-4, "{channels}: {y} for {want}");
+        both_ways(|| {
+            for channels in [1, 5, 33, 96] {
+                let x = Tensor::from_vec(wave(3 * channels, 0.7), (3, channels), &Device::Cpu).unwrap();
+                let ones = Tensor::ones(channels, candle_core::DType::F32, &Device::Cpu).unwrap();
+                let y =
+                    layer_norm(&x, &(&ones * 2.0).unwrap(), &ones, 0.0001).unwrap().to_vec2::<f32>().unwrap();
+                for (y, x) in y.iter().zip(x.to_vec2::<f32>().unwrap()) {
+                    let n = channels as f32;
+                    let mean = x.iter().sum::<f32>() / n;
+                    let var = x.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n;
+                    for (y, x) in y.iter().zip(&x) {
+                        let want = (x - mean) / (var + 0.0001).sqrt() * 2.0 + 1.0;
+                        assert!((y - want).abs() < 1e-4, "{channels}: {y} for {want}");
+                    }
                 }
             }
-        }
+        });
     }
 
     #[test]
@@ -296,11 +300,13 @@ mod tests {
 
     #[test]
     fn only_what_is_tracked_gets_a_gradient() {
-        let x = Tensor::from_vec(wave(12, 0.7), (3, 4), &Device::Cpu).unwrap();
-        let gamma = Var::from_vec(wave(4, 0.7), 4, &Device::Cpu).unwrap();
-        let beta = Tensor::from_vec(wave(4, 0.7), 4, &Device::Cpu).unwrap();
-        let grads = layer_norm(&x, &gamma, &beta, 1e-6).unwrap().sum_all().unwrap().backward().unwrap();
-        assert!(grads.get(&gamma).is_some() && grads.get(&x).is_none() && grads.get(&beta).is_none());
-        assert!(layer_norm(&x, &gamma, &x, 1e-6).unwrap_err().to_string().contains("[3, 4]"));
+        both_ways(|| {
+            let x = Tensor::from_vec(wave(12, 0.7), (3, 4), &Device::Cpu).unwrap();
+            let gamma = Var::from_vec(wave(4, 0.7), 4, &Device::Cpu).unwrap();
+            let beta = Tensor::from_vec(wave(4, 0.7), 4, &Device::Cpu).unwrap();
+            let grads = layer_norm(&x, &gamma, &beta, 1e-6).unwrap().sum_all().unwrap().backward().unwrap();
+            assert!(grads.get(&gamma).is_some() && grads.get(&x).is_none() && grads.get(&beta).is_none());
+            assert!(layer_norm(&x, &gamma, &x, 1e-6).unwrap_err().to_string().contains("[3, 4]"));
+        });
     }
 }

@@ -164,29 +164,31 @@ impl Operation for Scaled {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::ops::testing::{flat, var};
+    use crate::nn::ops::testing::{both_ways, flat, var};
 
     #[test]
     fn sums_and_gradients_are_those_of_the_definition() {
-        let (x, branch, scale) = (var(&[700, 3, 9], 0.7), var(&[700, 3, 9], 1.1), var(&[9], 0.3));
-        let upstream = var(&[700, 3, 9], 0.9);
-        for scale in [None, Some(&scale)] {
-            let y = residual(&x, &branch, scale.map(|s| s.as_tensor())).unwrap();
-            let loss = (&y * upstream.as_tensor()).unwrap().sum_all().unwrap();
-            let grads = loss.backward().unwrap();
-            let scaled = match scale {
-                Some(s) => branch.broadcast_mul(s).unwrap(),
-                None => branch.as_tensor().clone(),
-            };
-            let want = (x.as_tensor() + scaled).unwrap();
-            assert!(flat(&y).iter().zip(flat(&want)).all(|(a, b)| (a - b).abs() < 1e-6));
-            let want = (&want * upstream.as_tensor()).unwrap().sum_all().unwrap().backward().unwrap();
-            for var in [Some(&x), Some(&branch), scale].into_iter().flatten() {
-                let (ours, candles) = (flat(grads.get(var).unwrap()), flat(want.get(var).unwrap()));
-                assert_eq!(ours.len(), candles.len());
-                assert!(ours.iter().zip(candles).all(|(a, b)| (a - b).abs() < 1e-4 * (1.0 + b.abs())));
+        both_ways(|| {
+            let (x, branch, scale) = (var(&[700, 3, 9], 0.7), var(&[700, 3, 9], 1.1), var(&[9], 0.3));
+            let upstream = var(&[700, 3, 9], 0.9);
+            for scale in [None, Some(&scale)] {
+                let y = residual(&x, &branch, scale.map(|s| s.as_tensor())).unwrap();
+                let loss = (&y * upstream.as_tensor()).unwrap().sum_all().unwrap();
+                let grads = loss.backward().unwrap();
+                let scaled = match scale {
+                    Some(s) => branch.broadcast_mul(s).unwrap(),
+                    None => branch.as_tensor().clone(),
+                };
+                let want = (x.as_tensor() + scaled).unwrap();
+                assert!(flat(&y).iter().zip(flat(&want)).all(|(a, b)| (a - b).abs() < 1e-6));
+                let want = (&want * upstream.as_tensor()).unwrap().sum_all().unwrap().backward().unwrap();
+                for var in [Some(&x), Some(&branch), scale].into_iter().flatten() {
+                    let (ours, candles) = (flat(grads.get(var).unwrap()), flat(want.get(var).unwrap()));
+                    assert_eq!(ours.len(), candles.len());
+                    assert!(ours.iter().zip(candles).all(|(a, b)| (a - b).abs() < 1e-4 * (1.0 + b.abs())));
+                }
             }
-        }
+        });
     }
 
     #[test]

@@ -1,6 +1,13 @@
 //! What tests of operations share.
 
+use super::tensors;
 use candle_core::{Device, Tensor, Var};
+
+/// Calls `body` with the processor's kernels, and with the tensor operations by which other devices compute.
+pub(super) fn both_ways(body: impl Fn()) {
+    body();
+    tensors::forced(body);
+}
 
 /// A tensor of `sin((i + 1) * pace)`, in order.
 pub(super) fn wave(shape: &[usize], pace: f64) -> Tensor {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::nn::ops::simd::testing::at_each_level;
+use crate::nn::ops::testing::both_ways;
 use candle_core::{Device, Var};
 
 /// Values without a pattern that a wrong index could hit by chance.
@@ -46,6 +47,10 @@ fn assert_close(what: &str, got: &Tensor, want: &[f64]) {
 type Case = ([usize; 4], [usize; 2], usize, [usize; 4]);
 
 fn check(case: Case, act: Activation, with_bias: bool) {
+    both_ways(|| check_one_way(case, act, with_bias));
+}
+
+fn check_one_way(case: Case, act: Activation, with_bias: bool) {
     let ([n, h, w, c], [kh, kw], cout, [stride, padding, dilation, groups]) = case;
     let spec = Conv2dSpec { stride, padding, dilation, groups };
     let label = format!("{case:?} {act:?}");
@@ -162,37 +167,41 @@ fn strides_larger_than_the_kernel_leave_gaps() {
 
 #[test]
 fn no_gradient_for_what_is_not_tracked() {
-    let device = Device::Cpu;
-    let x = Tensor::from_vec(wave(2 * 5 * 5 * 4, 0.7), (2, 5, 5, 4), &device).unwrap();
-    let weight = Tensor::from_vec(wave(9 * 4 * 6, 0.7), (3, 3, 4, 6), &device).unwrap();
-    let bias = Tensor::from_vec(wave(6, 0.7), 6, &device).unwrap();
-    let spec = Conv2dSpec { stride: 1, padding: 1, dilation: 1, groups: 1 };
-    let run = |x: &Tensor, weight: &Tensor, bias: &Tensor| {
-        let y = conv2d(x, weight, Some(bias), spec, Activation::Relu).unwrap();
-        y.sum_all().unwrap().backward().unwrap()
-    };
-    let var = Var::from_tensor(&bias).unwrap();
-    let grads = run(&x, &weight, &var);
-    assert!(grads.get(&var).is_some() && grads.get(&x).is_none() && grads.get(&weight).is_none());
-    let var = Var::from_tensor(&weight).unwrap();
-    let grads = run(&x, &var, &bias);
-    assert!(grads.get(&var).is_some() && grads.get(&x).is_none() && grads.get(&bias).is_none());
-    let var = Var::from_tensor(&x).unwrap();
-    let grads = run(&var, &weight, &bias);
-    assert!(grads.get(&var).is_some() && grads.get(&weight).is_none() && grads.get(&bias).is_none());
+    both_ways(|| {
+        let device = Device::Cpu;
+        let x = Tensor::from_vec(wave(2 * 5 * 5 * 4, 0.7), (2, 5, 5, 4), &device).unwrap();
+        let weight = Tensor::from_vec(wave(9 * 4 * 6, 0.7), (3, 3, 4, 6), &device).unwrap();
+        let bias = Tensor::from_vec(wave(6, 0.7), 6, &device).unwrap();
+        let spec = Conv2dSpec { stride: 1, padding: 1, dilation: 1, groups: 1 };
+        let run = |x: &Tensor, weight: &Tensor, bias: &Tensor| {
+            let y = conv2d(x, weight, Some(bias), spec, Activation::Relu).unwrap();
+            y.sum_all().unwrap().backward().unwrap()
+        };
+        let var = Var::from_tensor(&bias).unwrap();
+        let grads = run(&x, &weight, &var);
+        assert!(grads.get(&var).is_some() && grads.get(&x).is_none() && grads.get(&weight).is_none());
+        let var = Var::from_tensor(&weight).unwrap();
+        let grads = run(&x, &var, &bias);
+        assert!(grads.get(&var).is_some() && grads.get(&x).is_none() && grads.get(&bias).is_none());
+        let var = Var::from_tensor(&x).unwrap();
+        let grads = run(&var, &weight, &bias);
+        assert!(grads.get(&var).is_some() && grads.get(&weight).is_none() && grads.get(&bias).is_none());
+    });
 }
 
 #[test]
 fn views_are_read_in_their_own_order() {
-    let device = Device::Cpu;
-    let nchw = Tensor::from_vec(wave(2 * 3 * 6 * 5, 0.7), (2, 3, 6, 5), &device).unwrap();
-    let oihw = Tensor::from_vec(wave(4 * 3 * 9, 0.3), (4, 3, 3, 3), &device).unwrap();
-    let (view, weight) = (nchw.permute((0, 2, 3, 1)).unwrap(), oihw.permute((2, 3, 1, 0)).unwrap());
-    let spec = Conv2dSpec { stride: 2, padding: 1, dilation: 1, groups: 1 };
-    let ours = conv2d(&view, &weight, None, spec, Activation::Identity).unwrap();
-    let candle = nchw.conv2d(&oihw, 1, 2, 1, 1).unwrap().permute((0, 2, 3, 1)).unwrap();
-    let worst = (ours - candle).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-    assert!(worst < 1e-5, "{worst}");
+    both_ways(|| {
+        let device = Device::Cpu;
+        let nchw = Tensor::from_vec(wave(2 * 3 * 6 * 5, 0.7), (2, 3, 6, 5), &device).unwrap();
+        let oihw = Tensor::from_vec(wave(4 * 3 * 9, 0.3), (4, 3, 3, 3), &device).unwrap();
+        let (view, weight) = (nchw.permute((0, 2, 3, 1)).unwrap(), oihw.permute((2, 3, 1, 0)).unwrap());
+        let spec = Conv2dSpec { stride: 2, padding: 1, dilation: 1, groups: 1 };
+        let ours = conv2d(&view, &weight, None, spec, Activation::Identity).unwrap();
+        let candle = nchw.conv2d(&oihw, 1, 2, 1, 1).unwrap().permute((0, 2, 3, 1)).unwrap();
+        let worst = (ours - candle).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!(worst < 1e-5, "{worst}");
+    });
 }
 
 #[test]

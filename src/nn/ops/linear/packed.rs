@@ -74,37 +74,41 @@ impl PackedLinear {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::ops::testing::{flat, wave};
+    use crate::nn::ops::testing::{both_ways, flat, wave};
     use candle_core::Var;
 
     #[test]
     fn the_packed_layer_is_the_layer() {
-        let (weight, bias, scale) = (wave(&[19, 37], 0.5), wave(&[37], 0.7), wave(&[37], 1.1));
-        let (x, onto) = (wave(&[5, 14, 19], 0.3), wave(&[5, 14, 37], 0.9));
-        let identity = Activation::Identity;
-        for (scale, onto) in
-            [(None, None), (Some(&scale), None), (None, Some(&onto)), (Some(&scale), Some(&onto))]
-        {
-            for (before, act) in
-                [(identity, Activation::Relu6), (Activation::Gelu, identity), (identity, Activation::Silu)]
+        both_ways(|| {
+            let (weight, bias, scale) = (wave(&[19, 37], 0.5), wave(&[37], 0.7), wave(&[37], 1.1));
+            let (x, onto) = (wave(&[5, 14, 19], 0.3), wave(&[5, 14, 37], 0.9));
+            let identity = Activation::Identity;
+            for (scale, onto) in
+                [(None, None), (Some(&scale), None), (None, Some(&onto)), (Some(&scale), Some(&onto))]
             {
-                let layer = PackedLinear::new(&weight, &bias, scale);
-                // Twice: packed, and as it was packed.
-                let packed = [(); 2].map(|()| layer.forward(before, &x, onto, act).unwrap());
-                let tracked =
-                    layer.forward(before, Var::from_tensor(&x).unwrap().as_tensor(), onto, act).unwrap();
-                let product = before.apply(&x).unwrap().broadcast_matmul(&weight).unwrap();
-                let mut want = product.broadcast_add(&bias).unwrap();
-                want = scale.map_or(want.clone(), |scale| want.broadcast_mul(scale).unwrap());
-                want = onto.map_or(want.clone(), |onto| (onto + &want).unwrap());
-                want = act.apply(&want).unwrap();
-                for got in packed.iter().chain([&tracked]) {
-                    assert_eq!(got.dims(), want.dims());
-                    let differ = |(a, b): (f32, f32)| (a - b).abs() > 1e-5 * (1.0 + b.abs());
-                    assert!(!flat(got).into_iter().zip(flat(&want)).any(differ), "{before:?} {act:?}");
+                for (before, act) in [
+                    (identity, Activation::Relu6),
+                    (Activation::Gelu, identity),
+                    (identity, Activation::Silu),
+                ] {
+                    let layer = PackedLinear::new(&weight, &bias, scale);
+                    // Twice: packed, and as it was packed.
+                    let packed = [(); 2].map(|()| layer.forward(before, &x, onto, act).unwrap());
+                    let tracked =
+                        layer.forward(before, Var::from_tensor(&x).unwrap().as_tensor(), onto, act).unwrap();
+                    let product = before.apply(&x).unwrap().broadcast_matmul(&weight).unwrap();
+                    let mut want = product.broadcast_add(&bias).unwrap();
+                    want = scale.map_or(want.clone(), |scale| want.broadcast_mul(scale).unwrap());
+                    want = onto.map_or(want.clone(), |onto| (onto + &want).unwrap());
+                    want = act.apply(&want).unwrap();
+                    for got in packed.iter().chain([&tracked]) {
+                        assert_eq!(got.dims(), want.dims());
+                        let differ = |(a, b): (f32, f32)| (a - b).abs() > 1e-5 * (1.0 + b.abs());
+                        assert!(!flat(got).into_iter().zip(flat(&want)).any(differ), "{before:?} {act:?}");
+                    }
                 }
             }
-        }
+        });
     }
 
     #[test]

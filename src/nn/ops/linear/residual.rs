@@ -147,7 +147,7 @@ impl Operation for Branch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::ops::testing::{flat, wave};
+    use crate::nn::ops::testing::{both_ways, flat, wave};
     use crate::nn::tape::Tape;
     use candle_core::Var;
 
@@ -168,33 +168,36 @@ mod tests {
 
     #[test]
     fn whatever_learns_gets_its_gradient() {
-        let shapes: [&[usize]; 5] = [&[70, 9], &[9, 37], &[37], &[70, 37], &[37]];
-        let upstream = wave(&[70, 37], 0.9);
-        let loss = |y: &Tensor| (y * &upstream).unwrap().sum_all().unwrap();
-        for (count, learning) in [4, 5].into_iter().flat_map(|n| (0..1u32 << n).map(move |l| (n, l))) {
-            let learns = |i: usize| learning >> i & 1 == 1;
-            let var = |i: usize| Var::from_tensor(&wave(shapes[i], 0.3 + 0.2 * i as f64)).unwrap();
-            let vars: Vec<Var> = (0..count).map(var).collect();
-            let arg = |(i, v): (usize, &Var)| match learns(i) {
-                true => v.as_tensor().clone(),
-                false => v.as_detached_tensor(),
-            };
-            let args: Vec<Tensor> = vars.iter().enumerate().map(arg).collect();
-            let want = apart(&args);
-            let want_grads = loss(&want).backward().unwrap();
-            let tape = Tape::record();
-            let parameters = (&args[1], &args[2]);
-            let got = linear_residual(Activation::Gelu, &args[0], parameters, &args[3], args.get(4)).unwrap();
-            let grads = tape.gradients(&loss(&got)).unwrap();
-            assert!(close(&got, &want), "{count} {learning:b}");
-            for (i, var) in vars.iter().enumerate() {
-                let right = match (grads.get(var), want_grads.get(var)) {
-                    (Some(ours), Some(candles)) => learns(i) && close(ours, candles),
-                    (ours, _) => !learns(i) && ours.is_none(),
+        both_ways(|| {
+            let shapes: [&[usize]; 5] = [&[70, 9], &[9, 37], &[37], &[70, 37], &[37]];
+            let upstream = wave(&[70, 37], 0.9);
+            let loss = |y: &Tensor| (y * &upstream).unwrap().sum_all().unwrap();
+            for (count, learning) in [4, 5].into_iter().flat_map(|n| (0..1u32 << n).map(move |l| (n, l))) {
+                let learns = |i: usize| learning >> i & 1 == 1;
+                let var = |i: usize| Var::from_tensor(&wave(shapes[i], 0.3 + 0.2 * i as f64)).unwrap();
+                let vars: Vec<Var> = (0..count).map(var).collect();
+                let arg = |(i, v): (usize, &Var)| match learns(i) {
+                    true => v.as_tensor().clone(),
+                    false => v.as_detached_tensor(),
                 };
-                assert!(right, "argument {i} of {count}, learning {learning:b}");
+                let args: Vec<Tensor> = vars.iter().enumerate().map(arg).collect();
+                let want = apart(&args);
+                let want_grads = loss(&want).backward().unwrap();
+                let tape = Tape::record();
+                let parameters = (&args[1], &args[2]);
+                let got =
+                    linear_residual(Activation::Gelu, &args[0], parameters, &args[3], args.get(4)).unwrap();
+                let grads = tape.gradients(&loss(&got)).unwrap();
+                assert!(close(&got, &want), "{count} {learning:b}");
+                for (i, var) in vars.iter().enumerate() {
+                    let right = match (grads.get(var), want_grads.get(var)) {
+                        (Some(ours), Some(candles)) => learns(i) && close(ours, candles),
+                        (ours, _) => !learns(i) && ours.is_none(),
+                    };
+                    assert!(right, "argument {i} of {count}, learning {learning:b}");
+                }
             }
-        }
+        });
     }
 
     #[test]

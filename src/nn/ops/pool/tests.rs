@@ -1,4 +1,5 @@
 use super::*;
+use crate::nn::ops::testing::both_ways;
 use candle_core::{DType, Device, Var};
 
 fn zeros(shape: &[usize]) -> Tensor {
@@ -55,26 +56,30 @@ fn other_types_are_refused() {
 
 #[test]
 fn a_view_in_another_order_is_pooled_as_its_copy() {
-    let x = Tensor::rand(-1f32, 1.0, (2, 6, 5, 3), &Device::Cpu).unwrap();
-    let turned = x.transpose(1, 2).unwrap();
-    let copy = turned.contiguous().unwrap();
-    assert!(!turned.is_contiguous());
-    let values = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    for pool in [max_pool2d, avg_pool2d] {
-        assert_eq!(
-            values(pool(&turned, spec(3, 2, 1)).unwrap()),
-            values(pool(&copy, spec(3, 2, 1)).unwrap())
-        );
-    }
+    both_ways(|| {
+        let x = Tensor::rand(-1f32, 1.0, (2, 6, 5, 3), &Device::Cpu).unwrap();
+        let turned = x.transpose(1, 2).unwrap();
+        let copy = turned.contiguous().unwrap();
+        assert!(!turned.is_contiguous());
+        let values = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        for pool in [max_pool2d, avg_pool2d] {
+            assert_eq!(
+                values(pool(&turned, spec(3, 2, 1)).unwrap()),
+                values(pool(&copy, spec(3, 2, 1)).unwrap())
+            );
+        }
+    });
 }
 
 #[test]
 fn a_value_that_is_no_number_is_passed_on_and_gets_the_gradient() {
-    let values = vec![1.0, f32::NAN, 3.0, 2.0];
-    let x = Var::from_vec(values, (1, 2, 2, 1), &Device::Cpu).unwrap();
-    let y = max_pool2d(&x, spec(2, 2, 0)).unwrap();
-    assert!(y.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0].is_nan());
-    let gradients = y.sum_all().unwrap().backward().unwrap();
-    let gradient = gradients.get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    assert_eq!(gradient, [0.0, 1.0, 0.0, 0.0]);
+    both_ways(|| {
+        let values = vec![1.0, f32::NAN, 3.0, 2.0];
+        let x = Var::from_vec(values, (1, 2, 2, 1), &Device::Cpu).unwrap();
+        let y = max_pool2d(&x, spec(2, 2, 0)).unwrap();
+        assert!(y.flatten_all().unwrap().to_vec1::<f32>().unwrap()[0].is_nan());
+        let gradients = y.sum_all().unwrap().backward().unwrap();
+        let gradient = gradients.get(&x).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(gradient, [0.0, 1.0, 0.0, 0.0]);
+    });
 }

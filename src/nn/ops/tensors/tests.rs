@@ -1,5 +1,5 @@
 use super::super::testing::{flat, wave};
-use super::super::{Activation, add};
+use super::super::{Activation, add, attention_weights, global_max_pool};
 use super::taps::{Frame, Spill, Taps, fit, spread};
 use super::{forced, serve};
 use crate::nn::tape::Tape;
@@ -85,4 +85,34 @@ fn gradients_come_through_the_tape_and_through_candle() {
         });
         assert!(got.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-6), "{got:?} {want:?}");
     }
+}
+
+#[test]
+fn divergence_is_not_hidden() {
+    let x = Tensor::from_vec(vec![1.0, f32::NAN, -1.0, 2.0], (1, 2, 2, 1), &Device::Cpu).unwrap();
+    let acts = [
+        Activation::Relu,
+        Activation::Relu6,
+        Activation::Hardswish,
+        Activation::Silu,
+        Activation::Gelu,
+        Activation::Sigmoid,
+        Activation::Hardsigmoid,
+    ];
+    forced(|| {
+        for act in acts {
+            let y = flat(&act.apply(&x).unwrap());
+            assert!(y[1].is_nan() && y.iter().filter(|v| v.is_nan()).count() == 1, "{act:?}: {y:?}");
+        }
+        assert!(flat(&global_max_pool(&x).unwrap())[0].is_nan());
+    });
+}
+
+#[test]
+fn who_attends_to_whom_is_told_the_same() {
+    let qkv = wave(&[2, 1, 7, 24], 0.7);
+    let kernels = attention_weights(&qkv, 2).unwrap();
+    let tensors = forced(|| attention_weights(&qkv, 2).unwrap());
+    assert_eq!(tensors.dims(), kernels.dims());
+    assert!(flat(&tensors).iter().zip(flat(&kernels)).all(|(a, b)| (a - b).abs() < 1e-6));
 }
