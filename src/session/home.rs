@@ -66,6 +66,15 @@ pub fn project_for(data: &Path, home: &Path) -> Result<ProjectOf> {
     Err(Error::internal("every project name is taken"))
 }
 
+/// Opens a project folder by its whole path, links followed: the same folder has one name, by whichever it is opened.
+///
+/// # Errors
+/// See [`Project::open`].
+pub fn open_project(dir: &Path) -> Result<Project> {
+    let whole = std::fs::canonicalize(dir);
+    Project::open(whole.as_deref().unwrap_or(dir))
+}
+
 fn same_folder(a: &Path, b: &Path) -> bool {
     std::fs::canonicalize(a).is_ok_and(|a| a == b)
 }
