@@ -40,8 +40,8 @@ impl App {
                 Some(project) => self.open_new(project),
                 None => {
                     let text = self.state.labels_words();
-                    self.state.notices.push_with(Tone::Info, text, "Undo", Action::Undo);
                     self.settings_changed();
+                    self.state.notices.push_with(Tone::Info, text, "Undo", Action::Undo);
                     self.scan();
                 }
             },
