@@ -145,6 +145,7 @@ pub fn plain_toml(message: &str) -> String {
         ("expected u32", "which should be a whole number"),
         ("expected f64", "which should be a number"),
         ("expected a boolean", "which should be true or false"),
+        ("expected a sequence", "which should be a list"),
         ("expected a string", "which should be a text in quotes"),
         ("floating point `", "number `"),
         ("integer `", "number `"),

@@ -25,10 +25,25 @@ fn a_wrong_command_line_is_status_2_and_help_is_0() {
         assert!(!stderr.is_empty());
     }
     let help = done(&cli(t.path(), ["--help"]));
-    for command in ["inspect", "train", "evaluate", "predict", "export", "backbones", "sample"] {
+    for command in ["inspect", "train", "evaluate", "predict", "export", "backbones", "devices", "sample"] {
         assert!(help.contains(command), "{help}");
     }
     assert!(done(&cli(t.path(), ["--version"])).contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn devices_are_told_with_what_is_missing() {
+    let t = tempfile::tempdir().unwrap();
+    let text = done(&cli(t.path(), ["devices"]));
+    assert!(text.starts_with("cpu ") && text.contains("\ncuda ") && text.contains("\nmetal "), "{text}");
+    let all: serde_json::Value = serde_json::from_str(&done(&cli(t.path(), ["devices", "--json"]))).unwrap();
+    assert_eq!(all.as_array().unwrap().len(), 3);
+    assert!(all[0]["threads"].as_u64().unwrap() > 0 && all[0]["missing"].is_null(), "{all}");
+    for device in &all.as_array().unwrap()[1..] {
+        // Either it is there, or what is not there is said and what to do about it.
+        let missing = &device["missing"];
+        assert!(missing.is_null() || (missing["why"].is_string() && missing["advice"].is_string()), "{all}");
+    }
 }
 
 #[test]
@@ -111,6 +126,24 @@ fn inspect_tells_classes_counts_and_what_was_left_out() {
     let skipped: Vec<_> = json["skipped"].as_array().unwrap().iter().map(|s| s["reason"].clone()).collect();
     assert_eq!(skipped.len(), 2, "{json}");
     assert!(skipped.contains(&"not-an-image".into()), "{json}");
+}
+
+#[test]
+fn inspect_names_what_a_table_speaks_of_and_is_not_there() {
+    let t = tempfile::tempdir().unwrap();
+    let data = t.path().join("pictures");
+    tiny_pictures(&data);
+    let rows: Vec<String> = std::fs::read_dir(data.join("dark"))
+        .unwrap()
+        .enumerate()
+        .map(|(i, e)| format!("dark/{},c{},x\n", e.unwrap().file_name().to_string_lossy(), i % 2))
+        .collect();
+    let table = t.path().join("labels.csv");
+    std::fs::write(&table, format!("file,label,label\n{}gone.png,c0,x\n", rows.concat())).unwrap();
+    let args = ["inspect", data.to_str().unwrap(), "--labels", table.to_str().unwrap()];
+    let text = done(&cli(t.path(), args));
+    assert!(text.contains("names a file that is not among the pictures\n    gone.png\n"), "{text}");
+    assert!(text.contains("more than one column \"label\": only the first of them counts"), "{text}");
 }
 
 #[test]

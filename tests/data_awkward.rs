@@ -226,15 +226,18 @@ fn what_may_not_be_opened_is_left_out_and_a_pipe_does_not_block() {
     }
     fs::write(at("a/locked.png"), encoded(ImageFormat::Png)).unwrap();
     fs::create_dir(at("b/locked")).unwrap();
+    fs::create_dir(at("bees")).unwrap();
     let made = std::process::Command::new("mkfifo").arg(at("a/pipe.png")).status();
-    for rel in ["a/locked.png", "b/locked"] {
+    for rel in ["a/locked.png", "b/locked", "bees"] {
         fs::set_permissions(at(rel), fs::Permissions::from_mode(0o0)).unwrap();
     }
     let locked = fs::read(at("a/locked.png")).is_err();
     let config = DataConfig::default();
     let found = scan(dir.path(), &config, None, &|_, _| Ok(())).unwrap();
     let looked = preflight(found, &config, &|_, _| Ok(())).unwrap();
-    fs::set_permissions(at("b/locked"), fs::Permissions::from_mode(0o755)).unwrap();
+    for rel in ["b/locked", "bees"] {
+        fs::set_permissions(at(rel), fs::Permissions::from_mode(0o755)).unwrap();
+    }
     let reason = |rel: &str| looked.dataset.skipped.iter().find(|s| s.rel == rel).map(|s| &s.reason);
     if made.is_ok_and(|s| s.success()) {
         assert_eq!(reason("a/pipe.png"), Some(&SkipReason::NotAnImage));
@@ -247,4 +250,7 @@ fn what_may_not_be_opened_is_left_out_and_a_pipe_does_not_block() {
         matches!(reason("a/locked.png"), Some(SkipReason::Undecodable(why)) if why.contains("could not read"))
     );
     assert!(matches!(reason("b/locked"), Some(SkipReason::Unreadable(_))));
+    assert!(matches!(reason("bees"), Some(SkipReason::ClassUnreadable(class, _)) if class == "bees"));
+    let title = "the folder bees of the class bees cannot be opened, so none of its pictures are used";
+    assert!(looked.findings.iter().any(|f| f.title.starts_with(title)), "{:?}", looked.findings);
 }

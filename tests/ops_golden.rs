@@ -7,13 +7,21 @@
 )]
 
 mod digest;
+mod ways;
 
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use digest::{assert_digest, size, sizes, wave};
 use headstart::nn::ops::{
     Activation, Conv2dSpec, PoolSpec, add, avg_pool2d, conv2d, global_avg_pool, global_max_pool, max_pool2d,
 };
 use serde_json::Value;
+use ways::{device, every_way};
+
+every_way!(
+    convolution_agrees_with_pytorch,
+    pooling_agrees_with_pytorch,
+    gradients_at_kinks_and_of_what_is_not_finite_are_those_of_pytorch,
+);
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("fixtures/ops_golden.json")).unwrap()
@@ -32,7 +40,6 @@ fn activation(name: &str) -> Activation {
     }
 }
 
-#[test]
 fn convolution_agrees_with_pytorch() {
     for case in golden()["conv"].as_array().unwrap() {
         let x_shape = sizes(&case["x"]);
@@ -66,7 +73,6 @@ fn convolution_agrees_with_pytorch() {
     }
 }
 
-#[test]
 fn pooling_agrees_with_pytorch() {
     for case in golden()["pool"].as_array().unwrap() {
         let x_shape = sizes(&case["x"]);
@@ -98,16 +104,15 @@ fn pooling_agrees_with_pytorch() {
     }
 }
 
-#[test]
 fn gradients_at_kinks_and_of_what_is_not_finite_are_those_of_pytorch() {
     let numbers = |list: &Value| -> Vec<f32> {
         list.as_array().unwrap().iter().map(|v| v.as_str().unwrap().parse().unwrap()).collect()
     };
-    let tiled = |values: &[f32]| Tensor::from_vec(values.repeat(8), 8 * values.len(), &Device::Cpu).unwrap();
+    let tiled = |values: &[f32]| Tensor::from_vec(values.repeat(8), 8 * values.len(), &device()).unwrap();
     for case in golden()["edges"].as_array().unwrap() {
         let act = activation(case["act"].as_str().unwrap());
         let x = numbers(&case["x"]);
-        let nothing = Tensor::zeros(8 * x.len(), DType::F32, &Device::Cpu).unwrap();
+        let nothing = Tensor::zeros(8 * x.len(), DType::F32, &device()).unwrap();
         for (grad, want) in numbers(&case["upstream"]).into_iter().zip(case["grads"].as_array().unwrap()) {
             let x = Var::from_tensor(&tiled(&x)).unwrap();
             let upstream = tiled(&vec![grad; case["x"].as_array().unwrap().len()]);

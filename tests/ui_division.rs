@@ -87,6 +87,52 @@ fn folds_show_what_each_part_gets() {
 }
 
 #[test]
+fn a_list_of_choices_is_closed_by_the_keyboard_too() {
+    let (_dir, state) = asked();
+    let mut h = window(state);
+    click(&mut h, "In groups");
+    click(&mut h, "What belongs together");
+    h.get_by_label("Folder").focus();
+    h.run_steps(2);
+    h.key_press(Key::Enter);
+    h.run_steps(4);
+    assert!(h.query_by_label("Number in the name").is_none(), "the list is still open");
+    click(&mut h, "What belongs together");
+    h.get_by_label("Number in the name");
+}
+
+#[test]
+fn the_choice_keeps_its_place_while_it_grows() {
+    let (_dir, state) = asked();
+    let mut h = window(state);
+    let top = |h: &Harness<'_, Desk>| h.get_by_label("How the pictures are divided").rect().top();
+    let buttons = |h: &Harness<'_, Desk>| h.get_by_label("Leave as it is").rect().top();
+    let before = (top(&h), buttons(&h));
+    click(&mut h, "In groups");
+    assert_eq!(top(&h), before.0);
+    assert!(buttons(&h) > before.1 + 20.0);
+    click(&mut h, "Picture by picture");
+    assert_eq!((top(&h), buttons(&h)), before);
+}
+
+#[test]
+fn a_pattern_that_holds_nothing_out_says_why() {
+    let (_dir, state) = asked();
+    let mut h = window(state);
+    click(&mut h, "In groups");
+    click(&mut h, "What belongs together");
+    click(&mut h, "Pattern");
+    let wide = |f: &egui_kittest::Node<'_>| f.rect().width() > 150.0;
+    let field = h.query_all_by_role(Role::TextInput).rfind(wide).unwrap();
+    field.focus();
+    field.type_text("()");
+    h.run_steps(4);
+    h.get_by_label_contains("Nothing would be held out for validation");
+    click(&mut h, "Divide");
+    assert!(h.state().actions.is_empty());
+}
+
+#[test]
 fn a_pattern_shows_its_groups_and_what_is_wrong_with_it() {
     let (_dir, state) = asked();
     let mut h = window(state);

@@ -5,11 +5,12 @@
 mod ui_states;
 
 use egui_kittest::kittest::{NodeT as _, Queryable};
+use headstart::engine::Unlike;
 use headstart::engine::analysis::Coverage;
 use headstart::error::Error;
 use headstart::session::jobs::ModelRef;
 use headstart::ui::actions::Pick;
-use headstart::ui::state::TrainingEnd;
+use headstart::ui::state::{EvaluateTab, TrainingEnd};
 use headstart::ui::{Action, AppState, Screen};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -118,6 +119,23 @@ fn results_say_class_probability_and_reason() {
     h.get_by_label("IMG_0000.png: ants, probability 0.550");
     h.get_by_label_contains("broken.jpg: could not be read, the file ends too early");
     h.get_by_label("later.png: waiting");
+}
+
+#[test]
+fn where_nothing_is_known_of_what_is_unlike_training_it_says_how_to_know() {
+    let note =
+        "Whether a picture is unlike anything in training is known once the run's own pictures were compared";
+    let evaluation = judged(2, 30, None).evaluation;
+    let mut h = window(AppState { evaluation, ..predictions(3, None) }, SIZE, true);
+    h.get_by_label(note);
+    h.get_by_label("Compare them").click();
+    h.run();
+    assert_eq!(h.state().actions, [Action::ShowEvaluateTab(EvaluateTab::Suspects)]);
+
+    let mut state = predictions(3, None);
+    let path = state.predictions.pictures()[0].path.clone();
+    state.predictions.compare(path, Unlike { similarity: 0.9, familiar: 0.5 });
+    assert!(window(state, SIZE, true).query_by_label(note).is_none());
 }
 
 #[test]

@@ -177,6 +177,18 @@ fn a_folder_that_cannot_be_used_says_why_and_offers_another() {
 }
 
 #[test]
+fn a_project_whose_label_file_cannot_be_used_can_do_without_it() {
+    let mut config = headstart::config::TrainConfig::default();
+    config.data.labels = Some("/home/ada/trees.csv".into());
+    let mut state = AppState { screen: Screen::Data, config: config.clone(), ..AppState::default() };
+    state.project = Some(headstart::session::Project { dir: "/home/ada/leaves".into(), config });
+    state.data_error = Some(Error::input("no row of the label file names a picture"));
+    let mut h = window(state, Theme::Dark);
+    h.run();
+    assert_eq!(clicked(&mut h, "Without this file"), [Action::UseLabels(None)]);
+}
+
+#[test]
 fn choosing_a_backbone_and_its_weights() {
     let (_dir, mut state) = open(Screen::Model);
     let mut h = window(state.clone(), Theme::Dark);
@@ -522,6 +534,17 @@ fn the_list_of_commands_does_what_its_words_say() {
     h.run();
     let open = Action::OpenProject("/home/ada/Headstart/ants".into());
     assert_eq!(h.state().actions, [Action::TogglePalette, open]);
+}
+
+#[test]
+fn words_typed_before_the_list_of_commands_is_drawn_count() {
+    let mut h = window(AppState::default(), Theme::Dark);
+    h.run();
+    h.state_mut().state.palette_open = true;
+    h.event(egui::Event::Text("go to mod".to_owned()));
+    h.key_press(egui::Key::Enter);
+    h.run();
+    assert_eq!(h.state().actions, [Action::TogglePalette, Action::Go(Screen::Model)]);
 }
 
 #[test]

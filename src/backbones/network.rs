@@ -8,8 +8,8 @@ use crate::config::{HeadConfig, Pooling};
 use crate::error::{Error, Result};
 use crate::nn::init::ParamBuilder;
 use crate::nn::layers::{Forward, LayerNorm};
-use crate::nn::ops::Activation;
 use crate::nn::ops::parallel::alone;
+use crate::nn::ops::{Activation, tensors};
 use crate::nn::params::{ParamId, ParamStore};
 use crate::nn::tape;
 use candle_core::{Device, Tensor};
@@ -368,14 +368,14 @@ const FEWEST_POSITIONS: usize = 14 * 14;
 /// Runs as many of the first layers as suit it on each picture by itself, and gives how many those were.
 ///
 /// What such a layer makes of one picture stays in the processor's caches until the next has read it; of a batch it would go to
-/// memory and back.
+/// memory and back. Other devices are kept busy by whole batches.
 fn by_picture(f: &Forward<'_>, layers: &[&Part], x: &Tensor) -> Result<(usize, Tensor)> {
     let suits = |part: &Part, x: &Tensor| {
         let positions: usize = x.dims()[1..].iter().rev().skip(1).product();
         part.weights <= MOST_WEIGHTS && positions >= FEWEST_POSITIONS
     };
     let (count, store) = (x.dim(0)?, f.store);
-    if count < 2 || x.rank() != 4 || !layers.first().is_some_and(|part| suits(part, x)) {
+    if tensors::serve(x) || count < 2 || x.rank() != 4 || !layers.first().is_some_and(|part| suits(part, x)) {
         return Ok((0, x.clone()));
     }
     let run = |i: usize| -> Result<(usize, Tensor)> {

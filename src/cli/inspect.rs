@@ -69,6 +69,9 @@ fn reason(r: &SkipReason) -> (&'static str, String) {
         SkipReason::Hidden => ("hidden", "hidden or a system's own file".to_owned()),
         SkipReason::NotAnImage => ("not-an-image", "not a picture".to_owned()),
         SkipReason::Unreadable(why) => ("unreadable", why.clone()),
+        SkipReason::ClassUnreadable(class, why) => {
+            ("class-unreadable", format!("the folder of the class {class} cannot be opened: {why}"))
+        }
         SkipReason::Undecodable(why) => ("undecodable", why.clone()),
         SkipReason::BrokenLink => ("broken-link", "a link that leads nowhere or in a circle".to_owned()),
         SkipReason::Unlabelled => ("unlabelled", "the label file gives it no label".to_owned()),
@@ -108,6 +111,16 @@ fn print_text(found: &Preflight, out: &mut Out<'_>) -> CliResult {
     }
     for f in &found.findings {
         out.line(format!("  {}: {}", severity(f.severity), f.title))?;
+        // What is no picture here is named nowhere else.
+        let elsewhere =
+            |name: &&String| d.position(name).is_none() && !d.skipped.iter().any(|s| s.rel == **name);
+        let named: Vec<&String> = f.files.iter().filter(elsewhere).collect();
+        for name in named.iter().take(SHOWN) {
+            out.line(format!("    {name}"))?;
+        }
+        if named.len() > SHOWN {
+            out.line(format!("    and {} more; --json lists all", named.len() - SHOWN))?;
+        }
     }
     if !d.skipped.is_empty() {
         out.line(format!("\nLeft out: {}", d.skipped.len()))?;

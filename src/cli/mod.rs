@@ -5,6 +5,7 @@
 mod backbones;
 mod bench;
 mod compare;
+mod devices;
 mod download;
 mod evaluate;
 mod export;
@@ -47,6 +48,8 @@ enum Command {
     Export(export::Args),
     /// List the networks that can be trained.
     Backbones(backbones::Args),
+    /// List where the work can be done on this machine, and why not elsewhere.
+    Devices(devices::Args),
     /// Write the sample pictures into a new folder.
     Sample(sample::Args),
     /// Measure how fast this machine is.
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Predict(args) => predict::run(args, &mut out),
         Command::Export(args) => export::run(args, &mut out),
         Command::Backbones(args) => backbones::run(args, &mut out),
+        Command::Devices(args) => devices::run(args, &mut out),
         Command::Sample(args) => sample::run(args, &mut out),
         Command::Bench(args) => bench::run(args, &mut out),
     };

@@ -11,7 +11,8 @@ impl TrainConfig {
     /// Says which key or value is wrong.
     pub fn from_toml(text: &str) -> Result<Self> {
         let config: Self = toml::from_str(text).map_err(|e| {
-            Error::input(format!("the configuration is not valid: {}", plain_toml(e.message())))
+            let at = e.span().map(|span| place(text, span.start)).unwrap_or_default();
+            Error::input(format!("the configuration is not valid{at}: {}", plain_toml(e.message())))
         })?;
         config.validate()?;
         Ok(config)
@@ -82,6 +83,21 @@ impl TrainConfig {
     }
 }
 
+/// Where byte `at` of a TOML text is, in words: its line, and the key that is written there.
+fn place(text: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count();
+    let table = before.lines().rev().find_map(|l| l.trim().strip_prefix('['));
+    let table = table.and_then(|l| l.split(']').next()).map(|name| name.trim_matches(['[', ' ']));
+    let key = text.lines().nth(line).and_then(|l| l.split_once('=')).map(|(key, _)| key.trim());
+    let key = key.filter(|key| !key.is_empty() && !key.starts_with(['#', '{', '"']));
+    match (table, key) {
+        (Some(table), Some(key)) => format!(" (line {}, {table}.{key})", line + 1),
+        (None, Some(key)) => format!(" (line {}, {key})", line + 1),
+        (_, None) => format!(" (line {})", line + 1),
+    }
+}
+
 /// `1` given for a setting that now holds `0.5` means `1.0`.
 fn widen(old: Option<&toml::Value>, new: toml::Value) -> toml::Value {
     match (old, new) {
@@ -131,6 +147,19 @@ mod tests {
             (c.train.momentum, c.train.learning_rate, c.augment.crop_scale[0]),
             (0.0, Some(1.0), 0.08)
         );
+    }
+
+    #[test]
+    fn a_wrong_value_in_a_file_is_named_with_its_key_and_line() {
+        for (text, place, why) in [
+            ("[train]\nepochs = 3\nphases = \"nonsense\"\n", "(line 3, train.phases)", "a list"),
+            ("[data]\n\nval_fraction = true\n", "(line 3, data.val_fraction)", "a number"),
+            ("[train]\nepocs = 3\n", "(line 2, train.epocs)", "epocs"),
+            ("[train]\n[[train.phases]]\nepochs = \"x\"\n", "train.phases.epochs)", "whole number"),
+        ] {
+            let e = TrainConfig::from_toml(text).unwrap_err().to_string();
+            assert!(e.contains(place) && e.contains(why), "{e}");
+        }
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub enum SkipReason {
     NotAnImage,
     /// It, or the folder it is in, could not be opened; the text says why.
     Unreadable(String),
+    /// It is the folder of this class, and could not be opened; the text says why.
+    ClassUnreadable(String, String),
     /// It could not be decoded; the text says why.
     Undecodable(String),
     /// A link that points nowhere or back to a folder above it.
@@ -290,7 +292,7 @@ pub(super) const EXPECTED: &str = "Give a folder with one sub-folder of pictures
 
 fn nothing_found(root: &Path, skipped: &[Skipped], class_folders: usize) -> Error {
     let unreadable = skipped.iter().find_map(|s| match &s.reason {
-        SkipReason::Unreadable(why) => Some((&s.rel, why)),
+        SkipReason::Unreadable(why) | SkipReason::ClassUnreadable(_, why) => Some((&s.rel, why)),
         _ => None,
     });
     let loose = skipped.iter().filter(|s| s.reason == SkipReason::Misplaced).count();

@@ -92,7 +92,12 @@ impl<'a> Walk<'a> {
         match std::fs::read_dir(self.root.join(rel)) {
             Ok(entries) => self.classify(rel, entries),
             Err(e) => {
-                self.skip(rel, SkipReason::Unreadable(e.to_string()));
+                let class = self.class_dirs.iter().find(|(dir, ..)| dir == rel).map(|(_, class, _)| class);
+                let reason = match class {
+                    Some(class) => SkipReason::ClassUnreadable(class.clone(), e.to_string()),
+                    None => SkipReason::Unreadable(e.to_string()),
+                };
+                self.skip(rel, reason);
                 Ok(Listing::default())
             }
         }

@@ -3,30 +3,50 @@
 use crate::config::DeviceChoice;
 use crate::error::{Error, Result};
 use candle_core::{Device, utils};
+use std::sync::OnceLock;
 
-/// The device for a choice. `Auto` takes the graphics card where this build has one and it works, otherwise the processor.
+/// The device for a choice. `Auto` takes the graphics card where this build has one and it works, otherwise the processor. A card is
+/// opened once: tensors of one opening do not meet those of another.
 ///
 /// # Errors
 /// If a graphics card is asked for by name and this build or this machine has none.
 pub fn device(choice: DeviceChoice) -> Result<Device> {
     match choice {
         DeviceChoice::Cpu => Ok(Device::Cpu),
-        DeviceChoice::Cuda => graphics("cuda", utils::cuda_is_available(), Device::new_cuda),
-        DeviceChoice::Metal => graphics("metal", utils::metal_is_available(), Device::new_metal),
-        DeviceChoice::Auto => Ok(graphics("cuda", utils::cuda_is_available(), Device::new_cuda)
-            .or_else(|_| graphics("metal", utils::metal_is_available(), Device::new_metal))
-            .unwrap_or(Device::Cpu)),
+        DeviceChoice::Cuda => cuda(),
+        DeviceChoice::Metal => metal(),
+        DeviceChoice::Auto => Ok(cuda().or_else(|_| metal()).unwrap_or(Device::Cpu)),
     }
 }
 
-fn graphics(name: &str, built_in: bool, open: fn(usize) -> candle_core::Result<Device>) -> Result<Device> {
+fn cuda() -> Result<Device> {
+    static OPENED: OnceLock<Device> = OnceLock::new();
+    graphics("cuda", utils::cuda_is_available(), &OPENED, Device::new_cuda)
+}
+
+fn metal() -> Result<Device> {
+    static OPENED: OnceLock<Device> = OnceLock::new();
+    graphics("metal", utils::metal_is_available(), &OPENED, Device::new_metal)
+}
+
+fn graphics(
+    name: &str,
+    built_in: bool,
+    opened: &OnceLock<Device>,
+    open: fn(usize) -> candle_core::Result<Device>,
+) -> Result<Device> {
+    if let Some(device) = opened.get() {
+        return Ok(device.clone());
+    }
     let hint = "Set train.device to \"auto\" or \"cpu\"";
     if !built_in {
         return Err(Error::input(format!("train.device = \"{name}\", and this build has no {name} support"))
             .with_hint(hint));
     }
-    open(0)
-        .map_err(|e| Error::input(format!("train.device = \"{name}\" did not start ({e})")).with_hint(hint))
+    let device = open(0).map_err(|e| {
+        Error::input(format!("train.device = \"{name}\" did not start ({e})")).with_hint(hint)
+    })?;
+    Ok(opened.get_or_init(|| device).clone())
 }
 
 /// `cpu`, `cuda` or `metal`.

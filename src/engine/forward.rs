@@ -2,7 +2,7 @@
 
 use crate::config::HeadOutput;
 use crate::error::{Error, Result};
-use candle_core::{D, DType, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 use candle_nn::ops::{sigmoid, softmax};
 
 /// Class probabilities of each row, softmax or sigmoid, each row summing to 1.
@@ -13,6 +13,8 @@ use candle_nn::ops::{sigmoid, softmax};
 /// # Errors
 /// If the logits are not a matrix, or one of them is not finite.
 pub(crate) fn probabilities(logits: &Tensor, output: HeadOutput) -> Result<Vec<Vec<f32>>> {
+    // The few numbers of the answers are worked out on the processor; not every device has f64.
+    let logits = logits.to_device(&Device::Cpu)?;
     if logits.to_vec2::<f32>()?.iter().flatten().any(|v| !v.is_finite()) {
         return Err(Error::new(crate::ErrorKind::Numeric, "the network's output is not finite")
             .with_hint("The weights are damaged or training diverged: try a lower train.learning_rate"));
@@ -45,7 +47,6 @@ pub(crate) fn negative_log(p: f32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
 
     #[test]
     fn probabilities_sum_to_one_and_ties_go_to_the_first() {

@@ -3,6 +3,7 @@
 pub mod analysis;
 pub mod control;
 pub mod device;
+pub mod devices;
 pub mod evaluate;
 pub mod events;
 pub mod explain;

@@ -2,8 +2,10 @@
 
 use super::ops::cpu::{check_operands, with_values};
 use super::ops::graph::{self, Grad, Keeps, Operation, Saved};
+use super::ops::tensors::Grads;
 use crate::error::{Error, Result};
-use candle_core::{Shape, Tensor};
+use candle_core::{D, Device, Shape, Tensor};
+use candle_nn::ops::{sigmoid, softmax_last_dim};
 
 /// Softmax cross-entropy, PyTorch's `CrossEntropyLoss(weight, label_smoothing)` with mean reduction (divided by the sum of
 /// the targets' weights). Differentiable in `logits`.
@@ -120,6 +122,12 @@ impl CrossEntropy {
     fn rows<'a>(&'a self, logits: &'a [f32]) -> impl Iterator<Item = (&'a [f64], &'a [f32])> {
         self.shares.chunks_exact(self.classes).zip(logits.chunks_exact(self.classes))
     }
+
+    /// The shares, `[N, K]`.
+    fn shares_on(&self, device: &Device) -> candle_core::Result<Tensor> {
+        let shares: Vec<f32> = self.shares.iter().map(|&share| share as f32).collect();
+        Tensor::from_vec(shares, (self.shares.len() / self.classes, self.classes), device)
+    }
 }
 
 fn log_sum_exp(row: &[f32]) -> f64 {
@@ -166,6 +174,23 @@ impl Operation for CrossEntropy {
         })?;
         Ok(vec![Some(Grad::Owned(values))])
     }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        let (logits, shares) = (args[0], self.shares_on(args[0].device())?);
+        let top = logits.max_keepdim(D::Minus1)?;
+        let sum = logits.broadcast_sub(&top)?.exp()?.sum_keepdim(D::Minus1)?;
+        let costs = (&shares * (top + sum.log()?)?.broadcast_sub(logits)?)?;
+        // As on the processor, a class that does not count must not spoil the sum.
+        let costs = shares.eq(0f32)?.where_cond(&costs.zeros_like()?, &costs)?;
+        costs.sum_all()?.affine(1.0 / self.total, 0.0)
+    }
+
+    fn backward_tensors(&self, saved: &Saved, grad: &Tensor, _: &[bool]) -> Grads {
+        let (logits, shares) = (saved.arg(0)?, self.shares_on(grad.device())?);
+        let all = shares.sum_keepdim(D::Minus1)?;
+        let of_each = (softmax_last_dim(logits)?.broadcast_mul(&all)? - shares)?;
+        Ok(vec![Some(of_each.broadcast_mul(&grad.affine(1.0 / self.total, 0.0)?)?)])
+    }
 }
 
 /// The gradient of a loss.
@@ -176,6 +201,13 @@ fn scalar(grad: &Grad) -> candle_core::Result<f64> {
 struct Binary {
     targets: Vec<f32>,
     pos_weight: f64,
+}
+
+impl Binary {
+    /// The targets, `[N, 1]`.
+    fn targets_on(&self, device: &Device) -> candle_core::Result<Tensor> {
+        Tensor::from_slice(&self.targets, (self.targets.len(), 1), device)
+    }
 }
 
 impl Operation for Binary {
@@ -207,5 +239,19 @@ impl Operation for Binary {
             logits.iter().zip(&self.targets).map(of_one).collect::<Vec<_>>()
         })?;
         Ok(vec![Some(Grad::Owned(values))])
+    }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        let (z, targets) = (args[0], self.targets_on(args[0].device())?);
+        let softplus_minus = (z.abs()?.neg()?.exp()?.affine(1.0, 1.0)?.log()? + z.neg()?.relu()?)?;
+        let weights = targets.affine(self.pos_weight - 1.0, 1.0)?;
+        ((targets.affine(-1.0, 1.0)? * z)? + (weights * softplus_minus)?)?.mean_all()
+    }
+
+    fn backward_tensors(&self, saved: &Saved, grad: &Tensor, _: &[bool]) -> Grads {
+        let (p, targets) = (sigmoid(saved.arg(0)?)?, self.targets_on(grad.device())?);
+        let missed = (targets.affine(self.pos_weight, 0.0)? * p.affine(-1.0, 1.0)?)?;
+        let of_each = ((targets.affine(-1.0, 1.0)? * p)? - missed)?;
+        Ok(vec![Some(of_each.broadcast_mul(&grad.affine(1.0 / self.targets.len() as f64, 0.0)?)?)])
     }
 }

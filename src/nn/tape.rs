@@ -8,11 +8,12 @@
 //! Other operations of candle may stand in between: where an operation on the tape reads a tensor of candle's graph, the gradient
 //! is carried through that graph by candle.
 
-use super::ops::graph::{Grad, Operation, Saved};
+use super::ops::graph::{self, Grad, Made, Operation, Saved};
+use super::ops::tensors;
 use crate::error::{Error, Result};
 use candle_core::backprop::GradStore;
 use candle_core::op::BackpropOp;
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Storage, Tensor, TensorId};
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Storage, Tensor, TensorId, Var};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
@@ -23,7 +24,7 @@ thread_local! {
     static TAPES: RefCell<Vec<Records>> = RefCell::default();
     /// Gradients of recorded results that candle has computed; none while no tape asks for them.
     static ARRIVED: RefCell<Option<Vec<(TensorId, Tensor)>>> = const { RefCell::new(None) };
-    /// What candle takes for the only argument of every recorded operation.
+    /// What candle takes for the only argument of every recorded operation on the processor.
     static ORIGIN: Tensor =
         Tensor::from_storage(Storage::Cpu(CpuStorage::F32(vec![0.0])), (), BackpropOp::none(), true);
 }
@@ -58,7 +59,9 @@ struct Record {
     op: Box<dyn Operation>,
     args: Vec<Arg>,
     saved: Saved,
-    result: TensorId,
+    result: (TensorId, Shape),
+    /// The result came of tensor operations, and so do the gradients.
+    of_tensors: bool,
 }
 
 impl Tape {
@@ -79,10 +82,11 @@ impl Tape {
         let mut grads = Gradients::default();
         grads.through_candle(loss)?;
         while let Some(record) = records.pop() {
-            let Some((_, grad)) = grads.0.remove(&record.result) else { continue };
+            let Some((_, grad)) = grads.0.remove(&record.result.0) else { continue };
             let wanted: Vec<bool> = record.args.iter().map(|a| !matches!(a, Arg::Constant)).collect();
             let name = record.op.name();
-            let made = record.op.backward(&record.saved, grad, &wanted)?;
+            let grad = (grad, &record.result.1);
+            let made = graph::gradients(&*record.op, &record.saved, grad, &wanted, record.of_tensors)?;
             if made.len() != record.args.len() {
                 return Err(Error::internal(format!("{name} gave {} gradients", made.len())));
             }
@@ -92,7 +96,12 @@ impl Tape {
                 match (arg, grad) {
                     (Arg::Leaf(id, shape), Some(grad)) => grads.add(id, shape, grad)?,
                     (Arg::Graph(tensor), Some(grad)) => {
-                        let root = tensor.apply_op1(Root(grad.into_tensor(tensor.shape())?))?;
+                        let grad = grad.into_tensor(tensor.shape())?;
+                        let root = match tensors::serve(&tensor) {
+                            // Its gradient is what the tensor is multiplied with.
+                            true => (&tensor * grad)?.sum_all()?,
+                            false => tensor.apply_op1(Root(grad))?,
+                        };
                         grads.through_candle(&root)?;
                     }
                     _ => {}
@@ -169,13 +178,15 @@ pub(crate) fn recording() -> bool {
 }
 
 /// Puts an operation on the tape; gives its result.
-pub(super) fn push(
-    op: impl Operation,
-    args: &[&Tensor],
-    values: Vec<f32>,
-    shape: Shape,
-) -> candle_core::Result<Tensor> {
-    let result = ORIGIN.with(|origin| origin.apply_op1(Recorded(Mutex::new(Some((values, shape))))))?;
+pub(super) fn push(op: impl Operation, args: &[&Tensor], made: Made) -> candle_core::Result<Tensor> {
+    let of_tensors = matches!(made, Made::Tensor(_));
+    let result = match made {
+        Made::Values(values, shape) => {
+            ORIGIN.with(|origin| origin.apply_op1(Recorded(Mutex::new(Some((values, shape))))))?
+        }
+        // To candle a variable: it gives its gradient to whoever asks, on any device.
+        Made::Tensor(tensor) => Var::from_tensor(&tensor)?.into_inner(),
+    };
     let wanted: Vec<bool> = args.iter().map(|t| t.track_op()).collect();
     let keeps = op.keeps(&wanted);
     let kept = |keep: bool, tensor: &Tensor| keep.then(|| tensor.detach());
@@ -194,7 +205,8 @@ pub(super) fn push(
         };
         let args = args.iter().map(arg).collect();
         tape.results.insert(result.id());
-        tape.list.push(Record { op: Box::new(op), args, saved, result: result.id() });
+        let result = (result.id(), result.shape().clone());
+        tape.list.push(Record { op: Box::new(op), args, saved, result, of_tensors });
     });
     Ok(result)
 }

@@ -17,12 +17,14 @@ use crate::session::pasted::paths_in;
 use crate::session::{JobId, Worker};
 use egui::{Context, Event};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Settings are saved this long after the last change, in seconds.
 const SAVE_AFTER_S: f64 = 0.6;
+/// Saving that failed is tried again after this long, in seconds.
+const SAVE_AGAIN_AFTER_S: f64 = 10.0;
 /// Free memory is looked at this often where it is shown, in seconds.
 const MEMORY_EVERY_S: f64 = 2.0;
 
@@ -201,9 +203,12 @@ impl App {
             DiskAnswer::DrawSampleAt(dir) => {
                 self.submit(JobKind::WriteSample, JobRequest::WriteSample { dir });
             }
-            DiskAnswer::Decided(project, decisions, preflight) => {
+            DiskAnswer::Decided(project, decisions, preflight, new) => {
                 if self.state.project.as_ref().is_some_and(|p| p.dir == project) {
                     (self.state.decisions, self.state.preflight) = (*decisions, Some(preflight));
+                    if let Some(new) = new {
+                        self.state.decided(&new);
+                    }
                 }
             }
             DiskAnswer::Settings(settings, lost) => {
@@ -213,6 +218,7 @@ impl App {
                     self.state.notices.push(Tone::Warn, lost);
                 }
             }
+            DiskAnswer::Saved(project, failed) => self.saved(&project, failed.as_ref()),
             DiskAnswer::KnownWeights(found) => self.state.known_weights = found,
             DiskAnswer::FreeMemory(bytes) => self.state.free_memory = bytes,
             DiskAnswer::Written(path) => {
@@ -284,6 +290,25 @@ impl App {
         self.save_due_s = Some(self.state.now_s + SAVE_AFTER_S);
     }
 
+    /// Saves now what would be saved soon.
+    pub(super) fn save_if_due(&mut self) {
+        if self.save_due_s.take().is_some() {
+            self.save_project();
+        }
+    }
+
+    /// Saving a project's settings ended. What could not be saved is tried again: after a while, and at the latest when the window
+    /// is closed.
+    fn saved(&mut self, project: &Path, failed: Option<&Error>) {
+        match failed {
+            Some(error) if self.state.project.as_ref().is_none_or(|p| p.dir != project) => self.fail(error),
+            _ => self.state.save_ended(failed),
+        }
+        if self.state.unsaved {
+            self.save_due_s.get_or_insert(self.state.now_s + SAVE_AGAIN_AFTER_S);
+        }
+    }
+
     pub(super) fn save_project(&mut self) {
         if let Some(project) = &self.state.project {
             self.disk.ask(DiskRequest::Save(project.clone()));
@@ -321,9 +346,6 @@ fn shortcuts(ctx: &Context, state: &AppState, actions: &mut Vec<Action>) {
     if state.question_asked() || !ctx.input(|i| i.events.iter().any(pressed)) {
         return;
     }
-    if ctx.input_mut(|i| i.consume_shortcut(&PALETTE_KEYS)) {
-        actions.push(Action::TogglePalette);
-    }
     // A text field has its own undo.
     let typing = ctx.text_edit_focused();
     for command in state.commands() {
@@ -357,6 +379,10 @@ impl eframe::App for App {
         let ctx = ui.ctx().clone();
         self.cx.thumbnails.begin_frame(&ctx);
         let mut actions = Vec::new();
+        // Before anything is drawn: words that were typed in the same frame are for the list.
+        if !self.state.question_asked() && ctx.input_mut(|i| i.consume_shortcut(&PALETTE_KEYS)) {
+            self.apply(&ctx, Some(frame), Action::TogglePalette);
+        }
         shortcuts(&ctx, &self.state, &mut actions);
         pasted(&ctx, &mut actions);
         shell::show(ui, &self.state, &mut self.cx, &mut actions);
@@ -384,9 +410,7 @@ impl eframe::App for App {
         for control in self.controls.values() {
             control.cancel();
         }
-        if self.save_due_s.take().is_some() {
-            self.save_project();
-        }
+        self.save_if_due();
         self.disk.finish();
     }
 }

@@ -3,10 +3,10 @@
 use super::state::{Compared, PathKind};
 use crate::backbones::registry;
 use crate::config::TrainConfig;
-use crate::data::{Dataset, Decisions, Preflight, Step};
+use crate::data::{Dataset, Decided, Decisions, Preflight, Step};
 use crate::engine::analysis::Comparison;
 use crate::engine::{self, Evaluation};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::export::atomic;
 use crate::session::home::{self, ProjectOf, SamplePlace};
 use crate::session::pasted::Pasted;
@@ -108,10 +108,12 @@ pub(super) enum DiskAnswer {
     FreeMemory(Option<u64>),
     Fonts(Vec<Vec<u8>>),
     Written(PathBuf),
+    /// Saving this project's settings ended; with why, if it failed.
+    Saved(PathBuf, Option<Error>),
     /// The file of a picture from the clipboard.
     Pasted(PathBuf),
-    /// The project, its decisions, and its pictures after them.
-    Decided(PathBuf, Box<Decisions>, Arc<Preflight>),
+    /// The project, its decisions, its pictures after them, and what was decided just now.
+    Decided(PathBuf, Box<Decisions>, Arc<Preflight>, Option<Decided>),
     Nothing,
 }
 
@@ -198,7 +200,10 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
             let dir = std::fs::canonicalize(&dir).unwrap_or(dir);
             held.opened(Project::open(&dir)?)
         }
-        DiskRequest::Save(project) => project.save().map(|()| DiskAnswer::Nothing),
+        DiskRequest::Save(project) => {
+            let failed = project.save().err();
+            Ok(DiskAnswer::Saved(project.dir, failed))
+        }
         DiskRequest::Exports(project) => Ok(DiskAnswer::Exports(project.exports())),
         DiskRequest::NewRun(project, config) => {
             project.new_run_dir().map(|dir| DiskAnswer::RunReady(dir, config, None))
@@ -263,9 +268,16 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
             Ok(DiskAnswer::Pasted(kept))
         }
         DiskRequest::Decisions(project, shown) => decisions::refreshed(&project, &shown)
-            .map(|(decisions, preflight)| DiskAnswer::Decided(project, Box::new(decisions), preflight)),
-        DiskRequest::Decide(project, found, step) => decisions::decide(&project, &found, step)
-            .map(|(decisions, preflight)| DiskAnswer::Decided(project, Box::new(decisions), preflight)),
+            .map(|(decisions, preflight)| DiskAnswer::Decided(project, Box::new(decisions), preflight, None)),
+        DiskRequest::Decide(project, found, step) => {
+            let new = match &step {
+                Step::Decided(new) => Some(new.clone()),
+                Step::Undone | Step::Redone => None,
+            };
+            decisions::decide(&project, &found, step).map(|(decisions, preflight)| {
+                DiskAnswer::Decided(project, Box::new(decisions), preflight, new)
+            })
+        }
     }
 }
 
@@ -311,5 +323,29 @@ mod tests {
         assert_eq!(look(file("r/summary.json").parent().unwrap()), PathKind::Model);
         assert_eq!(look(dir.path()), PathKind::Folder);
         assert_eq!(look(&dir.path().join("none")), PathKind::Missing);
+    }
+    #[test]
+    fn a_project_is_remembered_by_the_one_whole_path_that_it_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("p");
+        Project::create(&place, TrainConfig::default()).unwrap();
+        let request = DiskRequest::OpenProject(place.join("runs/.."));
+        let Ok(DiskAnswer::Opened(opened)) = serve(request, &mut Held::default()) else {
+            panic!("it is a project")
+        };
+        assert_eq!(opened.dir, place.canonicalize().unwrap());
+    }
+
+    #[test]
+    fn settings_that_cannot_be_saved_are_told_with_their_project() {
+        let dir = tempfile::tempdir().unwrap();
+        let project = Project::create(&dir.path().join("p"), TrainConfig::default()).unwrap();
+        let gone = Project { dir: dir.path().join("p/project.toml/none"), config: project.config.clone() };
+        let saved = |project: &Project| match serve(DiskRequest::Save(project.clone()), &mut Held::default())
+        {
+            Ok(DiskAnswer::Saved(of, failed)) => (of == project.dir, failed.is_some()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((saved(&project), saved(&gone)), ((true, false), (true, true)));
     }
 }

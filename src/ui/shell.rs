@@ -11,7 +11,7 @@ pub use status::clock;
 use super::actions::Action;
 use super::commands::PALETTE_KEYS;
 use super::icons::{self, Icon};
-use super::state::{AppState, Screen, Undoable, file_name};
+use super::state::{AppState, Screen, Undoable, decision_words, file_name};
 use super::theme::{self, Palette, space};
 use super::views::{self, ViewContext};
 use super::widgets::{icon_button, primary_button, secondary_button};
@@ -147,7 +147,7 @@ fn undo_buttons(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
 /// A change in a few words.
 pub(super) fn change_words(change: Undoable<'_>) -> String {
     match change {
-        Undoable::Decision(decided) => views::decision_words(decided),
+        Undoable::Decision(decided) => decision_words(decided),
         Undoable::Deleted(run) => format!("run {} was deleted", file_name(run)),
         Undoable::Notes(run) => format!("the note about run {}", file_name(run)),
         Undoable::Settings(words) => words.to_owned(),

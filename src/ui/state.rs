@@ -13,14 +13,16 @@ mod labels;
 mod next;
 mod notices;
 mod predictions;
+mod saving;
 mod setting_names;
 mod training;
+mod trying;
 
 pub use downloads::{Download, DownloadEnd, megabytes};
 pub use drops::{PathKind, drop_hint, plan_drop};
 pub use evaluate::{Compared, EvaluateTab, Selection, ShownEvaluation};
 pub use folds::FoldsLeft;
-pub use history::{History, TakenBack, Undoable};
+pub use history::{History, TakenBack, Undoable, decision_words};
 pub use insight::{Insight, MapLayout};
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
@@ -29,7 +31,7 @@ pub use setting_names::setting_name;
 pub use training::{LiveTraining, RatePart, TrainingEnd, loaded_words};
 
 use crate::backbones::LoadReport;
-use crate::config::TrainConfig;
+use crate::config::{DataConfig, TrainConfig};
 use crate::data::{Dataset, Decisions, Preflight, Severity, Split};
 use crate::engine::train::RateSearch;
 use crate::error::Error;
@@ -281,6 +283,10 @@ pub struct AppState {
     pub opening: Option<Box<Project>>,
     /// A project that nothing is kept of because its folder could not be used as it is; a label file may help.
     pub refused: Option<Box<Project>>,
+    /// Settings of the open pictures that are kept once the pictures have turned out usable with them.
+    pub trying: Option<Box<DataConfig>>,
+    /// The last attempt to save the settings failed, and it has been told.
+    pub unsaved: bool,
     /// Why the path that was typed or dropped last could not be opened.
     pub path_error: Option<String>,
     /// Whether the choice of how the pictures are divided is on show.

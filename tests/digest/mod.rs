@@ -1,14 +1,15 @@
 //! What the golden tests of operations share: operands made by a formula, and digests of what PyTorch computes from them
 //! (`fixtures/ops_golden.py`).
 
-use candle_core::{Device, Tensor};
+use super::ways::device;
+use candle_core::Tensor;
 use serde_json::Value;
 
 /// `sin((i + 1) * pace)`, in order.
 pub(crate) fn wave(shape: &[usize], pace: f64) -> Tensor {
     let values: Vec<f32> =
         (0..shape.iter().product()).map(|i: usize| ((i + 1) as f64 * pace).sin() as f32).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    Tensor::from_vec(values, shape, &device()).unwrap()
 }
 
 /// A number of a case.

@@ -79,7 +79,7 @@ pub(in crate::data) fn join(root: &Path, path: &Path, table: Table, pictures: Ve
         group_column: table.group_column,
         groups: Arc::new(groups),
         parts: Arc::new(parts),
-        findings: told.findings(&name(path), &table.unused),
+        findings: told.findings(&name(path), (&table.unused, &table.repeated)),
     };
     Ok(Joined { found, skipped, has_parts, file })
 }
@@ -179,7 +179,8 @@ struct Told {
 }
 
 impl Told {
-    fn findings(self, file: &str, unused: &[String]) -> Vec<Finding> {
+    /// `unused` are columns that say nothing, `repeated` those that are there more than once.
+    fn findings(self, file: &str, (unused, repeated): (&[String], &[String])) -> Vec<Finding> {
         let rows = |n: usize, one: &str, many: &str| {
             count(n, &format!("row of {file} {one}"), &format!("rows of {file} {many}"))
         };
@@ -213,6 +214,11 @@ impl Told {
             if !files.is_empty() {
                 add(severity, rows(files.len(), one, many) + rest, files);
             }
+        }
+        for column in repeated {
+            let title =
+                format!("{file} has more than one column \"{column}\": only the first of them counts");
+            add(Severity::Warning, title, Vec::new());
         }
         if !unused.is_empty() {
             let columns = if unused.len() == 1 { "a column that is" } else { "columns that are" };

@@ -42,6 +42,8 @@ pub(in crate::data) struct Table {
     pub(super) group_column: Option<String>,
     /// Names of the columns that say nothing here.
     pub(super) unused: Vec<String>,
+    /// Names that more than one column has, of which the first counts.
+    pub(super) repeated: Vec<String>,
 }
 
 impl Table {
@@ -65,11 +67,16 @@ impl Table {
             }
         }
         let name = |i: usize| header.get(i).unwrap_or_default().to_owned();
+        let same = |i: usize, j: usize| i != j && plain(&name(i)) == plain(&name(j));
+        let repeats = |i: usize| (0..header.len()).any(|j| same(i, j));
+        let (used, others): (Vec<usize>, Vec<usize>) = (0..header.len()).partition(|i| columns.has(*i));
+        let unused = others.into_iter().filter(|i| !used.iter().any(|j| same(*i, *j)));
         Ok(Self {
             rows,
             label_column: name(columns.label),
             group_column: columns.group.map(name),
-            unused: (0..header.len()).filter(|i| !columns.has(*i)).map(name).collect(),
+            unused: unused.map(name).collect(),
+            repeated: used.iter().copied().filter(|i| repeats(*i)).map(name).collect(),
         })
     }
 }
@@ -123,6 +130,10 @@ struct Columns {
 impl Columns {
     fn of(header: &StringRecord, config: &DataConfig) -> Result<Self> {
         let list = || header.iter().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ");
+        if header.is_empty() {
+            return Err(Error::input("the label file is empty")
+                .with_hint("It needs a header and a row for each picture, with its file and its label"));
+        }
         if header.len() < 2 {
             return Err(Error::input(format!("the label file has fewer than two columns ({})", list()))
                 .with_hint("It needs a header and a column each for the file and its label, with commas, semicolons or tabs between"));
@@ -208,7 +219,13 @@ mod tests {
         // The better name counts, and the other is told of.
         let table = parse("image,file,class,label\nA,b,C,d\n");
         assert_eq!((table.rows[0].file.as_str(), table.rows[0].label.as_str()), ("b", "d"));
-        assert_eq!(table.unused, ["image", "class"]);
+        assert_eq!(
+            (table.unused, table.repeated),
+            (vec!["image".to_owned(), "class".to_owned()], Vec::new())
+        );
+        let table = parse("file,Label,notes,label\na,cat,x,dog\n");
+        assert_eq!((table.rows[0].label.as_str(), table.label_column.as_str()), ("cat", "Label"));
+        assert_eq!((table.unused, table.repeated), (vec!["notes".to_owned()], vec!["Label".to_owned()]));
     }
 
     #[test]
@@ -247,7 +264,7 @@ mod tests {
         let default = DataConfig::default();
         for (bytes, words) in [
             (&b"file\na.jpg\n"[..], "fewer than two columns"),
-            (b"", "fewer than two columns"),
+            (b"", "the label file is empty"),
             (b"a.jpg,cat\n", "no column for the file; its columns are \"a.jpg\", \"cat\""),
             (b"file,breed\na.jpg,pug\n", "no column for the label"),
             (b"file,label\na.jpg,cat\nb,c.jpg,cat\n", "has 3 cells, and its header 2 (line 3)"),

@@ -156,7 +156,7 @@ pub(super) fn left_out(skipped: &[Skipped]) -> Vec<Finding> {
             SkipReason::Hidden => (4, ""),
             SkipReason::Unlabelled => (5, ""),
             SkipReason::NotLearned(class) => (6, class.as_str()),
-            SkipReason::Undecodable(_) => continue,
+            SkipReason::Undecodable(_) | SkipReason::ClassUnreadable(..) => continue,
         };
         groups.entry(key).or_default().push(s.rel.clone());
     }
@@ -190,7 +190,17 @@ pub(super) fn left_out(skipped: &[Skipped]) -> Vec<Finding> {
         };
         finding(severity, title, files)
     };
-    groups.into_iter().map(one).collect()
+    let locked = skipped.iter().filter_map(|s| match &s.reason {
+        SkipReason::ClassUnreadable(class, why) => {
+            let title = format!(
+                "the folder {} of the class {class} cannot be opened, so none of its pictures are used: {why}",
+                s.rel
+            );
+            Some(finding(Severity::Warning, title, vec![s.rel.clone()]))
+        }
+        _ => None,
+    });
+    locked.chain(groups.into_iter().map(one)).collect()
 }
 
 /// Classes that are too few, too small or too different in size, with their pictures.

@@ -3,6 +3,7 @@
 use super::cache::FrozenCache;
 use super::context::Context;
 use super::plan::{Input, Phase};
+use super::running::Running;
 use super::updates::Updates;
 use crate::backbones::Network;
 use crate::config::HeadOutput;
@@ -13,6 +14,7 @@ use crate::engine::{StepProgress, TrainEvent, keys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::layers::Forward;
 use crate::nn::loss::{binary_cross_entropy, cross_entropy, soft_cross_entropy};
+use crate::nn::ops::tensors;
 use crate::nn::rng::Rng;
 use crate::nn::tape::Tape;
 use candle_core::Tensor;
@@ -68,6 +70,7 @@ impl Epoch<'_> {
         let batches: Vec<(usize, Vec<usize>)> = self.batches().into_iter().enumerate().collect();
         let mut sums =
             Sums { loss: 0.0, correct: 0, seen: 0, learning_rate: 0.0, seconds: 0.0, stopped: false };
+        let mut running = Running::default();
         let started = Instant::now();
         let mut told: Option<Instant> = None;
         let take = |step: usize, x: Tensor| {
@@ -76,15 +79,21 @@ impl Epoch<'_> {
                 sums.stopped = true;
                 return Ok(ControlFlow::Break(()));
             }
-            let loss = self.step((step, batches.len()), &x, &batches[step].1, updates, &mut sums)?;
+            let steps = batches.len();
+            let loss = self.step((step, steps), &x, &batches[step].1, updates, (&mut sums, &mut running))?;
             sums.seconds = started.elapsed().as_secs_f64();
-            if told.is_none_or(|t| t.elapsed() >= EVENT_EVERY) || step + 1 == batches.len() {
+            if told.is_none_or(|t| t.elapsed() >= EVENT_EVERY) || step + 1 == steps {
                 told = Some(Instant::now());
-                self.tell(step, batches.len(), loss, &sums);
+                self.tell(step, steps, self.value(&loss, step, &sums)?, &sums);
             }
             Ok(ControlFlow::Continue(()))
         };
         pipelined(&batches, |(step, batch)| self.inputs(*step, batch), take)?;
+        running.read(&mut sums)?;
+        if !sums.loss.is_finite() {
+            return Err(self.diverged(sums.loss, batches.len().saturating_sub(1), sums.learning_rate));
+        }
+        sums.seconds = started.elapsed().as_secs_f64();
         Ok(sums)
     }
 
@@ -104,8 +113,9 @@ impl Epoch<'_> {
         for (step, batch) in batches.iter().enumerate().take(most) {
             self.ctx.control.checkpoint()?;
             let x = self.inputs(step, batch)?;
-            let loss = self.step((step, batches.len()), &x, batch, updates, &mut sums)?;
-            if !tell(sums.learning_rate, loss) {
+            let to = (&mut sums, &mut Running::default());
+            let loss = self.step((step, batches.len()), &x, batch, updates, to)?;
+            if !tell(sums.learning_rate, self.value(&loss, step, &sums)?) {
                 return Ok(false);
             }
         }
@@ -177,14 +187,15 @@ impl Epoch<'_> {
         order[at]
     }
 
+    /// One step; gives its loss, which a graphics card may still be computing.
     fn step(
         &self,
         (step, steps): (usize, usize),
         x: &Tensor,
         batch: &[usize],
         updates: &mut Updates,
-        sums: &mut Sums,
-    ) -> Result<f64> {
+        (sums, running): (&mut Sums, &mut Running),
+    ) -> Result<Tensor> {
         let key = [keys::DROPOUT, self.epoch as u64, step as u64];
         let rng = Rng::for_key(self.ctx.config.train.seed, &key);
         let train_batch_norm = self.ctx.resolved.train_batch_norm && self.phase.input != Input::Features;
@@ -197,22 +208,25 @@ impl Epoch<'_> {
             Some(shares) => self.mixed_loss(&logits, shares)?,
             None => self.loss(&logits, &labels)?,
         };
-        let value = f64::from(loss.to_scalar::<f32>()?);
         let at = (self.epoch - self.phase.first_epoch) * steps + step;
-        let learning_rate = updates.learning_rate(at, steps);
-        if !value.is_finite() {
-            return Err(self.diverged(value, step, learning_rate));
+        sums.learning_rate = updates.learning_rate(at, steps);
+        if !tensors::serve(&loss) {
+            // Before anything is spoilt. From another device the number is not waited for.
+            self.value(&loss, step, sums)?;
         }
-        updates.step(&self.network.store, &tape.gradients(&loss)?, learning_rate)?;
-        sums.learning_rate = learning_rate;
-        sums.loss += value * batch.len() as f64;
-        sums.seen += batch.len();
+        updates.step(&self.network.store, &tape.gradients(&loss)?, sums.learning_rate)?;
         // Of a mixed picture, the class of the larger share counts.
         let labels = mixed.map_or(labels, |shares| {
             shares.chunks_exact(self.ctx.dataset.classes.len()).map(|row| argmax(row) as u32).collect()
         });
-        sums.correct += correct(&logits, &labels)?;
-        Ok(value)
+        running.add((&loss, &logits), &labels, sums)?;
+        Ok(loss.detach())
+    }
+
+    /// The loss of a step as a number.
+    fn value(&self, loss: &Tensor, step: usize, sums: &Sums) -> Result<f64> {
+        let value = f64::from(loss.to_scalar::<f32>()?);
+        if value.is_finite() { Ok(value) } else { Err(self.diverged(value, step, sums.learning_rate)) }
     }
 
     fn logits(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
@@ -290,16 +304,4 @@ impl Epoch<'_> {
             eta_s: self.eta_after_s.map(|after| left + after),
         }));
     }
-}
-
-fn correct(logits: &Tensor, labels: &[u32]) -> Result<usize> {
-    let rows = logits.to_vec2::<f32>()?;
-    let hits = rows.iter().zip(labels).filter(|(row, label)| {
-        let predicted = match row.as_slice() {
-            [z] => usize::from(*z > 0.0),
-            z => argmax(z),
-        };
-        predicted == **label as usize
-    });
-    Ok(hits.count())
 }

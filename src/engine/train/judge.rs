@@ -30,7 +30,7 @@ pub(crate) fn validation_probabilities(
         _ => None,
     };
     let Some((cache, table)) = cached else {
-        from_pictures(ctx, |x| {
+        from_pictures(ctx, network.store.device(), |x| {
             all.extend(outputs(ctx, network, &x, Input::Pictures, 0)?);
             Ok(())
         })?;
@@ -65,7 +65,11 @@ fn outputs(
     forward::probabilities(&logits, ctx.output())
 }
 
-fn from_pictures(ctx: &Context<'_>, mut judge: impl FnMut(Tensor) -> Result<()> + Send) -> Result<()> {
+fn from_pictures(
+    ctx: &Context<'_>,
+    device: &Device,
+    mut judge: impl FnMut(Tensor) -> Result<()> + Send,
+) -> Result<()> {
     let batches: Vec<_> = ctx.val.chunks(EVAL_BATCH).collect();
     let request = |(picture, path): &(usize, PathBuf)| Request {
         path: path.clone(),
@@ -77,7 +81,7 @@ fn from_pictures(ctx: &Context<'_>, mut judge: impl FnMut(Tensor) -> Result<()> 
         |batch| ctx.maker.make_all(&batch.iter().map(request).collect::<Vec<_>>()),
         |_, values| {
             ctx.control.checkpoint()?;
-            judge(ctx.maker.tensor(values, &Device::Cpu)?)?;
+            judge(ctx.maker.tensor(values, device)?)?;
             Ok(ControlFlow::Continue(()))
         },
     )

@@ -10,6 +10,7 @@ mod judge;
 mod pace;
 pub(crate) mod plan;
 mod rates;
+mod running;
 mod solve;
 mod table;
 mod trainer;

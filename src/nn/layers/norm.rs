@@ -3,7 +3,7 @@
 use super::{Forward, Layer};
 use crate::error::Result;
 use crate::nn::init::{Init, ParamBuilder};
-use crate::nn::ops::{Activation, BatchStats, batch_norm_add, batch_norm_frozen_add};
+use crate::nn::ops::{Activation, BatchStats, batch_norm_add, batch_norm_frozen_add, tensors};
 use crate::nn::params::{ParamId, ParamKind};
 use candle_core::Tensor;
 
@@ -91,11 +91,17 @@ impl BatchNorm {
     fn update(&self, f: &Forward<'_>, stats: &BatchStats) -> Result<()> {
         let unbiased = stats.count as f64 / (stats.count as f64 - 1.0);
         for (id, new, scale) in [(self.mean, &stats.mean, 1.0), (self.var, &stats.var, unbiased)] {
-            let old = f.store.tensor(id).to_vec1::<f32>()?;
+            let old = f.store.get(id).var.as_detached_tensor();
+            if tensors::serve(new) {
+                let kept = old.affine(1.0 - self.momentum, 0.0)?;
+                f.store.set(id, &(kept + new.affine(self.momentum * scale, 0.0)?)?)?;
+                continue;
+            }
             let mix = |(&old, &new): (&f32, &f32)| {
                 ((1.0 - self.momentum) * f64::from(old) + self.momentum * scale * f64::from(new)) as f32
             };
-            let mixed: Vec<f32> = old.iter().zip(new).map(mix).collect();
+            let (old, new) = (old.to_vec1::<f32>()?, new.to_vec1::<f32>()?);
+            let mixed: Vec<f32> = old.iter().zip(&new).map(mix).collect();
             f.store.set(id, &Tensor::from_vec(mixed, new.len(), f.store.device())?)?;
         }
         Ok(())

@@ -7,6 +7,7 @@ use super::cpu::{CHUNK, check_operands, with_values};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
 use super::simd::{self, Baseline, Isa, Kernel};
+use super::tensors::{self, Grads};
 use crate::error::Result;
 use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
@@ -146,7 +147,7 @@ impl Activation {
     /// Applies the activation; differentiable, any shape.
     ///
     /// # Errors
-    /// If `x` is not f32 on the processor.
+    /// If `x` is not f32.
     pub fn apply(self, x: &Tensor) -> Result<Tensor> {
         if self == Self::Identity {
             return Ok(x.clone());
@@ -312,6 +313,15 @@ impl Operation for Op {
             grad.rewrite_with(CHUNK, seen.par_chunks(CHUNK), |seen, grad| self.act.scale_by_slope(seen, grad))
         })??;
         Ok(vec![Some(Grad::Owned(dx))])
+    }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        tensors::activation::value(self.act, args[0])
+    }
+
+    fn backward_tensors(&self, saved: &Saved, grad: &Tensor, _: &[bool]) -> Grads {
+        let seen = if self.act.known_from_output() { saved.result()? } else { saved.arg(0)? };
+        Ok(vec![Some(tensors::activation::gradient(self.act, seen, grad)?)])
     }
 }
 

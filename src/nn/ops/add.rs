@@ -5,6 +5,7 @@ use super::cpu::{CHUNK, Clamp, check_operands};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
 use super::simd;
+use super::tensors::{Grads, activation};
 use crate::error::{Error, ErrorKind, Result};
 use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
@@ -70,5 +71,14 @@ impl Operation for Add {
             return Ok(vec![Some(Grad::Shared(grad.clone())), Some(Grad::Shared(grad))]);
         }
         Ok(if wanted[0] { vec![Some(grad), None] } else { vec![None, Some(grad)] })
+    }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        activation::clamp(&(args[0] + args[1])?, self.clamp.range())
+    }
+
+    fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        let grad = activation::clamp_gradient(self.clamp, saved, grad)?;
+        Ok(wanted.iter().map(|wanted| wanted.then(|| grad.clone())).collect())
     }
 }

@@ -4,8 +4,9 @@ use super::cpu::check_operands;
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
 use super::parallel::task_size;
+use super::tensors::{Grads, when};
 use crate::error::{Error, ErrorKind, Result};
-use candle_core::{Shape, Tensor};
+use candle_core::{D, Shape, Tensor};
 use rayon::prelude::*;
 
 /// The channels of `a`, then those of `b`. Differentiable in both.
@@ -103,5 +104,17 @@ impl Operation for Concat {
                 .map(|((first, count), wanted)| wanted.then(|| Grad::Owned(self.part(grad, first, count))))
                 .collect()
         })
+    }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        Tensor::cat(args, D::Minus1)
+    }
+
+    fn backward_tensors(&self, _: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        let [ca, cb] = self.channels;
+        let part = |((first, count), &wanted): ((usize, usize), &bool)| {
+            when(wanted, || grad.narrow(D::Minus1, first, count)?.contiguous())
+        };
+        [(0, ca), (ca, cb)].into_iter().zip(wanted).map(part).collect()
     }
 }

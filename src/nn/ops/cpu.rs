@@ -48,15 +48,21 @@ pub(crate) fn with_all_values<R>(
     Ok(body(&slices))
 }
 
-/// Checks that operands are f32 and on the processor, for which these operations are written.
+/// Checks that operands are f32, for which these operations are written, and on one device.
 pub(crate) fn check_operands<const N: usize>(op: &str, tensors: [Option<&Tensor>; N]) -> Result<()> {
+    let first = tensors.iter().flatten().next().map(|t| t.device());
     for t in tensors.into_iter().flatten() {
         let (dtype, device) = (t.dtype(), t.device());
-        if dtype != DType::F32 || !device.is_cpu() {
+        if dtype != DType::F32 {
+            let what = format!("{op} needs f32, not {dtype:?} {:?}", t.dims());
+            return Err(Error::new(ErrorKind::Numeric, what));
+        }
+        if let Some(first) = first.filter(|first| !first.same_device(device)) {
             let what = format!(
-                "{op} needs f32 on the processor, not {dtype:?} {:?} on {:?}",
+                "{op} needs its operands on one device, not {:?} on {:?} beside {:?}",
                 t.dims(),
-                device.location()
+                device.location(),
+                first.location()
             );
             return Err(Error::new(ErrorKind::Numeric, what));
         }

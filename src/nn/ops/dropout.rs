@@ -4,6 +4,7 @@ use super::cpu::{CHUNK, check_operands};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
 use super::simd;
+use super::tensors::Grads;
 use crate::error::{Error, Result};
 use crate::nn::rng::Rng;
 use candle_core::{Shape, Tensor};
@@ -70,6 +71,12 @@ impl Mask {
             },
         );
     }
+
+    /// Multiplies values by their factors, on their device.
+    fn scale_tensor(&self, values: &Tensor) -> candle_core::Result<Tensor> {
+        let factors = Tensor::from_slice(&self.factors, (self.factors.len(), 1), values.device())?;
+        values.reshape((self.factors.len(), self.run))?.broadcast_mul(&factors)?.reshape(&self.shape)
+    }
 }
 
 impl Operation for Mask {
@@ -96,5 +103,13 @@ impl Operation for Mask {
     fn backward(&self, _: &Saved, grad: Grad, _: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {
         let dx = grad.rewrite(self.parcel(), |i, grad| self.scale(i, grad))?;
         Ok(vec![Some(Grad::Owned(dx))])
+    }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        self.scale_tensor(args[0])
+    }
+
+    fn backward_tensors(&self, _: &Saved, grad: &Tensor, _: &[bool]) -> Grads {
+        Ok(vec![Some(self.scale_tensor(grad)?)])
     }
 }

@@ -9,8 +9,9 @@ use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
 use super::parallel::add_parts;
 use super::simd;
+use super::tensors::{self, Grads, when};
 use crate::error::{Error, Result};
-use candle_core::{Shape, Tensor};
+use candle_core::{D, Shape, Tensor};
 use rayon::prelude::*;
 
 /// `(x - mean) / sqrt(var + eps) * gamma + beta` with the mean and the biased variance of each row of the last axis (Ba, Kiros
@@ -80,6 +81,14 @@ impl Rows {
         let mean = sum(x, x, x, |x, _, _| x) * share;
         let var = sum(x, x, x, |x, _, _| (x - mean) * (x - mean)) * share;
         (mean, 1.0 / (var + self.eps).sqrt())
+    }
+
+    /// Rows with mean 0 and deviation 1, and each row's `1 / sqrt(var + eps)`, on their device.
+    fn normal(self, x: &Tensor) -> candle_core::Result<(Tensor, Tensor)> {
+        let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+        let var = centred.sqr()?.mean_keepdim(D::Minus1)?;
+        let scale = var.affine(1.0, f64::from(self.eps))?.sqrt()?.recip()?;
+        Ok((centred.broadcast_mul(&scale)?, scale))
     }
 
     /// Writes the normalised rows of `x`, on this thread.
@@ -212,6 +221,28 @@ impl Operation for Op {
             of_gamma.filter(|_| wanted[1]).map(Grad::Owned),
             of_beta.filter(|_| wanted[2]).map(Grad::Owned),
         ])
+    }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        let (normal, _) = self.rows.normal(args[0])?;
+        normal.broadcast_mul(args[1])?.broadcast_add(args[2])
+    }
+
+    fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        let channels = self.rows.channels;
+        let of_beta = when(wanted[2], || tensors::column_sums(grad, channels))?;
+        if !wanted[0] && !wanted[1] {
+            return Ok(vec![None, None, of_beta]);
+        }
+        let (normal, scale) = self.rows.normal(saved.arg(0)?)?;
+        let of_x = when(wanted[0], || {
+            let grad = grad.broadcast_mul(saved.arg(1)?)?;
+            let through_mean = grad.mean_keepdim(D::Minus1)?;
+            let through_scale = normal.broadcast_mul(&(&grad * &normal)?.mean_keepdim(D::Minus1)?)?;
+            (grad.broadcast_sub(&through_mean)? - through_scale)?.broadcast_mul(&scale)
+        })?;
+        let of_gamma = when(wanted[1], || tensors::column_sums(&(grad * &normal)?, channels))?;
+        Ok(vec![of_x, of_gamma, of_beta])
     }
 }
 

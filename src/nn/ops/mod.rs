@@ -1,5 +1,5 @@
 //! Differentiable operations that candle lacks or has too slow, over channels-last f32 tensors. They enter the tape that records, or
-//! candle's graph ([`graph`]).
+//! candle's graph ([`graph`]). On the processor they are kernels of ours, on other devices tensor operations ([`tensors`]).
 
 pub mod activation;
 mod add;
@@ -19,6 +19,7 @@ pub mod pool;
 pub mod residual;
 pub(crate) mod simd;
 pub mod squeeze_excite;
+pub mod tensors;
 #[cfg(test)]
 mod testing;
 pub mod tokens;

@@ -3,21 +3,23 @@
 //! Both forms compute `act(x * scale + shift)` with one scale and one shift a channel.
 
 mod kernels;
+mod tensors;
 
 use super::Activation;
 use super::cpu::{Clamp, with_values};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
+use super::tensors::{Grads, serve as on_device};
 use crate::error::{Error, Result};
-use candle_core::{DType, Shape, Tensor};
+use candle_core::{DType, Device, Shape, Tensor};
 
 /// Mean and (biased) variance of a batch, each `[C]`, for updating running statistics.
 #[derive(Debug, Clone)]
 pub struct BatchStats {
-    /// Mean of each channel.
-    pub mean: Vec<f32>,
-    /// Biased variance of each channel.
-    pub var: Vec<f32>,
+    /// Mean of each channel, on the device of the batch.
+    pub mean: Tensor,
+    /// Biased variance of each channel, there too.
+    pub var: Tensor,
     /// How many values each was taken over: `N * H * W`.
     pub count: usize,
 }
@@ -57,11 +59,19 @@ pub fn batch_norm_add(
         return Err(Error::input("batch normalisation needs more than one value a channel while training")
             .with_hint("Use a larger batch size"));
     }
-    let (mean, var) = with_values([&x], |[x]| kernels::moments(x, channels))?;
-    let inv_std = var.iter().map(|v| (1.0 / (v + eps).sqrt()) as f32).collect();
-    let to_f32 = |v: &[f64]| v.iter().map(|&v| v as f32).collect::<Vec<_>>();
-    let stats = BatchStats { mean: to_f32(&mean), var: to_f32(&var), count };
-    let op = Op { shape: x.shape().clone(), mean: stats.mean.clone(), inv_std, act, of_batch: true };
+    let (statistics, stats) = if on_device(&x) {
+        let (mean, var) = tensors::moments(&x.detach(), channels)?;
+        let inv_std = tensors::inverse_deviation(&var, eps)?;
+        (Statistics::Tensors { mean: mean.clone(), inv_std }, BatchStats { mean, var, count })
+    } else {
+        let (mean, var) = with_values([&x], |[x]| kernels::moments(x, channels))?;
+        let inv_std = var.iter().map(|v| (1.0 / (v + eps).sqrt()) as f32).collect();
+        let [mean, var] = [mean, var].map(|v| v.iter().map(|&v| v as f32).collect::<Vec<_>>());
+        let tensor = |v: &[f32]| Tensor::from_slice(v, channels, x.device());
+        let stats = BatchStats { mean: tensor(&mean)?, var: tensor(&var)?, count };
+        (Statistics::Values { mean, inv_std }, stats)
+    };
+    let op = Op { shape: x.shape().clone(), statistics, act, of_batch: true };
     Ok((op.apply(&x, affine, addend)?, stats))
 }
 
@@ -96,14 +106,15 @@ pub fn batch_norm_frozen_add(
     act: Activation,
 ) -> Result<Tensor> {
     check(x, &[affine.0, affine.1, running.0, running.1])?;
-    let inv_std = |v: &f32| (1.0 / (f64::from(*v) + eps).sqrt()) as f32;
-    let op = Op {
-        shape: x.shape().clone(),
-        mean: running.0.to_vec1()?,
-        inv_std: running.1.to_vec1::<f32>()?.iter().map(inv_std).collect(),
-        act,
-        of_batch: false,
+    let statistics = if on_device(x) {
+        let inv_std = tensors::inverse_deviation(&running.1.detach(), eps)?;
+        Statistics::Tensors { mean: running.0.detach(), inv_std }
+    } else {
+        let inv_std = |v: &f32| (1.0 / (f64::from(*v) + eps).sqrt()) as f32;
+        let inv_std = running.1.to_vec1::<f32>()?.iter().map(inv_std).collect();
+        Statistics::Values { mean: running.0.to_vec1()?, inv_std }
     };
+    let op = Op { shape: x.shape().clone(), statistics, act, of_batch: false };
     op.apply(&x.contiguous()?, affine, addend)
 }
 
@@ -127,11 +138,39 @@ fn check(x: &Tensor, per_channel: &[&Tensor]) -> Result<usize> {
 /// The operation on `x`, `gamma`, `beta` and, if there is one, what is added before the activation.
 struct Op {
     shape: Shape,
-    mean: Vec<f32>,
-    inv_std: Vec<f32>,
+    statistics: Statistics,
     act: Activation,
     /// The statistics are the batch's own, so that they depend on `x`.
     of_batch: bool,
+}
+
+/// What the values are normalised with: the mean and `1 / sqrt(var + eps)` of each channel.
+enum Statistics {
+    /// On the processor.
+    Values { mean: Vec<f32>, inv_std: Vec<f32> },
+    /// `[C]` each, where tensor operations serve.
+    Tensors { mean: Tensor, inv_std: Tensor },
+}
+
+impl Statistics {
+    /// Mean and inverse deviation, for the kernels of the processor; none where tensor operations serve.
+    fn values(&self) -> [&[f32]; 2] {
+        match self {
+            Self::Values { mean, inv_std } => [mean, inv_std],
+            Self::Tensors { .. } => [&[]; 2],
+        }
+    }
+
+    /// The same as tensors.
+    fn tensors(&self, device: &Device) -> candle_core::Result<[Tensor; 2]> {
+        Ok(match self {
+            Self::Values { mean, inv_std } => [
+                Tensor::from_slice(mean, mean.len(), device)?,
+                Tensor::from_slice(inv_std, inv_std.len(), device)?,
+            ],
+            Self::Tensors { mean, inv_std } => [mean.clone(), inv_std.clone()],
+        })
+    }
 }
 
 impl Op {
@@ -160,18 +199,20 @@ impl Op {
 
     /// `(scale, shift)` so that the normalised and scaled value is `x * scale + shift`.
     fn affine(&self, gamma: &[f32], beta: &[f32]) -> (Vec<f32>, Vec<f32>) {
-        let scale: Vec<f32> = gamma.iter().zip(&self.inv_std).map(|(g, s)| g * s).collect();
-        let shift = beta.iter().zip(&self.mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+        let [mean, inv_std] = self.statistics.values();
+        let scale: Vec<f32> = gamma.iter().zip(inv_std).map(|(g, s)| g * s).collect();
+        let shift = beta.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
         (scale, shift)
     }
 
     /// What flows through the batch's statistics, `scale * (mean(dz) + xhat * mean(dz * xhat))`, as offset and slope of a
     /// function of x.
     fn through_stats(&self, scale: &[f32], sums: (&[f64], &[f64]), count: usize) -> (Vec<f32>, Vec<f32>) {
+        let [mean, inv_std] = self.statistics.values();
         let share = |c: usize| {
-            let (scale, inv_std) = (f64::from(scale[c]), f64::from(self.inv_std[c]));
+            let (scale, inv_std) = (f64::from(scale[c]), f64::from(inv_std[c]));
             let slope = scale * inv_std * inv_std * sums.1[c] / count as f64;
-            ((scale * sums.0[c] / count as f64 - slope * f64::from(self.mean[c])) as f32, slope as f32)
+            ((scale * sums.0[c] / count as f64 - slope * f64::from(mean[c])) as f32, slope as f32)
         };
         (0..scale.len()).map(share).unzip()
     }
@@ -198,6 +239,7 @@ impl Operation for Op {
         let (scale, shift) =
             with_values([saved.arg(1)?, saved.arg(2)?], |[gamma, beta]| self.affine(gamma, beta))?;
         let affine = (&scale[..], &shift[..]);
+        let [mean, inv_std] = self.statistics.values();
         // What is added gets the gradient at the activation's input: that is made first, and the rest follows from it.
         let (act, mut grad) = match wanted.len() {
             3 => (self.act, grad),
@@ -210,13 +252,12 @@ impl Operation for Op {
         }
         let x = saved.arg(0)?;
         let needs_sums = wanted[1] || wanted[2] || (wanted[0] && self.of_batch);
-        let sums =
-            match needs_sums {
-                true => Some(grad.with(|grad| {
-                    with_values([x], |[x]| kernels::sums(act, (x, grad), affine, &self.mean))
-                })??),
-                false => None,
-            };
+        let sums = match needs_sums {
+            true => {
+                Some(grad.with(|grad| with_values([x], |[x]| kernels::sums(act, (x, grad), affine, mean)))??)
+            }
+            false => None,
+        };
         let dx = match wanted[0] {
             true => {
                 let zeros = || (vec![0f32; scale.len()], vec![0f32; scale.len()]);
@@ -238,12 +279,20 @@ impl Operation for Op {
             false => None,
         };
         let (sum_beta, mut sum_gamma) = sums.unzip();
-        sum_gamma.iter_mut().flatten().zip(&self.inv_std).for_each(|(s, v)| *s *= f64::from(*v));
+        sum_gamma.iter_mut().flatten().zip(inv_std).for_each(|(s, v)| *s *= f64::from(*v));
         let per_channel = |sum: Option<Vec<f64>>, wanted: bool| {
             sum.filter(|_| wanted).map(|v| Grad::Owned(v.iter().map(|&v| v as f32).collect()))
         };
         let mut grads = vec![dx, per_channel(sum_gamma, wanted[1]), per_channel(sum_beta, wanted[2])];
         grads.extend((wanted.len() > 3).then_some(addend));
         Ok(grads)
+    }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        self.result_of_tensors(args)
+    }
+
+    fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        self.gradients_of_tensors(saved, grad, wanted)
     }
 }

@@ -4,6 +4,7 @@ use super::cpu::{CHUNK, check_operands, with_values};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
 use super::parallel::{add_parts, task_size};
+use super::tensors::{Grads, column_sums, when};
 use super::{Activation, add, simd};
 use crate::error::{Error, Result};
 use candle_core::{Shape, Tensor};
@@ -145,6 +146,18 @@ impl Operation for Scaled {
         }
         let of_scale = wanted[2].then(|| Grad::Owned(add_parts(sums, channels)));
         Ok(vec![of_x, of_branch, of_scale])
+    }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        args[0] + args[1].broadcast_mul(args[2])?
+    }
+
+    fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        Ok(vec![
+            wanted[0].then(|| grad.clone()),
+            when(wanted[1], || grad.broadcast_mul(saved.arg(2)?))?,
+            when(wanted[2], || column_sums(&(grad * saved.arg(1)?)?, self.channels))?,
+        ])
     }
 }
 

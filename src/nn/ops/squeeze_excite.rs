@@ -3,11 +3,14 @@
 //! One operation, picture by picture, so that a map is still in the cache when it is scaled, and so that its gradient, which
 //! flows through the product and through the means, is written once.
 
+mod tensors;
+
 use super::Activation;
 use super::cpu::{CHUNK, check_operands, with_all_values};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
 use super::simd;
+use super::tensors::Grads;
 use crate::error::{Error, ErrorKind, Result};
 use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
@@ -350,5 +353,13 @@ impl Operation for Op {
             Ok((Some(Grad::Owned(dx)), small.into_iter().flatten().collect()))
         })??;
         Ok([dx].into_iter().chain(self.small_grads(&small, &wanted[1..])).collect())
+    }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        self.result_of_tensors(args)
+    }
+
+    fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        self.gradients_of_tensors(saved, grad, wanted)
     }
 }

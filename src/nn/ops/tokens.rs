@@ -4,6 +4,7 @@ use super::cpu::{check_operands, column_sums};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
 use super::simd;
+use super::tensors::{Grads, column_sums as tensor_sums, when};
 use crate::error::{Error, Result};
 use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
@@ -102,6 +103,24 @@ impl Operation for Embed {
             [of_class, of_patches, of_positions.filter(|_| wanted[2])].map(|g| g.map(Grad::Owned)).into()
         })
     }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        let class = args[0].broadcast_as((self.pictures, 1, self.width))?.contiguous()?;
+        let patches = args[1].reshape((self.pictures, self.tokens - 1, self.width))?;
+        Tensor::cat(&[class, patches], 1)?.broadcast_add(args[2])?.unsqueeze(1)
+    }
+
+    fn backward_tensors(&self, _: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        let of_positions = when(wanted[0] || wanted[2], || {
+            tensor_sums(grad, self.tokens * self.width)?.reshape((1, self.tokens, self.width))
+        })?;
+        let of_class = of_positions.as_ref().filter(|_| wanted[0]);
+        Ok(vec![
+            of_class.map(|sums| sums.narrow(1, 0, 1)?.contiguous()).transpose()?,
+            when(wanted[1], || grad.narrow(2, 1, self.tokens - 1)?.contiguous())?,
+            of_positions.filter(|_| wanted[2]),
+        ])
+    }
 }
 
 struct Pick {
@@ -144,6 +163,14 @@ impl Operation for Pick {
             pictures.for_each(|(out, grad)| out[values.clone()].copy_from_slice(grad));
         })?;
         Ok(vec![Some(Grad::Owned(out))])
+    }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        args[0].narrow(2, self.range.start, self.range.len())?.contiguous()
+    }
+
+    fn backward_tensors(&self, _: &Saved, grad: &Tensor, _: &[bool]) -> Grads {
+        Ok(vec![Some(grad.pad_with_zeros(2, self.range.start, self.tokens - self.range.end)?)])
     }
 }
 

@@ -1,17 +1,21 @@
 //! Optimizers: fused updates, parameter groups, state that can be saved.
 //!
-//! Each parameter is updated in one pass over its values, its gradient and its state, on all threads. The arithmetic is
-//! PyTorch's, order of operations included.
+//! Each parameter is updated in one pass over its values, its gradient and its state, on all threads; on other devices than the
+//! processor by tensor operations. The arithmetic is PyTorch's, order of operations included.
 
+mod moment;
 mod rules;
+mod tensors;
 
 pub use rules::Rule;
 
 use super::ops::cpu::with_values;
+use super::ops::tensors::serve;
 use super::params::{ParamId, ParamKind, ParamStore};
 use crate::error::{Error, Result};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
+use moment::Moment;
 use rules::{Update, Values};
 use std::collections::BTreeMap;
 
@@ -62,11 +66,11 @@ struct Slot {
     /// Steps in which the parameter had a gradient: Adam's bias correction counts these, as in PyTorch.
     steps: u64,
     /// Momentum, or first moment; empty until the first step.
-    first: Vec<f32>,
+    first: Moment,
     /// Second moment (Adam); empty until the first step.
-    second: Vec<f32>,
+    second: Moment,
     /// Values that L2-SP pulls towards.
-    source: Option<Vec<f32>>,
+    source: Option<Moment>,
 }
 
 impl Optimizer {
@@ -83,7 +87,8 @@ impl Optimizer {
                 return Err(Error::internal(format!("{} cannot be optimised, or not twice", param.name)));
             }
             let name = param.name.clone();
-            slots.push(Slot { id, name, steps: 0, first: Vec::new(), second: Vec::new(), source: None });
+            let (first, second) = (Moment::default(), Moment::default());
+            slots.push(Slot { id, name, steps: 0, first, second, source: None });
         }
         Ok(Self { rule, groups, steps: 0, slots, clip_norm: None, l2_sp: 0.0 })
     }
@@ -113,7 +118,7 @@ impl Optimizer {
             if values.dims() != store.get(slot.id).var.dims() {
                 return Err(Error::internal(format!("{}: the source has another shape", slot.name)));
             }
-            slot.source = Some(values.flatten_all()?.to_vec1()?);
+            slot.source = Some(Moment::Values(values.flatten_all()?.to_vec1()?));
         }
         Ok(self)
     }
@@ -167,16 +172,27 @@ impl Optimizer {
         Ok(norm)
     }
 
-    fn gradient_norm(&self, store: &ParamStore, grads: &GradStore) -> Result<f64> {
+    fn gradient_norm(&mut self, store: &ParamStore, grads: &GradStore) -> Result<f64> {
         let mut sum = 0f64;
-        for slot in &self.slots {
+        let mut elsewhere = Vec::new();
+        for slot in &mut self.slots {
             let var = store.get(slot.id).var.as_tensor();
             let Some(grad) = grads.get(var) else { continue };
             let grad = grad.contiguous()?;
-            sum += with_values([&grad, var], |[g, p]| match &slot.source {
+            if serve(var) {
+                let source = slot.source.as_mut().map(|s| s.tensor(var)).transpose()?;
+                elsewhere.push(tensors::square_sum(var, &grad, source, self.l2_sp)?);
+                continue;
+            }
+            let source = slot.source.as_mut().map(Moment::values).transpose()?;
+            sum += with_values([&grad, var], |[g, p]| match source {
                 None => rules::square_sum(g),
                 Some(source) => rules::square_sum_l2_sp(g, p, source, self.l2_sp),
             })?;
+        }
+        if !elsewhere.is_empty() {
+            // The one number of a step that is waited for.
+            sum += f64::from(Tensor::stack(&elsewhere, 0)?.sum_all()?.to_scalar::<f32>()?);
         }
         Ok(sum.sqrt())
     }
@@ -191,8 +207,7 @@ impl Optimizer {
         for slot in &self.slots {
             out.push((format!("{}/steps", slot.name), count_tensor(slot.steps)?));
             for (what, values) in [("first", &slot.first), ("second", &slot.second)] {
-                if !values.is_empty() {
-                    let values = Tensor::from_slice(values, values.len(), &Device::Cpu)?;
+                if let Some(values) = values.saved()? {
                     out.push((format!("{}/{what}", slot.name), values));
                 }
             }
@@ -228,7 +243,7 @@ impl Optimizer {
         }
         self.steps = steps("steps")?;
         for (slot, (steps, first, second)) in self.slots.iter_mut().zip(loaded) {
-            (slot.steps, slot.first, slot.second) = (steps, first, second);
+            (slot.steps, slot.first, slot.second) = (steps, Moment::Values(first), Moment::Values(second));
         }
         Ok(())
     }
@@ -242,13 +257,26 @@ impl Slot {
             return Err(Error::internal(format!("{} has shape {shapes}", self.name)));
         }
         let (first, second) = update.rule.keeps();
-        for (moment, _) in [(&mut self.first, first), (&mut self.second, second)].iter_mut().filter(|m| m.1) {
-            moment.resize(var.elem_count(), 0.0);
+        if serve(var) {
+            let state = tensors::State {
+                first: first.then(|| self.first.tensor(var)).transpose()?,
+                second: second.then(|| self.second.tensor(var)).transpose()?,
+                source: self.source.as_mut().map(|s| s.tensor(var)).transpose()?,
+            };
+            let (param, first, second) = update.of_tensors(&var.detach(), &grad.detach(), state)?;
+            if let Some(first) = first {
+                self.first = Moment::Tensor(first);
+            }
+            if let Some(second) = second {
+                self.second = Moment::Tensor(second);
+            }
+            return store.set(self.id, &param);
         }
+        let count = var.elem_count();
         let values = Values {
-            first: &mut self.first,
-            second: &mut self.second,
-            source: self.source.as_deref().unwrap_or_default(),
+            first: if first { self.first.grown(count)? } else { &mut [] },
+            second: if second { self.second.grown(count)? } else { &mut [] },
+            source: self.source.as_mut().map_or(Ok(&[][..]), Moment::values)?,
         };
         update.run(var, &grad.contiguous()?, values)?;
         store.touch(self.id);

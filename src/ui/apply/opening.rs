@@ -31,19 +31,13 @@ impl App {
                 self.settings_changed();
             }
             Action::DivideAnew(data) => {
-                self.state.config.data = *data;
                 self.state.division_asked = false;
-                self.settings_changed();
-                self.scan();
+                self.state.trying = Some(data);
+                self.look_through();
             }
             Action::UseLabels(labels) => match self.state.with_labels(labels) {
                 Some(project) => self.open_new(project),
-                None => {
-                    let text = self.state.labels_words();
-                    self.settings_changed();
-                    self.state.notices.push_with(Tone::Info, text, "Undo", Action::Undo);
-                    self.scan();
-                }
+                None => self.look_through(),
             },
             _ => self.scan(),
         }
@@ -51,6 +45,7 @@ impl App {
 
     /// A project was opened: its settings, its pictures, its runs.
     pub(in crate::ui) fn opened(&mut self, project: Project) {
+        self.save_if_due();
         self.state.adopt(project);
         self.show_opened();
         self.scan();
@@ -61,6 +56,7 @@ impl App {
     pub(in crate::ui) fn open_new(&mut self, project: Project) {
         let Some(root) = project.config.data.path.clone() else { return };
         let config = project.config.data.clone();
+        self.save_if_due();
         self.state.data_error = None;
         self.state.opening = Some(Box::new(project));
         self.submit(JobKind::OpenData, JobRequest::OpenData { root, config, project: None });
@@ -93,6 +89,12 @@ impl App {
     }
 
     pub(super) fn scan(&mut self) {
+        self.state.trying = None;
+        self.look_through();
+    }
+
+    /// Looks through the open project's pictures, with the settings that are being tried if there are any.
+    fn look_through(&mut self) {
         let Some(project) = &self.state.project else { return };
         let Some(root) = project.config.data.path.clone() else {
             let text = "The project names no folder of pictures. Open the folder itself.";
@@ -101,7 +103,7 @@ impl App {
         self.state.opening = None;
         let request = JobRequest::OpenData {
             root,
-            config: self.state.config.data.clone(),
+            config: self.state.trying.as_deref().unwrap_or(&self.state.config.data).clone(),
             project: Some(project.dir.clone()),
         };
         self.submit(JobKind::OpenData, request);

@@ -6,8 +6,8 @@ use crate::ui::state::AppState;
 use crate::ui::theme::{Palette, RADIUS, space, type_size};
 use crate::ui::widgets::caption;
 use egui::{
-    Align, Align2, Id, Key, Label, Layout, Modal, Modifiers, RichText, Role, ScrollArea, Sense, TextEdit, Ui,
-    UiBuilder, WidgetInfo, vec2,
+    Align, Align2, Event, Id, Key, Label, Layout, Modal, Modifiers, RichText, Role, ScrollArea, Sense,
+    TextEdit, Ui, UiBuilder, WidgetInfo, vec2,
 };
 
 const WIDTH: f32 = 560.0;
@@ -69,8 +69,22 @@ pub(super) fn show(ui: &Ui, state: &AppState, memory: &mut Memory, actions: &mut
 
 fn query(ui: &mut Ui, memory: &mut Memory) {
     let muted = Palette::of(ui).muted;
+    let id = Id::unique("words of a command");
+    // Where keys come faster than frames, words are typed before the field has the keyboard.
+    if !ui.memory(|m| m.has_focus(id)) {
+        ui.input_mut(|i| {
+            i.events.retain(|event| match event {
+                Event::Text(text) => {
+                    memory.query.push_str(text);
+                    false
+                }
+                _ => true,
+            });
+        });
+    }
     let field = ui.add(
         TextEdit::singleline(&mut memory.query)
+            .id(id)
             .hint_text(RichText::new("What do you want to do?").color(muted))
             .desired_width(f32::INFINITY)
             .margin(vec2(space::M, space::S)),

@@ -65,6 +65,8 @@ impl AppState {
                 if let Some(project) = self.opening.take() {
                     self.adopt(*project);
                     follow.insert(0, FollowUp::Opened);
+                } else if self.keep_tried() {
+                    follow.insert(0, FollowUp::SaveProject);
                 }
                 self.preflight = Some(preflight);
                 self.data_error = None;
@@ -196,7 +198,7 @@ impl AppState {
             JobKind::CheckWeights => self.weights = WeightsState::None,
             JobKind::OpenData | JobKind::WriteSample => {
                 self.sample_wanted = false;
-                self.opening = None;
+                (self.opening, self.trying) = (None, None);
             }
             JobKind::Predict => self.predictions.drop_waiting(),
             JobKind::Explain => {
@@ -232,6 +234,9 @@ impl AppState {
             }
             JobKind::OpenData | JobKind::WriteSample => {
                 self.sample_wanted = false;
+                if self.refuse_tried(&error) {
+                    return follow;
+                }
                 // A folder that is opened for the first time and cannot be used leaves what is open as it is.
                 let opening = self.opening.take();
                 if opening.is_some() && self.project.is_some() {
@@ -239,6 +244,10 @@ impl AppState {
                 } else {
                     self.refused = opening;
                     self.data_error = Some(error.clone());
+                    // What can be done about an open project's pictures is there.
+                    if self.project.is_some() && self.screen == Screen::Start {
+                        self.screen = Screen::Data;
+                    }
                 }
             }
             JobKind::Predict => self.predictions.drop_waiting(),
@@ -467,6 +476,40 @@ mod tests {
         assert!(matches!(state.weights, WeightsState::Failed(_)) && state.notices.all().is_empty());
         state.absorb(failed());
         assert!(state.notices.all().is_empty(), "a second end of the same job changes nothing");
+    }
+
+    #[test]
+    fn a_project_whose_pictures_cannot_be_used_is_open_and_leads_to_the_way_out() {
+        let mut state = with_job(JobKind::OpenData);
+        let mut config = crate::config::TrainConfig::default();
+        config.data.labels = Some("/bad.csv".into());
+        (state.screen, state.config) = (Screen::Start, config.clone());
+        state.project = Some(Project { dir: "/p".into(), config });
+        state.absorb(JobEvent::Finished(JobId(1), Outcome::Failed(Error::input("no row names a picture"))));
+        assert_eq!(state.screen, Screen::Data);
+        assert!(state.project.is_some() && state.data_error.is_some() && state.chosen_labels().is_some());
+    }
+
+    #[test]
+    fn a_table_is_kept_with_the_pictures_that_it_labels_and_otherwise_leaves_those_on_show() {
+        let project = Project { dir: "/p".into(), config: crate::config::TrainConfig::default() };
+        let mut state = with_job(JobKind::OpenData);
+        (state.project, state.preflight) = (Some(project), Some(preflight()));
+        state.with_labels(Some("/bad.csv".into()));
+        state.absorb(JobEvent::Finished(JobId(1), Outcome::Failed(Error::input("no row names a picture"))));
+        assert!(state.data_error.is_none() && state.preflight.is_some() && state.trying.is_none());
+        assert_eq!((state.config.data.labels.as_ref(), state.notices.all().len()), (None, 1));
+
+        state.jobs = with_job(JobKind::OpenData).jobs;
+        state.with_labels(Some("/good.csv".into()));
+        let follow = state.absorb(done(JobOutput::Data(preflight())));
+        assert_eq!(follow[0], FollowUp::SaveProject);
+        assert_eq!(state.config.data.labels, Some("/good.csv".into()));
+
+        state.jobs = with_job(JobKind::OpenData).jobs;
+        state.with_labels(None);
+        state.absorb(JobEvent::Finished(JobId(1), Outcome::Cancelled));
+        assert!(state.trying.is_none() && state.config.data.labels.is_some());
     }
 
     #[test]

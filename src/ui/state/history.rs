@@ -1,8 +1,8 @@
 //! What can be taken back: settings changed since the project was opened, and decisions about its pictures, whenever they were made.
 
-use super::{AppState, setting_name};
+use super::{AppState, Tone, setting_name, split_name};
 use crate::config::TrainConfig;
-use crate::data::{Decided, Step};
+use crate::data::{Decided, Decision, Step};
 use crate::ui::Action;
 use std::path::{Path, PathBuf};
 
@@ -183,6 +183,14 @@ impl AppState {
         Some(taken)
     }
 
+    /// Something was decided about pictures: told where it is about many, of which most may be out of sight.
+    pub fn decided(&mut self, new: &Decided) {
+        self.withdraw_steps();
+        if new.pictures.len() > 1 {
+            self.notices.push_with(Tone::Info, decision_words(new), "Undo", Action::Undo);
+        }
+    }
+
     /// Something new was done, which ends what could be brought back.
     pub fn end_redo(&mut self) {
         self.history.undone.clear();
@@ -192,6 +200,20 @@ impl AppState {
     /// Another step is the newest now: undoing and redoing mean it, and not what older notices tell of.
     pub fn withdraw_steps(&mut self) {
         self.notices.withdraw(|a| matches!(a, Action::Undo | Action::Redo));
+    }
+}
+
+/// A decision in a few words.
+pub fn decision_words(decided: &Decided) -> String {
+    let (pictures, are) = match decided.pictures.as_slice() {
+        [one] => (one.rsplit('/').next().unwrap_or(one).to_owned(), "is"),
+        all => (format!("{} pictures", all.len()), "are"),
+    };
+    match &decided.decision {
+        Decision::Label(class) => format!("{pictures} {are} {class}"),
+        Decision::Split(split) => format!("{pictures} {are} for {}", split_name(*split)),
+        Decision::Exclude => format!("leave out {pictures}"),
+        Decision::Include => format!("put back {pictures}"),
     }
 }
 
@@ -210,7 +232,7 @@ fn settings_words(before: &TrainConfig, after: &TrainConfig) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Decision;
+    use crate::data::Split;
 
     fn change(state: &mut AppState, epochs: usize, at_s: f64) {
         let before = state.config.clone();
@@ -310,7 +332,7 @@ mod tests {
         }
         let mut state = AppState::default();
         let restore = Action::RestoreRun("/trash/1".into());
-        state.notices.push_with(crate::ui::state::Tone::Info, "Run 1 is deleted", "Undo", restore);
+        state.notices.push_with(Tone::Info, "Run 1 is deleted", "Undo", restore);
         state.forget_deletion(Path::new("/trash/2"));
         assert!(offered(&state));
         state.forget_deletion(Path::new("/trash/1"));
@@ -335,5 +357,22 @@ mod tests {
         assert_eq!(state.undo(), Some(TakenBack::Deletion("/trash/2".into())));
         state.forget_deletion(Path::new("/trash/1"));
         assert_eq!(state.undo(), Some(TakenBack::Decision(Step::Undone)));
+    }
+    #[test]
+    fn a_decision_about_many_pictures_is_told_with_its_way_back() {
+        let mut state = AppState::default();
+        let about = |n: usize| Decided {
+            decision: Decision::Split(Split::Train),
+            pictures: (0..n).map(|i| format!("ants/{i}.png")).collect(),
+        };
+        state.decided(&about(1));
+        assert!(state.notices.all().is_empty(), "one picture shows it itself");
+        state.decided(&about(26));
+        let [said] = state.notices.all() else { panic!("{:?}", state.notices.all()) };
+        assert_eq!(
+            (said.text.as_str(), &said.next),
+            ("26 pictures are for training", &Some(("Undo", Action::Undo)))
+        );
+        assert_eq!(decision_words(&about(1)), "0.png is for training");
     }
 }

@@ -130,6 +130,9 @@ fn nothing_yet(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mu
         {
             actions.push(Action::Pick(Pick::LabelFile));
         }
+        if elsewhere && state.chosen_labels().is_some() && panel::without_labels(ui) {
+            actions.push(Action::UseLabels(None));
+        }
         ui.scope(|ui| {
             ui.set_max_width(460.0);
             if let Some(PathChoice::Typed(path)) =

@@ -131,33 +131,3 @@ fn changed(data: &Dataset, rel: &str) -> Option<String> {
     let parts: Vec<String> = label.into_iter().chain(split).collect();
     (!parts.is_empty()).then(|| format!("You decided {}", parts.join(", and ")))
 }
-
-/// A decision in a few words, for the tooltips of undo and redo.
-pub fn words(decided: &Decided) -> String {
-    let pictures = match decided.pictures.as_slice() {
-        [one] => one.rsplit('/').next().unwrap_or(one).to_owned(),
-        all => format!("{} pictures", all.len()),
-    };
-    let is = if decided.pictures.len() == 1 { "is" } else { "are" };
-    match &decided.decision {
-        Decision::Label(class) => format!("{pictures} {is} {class}"),
-        Decision::Split(split) => format!("{pictures} {is} for {}", split_name(*split)),
-        Decision::Exclude => format!("leave out {pictures}"),
-        Decision::Include => format!("put back {pictures}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_picture_is_and_several_are() {
-        let decided = |n: usize| Decided {
-            decision: Decision::Split(Split::Train),
-            pictures: vec!["ants/a.png".to_owned(); n],
-        };
-        assert_eq!(words(&decided(1)), "a.png is for training");
-        assert_eq!(words(&decided(26)), "26 pictures are for training");
-    }
-}

@@ -10,8 +10,6 @@ pub mod predict;
 pub mod start;
 pub mod train;
 
-pub use decide::words as decision_words;
-
 use super::previews::Previews;
 use super::thumbnails::Thumbnails;
 use super::widgets::point_cloud::Surface;

@@ -8,10 +8,10 @@ mod undecided;
 
 use super::ViewContext;
 use crate::engine::Ranked;
-use crate::session::UNDECIDED;
+use crate::session::{ModelRef, UNDECIDED};
 use crate::ui::actions::Pick;
 use crate::ui::icons::Icon;
-use crate::ui::state::{CLASSES, JobKind, PredictedPicture, file_name};
+use crate::ui::state::{CLASSES, EvaluateTab, JobKind, PredictedPicture, file_name};
 use crate::ui::theme::{self, Palette, class_colour, space};
 use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::picture_grid::fitted_picture;
@@ -122,7 +122,7 @@ pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &
     ui.add_space(space::S);
     match chosen {
         Some(picture) => details(ui, state, picture, (cx, actions)),
-        None if !pictures.is_empty() => overview(ui, state, cx),
+        None if !pictures.is_empty() => overview(ui, state, cx, actions),
         None => {}
     }
     if !pictures.is_empty() {
@@ -250,7 +250,7 @@ fn details(
     }
 }
 
-fn overview(ui: &mut Ui, state: &AppState, cx: &mut ViewContext) {
+fn overview(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     section(ui, "What was found");
     caption(ui, "Select a class to see only its pictures, a picture to see all its probabilities");
     ui.add_space(space::XS);
@@ -275,6 +275,18 @@ fn overview(ui: &mut Ui, state: &AppState, cx: &mut ViewContext) {
             paint_bar(ui, bar, *count as f32 / most, ink);
             ui.label(RichText::new(count.to_string()).size(theme::type_size::CAPTION));
         });
+    }
+    let tally = cx.predict.listing.tally;
+    let own_model = matches!(state.predict_model(), Some(ModelRef::Saved(_)));
+    if own_model && tally.compared == 0 && tally.classified + tally.undecided > 0 {
+        ui.add_space(space::S);
+        caption(
+            ui,
+            "Whether a picture is unlike anything in training is known once the run's own pictures were compared",
+        );
+        if state.evaluation.is_some() && link_button(ui, "Compare them").clicked() {
+            actions.push(Action::ShowEvaluateTab(EvaluateTab::Suspects));
+        }
     }
 }
 

@@ -154,6 +154,10 @@ pub fn choice<T: PartialEq + Copy>(
         .show_ui(ui, |ui| {
             for (option, word, why) in options {
                 let row = ui.selectable_value(value, *option, *word);
+                if row.clicked() {
+                    // A press of the mouse closes the list by itself, one of the keyboard does not.
+                    ui.close();
+                }
                 if !why.is_empty() {
                     row.on_hover_text(*why);
                 }

@@ -5,6 +5,7 @@
 //! anyway: besides input and result, nothing of the size of the scores is ever in memory.
 
 mod backward;
+mod tensors;
 mod weights;
 
 pub use weights::attention_weights;
@@ -16,6 +17,7 @@ use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
 use super::parallel::{Shared, with_scratch};
 use super::simd::{self, Isa, Kernel};
+use super::tensors::Grads;
 use crate::error::{Error, Result};
 use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
@@ -213,6 +215,15 @@ impl Operation for Op {
         let of_qkv =
             grad.with(|grad| with_values([saved.arg(0)?], |[qkv]| self.attention.backward(qkv, grad)))??;
         Ok(vec![Some(Grad::Owned(of_qkv))])
+    }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        self.attention.result_of_tensors(args[0])?.reshape(&self.shape)
+    }
+
+    fn backward_tensors(&self, saved: &Saved, grad: &Tensor, _: &[bool]) -> Grads {
+        let qkv = saved.arg(0)?;
+        Ok(vec![Some(self.attention.gradient_of_tensors(qkv, grad)?.reshape(qkv.shape())?)])
     }
 }
 

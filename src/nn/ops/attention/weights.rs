@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::nn::ops::cpu::with_values;
 use crate::nn::ops::gemm::{LentPanels, padded_columns};
 use crate::nn::ops::parallel::with_scratch;
+use crate::nn::ops::tensors;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
@@ -18,8 +19,11 @@ use rayon::prelude::*;
 /// If shapes or types do not fit.
 pub fn attention_weights(qkv: &Tensor, heads: usize) -> Result<Tensor> {
     let (attention, outer) = Attention::of(qkv, heads)?;
-    let values = with_values([&qkv.contiguous()?], |[qkv]| attention.mean_weights(qkv))?;
     let shape = [outer, &[attention.tokens; 2]].concat();
+    if tensors::serve(qkv) {
+        return Ok(attention.mean_weights_of_tensors(&qkv.detach().contiguous()?)?.reshape(shape)?);
+    }
+    let values = with_values([&qkv.contiguous()?], |[qkv]| attention.mean_weights(qkv))?;
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }
 

@@ -5,11 +5,13 @@ mod depthwise;
 mod direct;
 mod geometry;
 mod packed;
+mod tensors;
 mod winograd;
 
 use super::Activation;
 use super::cpu::{Clamp, check_operands, column_sums, with_values};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
+use super::tensors::{Grads, activation, column_sums as tensor_sums, when};
 use crate::error::Result;
 use candle_core::{Shape, Tensor};
 use geometry::Form;
@@ -110,6 +112,26 @@ impl Operation for Conv {
             }
             Ok(grads)
         })?
+    }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        let mut y = self.geometry.forward_tensors(args[0], args[1])?;
+        if let Some(bias) = args.get(2) {
+            y = y.broadcast_add(bias)?;
+        }
+        activation::clamp(&y, self.clamp.range())?.reshape(&self.shape)
+    }
+
+    fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        let grad = activation::clamp_gradient(self.clamp, saved, grad)?;
+        let mut grads = vec![
+            when(wanted[0], || self.geometry.input_gradient_tensor(saved.arg(1)?, &grad))?,
+            when(wanted[1], || self.geometry.weight_gradient_tensor(saved.arg(0)?, &grad))?,
+        ];
+        if let Some(&bias) = wanted.get(2) {
+            grads.push(when(bias, || tensor_sums(&grad, self.geometry.output[2]))?);
+        }
+        Ok(grads)
     }
 }
 

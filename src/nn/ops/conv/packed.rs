@@ -3,7 +3,7 @@
 use super::{Conv2dSpec, Form, Geometry, conv2d};
 use crate::error::Result;
 use crate::nn::ops::cpu::{check_operands, with_values};
-use crate::nn::ops::{Activation, add};
+use crate::nn::ops::{Activation, add, tensors};
 use candle_core::Tensor;
 use std::sync::OnceLock;
 
@@ -31,7 +31,7 @@ impl PackedConv {
         let geometry = Geometry::new(x.dims(), self.weight.dims(), Some(self.bias.dims()), self.spec)?;
         let tracked = x.track_op() || addend.is_some_and(Tensor::track_op);
         let separate = addend.is_some_and(|a| geometry.depthwise() || a.dims() != geometry.output_shape());
-        if tracked || separate {
+        if tracked || separate || tensors::serve(x) {
             let act_of_conv = if addend.is_some() { Activation::Identity } else { act };
             let y = conv2d(x, &self.weight, Some(&self.bias), self.spec, act_of_conv)?;
             return addend.map_or(Ok(y.clone()), |addend| add(&y, addend, act));

@@ -2,6 +2,7 @@
 
 mod packed;
 mod residual;
+mod tensors;
 
 pub use packed::PackedLinear;
 pub use residual::linear_residual;
@@ -16,6 +17,7 @@ use super::gemm::{
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
 use super::parallel::{Shared, add_parts, parts, prefetch, task_size, with_scratch};
+use super::tensors::{Grads, column_sums as tensor_column_sums, when};
 use crate::error::{Error, ErrorKind, Result};
 use candle_core::{Shape, Tensor};
 use rayon::prelude::*;
@@ -293,5 +295,19 @@ impl Operation for LinearOfActivated {
             }
             Ok(grads)
         })?
+    }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        self.dense.product_of_tensors(args[0], args[1], args.get(2).copied())?.reshape(&self.shape)
+    }
+
+    fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        let weight = when(wanted[1], || self.dense.weight_gradient_tensor(saved.arg(0)?, grad))?;
+        let x = when(wanted[0], || self.dense.input_gradient_tensor(saved.arg(0)?, saved.arg(1)?, grad))?;
+        let mut grads = vec![x, weight];
+        if let Some(&bias) = wanted.get(2) {
+            grads.push(when(bias, || tensor_column_sums(grad, self.dense.outputs))?);
+        }
+        Ok(grads)
     }
 }

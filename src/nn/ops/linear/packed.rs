@@ -4,7 +4,7 @@ use super::{Dense, NAME, linear_residual, scaled};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::ops::cpu::{check_operands, with_values};
 use crate::nn::ops::gemm::Packed;
-use crate::nn::ops::{Activation, linear_of_activated};
+use crate::nn::ops::{Activation, linear_of_activated, tensors};
 use candle_core::Tensor;
 use std::sync::OnceLock;
 
@@ -47,7 +47,7 @@ impl PackedLinear {
                 format!("a fully connected layer to {shape:?} added to {:?}", addend.map(Tensor::dims));
             return Err(Error::new(ErrorKind::Numeric, what));
         }
-        if x.track_op() || addend.is_some_and(Tensor::track_op) {
+        if tensors::serve(x) || x.track_op() || addend.is_some_and(Tensor::track_op) {
             let y = match (addend, scale) {
                 (Some(addend), scale) => linear_residual(before, x, (weight, bias), addend, scale)?,
                 (None, Some(scale)) => {

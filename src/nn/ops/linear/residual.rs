@@ -4,6 +4,7 @@ use super::{Dense, NAME, linear_of_activated, scaled};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::ops::cpu::{check_operands, column_sums, with_values};
 use crate::nn::ops::graph::{self, Grad, Keeps, Operation, Saved};
+use crate::nn::ops::tensors::{self, Grads, when};
 use crate::nn::ops::{Activation, residual};
 use candle_core::{DType, Device, Shape, Tensor};
 
@@ -106,6 +107,39 @@ impl Operation for Branch {
         let of_scale = grads.pop().flatten();
         grads.push(wanted[3].then_some(grad));
         grads.extend(has_scale.then_some(of_scale));
+        Ok(grads)
+    }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        let mut branch = self.dense.product_of_tensors(args[0], args[1], Some(args[2]))?;
+        if let Some(scale) = args.get(4) {
+            branch = branch.broadcast_mul(scale)?;
+        }
+        args[3] + branch.reshape(&self.shape)?
+    }
+
+    fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        let of_scale = wanted.get(4) == Some(&true);
+        let scaled = |t: Tensor| match wanted.len() > 4 {
+            true => t.broadcast_mul(saved.arg(4)?),
+            false => Ok(t),
+        };
+        let product = when(wanted[1] || of_scale, || self.dense.weight_gradient_tensor(saved.arg(0)?, grad))?;
+        let sums = when(wanted[2] || of_scale, || tensors::column_sums(grad, self.dense.outputs))?;
+        let of_x = when(wanted[0], || {
+            self.dense.input_gradient_tensor(saved.arg(0)?, saved.arg(1)?, &scaled(grad.clone())?)
+        })?;
+        // As in `scale_gradient`.
+        let of_scale = match (&product, &sums) {
+            (Some(product), Some(sums)) if of_scale => {
+                Some(((product * saved.arg(1)?)?.sum(0)? + (sums * saved.arg(2)?)?)?)
+            }
+            _ => None,
+        };
+        let of_weight = product.filter(|_| wanted[1]).map(scaled).transpose()?;
+        let of_bias = sums.filter(|_| wanted[2]).map(scaled).transpose()?;
+        let mut grads = vec![of_x, of_weight, of_bias, wanted[3].then(|| grad.clone())];
+        grads.extend((wanted.len() > 4).then_some(of_scale));
         Ok(grads)
     }
 }

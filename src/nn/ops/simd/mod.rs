@@ -112,6 +112,17 @@ pub(crate) fn level() -> Level {
     *LEVEL.get_or_init(detect)
 }
 
+/// The instruction set that kernels run with on this processor, as people know it.
+pub(crate) fn instruction_set() -> &'static str {
+    match level() {
+        Level::Avx512 => "AVX-512",
+        Level::Avx2 => "AVX2",
+        Level::Baseline if cfg!(target_arch = "aarch64") => "NEON",
+        Level::Baseline if cfg!(target_arch = "x86_64") => "SSE2",
+        Level::Baseline => "that of every processor of its kind",
+    }
+}
+
 /// Running a test at every level that the machine has.
 #[cfg(test)]
 pub(crate) mod testing {

@@ -14,8 +14,8 @@ use crate::ui::widgets::{caption, link_button, primary_button, secondary_button,
 use crate::ui::{Action, AppState};
 use crossbeam_channel::Receiver;
 use egui::{
-    Align, Context, DragValue, Id, Label, Layout, Modal, Response, RichText, Role, Sense, TextEdit, Ui,
-    WidgetInfo, vec2,
+    Align, Align2, Context, DragValue, Id, Label, Layout, Modal, Response, RichText, Role, Sense, TextEdit,
+    Ui, WidgetInfo, vec2,
 };
 use std::sync::Arc;
 
@@ -27,12 +27,19 @@ const WIDTH: f32 = 460.0;
 const MOST_FOLDS: usize = 20;
 /// What stands in the empty field of the pattern.
 const PATTERN: &str = r"patient(\d+)";
+/// How far below the window's upper edge the choice begins, as a share of the window's height. From there it grows downwards: what
+/// is under the pointer stays there.
+const TOP: f32 = 0.12;
+
+const NONE_HELD_OUT: &str = "Nothing would be held out for validation: too many pictures belong together";
 
 /// What is being chosen.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     draft: Option<DataConfig>,
     preview: Preview,
+    /// Height of the choice when it was drawn last, in points.
+    height: f32,
 }
 
 /// What the chosen division would come to, for the last settings that it was worked out for.
@@ -72,9 +79,14 @@ impl Preview {
     }
 }
 
-fn division(pictures: &Preflight, draft: &DataConfig) -> Result<Division> {
+/// Whether a pattern has to be written first.
+fn lacks_pattern(draft: &DataConfig) -> bool {
     let wanted = draft.split == SplitKind::Grouped && draft.group_by == GroupBy::Pattern;
-    if wanted && draft.group_pattern.as_deref().is_none_or(|p| p.trim().is_empty()) {
+    wanted && draft.group_pattern.as_deref().is_none_or(|p| p.trim().is_empty())
+}
+
+fn division(pictures: &Preflight, draft: &DataConfig) -> Result<Division> {
+    if lacks_pattern(draft) {
         let text = format!("write what the names have in common, with the group in brackets: {PATTERN}");
         return Err(Error::input(text));
     }
@@ -115,7 +127,10 @@ pub(super) fn ask(
     }
     let draft = memory.draft.get_or_insert_with(|| state.config.data.clone());
     memory.preview.update(ui.ctx(), pictures, draft);
-    let modal = Modal::new(Id::unique("division")).show(ui.ctx(), |ui| {
+    let (id, before) = (Id::unique("division"), draft.clone());
+    let top = vec2(0.0, (TOP * ui.ctx().content_rect().height()).round());
+    let area = Modal::default_area(id).anchor(Align2::CENTER_TOP, top);
+    let modal = Modal::new(id).area(area).show(ui.ctx(), |ui| {
         ui.set_width(WIDTH);
         let title = "How the pictures are divided";
         ui.label(RichText::new(title).text_style(section_style()));
@@ -127,7 +142,8 @@ pub(super) fn ask(
         ui.add_space(space::M);
         // What is there may be older than a change of files, which moves no picture.
         let unchanged = !divides_otherwise(draft, &state.config.data);
-        outcome(ui, &memory.preview, unchanged.then(|| shown.overview.totals()));
+        let now = unchanged.then(|| shown.overview.totals());
+        outcome(ui, &memory.preview, now, lacks_pattern(draft));
         if let Some(warning) = state.division_warning(draft) {
             ui.add_space(space::XS);
             ui.add(Label::new(RichText::new(warning).color(Palette::of(ui).warn)).wrap());
@@ -135,6 +151,12 @@ pub(super) fn ask(
         ui.add_space(space::S);
         buttons(ui, draft, &state.config.data, &memory.preview, actions);
     });
+    let height = modal.response.rect.height();
+    // What was just chosen is counted, and what came or went is in its place, in the next frame.
+    if *draft != before || (height - memory.height).abs() > 0.5 {
+        ui.ctx().request_repaint();
+    }
+    memory.height = height;
     if modal.should_close() {
         actions.push(Action::AskDivision(false));
     }
@@ -190,7 +212,7 @@ fn together(ui: &mut Ui, draft: &mut DataConfig, data: &Dataset, preview: &Previ
             let muted = Palette::of(ui).muted;
             ui.add(
                 TextEdit::singleline(text)
-                    .hint_text(RichText::new(PATTERN).color(muted))
+                    .hint_text(RichText::new(format!("for example {PATTERN}")).italics().color(muted))
                     .desired_width(220.0)
                     .margin(vec2(space::S, space::XS)),
             )
@@ -260,8 +282,8 @@ fn share(ui: &mut Ui, value: &mut f64, range: std::ops::RangeInclusive<f64>) -> 
     field
 }
 
-/// How many pictures each part gets, over a bar; or why nothing comes of it.
-fn outcome(ui: &mut Ui, preview: &Preview, now: Option<[usize; 3]>) {
+/// How many pictures each part gets, over a bar; or why nothing comes of it. `asks`: because something is still to be written.
+fn outcome(ui: &mut Ui, preview: &Preview, now: Option<[usize; 3]>, asks: bool) {
     let p = Palette::of(ui);
     let counts = match (now, &preview.is) {
         (Some(counts), _) => counts,
@@ -270,7 +292,8 @@ fn outcome(ui: &mut Ui, preview: &Preview, now: Option<[usize; 3]>) {
             return;
         }
         (None, Some(Err(why))) => {
-            ui.add(Label::new(RichText::new(sentence(&why.to_string())).color(p.bad)).wrap());
+            let ink = if asks { p.muted } else { p.bad };
+            ui.add(Label::new(RichText::new(sentence(&why.to_string())).color(ink)).wrap());
             return;
         }
         (None, Some(Ok(division))) => division.counts,
@@ -290,12 +313,31 @@ fn outcome(ui: &mut Ui, preview: &Preview, now: Option<[usize; 3]>) {
     };
     let there = parts.into_iter().zip(counts).filter(|(_, n)| *n > 0);
     ui.label(there.map(words).collect::<Vec<_>>().join(" · "));
+    if now.is_none() && counts[1] == 0 {
+        ui.add(Label::new(RichText::new(NONE_HELD_OUT).color(p.warn)).wrap());
+    }
+}
+
+/// Why the pictures cannot be divided as chosen, if they cannot.
+fn block(draft: &DataConfig, now: &DataConfig, preview: &Preview) -> Option<&'static str> {
+    if !divides_otherwise(draft, now) {
+        return Some("The pictures are divided like this already");
+    }
+    match &preview.is {
+        None => Some("The pictures are being counted"),
+        Some(Err(_)) if lacks_pattern(draft) => Some("Write a pattern first"),
+        Some(Err(_)) => Some("The pictures cannot be divided like this: the reason stands above"),
+        Some(Ok(division)) => (division.counts[1] == 0).then_some(NONE_HELD_OUT),
+    }
 }
 
 fn buttons(ui: &mut Ui, draft: &DataConfig, now: &DataConfig, preview: &Preview, actions: &mut Vec<Action>) {
-    let usable = matches!(&preview.is, Some(Ok(d)) if d.counts[1] > 0) && divides_otherwise(draft, now);
-    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        if ui.add_enabled_ui(usable, |ui| primary_button(ui, "Divide")).inner.clicked() {
+    let block = block(draft, now, preview);
+    // No higher than its buttons: else it takes what the choice was once higher.
+    let size = vec2(ui.available_width(), ui.spacing().interact_size.y);
+    ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {
+        let divide = ui.add_enabled_ui(block.is_none(), |ui| primary_button(ui, "Divide")).inner;
+        if divide.on_disabled_hover_text(block.unwrap_or_default()).clicked() {
             let group_pattern = draft.group_pattern.clone().filter(|p| !p.trim().is_empty());
             actions.push(Action::DivideAnew(Box::new(DataConfig { group_pattern, ..draft.clone() })));
         }

@@ -141,11 +141,8 @@ fn labels(
         if typed.is_none() && link_button(ui, "Type its path").clicked() {
             *typed = Some(PathField::default());
         }
-        if config.labels.is_some() {
-            let back = link_button(ui, "Without this file");
-            if back.on_hover_text("Takes the labels from where the folder says them").clicked() {
-                actions.push(Action::UseLabels(None));
-            }
+        if config.labels.is_some() && without_labels(ui) {
+            actions.push(Action::UseLabels(None));
         }
     });
     if let Some(field) = typed
@@ -155,6 +152,12 @@ fn labels(
         *typed = None;
         actions.push(Action::UseLabels(Some(path)));
     }
+}
+
+/// The way back from a chosen label file; whether it was taken.
+pub(super) fn without_labels(ui: &mut Ui) -> bool {
+    let back = link_button(ui, "Without this file");
+    back.on_hover_text("Takes the labels from where the folder says them").clicked()
 }
 
 /// How many of each class, the largest first.
@@ -360,7 +363,10 @@ fn excluded(ui: &mut Ui, data: &Dataset, actions: &mut Vec<Action>) {
 /// Files left out, under their reasons.
 fn skipped(ui: &mut Ui, data: &Dataset) {
     type Is = fn(&SkipReason) -> bool;
-    let groups: [(&str, &str, Is); 8] = [
+    let groups: [(&str, &str, Is); 9] = [
+        ("class folder cannot be opened", "class folders cannot be opened", |r| {
+            matches!(r, SkipReason::ClassUnreadable(..))
+        }),
         ("file cannot be decoded", "files cannot be decoded", |r| matches!(r, SkipReason::Undecodable(_))),
         ("item cannot be opened", "items cannot be opened", |r| matches!(r, SkipReason::Unreadable(_))),
         ("broken link", "broken links", |r| matches!(r, SkipReason::BrokenLink)),
@@ -389,7 +395,10 @@ fn skipped(ui: &mut Ui, data: &Dataset) {
 
 fn detail(reason: &SkipReason) -> Option<&str> {
     match reason {
-        SkipReason::Unreadable(why) | SkipReason::Undecodable(why) | SkipReason::NotLearned(why) => Some(why),
+        SkipReason::Unreadable(why)
+        | SkipReason::ClassUnreadable(_, why)
+        | SkipReason::Undecodable(why)
+        | SkipReason::NotLearned(why) => Some(why),
         _ => None,
     }
 }

@@ -26,6 +26,11 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, shown: &ShownEvaluation, actio
             changes(ui, compared, actions);
         }
     });
+    if let Some(c) = shown.compared.as_ref().map(|c| &c.comparison).filter(|c| c.common > 0) {
+        caption(ui, said(c)).on_hover_text(
+            "How often models that are equally good differ at least this much on these pictures (McNemar's exact test)",
+        );
+    }
     if let Some(words) = shown.compared.as_ref().and_then(|c| decided(&c.decisions)) {
         caption(ui, words).on_hover_text(
             "The runs were not trained on the same pictures, so what changed may come from the pictures as well as from the settings",
@@ -119,9 +124,19 @@ fn changes(ui: &mut Ui, compared: &Compared, actions: &mut Vec<Action>) {
             actions.push(Action::Select(Some(selection)));
         }
     }
-    caption(ui, chance(c)).on_hover_text(
-        "How often two equally good models differ at least this much on these pictures (McNemar's exact test)",
-    );
+}
+
+/// What the numbers are worth, and where they are others than those that are listed with the runs.
+fn said(c: &Comparison) -> String {
+    let them = match c.relabelled {
+        0 => return chance(c),
+        1 => "1 of these pictures has another class since: its".to_owned(),
+        n => format!("{n} of these pictures have another class since: their"),
+    };
+    format!(
+        "{}. {them} new one counts here for both runs, so the accuracy listed with the earlier run differs",
+        chance(c)
+    )
 }
 
 /// What was decided about pictures between both runs; nothing where that is nothing.
@@ -161,11 +176,47 @@ fn explained(c: &Comparison) -> String {
 
 fn chance(c: &Comparison) -> String {
     if c.put_right.is_empty() && c.newly_wrong.is_empty() {
-        return "the same on every picture".to_owned();
+        return "Both have the same pictures right".to_owned();
     }
     match c.p_value {
-        p if p < 0.001 => "hardly by chance".to_owned(),
-        p if p < 0.05 => format!("by chance in {:.1} of 100 cases", 100.0 * p),
-        p => format!("may be chance ({:.0} of 100 cases)", 100.0 * p),
+        p if p < 0.001 => {
+            "Hardly chance: equally good models differ so much less than once in 1000 times".to_owned()
+        }
+        p if p < 0.05 => {
+            format!("Hardly chance: equally good models differ so much {:.1} times in 100", 100.0 * p)
+        }
+        p if p > 0.995 => {
+            "This says nothing about which is better: equally good models always differ so much".to_owned()
+        }
+        p => format!("May be chance: equally good models differ so much {:.0} times in 100", 100.0 * p),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comparison_says_what_it_is_worth_and_why_its_numbers_are_its_own() {
+        let mut c = Comparison {
+            common: 153,
+            right_before: 146,
+            right_after: 146,
+            put_right: vec![1],
+            newly_wrong: vec![2],
+            relabelled: 0,
+            only_before: 0,
+            only_after: 0,
+            p_value: 1.0,
+        };
+        assert!(said(&c).ends_with("equally good models always differ so much"), "{}", said(&c));
+        c.relabelled = 1;
+        assert!(said(&c).contains("1 of these pictures has another class since"), "{}", said(&c));
+        for (p_value, words) in
+            [(0.0004, "less than once in 1000"), (0.021, "2.1 times in 100"), (0.3, "30 times in 100")]
+        {
+            c.p_value = p_value;
+            assert!(chance(&c).contains(words), "{}", chance(&c));
+        }
     }
 }

@@ -122,6 +122,8 @@ pub(super) struct Tally {
     pub unreadable: usize,
     /// Of all that were classified.
     pub unlike: usize,
+    /// How many were held against the pictures in training.
+    pub compared: usize,
 }
 
 /// Counts them, and how many each class was given, the most frequent first.
@@ -129,6 +131,7 @@ fn counts(predictions: &Predictions) -> (Tally, Vec<(String, usize)>) {
     let (mut t, mut classes) = (Tally::default(), HashMap::<&str, usize>::new());
     for picture in predictions.pictures() {
         t.unlike += usize::from(picture.unlike().is_some());
+        t.compared += usize::from(picture.compared.is_some());
         let decision = predictions.decision(picture);
         if let Some(label) = decision {
             *classes.entry(label).or_default() += 1;

@@ -1,0 +1,12 @@
+//! The golden tests of operations and a few steps of training on the graphics card that is there: `cargo test --features cuda
+//! --test card` (or `--features metal`). Where there is none each test says that it has not run.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+#[path = "nn_golden.rs"]
+mod nn_golden;
+#[path = "ops_golden.rs"]
+mod ops_golden;
+#[path = "ops_transformer_golden.rs"]
+mod ops_transformer_golden;
+#[path = "tensor_training.rs"]
+mod tensor_training;
