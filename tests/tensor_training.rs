@@ -86,10 +86,6 @@ fn compare(network: (&str, Option<&str>, usize), rule: Rule, lr: f64) {
     let pairs = kernels.gradients.iter().zip(&tensors.gradients);
     let off = length(&mut pairs.map(|(a, b)| f64::from(*a) - f64::from(*b)));
     let all = length(&mut kernels.gradients.iter().map(|&v| f64::from(v)));
-    println!(
-        "{name}: gradients differ by {off:e} of {all:e}, losses {:?} {:?}",
-        kernels.losses, tensors.losses
-    );
     assert!(all > 0.0 && off < GRADIENTS * all, "{name}: gradients differ by {off} of {all}");
     let scale = kernels.logits.iter().fold(0f32, |m, v| m.max(v.abs()));
     for (a, b) in kernels.logits.iter().zip(&tensors.logits) {

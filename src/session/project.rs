@@ -58,7 +58,9 @@ impl Project {
                 .with_path(dir)
                 .with_hint("Choose a folder with a project.toml in it, or make a new project"));
         }
-        Ok(Self { dir: dir.to_path_buf(), config: TrainConfig::load(&dir.join(FILE))? })
+        let config = TrainConfig::load(&dir.join(FILE))?;
+        // The same folder has one name, by whichever it is opened.
+        Ok(Self { dir: std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_path_buf()), config })
     }
 
     /// Puts a project on disk whose pictures have been looked through: makes its folder, saves settings, splits and what the

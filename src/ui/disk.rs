@@ -195,11 +195,7 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
             project.keep(&dataset)?;
             held.take(&project.dir).map(|()| DiskAnswer::Nothing)
         }
-        DiskRequest::OpenProject(dir) => {
-            // The same folder has one name, by whichever it is opened.
-            let dir = std::fs::canonicalize(&dir).unwrap_or(dir);
-            held.opened(Project::open(&dir)?)
-        }
+        DiskRequest::OpenProject(dir) => held.opened(Project::open(&dir)?),
         DiskRequest::Save(project) => {
             let failed = project.save().err();
             Ok(DiskAnswer::Saved(project.dir, failed))
