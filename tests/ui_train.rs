@@ -6,7 +6,8 @@ mod ui_states;
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable};
-use headstart::config::{Learns, TrainMode};
+use headstart::config::{DeviceChoice, Learns, TrainMode};
+use headstart::engine::devices::not_built;
 use headstart::engine::train::{RateSearch, RateStep};
 use headstart::engine::{CacheProgress, HardPicture, StepProgress};
 use headstart::error::Error;
@@ -56,6 +57,27 @@ fn ready_says_what_will_happen_and_trains() {
     press(&h, "Train");
     h.run();
     assert_eq!(h.state().actions, [Action::Train]);
+}
+
+#[test]
+fn devices_that_this_build_lacks_are_shown_and_cannot_be_chosen() {
+    let mut h = window(with_pictures(), SIZE, true);
+    h.get_by_label("Find a setting").focus();
+    h.run_steps(2);
+    h.get_by_label("Find a setting").type_text("train.device");
+    h.run_steps(4);
+    h.get_by_role_and_label(egui::Role::ComboBox, "Device").click();
+    h.run_steps(4);
+    for (device, name) in [(DeviceChoice::Cuda, "NVIDIA card"), (DeviceChoice::Metal, "Apple graphics")] {
+        match not_built(device) {
+            Some(why) => {
+                let entry = format!("{name}: {why}");
+                assert!(h.get_by_label(&entry).accesskit_node().is_disabled(), "{name}");
+            }
+            None => assert!(!h.get_by_label(name).accesskit_node().is_disabled(), "{name}"),
+        }
+    }
+    assert!(!h.get_by_label("Processor").accesskit_node().is_disabled());
 }
 
 #[test]

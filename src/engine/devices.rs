@@ -46,6 +46,16 @@ pub fn devices() -> Vec<DeviceInfo> {
     vec![processor(), cuda(), metal()]
 }
 
+/// What this build lacks for a device, in a few words; `None` where it could use one. Nothing is opened for it.
+pub fn not_built(device: DeviceChoice) -> Option<&'static str> {
+    let built = match device {
+        DeviceChoice::Auto | DeviceChoice::Cpu => true,
+        DeviceChoice::Cuda => utils::cuda_is_available(),
+        DeviceChoice::Metal => utils::metal_is_available(),
+    };
+    (!built).then_some("not in this build")
+}
+
 fn processor() -> DeviceInfo {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     DeviceInfo {
@@ -175,6 +185,7 @@ mod tests {
             assert_eq!(info.missing.is_none(), device(info.device).is_ok(), "{info:?}");
             let told = info.missing.as_ref().is_none_or(|m| !m.why.is_empty() && !m.advice.is_empty());
             assert!(told && !info.name.is_empty(), "{info:?}");
+            assert!(not_built(info.device).is_none() || info.missing.is_some(), "{info:?}");
         }
     }
 

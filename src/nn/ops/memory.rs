@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Smallest block that is kept.
 const SMALLEST: usize = 1 << 15;
 /// Blocks from this size on are whole huge pages.
+#[cfg(target_os = "linux")]
 const HUGE_PAGE: usize = 1 << 21;
 /// Sizes of blocks between one power of two and the next.
 const STEPS: usize = 8;

@@ -22,8 +22,7 @@ impl Geometry {
             return depthwise(&Taps::new(&x, self.frame(), 0.0)?, &self.taps(), &self.tap_rows(weight)?);
         }
         let weight = weight.permute((3, 2, 0, 1))?.contiguous()?;
-        let Conv2dSpec { padding, stride, dilation, groups } = self.spec;
-        from_planes(&planes(&x)?.conv2d(&weight, padding, stride, dilation, groups)?)
+        from_planes(&convolved(&planes(&x)?, &weight, self.spec)?)
     }
 
     /// The gradient of the input.
@@ -48,7 +47,8 @@ impl Geometry {
         let ([kh, kw], [cin, cout], groups) = (self.kernel, self.group(), self.spec.groups);
         let turned = weight.flip(&[0, 1])?.reshape((kh, kw, cin, groups, cout))?;
         let turned = turned.permute((3, 2, 4, 0, 1))?.contiguous()?.reshape((groups * cin, cout, kh, kw))?;
-        from_planes(&planes(&map)?.conv2d(&turned, 0, 1, self.spec.dilation, groups)?)
+        let spec = Conv2dSpec { stride: 1, padding: 0, ..self.spec };
+        from_planes(&convolved(&planes(&map)?, &turned, spec)?)
     }
 
     /// The gradient of the weights, `[KH, KW, Cin / groups, Cout]`.
@@ -146,6 +146,20 @@ fn sized(map: &Tensor, size: [usize; 2], before: (isize, isize)) -> Result<Tenso
     let behind = |size: usize, has: usize, before: isize| size as isize - has as isize - before;
     let map = fit(map, 1, (before.0, behind(size[0], h, before.0)), 0.0)?;
     fit(&map, 2, (before.1, behind(size[1], w, before.1)), 0.0)?.contiguous()
+}
+
+/// candle's convolution of `x: [N, Cin, H, W]` with `weight: [Cout, Cin / groups, KH, KW]`. candle's own groups would be views, which not
+/// every device reads right.
+fn convolved(x: &Tensor, weight: &Tensor, spec: Conv2dSpec) -> Result<Tensor> {
+    let Conv2dSpec { padding, stride, dilation, groups } = spec;
+    let (cin, cout) = (x.dim(1)? / groups, weight.dim(0)? / groups);
+    let of_group = |group: usize| {
+        let x = x.narrow(1, group * cin, cin)?.contiguous()?;
+        let weight = weight.narrow(0, group * cout, cout)?.contiguous()?;
+        x.conv2d(&weight, padding, stride, dilation, 1)
+    };
+    let maps = (0..groups).map(of_group).collect::<Result<Vec<_>>>()?;
+    if let [map] = &maps[..] { Ok(map.clone()) } else { Tensor::cat(&maps, 1) }
 }
 
 /// `[N, H, W, C]` to `[N, C, H, W]`; contiguous, without which Metal's convolution reads wrong values.

@@ -5,7 +5,9 @@
 //! segments of equal length which start anywhere in `A`: with a segment for each row of a convolution's kernel, a picture is
 //! multiplied as it lies.
 
-use crate::nn::ops::simd::{Level, Vector, level};
+#[cfg(target_arch = "x86_64")]
+use crate::nn::ops::simd::Level;
+use crate::nn::ops::simd::{Vector, level};
 
 /// How the values of a block's left side lie.
 #[derive(Debug, Clone, Copy)]

@@ -7,8 +7,8 @@ use crate::ui::views::train::search::Search;
 use crate::ui::widgets::{section, setting_reset};
 use egui::emath::Numeric;
 use egui::{
-    Checkbox, CollapsingHeader, ComboBox, DragValue, Id, Response, RichText, Slider, SliderClamping, Ui,
-    WidgetInfo,
+    Button, Checkbox, CollapsingHeader, ComboBox, DragValue, Id, Response, RichText, Slider, SliderClamping,
+    Ui, WidgetInfo,
 };
 use std::cell::Cell;
 use std::ops::RangeInclusive;
@@ -209,6 +209,33 @@ impl<'a> Form<'a> {
                 .show_ui(ui, |ui| {
                     for (option, word) in options {
                         ui.selectable_value(value, *option, *word);
+                    }
+                })
+                .response
+        });
+    }
+
+    /// One of several, of which those cannot be chosen that come with a reason.
+    pub(super) fn choice_of<T: PartialEq + Copy>(
+        &mut self,
+        ui: &mut Ui,
+        what: About,
+        options: &[(T, &str, Option<&str>)],
+        get: impl Fn(&mut TrainConfig) -> &mut T,
+    ) {
+        self.row(ui, what, get, |ui, value| {
+            let word = options.iter().find(|o| o.0 == *value).map_or("", |o| o.1);
+            ComboBox::from_id_salt(what.key)
+                .width(112.0)
+                .selected_text(word)
+                .show_ui(ui, |ui| {
+                    for &(option, word, lacking) in options {
+                        match lacking {
+                            None => ui.selectable_value(value, option, word),
+                            Some(why) => {
+                                ui.add_enabled(false, Button::selectable(false, format!("{word}: {why}")))
+                            }
+                        };
                     }
                 })
                 .response

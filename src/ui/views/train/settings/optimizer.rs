@@ -2,6 +2,7 @@
 
 use super::form::{About, Form, about, epochs, rate, scale};
 use crate::config::{BatchNormMode, DeviceChoice, Metric, OptimizerKind, ScheduleKind, Solver, TrainMode};
+use crate::engine::devices::not_built;
 use crate::ui::views::train::{Tab, phases};
 use crate::ui::widgets::{caption, link_button};
 use egui::Ui;
@@ -242,7 +243,8 @@ pub(super) fn advanced(ui: &mut Ui, form: &mut Form<'_>) {
         (DeviceChoice::Cpu, "Processor"),
         (DeviceChoice::Cuda, "NVIDIA card"),
         (DeviceChoice::Metal, "Apple graphics"),
-    ];
-    form.choice(ui, DEVICE, &devices, |c| &mut c.train.device);
+    ]
+    .map(|(device, word)| (device, word, not_built(device)));
+    form.choice_of(ui, DEVICE, &devices, |c| &mut c.train.device);
     form.number(ui, THREADS, scale(0..=1024, 0.1, 0), |c| &mut c.train.threads);
 }
