@@ -356,6 +356,29 @@ fn the_time_left_is_told_once_an_epoch_has_shown_it() {
     assert!(told > 0);
 }
 
+#[test]
+fn a_later_phase_tells_its_time_left_and_what_learns_from_the_start() {
+    let f = fixture(8, 4);
+    let mut c = config(TrainMode::Auto, 1);
+    c.train.set_phases(vec![phase(Learns::Head, 1, 0.05), phase(Learns::Everything, 2, 0.01)]);
+    let events = Mutex::new(Vec::new());
+    train(&f.job("a", &c), &Control::default(), &|e| events.lock().unwrap().push(e)).unwrap();
+    let mut said = String::new();
+    let mut seen = 0;
+    for event in events.into_inner().unwrap() {
+        match event {
+            TrainEvent::Note(text) => said = text,
+            TrainEvent::Step(s) if s.epoch == 2 => {
+                seen += 1;
+                assert!(s.eta_s.unwrap() > 0.0);
+                assert_eq!(said, "Phase 2 of 2 has begun. What learns: everything");
+            }
+            _ => {}
+        }
+    }
+    assert!(seen > 0);
+}
+
 fn is_epoch(e: &TrainEvent) -> bool {
     matches!(e, TrainEvent::Epoch(_))
 }

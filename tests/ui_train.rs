@@ -322,6 +322,29 @@ fn a_note_is_kept_once_its_field_is_left() {
 }
 
 #[test]
+fn a_note_left_with_tab_is_what_undoing_takes_back() {
+    let mut h = window(running(), SIZE, true);
+    h.get_by_label("Run 0001").click();
+    h.run_steps(4);
+    h.get_by_label("Note about run 0001").click();
+    h.run_steps(2);
+    h.get_by_label("Note about run 0001").type_text("brighter lamps");
+    h.run_steps(2);
+    h.key_press(egui::Key::Tab);
+    h.run_steps(2);
+    let dir = h.state().state.runs[2].dir.clone();
+    assert_eq!(h.state().actions, [Action::SaveNotes(dir.clone(), "brighter lamps".to_owned())]);
+    assert!(!h.ctx.text_edit_focused(), "the keys of undo are the window's again");
+    let state = &mut h.state_mut().state;
+    let decision = headstart::data::Decision::Exclude;
+    let decided = headstart::data::Decided { decision, pictures: vec!["ash/0.png".to_owned()] };
+    state.decisions.take(headstart::data::Step::Decided(decided));
+    state.record_notes(dir, String::new(), "brighter lamps".to_owned());
+    h.run_steps(2);
+    h.get_by_label_contains("Undo: the note about run 0001");
+}
+
+#[test]
 fn the_present_epoch_can_be_the_last() {
     let mut h = window(running(), SIZE, true);
     press(&h, "Stop after this epoch");

@@ -576,10 +576,10 @@ fn changed_settings_can_be_taken_back_and_say_what_they_were() {
     state.record_settings(before);
     let mut h = window(state, Theme::Dark);
     h.run();
-    assert_eq!(clicked(&mut h, "Undo: the setting train.epochs · Ctrl+Z"), [Action::Undo]);
+    assert_eq!(clicked(&mut h, "Undo: the setting \u{201c}Epochs\u{201d} · Ctrl+Z"), [Action::Undo]);
     h.state_mut().state.undo();
     h.run();
-    assert_eq!(clicked(&mut h, "Redo: the setting train.epochs · Ctrl+Shift+Z"), [Action::Redo]);
+    assert_eq!(clicked(&mut h, "Redo: the setting \u{201c}Epochs\u{201d} · Ctrl+Shift+Z"), [Action::Redo]);
 }
 
 #[test]

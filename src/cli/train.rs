@@ -174,13 +174,13 @@ fn configuration(args: &Args) -> Result<TrainConfig> {
             config.data.folds = DEFAULT_FOLDS;
         }
     }
-    for setting in &args.settings {
-        let Some((key, value)) = setting.split_once('=') else {
-            return Err(Error::input(format!("the setting `{setting}` has no value"))
-                .with_hint("Write it as --set key=value, for example --set train.epochs=30"));
-        };
-        config.set(key.trim(), value.trim())?;
-    }
+    let pair = |setting: &String| match setting.split_once('=') {
+        Some((key, value)) => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        None => Err(Error::input(format!("the setting `{setting}` has no value"))
+            .with_hint("Write it as --set key=value, for example --set train.epochs=30")),
+    };
+    let settings = args.settings.iter().map(pair).collect::<Result<Vec<_>>>()?;
+    config.set_all(settings.iter().map(|(key, value)| (key.as_str(), value.as_str())))?;
     if let Some(file) = &args.labels {
         config.data.labels = Some(job::label_file(file));
     }

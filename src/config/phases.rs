@@ -119,16 +119,21 @@ impl OptimConfig {
         (self.learning_rate, self.head_learning_rate) = (None, None);
     }
 
-    /// Makes the present plan the user's own, word for word, to be changed.
+    /// Makes the present plan the user's own, to be changed. What was left open in it stays open.
     pub fn own_phases(&self, has_weights: bool) -> Vec<PhaseConfig> {
         if !self.phases.is_empty() {
             return self.phases.clone();
         }
+        let mode = self.resolve(has_weights).mode;
+        let rate = |learns| match learns {
+            Learns::Head if mode != TrainMode::Frozen => self.head_learning_rate,
+            _ => self.learning_rate,
+        };
         let own = |p: PlannedPhase| PhaseConfig {
             learns: p.learns,
             last_stages: (p.learns == Learns::LastStages).then_some(p.last_stages),
             epochs: p.epochs,
-            learning_rate: Some(p.learning_rate),
+            learning_rate: rate(p.learns),
             schedule: self.schedule,
         };
         self.plan(has_weights).into_iter().map(own).collect()
@@ -142,6 +147,13 @@ impl OptimConfig {
                 self.phases.iter().filter_map(|p| p.last_stages).max().unwrap_or(self.last_stages);
         }
         self.phases.clear();
+    }
+
+    /// Lets no phase of the user's own ask for more stages than there are.
+    pub fn fit_stages(&mut self, stages: usize) {
+        for last in self.phases.iter_mut().filter_map(|p| p.last_stages.as_mut()) {
+            *last = (*last).min(stages.max(1));
+        }
     }
 
     /// Sets the step size of what learns last.
@@ -215,6 +227,34 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_phase_that_is_edited_leaves_open_what_nobody_chose() {
+        let mut c = OptimConfig { mode: TrainMode::LastStages, ..OptimConfig::default() };
+        let mut phases = c.own_phases(true);
+        assert!(phases.iter().all(|p| p.learning_rate.is_none() && p.schedule.is_none()));
+        (phases[1].learns, phases[1].last_stages) = (Learns::Head, None);
+        c.set_phases(phases);
+        let head = ModeDefaults::of(TrainMode::Frozen).head_learning_rate;
+        assert_eq!(c.plan(true)[1].learning_rate, head, "what suits a head, not what suited the stages");
+        let chosen = OptimConfig {
+            mode: TrainMode::Full,
+            learning_rate: Some(0.01),
+            head_learning_rate: Some(0.02),
+            ..OptimConfig::default()
+        };
+        let rates: Vec<_> = chosen.own_phases(true).iter().map(|p| p.learning_rate).collect();
+        assert_eq!(rates, [Some(0.02), Some(0.01)]);
+    }
+
+    #[test]
+    fn phases_are_fitted_to_a_network_of_fewer_stages() {
+        let mut c = OptimConfig::default();
+        let stages = PhaseConfig { last_stages: Some(9), ..phase(Learns::LastStages, 2) };
+        c.set_phases(vec![phase(Learns::Head, 1), stages]);
+        c.fit_stages(4);
+        assert_eq!((c.phases[0].last_stages, c.phases[1].last_stages), (None, Some(4)));
     }
 
     #[test]

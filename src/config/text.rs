@@ -42,11 +42,30 @@ impl TrainConfig {
     /// # Errors
     /// If the key does not exist or the value does not fit; the configuration is then unchanged.
     pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        self.set_all([(key, value)])
+    }
+
+    /// Sets several keys as [`Self::set`] sets one, and then looks whether they go together, so that their order does not matter.
+    ///
+    /// # Errors
+    /// If a key does not exist or a value does not fit; the configuration is then unchanged.
+    pub fn set_all<'a>(&mut self, settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<()> {
+        let mut changed = self.clone();
+        for (key, value) in settings {
+            changed = changed.with(key, value)?;
+        }
+        changed.validate()?;
+        *self = changed;
+        Ok(())
+    }
+
+    /// The same with one key set, whose value is of the right kind but may be out of range.
+    fn with(&self, key: &str, value: &str) -> Result<Self> {
         let Some((table, field)) = key.split_once('.') else {
             return Err(Error::input(format!("the setting `{key}` has no table"))
                 .with_hint("Write it as table.key, for example train.epochs=30"));
         };
-        let mut document: toml::Table = toml::Table::try_from(&*self)
+        let mut document: toml::Table = toml::Table::try_from(self)
             .map_err(|e| Error::internal(format!("could not write the configuration ({e})")))?;
         let parsed = format!("v = {value}")
             .parse::<toml::Table>()
@@ -58,12 +77,9 @@ impl TrainConfig {
                 .with_hint("The tables are data, backbone, head, augment and train"));
         };
         entries.insert(field.to_owned(), widen(entries.get(field), parsed));
-        let changed: Self = document.try_into().map_err(|e: toml::de::Error| {
+        document.try_into().map_err(|e: toml::de::Error| {
             Error::input(format!("{key} = {value}: {}", plain_toml(e.message())))
-        })?;
-        changed.validate()?;
-        *self = changed;
-        Ok(())
+        })
     }
 }
 
@@ -96,6 +112,19 @@ fn widen(old: Option<&toml::Value>, new: toml::Value) -> toml::Value {
 mod tests {
     use super::*;
     use crate::config::{OptimizerKind, TrainMode};
+
+    #[test]
+    fn settings_that_need_each_other_come_in_any_order() {
+        let both = [("data.group_by", "pattern"), ("data.group_pattern", r"patient(\d+)")];
+        let mut c = TrainConfig::default();
+        c.set_all(both).unwrap();
+        assert_eq!(c.data.group_pattern.as_deref(), Some(r"patient(\d+)"));
+        let mut c = TrainConfig::default();
+        c.set_all(both.into_iter().rev()).unwrap();
+        let before = c.clone();
+        assert!(c.set_all([("train.epochs", "9"), ("head.dropout", "1.5")]).is_err());
+        assert_eq!(c, before, "all or nothing");
+    }
 
     #[test]
     fn text_and_back_is_the_same() {

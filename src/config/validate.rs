@@ -9,6 +9,8 @@ const MAX_CACHE_MIB: usize = 1 << 20;
 const MAX_EPOCHS: usize = 100_000;
 /// More phases than anybody can tell apart.
 const MAX_PHASES: usize = 20;
+/// Steps that are larger leave every network in pieces.
+const MAX_RATE: f64 = 10.0;
 
 fn check(ok: bool, key: &str, value: impl std::fmt::Debug, range: &str) -> Result<()> {
     if ok {
@@ -28,6 +30,7 @@ impl TrainConfig {
         let unit = |v: f64| (0.0..=1.0).contains(&v);
         let below_one = |v: f64| (0.0..1.0).contains(&v);
         let positive = |v: f64| v.is_finite() && v > 0.0;
+        let rate = |v: f64| positive(v) && v <= MAX_RATE;
         let not_negative = |v: f64| v.is_finite() && v >= 0.0;
         check(
             (1..=CONFIG_VERSION).contains(&self.version),
@@ -121,16 +124,16 @@ impl TrainConfig {
             "1 to 4096",
         )?;
         check(
-            t.learning_rate.is_none_or(positive),
+            t.learning_rate.is_none_or(rate),
             "train.learning_rate",
             t.learning_rate.unwrap_or_default(),
-            "above 0",
+            "above 0, at most 10",
         )?;
         check(
-            t.head_learning_rate.is_none_or(positive),
+            t.head_learning_rate.is_none_or(rate),
             "train.head_learning_rate",
-            t.head_learning_rate,
-            "above 0",
+            t.head_learning_rate.unwrap_or_default(),
+            "above 0, at most 10",
         )?;
         check(
             t.stage_decay > 0.0 && t.stage_decay <= 1.0,
@@ -191,7 +194,7 @@ fn check_phases(t: &OptimConfig) -> Result<()> {
         let of = |what: &str| format!("{what} of phase {} in train.phases", i + 1);
         check((1..=MAX_EPOCHS).contains(&p.epochs), &of("epochs"), p.epochs, "1 to 100000")?;
         let rate = p.learning_rate.unwrap_or(1.0);
-        check(rate.is_finite() && rate > 0.0, &of("learning_rate"), rate, "above 0")?;
+        check(rate > 0.0 && rate <= MAX_RATE, &of("learning_rate"), rate, "above 0, at most 10")?;
         let stages = p.last_stages.unwrap_or(1);
         check(stages >= 1, &of("last_stages"), stages, "at least 1")?;
         check(
@@ -289,6 +292,7 @@ mod tests {
         for (bad, why) in [
             ("learns = \"head\"\nepochs = 0", "epochs of phase 1"),
             ("learns = \"head\"\nepochs = 1\nlearning_rate = -1.0", "learning_rate of phase 1"),
+            ("learns = \"head\"\nepochs = 1\nlearning_rate = 1e9", "at most 10"),
             ("learns = \"head\"\nepochs = 1\nlast_stages = 2", "last_stages of phase 1"),
             ("learns = \"heads\"\nepochs = 1", "heads"),
             ("epochs = 1", "learns"),

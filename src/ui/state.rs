@@ -14,6 +14,7 @@ mod next;
 mod notices;
 mod predictions;
 mod saving;
+mod setting_names;
 mod training;
 mod trying;
 
@@ -26,6 +27,7 @@ pub use insight::{Insight, MapLayout};
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
 pub use predictions::{CLASSES, Edition, PredictedPicture, Predictions, predictions_csv};
+pub use setting_names::setting_name;
 pub use training::{LiveTraining, RatePart, TrainingEnd, loaded_words};
 
 use crate::backbones::LoadReport;
@@ -35,6 +37,7 @@ use crate::engine::train::RateSearch;
 use crate::error::Error;
 use crate::session::jobs::{JobId, ModelRef};
 use crate::session::{Project, RunInfo, RunState, Settings};
+use crate::ui::Action;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -351,7 +354,10 @@ impl AppState {
 
     /// Shows `project` in place of what was open.
     pub fn adopt(&mut self, project: Project) {
-        let kept = std::mem::take(self);
+        let mut kept = std::mem::take(self);
+        // What could be taken back was of the project that goes.
+        let of_project = |a: &Action| matches!(a, Action::Undo | Action::Redo | Action::RestoreRun(_));
+        kept.notices.withdraw(of_project);
         *self = Self {
             screen: kept.screen,
             config: project.config.clone(),

@@ -1,7 +1,7 @@
 //! What a training job works on: checked pictures, resolved settings, the network with its source weights.
 
 use super::cache::{Pictures, Reporter, Room};
-use super::plan::{Input, Phase, plan};
+use super::plan::{Input, Phase, check_stages, plan};
 use super::{TrainJob, checkpoint, files};
 use crate::backbones::weights::{load_into, read_state_dict};
 use crate::backbones::{Network, find};
@@ -72,6 +72,9 @@ impl<'a> Context<'a> {
         job.config.validate()?;
         job.config.check_mixing()?;
         let spec = find(&job.config.backbone.name)?;
+        if !job.resume {
+            check_stages(&job.config, spec)?;
+        }
         let device = device::device(job.config.train.device)?;
         prepare_folder(&job.run_dir, job.resume)?;
         let (dataset, contents) = usable_pictures(job, control, on_event)?;

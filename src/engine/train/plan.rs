@@ -1,6 +1,8 @@
 //! The phases of a training job: what learns, for how long, and from where its inputs come.
 
-use crate::config::{AugmentConfig, PlannedPhase, ScheduleKind};
+use crate::backbones::BackboneSpec;
+use crate::config::{AugmentConfig, PlannedPhase, ScheduleKind, TrainConfig};
+use crate::error::{Error, Result, count};
 use std::ops::Range;
 
 /// Where a phase's inputs come from.
@@ -38,6 +40,29 @@ impl Phase {
     pub(crate) fn end(&self) -> usize {
         self.first_epoch + self.epochs
     }
+}
+
+/// Refuses phases of the user's own that let more stages learn than the network has.
+///
+/// # Errors
+/// Names the phase, what it asks for and how many stages there are.
+pub(crate) fn check_stages(config: &TrainConfig, spec: &BackboneSpec) -> Result<()> {
+    let cut = config.backbone.cut_stage.as_deref();
+    let there = spec.stages.iter().position(|s| Some(*s) == cut).map_or(spec.stages.len(), |at| at + 1);
+    for (i, asked) in config.train.phases.iter().enumerate().filter_map(|(i, p)| Some((i, p.last_stages?))) {
+        if asked > there {
+            return Err(Error::input(format!(
+                "last_stages of phase {} in train.phases = {asked}, and {} has {}",
+                i + 1,
+                spec.title,
+                count(there, "stage", "stages")
+            ))
+            .with_hint(format!(
+                "It must be at most {there}; learns = \"everything\" lets all of them learn"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The planned phases for a backbone with these stages.
@@ -124,6 +149,28 @@ mod tests {
     use crate::config::{Learns, OptimConfig, PhaseConfig, TrainMode};
 
     const STAGES: [&str; 4] = ["stem", "a", "b", "c"];
+
+    #[test]
+    fn more_stages_than_there_are_are_refused() {
+        let spec = crate::backbones::find("mobilenet_v2").unwrap();
+        let mut c = TrainConfig::default();
+        let last = |n| {
+            vec![PhaseConfig {
+                learns: Learns::LastStages,
+                last_stages: Some(n),
+                epochs: 1,
+                learning_rate: None,
+                schedule: None,
+            }]
+        };
+        c.train.set_phases(last(spec.stages.len()));
+        check_stages(&c, spec).unwrap();
+        c.backbone.cut_stage = Some(spec.stages[3].to_owned());
+        let e = check_stages(&c, spec).unwrap_err().to_string();
+        assert!(e.contains("phase 1") && e.contains("4 stages"), "{e}");
+        c.train.set_phases(last(4));
+        check_stages(&c, spec).unwrap();
+    }
 
     fn planned(mode: TrainMode, last_stages: usize) -> Vec<Phase> {
         let c = OptimConfig { mode, epochs: Some(5), head_epochs: Some(2), ..OptimConfig::default() };

@@ -224,6 +224,11 @@ impl<'a> Trainer<'a> {
             restore(&self.network, &self.best)?;
         }
         self.compute_frozen_part(index)?;
+        if index > 0 {
+            // What was said of the phase before no longer holds.
+            let (n, all) = (index + 1, self.phases.len());
+            self.ctx.note(format!("Phase {n} of {all} has begun. What learns: {}", phase.name));
+        }
         self.pace = Pace::beginning(Instant::now());
         self.epoch_s_before = self.epoch_s_before(phase);
         self.lowest = lowest_boundary(self.phases.get(..=index).unwrap_or_default());

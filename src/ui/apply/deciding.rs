@@ -6,7 +6,7 @@ use crate::ui::actions::Action;
 use crate::ui::app::App;
 use crate::ui::disk::DiskRequest;
 use crate::ui::shell::change_words;
-use crate::ui::state::{TakenBack, Tone};
+use crate::ui::state::TakenBack;
 use std::sync::Arc;
 
 impl App {
@@ -26,7 +26,8 @@ impl App {
         let words = self.state.to_undo().map(change_words);
         if let (Some(taken), Some(words)) = (self.state.undo(), words) {
             self.follow_taken(taken);
-            self.state.notices.push_with(Tone::Info, format!("Taken back: {words}"), "Redo", Action::Redo);
+            self.state.withdraw_steps();
+            self.state.notices.push_step(format!("Taken back: {words}"), "Redo", Action::Redo);
         }
     }
 
@@ -34,7 +35,8 @@ impl App {
         let words = self.state.to_redo().map(change_words);
         if let (Some(taken), Some(words)) = (self.state.redo(), words) {
             self.follow_taken(taken);
-            self.state.notices.push_with(Tone::Info, format!("Brought back: {words}"), "Undo", Action::Undo);
+            self.state.withdraw_steps();
+            self.state.notices.push_step(format!("Brought back: {words}"), "Undo", Action::Undo);
         }
     }
 

@@ -18,6 +18,9 @@ impl App {
             // Not every network has a class token; those that have one read it as published.
             let pooling = &mut self.state.config.head.pooling;
             *pooling = pooling.filter(|p| *p != Pooling::Token);
+            if let Ok(spec) = find(name) {
+                self.state.config.train.fit_stages(spec.stages.len());
+            }
             let found = self.state.known_weights.get(name).and_then(|files| files.first().cloned());
             self.use_weights(found);
         }

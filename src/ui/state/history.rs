@@ -1,6 +1,6 @@
 //! What can be taken back: settings changed since the project was opened, and decisions about its pictures, whenever they were made.
 
-use super::{AppState, Tone, split_name};
+use super::{AppState, Tone, setting_name, split_name};
 use crate::config::TrainConfig;
 use crate::data::{Decided, Decision, Step};
 use crate::ui::Action;
@@ -89,8 +89,8 @@ impl AppState {
         if before == after {
             return;
         }
-        let History { done, undone } = &mut self.history;
-        undone.clear();
+        self.end_redo();
+        let done = &mut self.history.done;
         if let Some(Change { kind: Kind::Settings { before, after: last, words }, decisions: held, at_s }) =
             done.last_mut()
             && *held == decisions
@@ -108,13 +108,14 @@ impl AppState {
     /// Keeps what was written about a run before and after it was changed.
     pub fn record_notes(&mut self, run: PathBuf, before: String, after: String) {
         let (kind, decisions) = (Kind::Notes { run, before, after }, self.decisions.holding().len());
-        self.history.undone.clear();
+        self.end_redo();
         self.history.done.push(Change { kind, decisions, at_s: self.now_s });
     }
 
     /// Keeps that a run was deleted.
     pub fn record_deletion(&mut self, run: PathBuf, trashed: PathBuf) {
         let (kind, decisions) = (Kind::Deleted { run, trashed }, self.decisions.holding().len());
+        self.withdraw_steps();
         self.history.done.push(Change { kind, decisions, at_s: self.now_s });
     }
 
@@ -122,6 +123,7 @@ impl AppState {
     pub fn forget_deletion(&mut self, restored: &Path) {
         let is = |c: &Change| matches!(&c.kind, Kind::Deleted { trashed, .. } if trashed == restored);
         self.history.done.retain(|c| !is(c));
+        self.notices.withdraw(|a| matches!(a, Action::RestoreRun(trashed) if trashed == restored));
     }
 
     /// What was changed last.
@@ -183,14 +185,21 @@ impl AppState {
 
     /// Something was decided about pictures: told where it is about many, of which most may be out of sight.
     pub fn decided(&mut self, new: &Decided) {
+        self.withdraw_steps();
         if new.pictures.len() > 1 {
             self.notices.push_with(Tone::Info, decision_words(new), "Undo", Action::Undo);
         }
     }
 
-    /// A new decision ends what could be brought back.
+    /// Something new was done, which ends what could be brought back.
     pub fn end_redo(&mut self) {
         self.history.undone.clear();
+        self.withdraw_steps();
+    }
+
+    /// Another step is the newest now: undoing and redoing mean it, and not what older notices tell of.
+    pub fn withdraw_steps(&mut self) {
+        self.notices.withdraw(|a| matches!(a, Action::Undo | Action::Redo));
     }
 }
 
@@ -212,8 +221,10 @@ pub fn decision_words(decided: &Decided) -> String {
 fn settings_words(before: &TrainConfig, after: &TrainConfig) -> String {
     let keys = before.differences(after).unwrap_or_default();
     match keys.as_slice() {
-        [one] => format!("the setting {}", one.key),
-        [one, rest @ ..] => format!("the setting {} and {} more", one.key, rest.len()),
+        [one] => format!("the setting \u{201c}{}\u{201d}", setting_name(&one.key)),
+        [one, rest @ ..] => {
+            format!("the setting \u{201c}{}\u{201d} and {} more", setting_name(&one.key), rest.len())
+        }
         [] => "settings".to_owned(),
     }
 }
@@ -287,6 +298,52 @@ mod tests {
         assert_eq!((state.redo(), state.redo()), (notes("dim"), notes("bright")));
         assert_eq!((state.undo(), state.undo()), (notes("dim"), notes("")));
         assert_eq!((state.undo(), epochs(&state)), (Some(TakenBack::Settings), None));
+    }
+
+    #[test]
+    fn a_note_on_any_run_is_taken_back_before_the_decision_made_earlier() {
+        let mut state = AppState::default();
+        exclude(&mut state, "a.png");
+        state.record_notes("/runs/3".into(), String::new(), "dim".to_owned());
+        state.record_notes("/runs/1".into(), String::new(), "bright".to_owned());
+        let notes = |run: &str| Some(TakenBack::Notes(run.into(), String::new()));
+        assert_eq!((state.undo(), state.undo()), (notes("/runs/1"), notes("/runs/3")));
+        assert_eq!(state.undo(), Some(TakenBack::Decision(Step::Undone)));
+    }
+
+    #[test]
+    fn a_notice_offers_undo_only_while_its_step_is_the_newest() {
+        let offered = |state: &AppState| state.notices.all().iter().any(|n| n.next.is_some());
+        let told = |state: &mut AppState| {
+            state.notices.push_step("Brought back: leave out a.png".to_owned(), "Undo", Action::Undo);
+        };
+        let newer: [fn(&mut AppState); 4] = [
+            |s| exclude(s, "b.png"),
+            |s| change(s, 7, 10.0),
+            |s| s.record_notes("/runs/1".into(), String::new(), "dim".to_owned()),
+            |s| s.record_deletion("/runs/1".into(), "/trash/1".into()),
+        ];
+        for step in newer {
+            let mut state = AppState::default();
+            told(&mut state);
+            assert!(offered(&state));
+            step(&mut state);
+            assert!(!offered(&state) && state.notices.all().len() == 1);
+        }
+        let mut state = AppState::default();
+        let restore = Action::RestoreRun("/trash/1".into());
+        state.notices.push_with(Tone::Info, "Run 1 is deleted", "Undo", restore);
+        state.forget_deletion(Path::new("/trash/2"));
+        assert!(offered(&state));
+        state.forget_deletion(Path::new("/trash/1"));
+        assert!(!offered(&state), "the run is back");
+    }
+
+    #[test]
+    fn settings_are_called_as_their_panel_calls_them() {
+        let mut state = AppState::default();
+        change(&mut state, 7, 10.0);
+        assert_eq!(state.to_undo(), Some(Undoable::Settings("the setting \u{201c}Epochs\u{201d}")));
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Notice {
 pub struct Notices {
     last: NoticeId,
     list: Vec<Notice>,
+    /// The one that tells what was taken or brought back last.
+    step: Option<NoticeId>,
     /// Whether the list is open.
     pub open: bool,
 }
@@ -58,6 +60,22 @@ impl Notices {
     /// Adds a message with something that can be done about it: the words of a button, and what it does.
     pub fn push_with(&mut self, tone: Tone, text: impl Into<String>, word: &'static str, action: Action) {
         self.add(tone, text.into(), Some((word, action)));
+    }
+
+    /// Tells what was taken or brought back, in place of what was told so before, and offers the way back.
+    pub fn push_step(&mut self, text: String, word: &'static str, action: Action) {
+        if let Some(earlier) = self.step.take() {
+            self.dismiss(earlier);
+        }
+        self.add(Tone::Info, text, Some((word, action)));
+        self.step = Some(self.last);
+    }
+
+    /// Takes the buttons of these actions away: pressed now, they would do something else than their notice says.
+    pub fn withdraw(&mut self, stale: impl Fn(&Action) -> bool) {
+        for notice in &mut self.list {
+            notice.next = notice.next.take().filter(|(_, action)| !stale(action));
+        }
     }
 
     fn add(&mut self, tone: Tone, text: String, next: Option<(&'static str, Action)>) {
@@ -106,5 +124,25 @@ impl Notice {
     fn left_s(&self, now_s: f64) -> f64 {
         let stay = if self.tone == Tone::Bad { TOAST_BAD_S } else { TOAST_S };
         self.shown_s.map_or(stay, |s| stay - (now_s - s))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_step_back_is_told_and_buttons_go_with_what_they_were_for() {
+        let mut notices = Notices::default();
+        let told =
+            |n: &Notices| n.all().iter().map(|n| (n.text.clone(), n.next.is_some())).collect::<Vec<_>>();
+        notices.push_with(Tone::Info, "Labels", "Undo", Action::Undo);
+        notices.push_with(Tone::Info, "Saved", "Reveal", Action::Reveal("x".into()));
+        notices.push_step("Taken back: a".to_owned(), "Redo", Action::Redo);
+        notices.push_step("Taken back: b".to_owned(), "Redo", Action::Redo);
+        let row = |text: &str, button| (text.to_owned(), button);
+        assert_eq!(told(&notices), [row("Labels", true), row("Saved", true), row("Taken back: b", true)]);
+        notices.withdraw(|a| matches!(a, Action::Undo | Action::Redo));
+        assert_eq!(told(&notices), [row("Labels", false), row("Saved", true), row("Taken back: b", false)]);
     }
 }

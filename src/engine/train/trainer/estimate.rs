@@ -14,11 +14,12 @@ impl Trainer<'_> {
         Some(last.elapsed_s - before.elapsed_s)
     }
 
-    /// Estimated seconds after `done` epochs of the job, judged by the last epochs of this phase; none before there is one,
-    /// unless this is the last.
+    /// Estimated seconds after `done` epochs of the job, judged by the last epochs of this phase. Before there is one, a later
+    /// phase goes by the passes that were timed; the first has nothing to go by, unless its only epoch runs.
     pub(super) fn eta_after(&self, phase: &Phase, done: usize) -> Option<f64> {
         let left = phase.end() - done;
-        let of_phase = if left == 0 { 0.0 } else { left as f64 * self.epoch_s()? };
+        let by_passes = || self.epoch_s_by_passes(phase).filter(|_| phase.first_epoch > 0);
+        let of_phase = if left == 0 { 0.0 } else { left as f64 * self.epoch_s().or_else(by_passes)? };
         Some(of_phase + self.eta_later(phase))
     }
 
@@ -27,16 +28,21 @@ impl Trainer<'_> {
         self.pace.epoch_s().or(self.epoch_s_before)
     }
 
+    /// Seconds that an epoch through the network takes, by the passes that computed its frozen part; none where none were timed, or
+    /// where no epoch goes through the network.
+    fn epoch_s_by_passes(&self, phase: &Phase) -> Option<f64> {
+        let work = self.ctx.train.len() as f64 * STEP_COST + self.ctx.val.len() as f64;
+        self.forward_s.filter(|_| phase.input != Input::Features).map(|pass| work * pass)
+    }
+
     /// Estimated seconds of the phases behind this one: where the same learns from the same, as it does now; a head on kept
     /// features takes next to nothing.
     fn eta_later(&self, phase: &Phase) -> f64 {
-        let work = self.ctx.train.len() as f64 * STEP_COST + self.ctx.val.len() as f64;
-        let epoch_s = |p: &Phase| match p.input {
-            _ if p.first_stage == phase.first_stage => self.epoch_s().unwrap_or(0.0),
-            Input::Features => 0.0,
-            Input::Maps | Input::Pictures => work * self.forward_s.unwrap_or(0.0),
+        let epoch_s = |p: &Phase| match p.first_stage {
+            same if same == phase.first_stage => self.epoch_s(),
+            _ => self.epoch_s_by_passes(p),
         };
         let later = self.phases.iter().filter(|p| p.first_epoch >= phase.end());
-        later.map(|p| p.epochs as f64 * epoch_s(p)).sum()
+        later.map(|p| p.epochs as f64 * epoch_s(p).unwrap_or(0.0)).sum()
     }
 }

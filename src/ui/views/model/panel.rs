@@ -230,7 +230,11 @@ fn cut(ui: &mut Ui, config: &mut TrainConfig, spec: &BackboneSpec) {
             })
             .response
     });
-    config.backbone.cut_stage = stage;
+    if config.backbone.cut_stage != stage {
+        let used = spec.stages.iter().position(|s| Some(*s) == stage.as_deref());
+        config.train.fit_stages(used.map_or(spec.stages.len(), |at| at + 1));
+        config.backbone.cut_stage = stage;
+    }
 }
 
 #[cfg(test)]

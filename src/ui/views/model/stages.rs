@@ -2,7 +2,7 @@
 
 use super::columns::millions;
 use crate::backbones::BackboneSpec;
-use crate::config::{TrainConfig, TrainMode};
+use crate::config::{Learns, OptimConfig, TrainConfig, TrainMode};
 use crate::ui::Action;
 use crate::ui::icons::{self, Icon};
 use crate::ui::theme::{Palette, space, type_size};
@@ -51,8 +51,10 @@ pub(super) fn fates(spec: &BackboneSpec, config: &TrainConfig) -> Vec<Fate> {
 fn with_boundary(spec: &BackboneSpec, config: &TrainConfig, first: usize) -> TrainConfig {
     let (kept, _) = boundary(spec, config);
     let mut config = config.clone();
-    // Phases of the user's own would say otherwise.
-    config.train.forget_phases(config.backbone.weights.is_some());
+    if !config.train.phases.is_empty() {
+        move_phases(&mut config.train, kept, first);
+        return config;
+    }
     config.train.mode = match first {
         0 => TrainMode::Full,
         _ if first >= kept => TrainMode::Frozen,
@@ -62,6 +64,26 @@ fn with_boundary(spec: &BackboneSpec, config: &TrainConfig, first: usize) -> Tra
         config.train.last_stages = kept - first;
     }
     config
+}
+
+/// Makes stage `first` of `kept` the first to learn in the user's own phases: those in which most learns follow, and those in which
+/// less does stay as they are. Where only the head learns, the last phase follows.
+fn move_phases(train: &mut OptimConfig, kept: usize, first: usize) {
+    let firsts: Vec<usize> = train.plan(true).iter().map(|p| p.first_stage(kept)).collect();
+    let lowest = firsts.iter().copied().min().unwrap_or(kept);
+    let last = firsts.len().saturating_sub(1);
+    for (i, (phase, at)) in train.phases.iter_mut().zip(&firsts).enumerate() {
+        let follows = *at < first || (*at == lowest && (lowest < kept || i == last));
+        if follows {
+            (phase.learns, phase.last_stages) = match first {
+                0 => (Learns::Everything, None),
+                _ if first >= kept => (Learns::Head, None),
+                _ => (Learns::LastStages, Some(kept - first)),
+            };
+        }
+    }
+    // The boundary is of pretrained weights.
+    train.mode = TrainMode::Auto;
 }
 
 /// Draws the bar with a piece for each stage, as wide as its share of the parameters, and one for the head.
@@ -222,7 +244,7 @@ fn sentence(fates: &[Fate]) -> String {
 mod tests {
     use super::*;
     use crate::backbones::find;
-    use crate::config::BackboneConfig;
+    use crate::config::{BackboneConfig, PhaseConfig};
 
     fn spec() -> BackboneSpec {
         BackboneSpec { stages: &["a", "b", "c", "d"], ..find("resnet18").unwrap().clone() }
@@ -247,6 +269,34 @@ mod tests {
             sentence(&fates(&spec(), &c)),
             "1 stage is frozen; the last 2 and the head learn. 1 stage is cut off."
         );
+    }
+
+    #[test]
+    fn a_moved_boundary_moves_in_phases_of_the_users_own() {
+        let phase = |learns, last_stages, epochs| PhaseConfig {
+            learns,
+            last_stages,
+            epochs,
+            learning_rate: Some(0.1),
+            schedule: None,
+        };
+        let mut c = with_weights();
+        c.train.set_phases(vec![
+            phase(Learns::Head, None, 3),
+            phase(Learns::LastStages, Some(1), 4),
+            phase(Learns::LastStages, Some(3), 5),
+        ]);
+        let told =
+            |c: &TrainConfig| c.train.phases.iter().map(|p| (p.learns, p.last_stages)).collect::<Vec<_>>();
+        let head = (Learns::Head, None);
+        let last = |n| (Learns::LastStages, Some(n));
+        assert_eq!(told(&with_boundary(&spec(), &c, 2)), [head, last(1), last(2)]);
+        assert_eq!(told(&with_boundary(&spec(), &c, 0)), [head, last(1), (Learns::Everything, None)]);
+        let frozen = with_boundary(&spec(), &c, 4);
+        assert_eq!(told(&frozen), [head; 3]);
+        assert_eq!(told(&with_boundary(&spec(), &frozen, 3)), [head, head, last(1)]);
+        let kept: Vec<_> = frozen.train.phases.iter().map(|p| (p.epochs, p.learning_rate)).collect();
+        assert_eq!(kept, [(3, Some(0.1)), (4, Some(0.1)), (5, Some(0.1))]);
     }
 
     #[test]

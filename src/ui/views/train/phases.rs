@@ -9,7 +9,7 @@ use crate::ui::widgets::{caption, icon_button, link_button, secondary_button};
 use crate::ui::{Action, AppState};
 use egui::{
     Align, Align2, ComboBox, DragValue, FontId, Label, Layout, Rect, Response, RichText, Role, ScrollArea,
-    Sense, Ui, WidgetInfo, pos2, vec2,
+    Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 
 /// More phases than this say nothing more.
@@ -25,7 +25,7 @@ const ROW: f32 = 36.0;
 /// Columns: their heads, with their widths in points. Buttons come after them.
 const COLUMNS: [(&str, f32); 5] = [
     ("", 24.0),
-    ("What learns", 152.0),
+    ("What learns", 184.0),
     ("Epochs", 72.0),
     ("Learning rate", 116.0),
     ("Rate over time", 120.0),
@@ -180,12 +180,10 @@ fn heads(ui: &mut Ui) {
 }
 
 fn cell(ui: &mut Ui, width: f32, height: f32, add: impl FnOnce(&mut Ui) -> Response) -> Response {
+    // As wide as its column whatever stands in it, so that columns stay below their heads.
+    let (_, rect) = ui.allocate_space(vec2(width, height));
     let layout = Layout::left_to_right(Align::Center);
-    ui.allocate_ui_with_layout(vec2(width, height), layout, |ui| {
-        ui.set_min_size(vec2(width, height));
-        add(ui)
-    })
-    .inner
+    add(&mut ui.new_child(UiBuilder::new().max_rect(rect).layout(layout)))
 }
 
 /// One phase: what may be changed about it, and what is to be done with it.
@@ -231,8 +229,10 @@ fn what_learns(
     (n, planned): (usize, &PlannedPhase),
     stages: &[&str],
 ) -> Response {
-    let combo =
-        ComboBox::from_id_salt("what learns").width(140.0).selected_text(learns_words(planned, stages));
+    let combo = ComboBox::from_id_salt("what learns")
+        .width(172.0)
+        .truncate()
+        .selected_text(learns_words(planned, stages));
     let mut chosen = (phase.learns, phase.last_stages);
     let combo = combo.show_ui(ui, |ui| {
         ui.selectable_value(&mut chosen, (Learns::Head, None), "Only the head");

@@ -1,0 +1,229 @@
+//! What worker events make of the state.
+
+use super::*;
+use crate::data::{Checks, Dataset, Layout, Preflight, Sample, Split, Verdicts};
+use crate::engine::train::SplitScore;
+use crate::engine::{ConfusionMatrix, EpochRecord, Evaluation, Prediction, Summary};
+use crate::session::Project;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+fn preflight() -> Arc<Preflight> {
+    let sample = |n: usize| Sample { rel: format!("c{}/{n}.png", n % 2), class: n % 2, split: Split::Val };
+    let dataset = Dataset {
+        root: "/pictures".into(),
+        layout: Layout::ClassFolders,
+        labels: None,
+        classes: vec!["c0".into(), "c1".into()],
+        samples: (0..4).map(sample).collect(),
+        skipped: Vec::new(),
+        excluded: Vec::new(),
+        verdicts: Verdicts::default(),
+        checks: Checks::default(),
+    };
+    Arc::new(Preflight::unseen(dataset))
+}
+
+fn outcome() -> TrainOutcome {
+    let mut confusion = ConfusionMatrix::new(2);
+    confusion.add(0, 0);
+    confusion.add(1, 0);
+    let prediction = |truth| Prediction {
+        rel: format!("c{truth}/0.png"),
+        truth,
+        predicted: 0,
+        probabilities: vec![0.9, 0.1],
+    };
+    TrainOutcome {
+        summary: Summary {
+            version: 1,
+            backbone: "small_cnn".into(),
+            mode: "scratch".into(),
+            device: "cpu".into(),
+            epochs_run: 1,
+            best_epoch: 1,
+            val: SplitScore { accuracy: 0.5, macro_f1: 1.0 / 3.0, loss: 1.0 },
+            wall_s: 1.0,
+            images_per_s: 1.0,
+            peak_rss_mib: 1,
+        },
+        epochs: Vec::new(),
+        evaluation: Evaluation {
+            classes: vec!["c0".into(), "c1".into()],
+            predictions: vec![prediction(0), prediction(1)],
+            confusion,
+            loss: 1.0,
+        },
+        run_dir: "/project/runs/0001".into(),
+    }
+}
+
+fn with_job(kind: JobKind) -> AppState {
+    let job =
+        RunningJob { id: JobId(1), kind, started_s: None, progress: None, paused: false, stopping: false };
+    AppState { jobs: vec![job], ..AppState::default() }
+}
+
+fn done(output: JobOutput) -> JobEvent {
+    JobEvent::Finished(JobId(1), Outcome::Done(output))
+}
+
+#[test]
+fn opened_pictures_lead_to_data_and_the_sample_straight_to_train() {
+    for (sample, screen) in [(false, Screen::Data), (true, Screen::Train)] {
+        let mut state = with_job(JobKind::OpenData);
+        state.sample_wanted = sample;
+        let follow = [FollowUp::RefreshRuns, FollowUp::RefreshDecisions];
+        assert_eq!(state.absorb(done(JobOutput::Data(preflight()))), follow);
+        assert!(state.screen == screen && state.jobs.is_empty() && !state.sample_wanted);
+    }
+}
+
+#[test]
+fn a_finished_training_ends_on_the_matrix_unless_the_user_is_elsewhere() {
+    for (at, ends) in [(Screen::Train, Screen::Evaluate), (Screen::Data, Screen::Data)] {
+        let mut state = with_job(JobKind::Train { run_dir: "/project/runs/0001".into() });
+        state.preflight = Some(preflight());
+        state.screen = at;
+        state.absorb(done(JobOutput::Trained(Box::new(outcome()))));
+        assert_eq!(state.screen, ends);
+        let shown = state.evaluation.as_ref().unwrap();
+        assert_eq!(
+            (shown.title.as_str(), shown.data_root.to_str()),
+            ("run 0001 · validation", Some("/pictures"))
+        );
+        assert!(state.notices.all()[0].text.contains("0.500 accuracy · 1 of 2 · validation"));
+    }
+}
+
+#[test]
+fn a_training_that_was_stopped_says_after_which_epoch_and_which_is_kept() {
+    let epochs = |planned: usize| -> Vec<EpochRecord> {
+        let line = |epoch: usize| {
+            format!(
+                r#"{{"epoch": {epoch}, "epochs": {planned}, "phase": "head", "train_loss": 1, "train_accuracy": 0.5,
+                "val_loss": 1, "val_accuracy": 0.5, "val_macro_f1": 0.5, "learning_rate": 0.1, "images_per_s": 1,
+                "elapsed_s": 1, "eta_s": 1, "best": true}}"#
+            )
+        };
+        (1..=14).map(|epoch| serde_json::from_str(&line(epoch)).unwrap()).collect()
+    };
+    for (stopping, planned, words) in [
+        (true, 80, "stopped after epoch 14 of 80. Epoch 12 is kept: 0.500 accuracy · 1 of 2"),
+        (true, 14, "Training is finished"),
+        (false, 80, "Training is finished"),
+    ] {
+        let mut state = with_job(JobKind::Train { run_dir: "/project/runs/0001".into() });
+        state.jobs[0].stopping = stopping;
+        let mut result = outcome();
+        (result.summary.epochs_run, result.summary.best_epoch) = (14, 12);
+        result.epochs = epochs(planned);
+        state.absorb(done(JobOutput::Trained(Box::new(result))));
+        assert!(state.notices.all()[0].text.contains(words), "{}", state.notices.all()[0].text);
+    }
+}
+
+#[test]
+fn each_step_leads_to_the_next() {
+    let mut state = AppState::default();
+    assert_eq!(state.next_step().label, "Open a folder…");
+    state.preflight = Some(preflight());
+    state.screen = Screen::Data;
+    assert_eq!(state.next_step().action, Action::Go(Screen::Model));
+    // Where a network is chosen already, as for the sample, nobody is sent to choose one.
+    state.config = crate::config::TrainConfig::for_sample();
+    assert_eq!(state.next_step().action, Action::Go(Screen::Train));
+    state.config = crate::config::TrainConfig::default();
+    state.config.backbone.name = "resnet18".to_owned();
+    assert_eq!(state.next_step().action, Action::Go(Screen::Train));
+    state.screen = Screen::Model;
+    assert_eq!(state.next_step().action, Action::Go(Screen::Train));
+    state.screen = Screen::Train;
+    assert_eq!(state.next_step().action, Action::Train);
+    state.weights = WeightsState::Checking;
+    assert!(state.next_step().blocked.unwrap().contains("being read"));
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_leaves_what_is_open_as_it_is() {
+    let project = |dir: &str| Project { dir: dir.into(), config: crate::config::TrainConfig::default() };
+    let opening = || {
+        let mut state = with_job(JobKind::OpenData);
+        state.project = Some(project("/old"));
+        state.preflight = Some(preflight());
+        state.opening = Some(Box::new(project("/new")));
+        state
+    };
+    let dir = |state: &AppState| state.project.as_ref().map(|p| p.dir.clone());
+    for end in [Outcome::Failed(Error::input("no classes")), Outcome::Cancelled] {
+        let mut state = opening();
+        state.absorb(JobEvent::Finished(JobId(1), end));
+        assert!(state.preflight.is_some() && state.opening.is_none() && state.data_error.is_none());
+        assert_eq!((dir(&state), state.settings.recent_projects.len()), (Some("/old".into()), 0));
+    }
+    let mut state = opening();
+    let follow = state.absorb(done(JobOutput::Data(preflight())));
+    assert_eq!(follow, [FollowUp::Opened, FollowUp::RefreshRuns, FollowUp::RefreshDecisions]);
+    assert_eq!(dir(&state), Some("/new".into()));
+    assert_eq!(state.settings.recent_projects, [PathBuf::from("/new")]);
+    assert!(state.preflight.is_some() && state.opening.is_none());
+}
+
+#[test]
+fn a_failure_is_told_once_and_stays_where_it_matters() {
+    let failed = || JobEvent::Finished(JobId(1), Outcome::Failed(Error::input("no classes")));
+    let mut state = with_job(JobKind::OpenData);
+    state.absorb(failed());
+    assert!(state.data_error.is_some() && state.notices.all().len() == 1);
+    let mut state = with_job(JobKind::CheckWeights);
+    state.absorb(failed());
+    assert!(matches!(state.weights, WeightsState::Failed(_)) && state.notices.all().is_empty());
+    state.absorb(failed());
+    assert!(state.notices.all().is_empty(), "a second end of the same job changes nothing");
+}
+
+#[test]
+fn a_project_whose_pictures_cannot_be_used_is_open_and_leads_to_the_way_out() {
+    let mut state = with_job(JobKind::OpenData);
+    let mut config = crate::config::TrainConfig::default();
+    config.data.labels = Some("/bad.csv".into());
+    (state.screen, state.config) = (Screen::Start, config.clone());
+    state.project = Some(Project { dir: "/p".into(), config });
+    state.absorb(JobEvent::Finished(JobId(1), Outcome::Failed(Error::input("no row names a picture"))));
+    assert_eq!(state.screen, Screen::Data);
+    assert!(state.project.is_some() && state.data_error.is_some() && state.chosen_labels().is_some());
+}
+
+#[test]
+fn a_table_is_kept_with_the_pictures_that_it_labels_and_otherwise_leaves_those_on_show() {
+    let project = Project { dir: "/p".into(), config: crate::config::TrainConfig::default() };
+    let mut state = with_job(JobKind::OpenData);
+    (state.project, state.preflight) = (Some(project), Some(preflight()));
+    state.with_labels(Some("/bad.csv".into()));
+    state.absorb(JobEvent::Finished(JobId(1), Outcome::Failed(Error::input("no row names a picture"))));
+    assert!(state.data_error.is_none() && state.preflight.is_some() && state.trying.is_none());
+    assert_eq!((state.config.data.labels.as_ref(), state.notices.all().len()), (None, 1));
+
+    state.jobs = with_job(JobKind::OpenData).jobs;
+    state.with_labels(Some("/good.csv".into()));
+    let follow = state.absorb(done(JobOutput::Data(preflight())));
+    assert_eq!(follow[0], FollowUp::SaveProject);
+    assert_eq!(state.config.data.labels, Some("/good.csv".into()));
+
+    state.jobs = with_job(JobKind::OpenData).jobs;
+    state.with_labels(None);
+    state.absorb(JobEvent::Finished(JobId(1), Outcome::Cancelled));
+    assert!(state.trying.is_none() && state.config.data.labels.is_some());
+}
+
+#[test]
+fn answers_find_the_picture_that_waits() {
+    let mut state = with_job(JobKind::Predict);
+    state.predictions.wait_for("a.png".into());
+    state.predictions.wait_for("b.png".into());
+    let ranked = vec![("ants".to_owned(), 0.9)];
+    state.absorb(JobEvent::Predicted(JobId(1), "b.png".into(), Ok(ranked)));
+    state.absorb(done(JobOutput::Predicted));
+    let left: Vec<_> = state.predictions.pictures().iter().map(|p| p.path.to_str().unwrap()).collect();
+    assert_eq!(left, ["b.png"], "what was never answered does not wait for ever");
+}

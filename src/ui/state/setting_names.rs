@@ -1,0 +1,106 @@
+//! What settings are called in the window, by the keys that files and the command line call them.
+
+/// Keys with their names, in the order of the keys.
+const NAMES: [(&str, &str); 69] = [
+    ("augment.brightness", "Brightness"),
+    ("augment.contrast", "Contrast"),
+    ("augment.crop_ratio", "Random cut, shape"),
+    ("augment.crop_scale", "Random cut, share"),
+    ("augment.cutmix", "Paste a part of another"),
+    ("augment.enabled", "Vary training pictures"),
+    ("augment.erasing", "Blank a rectangle"),
+    ("augment.hflip", "Mirror left and right"),
+    ("augment.hue", "Hue"),
+    ("augment.mixup", "Blend two pictures"),
+    ("augment.policy", "Strong variation"),
+    ("augment.rand_magnitude", "How strong"),
+    ("augment.rand_operations", "Things at once"),
+    ("augment.rotation_degrees", "Rotate, degrees"),
+    ("augment.saturation", "Saturation"),
+    ("augment.vflip", "Turn upside down"),
+    ("augment.views", "Views of each picture"),
+    ("backbone.cut_stage", "Cut after"),
+    ("backbone.name", "Backbone"),
+    ("backbone.weights", "Weights"),
+    ("data.allow_many_unreadable", "Go on without unreadable pictures"),
+    ("data.csv_file", "Table"),
+    ("data.csv_group", "Column of groups"),
+    ("data.csv_label", "Column of labels"),
+    ("data.csv_split", "Column of parts"),
+    ("data.fold", "Fold that is held out"),
+    ("data.folds", "Number of folds"),
+    ("data.group_by", "What belongs together"),
+    ("data.group_pattern", "Pattern of the path"),
+    ("data.labels", "Label file"),
+    ("data.split", "Divided"),
+    ("data.split_seed", "Seed of the division"),
+    ("data.test_fraction", "Share for testing"),
+    ("data.val_fraction", "Share for validation"),
+    ("head.activation", "Activation"),
+    ("head.dropout", "Dropout"),
+    ("head.hidden", "Hidden widths"),
+    ("head.kind", "Kind of head"),
+    ("head.output", "Outputs"),
+    ("head.pooling", "Pooling"),
+    ("train.balance_classes", "Balance classes"),
+    ("train.batch_norm", "Batch normalisation"),
+    ("train.batch_size", "Pictures a step"),
+    ("train.carry_over", "What each phase takes from the one before"),
+    ("train.clip_norm", "Largest gradient"),
+    ("train.device", "Device"),
+    ("train.epochs", "Epochs"),
+    ("train.head_epochs", "Head alone, epochs"),
+    ("train.head_learning_rate", "Head alone, rate"),
+    ("train.keep_best_by", "Keep the best by"),
+    ("train.l2_sp", "Pull to pretrained"),
+    ("train.label_smoothing", "Label smoothing"),
+    ("train.last_stages", "Stages that learn"),
+    ("train.learning_rate", "Learning rate"),
+    ("train.mode", "What learns"),
+    ("train.momentum", "Momentum"),
+    ("train.nesterov", "Nesterov momentum"),
+    ("train.optimizer", "Optimizer"),
+    ("train.patience", "Stop without progress, epochs"),
+    ("train.phases", "Phases"),
+    ("train.schedule", "Rate over time"),
+    ("train.seed", "Seed"),
+    ("train.solver", "Fitting the head"),
+    ("train.stage_decay", "Rate of earlier stages"),
+    ("train.step_epochs", "Epochs between drops"),
+    ("train.step_gamma", "Factor of each drop"),
+    ("train.threads", "Threads"),
+    ("train.warmup_epochs", "Warm-up epochs"),
+    ("train.weight_decay", "Weight decay"),
+];
+
+/// Name for people of the setting with this key, such as `train.epochs`; the key itself where the window does not show it.
+pub fn setting_name(key: &str) -> &str {
+    NAMES.iter().find(|(k, _)| *k == key).map_or(key, |(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_settings_panel() {
+        let panel = concat!(
+            include_str!("../views/train/settings/optimizer.rs"),
+            include_str!("../views/train/settings/augment.rs")
+        );
+        let mut seen = 0;
+        for about in panel.split("about(").skip(1) {
+            let mut literals = about.split('"').skip(1).step_by(2);
+            if let (Some(name), Some(key)) = (literals.next(), literals.next()) {
+                assert_eq!(setting_name(key), name);
+                seen += 1;
+            }
+        }
+        assert!(seen > 40, "{seen}");
+    }
+
+    #[test]
+    fn a_setting_that_the_window_does_not_show_keeps_its_key() {
+        assert_eq!(setting_name("data.cache_mib"), "data.cache_mib");
+    }
+}
