@@ -684,7 +684,10 @@ fn a_run_with_a_phase_that_patience_ended_resumes_like_any_other() {
 fn a_loss_that_is_not_finite_says_where_and_what_to_do() {
     let f = fixture(6, 3);
     let mut c = config(TrainMode::Scratch, 5);
-    c.train.learning_rate = Some(1e30);
+    // Each step turns every weight around and makes it a thousand million times as large: too large within an epoch.
+    c.train.batch_size = Some(2);
+    c.train.learning_rate = Some(10.0);
+    c.train.weight_decay = Some(1e9);
     let e = quiet(&f.job("a", &c)).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Numeric, "{e}");
     let text = e.to_string();

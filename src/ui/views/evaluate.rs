@@ -208,11 +208,11 @@ fn headline(ui: &mut Ui, shown: &ShownEvaluation, memory: &mut Memory) {
         let between = interval.map_or_else(String::new, |(low, high)| format!(" ({low:.3} to {high:.3})"));
         let mean = match wide {
             true => format!("macro F1{between} · mean over {}", count(classes, "class", "classes")),
-            false => format!("macro F1{between}"),
+            false => "macro F1".to_owned(),
         };
         stat(ui, &format!("{:.3}", e.confusion.macro_f1()), &mean).on_hover_text(format!(
             "F1 is high only where precision and recall both are; every class counts the same, however many pictures it has. The \
-             95 % interval is that of {RESAMPLES} draws of as many of these pictures (bootstrap)"
+             95 % interval{between} is that of {RESAMPLES} draws of as many of these pictures (bootstrap)"
         ));
         stat(ui, &wrong.to_string(), if wrong == 1 { "mistake" } else { "mistakes" });
         stat(ui, &format!("{:.3}", e.loss), if wide { "loss · lower is better" } else { "loss" });
