@@ -174,6 +174,8 @@ fn the_heat_map_can_be_switched_off_and_asked_for_another_class() {
     h.get_by_label("The brighter, the more it speaks for bees");
     h.get_by_label("Unlike anything in training");
     assert!(h.state().cx.evaluate.looking.on);
+    // What cannot be read is told when it was tried.
+    settle(&mut h);
     h.get_by_label("Heat map").click();
     h.run();
     assert!(!h.state().cx.evaluate.looking.on);
