@@ -201,18 +201,8 @@ impl<'a> Form<'a> {
         options: &[(T, &str)],
         get: impl Fn(&mut TrainConfig) -> &mut T,
     ) {
-        self.row(ui, what, get, |ui, value| {
-            let word = options.iter().find(|o| o.0 == *value).map_or("", |o| o.1);
-            ComboBox::from_id_salt(what.key)
-                .width(112.0)
-                .selected_text(word)
-                .show_ui(ui, |ui| {
-                    for (option, word) in options {
-                        ui.selectable_value(value, *option, *word);
-                    }
-                })
-                .response
-        });
+        let options: Vec<_> = options.iter().map(|&(option, word)| (option, word, None)).collect();
+        self.choice_of(ui, what, &options, get);
     }
 
     /// One of several, of which those cannot be chosen that come with a reason.
