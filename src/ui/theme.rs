@@ -300,6 +300,18 @@ fn visuals(dark: bool) -> Visuals {
     v
 }
 
+/// OKLab (Ottosson 2020) of linear red, green and blue in 0 to 1.
+pub(crate) fn oklab([r, g, b]: [f32; 3]) -> [f32; 3] {
+    let l = (0.412_221_46 * r + 0.536_332_55 * g + 0.051_445_995 * b).cbrt();
+    let m = (0.211_903_5 * r + 0.680_699_5 * g + 0.107_396_96 * b).cbrt();
+    let s = (0.088_302_46 * r + 0.281_718_85 * g + 0.629_978_7 * b).cbrt();
+    [
+        0.210_454_26 * l + 0.793_617_8 * m - 0.004_072_047 * s,
+        1.977_998_5 * l - 2.428_592_2 * m + 0.450_593_7 * s,
+        0.025_904_037 * l + 0.782_771_77 * m - 0.808_675_77 * s,
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -366,15 +378,7 @@ mod tests {
     /// A colour as it is seen without one sort of cones (Machado, Oliveira and Fernandes 2009, whole loss), in OKLab.
     fn seen(colour: Color32, by: [[f32; 3]; 3]) -> [f32; 3] {
         let linear = [colour.r(), colour.g(), colour.b()].map(egui::ecolor::linear_f32_from_gamma_u8);
-        let [r, g, b] = by.map(|row| row.iter().zip(linear).map(|(a, v)| a * v).sum::<f32>().clamp(0.0, 1.0));
-        let l = (0.412_221_46 * r + 0.536_332_55 * g + 0.051_445_995 * b).cbrt();
-        let m = (0.211_903_5 * r + 0.680_699_5 * g + 0.107_396_96 * b).cbrt();
-        let s = (0.088_302_46 * r + 0.281_718_85 * g + 0.629_978_7 * b).cbrt();
-        [
-            0.210_454_26 * l + 0.793_617_8 * m - 0.004_072_047 * s,
-            1.977_998_5 * l - 2.428_592_2 * m + 0.450_593_7 * s,
-            0.025_904_037 * l + 0.782_771_77 * m - 0.808_675_77 * s,
-        ]
+        oklab(by.map(|row| row.iter().zip(linear).map(|(a, v)| a * v).sum::<f32>().clamp(0.0, 1.0)))
     }
 
     #[test]

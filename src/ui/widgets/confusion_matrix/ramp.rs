@@ -34,18 +34,11 @@ impl Ramp {
 
 /// OKLab's lightness and two opponent axes of an opaque colour.
 fn oklab(c: Color32) -> [f32; 3] {
-    let [r, g, b] = [c.r(), c.g(), c.b()].map(|v| {
+    let linear = [c.r(), c.g(), c.b()].map(|v| {
         let v = f32::from(v) / 255.0;
         if v <= 0.040_45 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
     });
-    let l = (0.412_221_46 * r + 0.536_332_55 * g + 0.051_445_995 * b).cbrt();
-    let m = (0.211_903_5 * r + 0.680_699_5 * g + 0.107_396_96 * b).cbrt();
-    let s = (0.088_302_46 * r + 0.281_718_85 * g + 0.629_978_7 * b).cbrt();
-    [
-        0.210_454_26 * l + 0.793_617_8 * m - 0.004_072_047 * s,
-        1.977_998_5 * l - 2.428_592_2 * m + 0.450_593_7 * s,
-        0.025_904_037 * l + 0.782_771_77 * m - 0.808_675_77 * s,
-    ]
+    crate::ui::theme::oklab(linear)
 }
 
 fn from_oklab([lightness, a, b]: [f32; 3]) -> Color32 {
