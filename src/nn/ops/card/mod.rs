@@ -14,6 +14,10 @@
 //!    on chance, so sums are taken in two stages of a fixed order.
 //! 2. Beside the operation a file `on_card.rs` that makes results ([`Fresh`]) and launches ([`Launch`]), and in its `Operation`
 //!    the methods `forward_on_card` and `backward_on_card`, which call it. Those that are missing fall back to tensor operations.
+//!    What many operations have in common (activations, sums of columns, biases) is chosen in [`tensors`](super::tensors), so that
+//!    operations which are made of tensor operations have kernels for these parts.
+//!    Values are changed in place by [`Launch::update`]; what goes over many tensors at once takes a table ([`Launch::table`]), as
+//!    the optimizer does.
 //! 3. The golden tests, the tests of gradients and those of training run it under emulation:
 //!    `cargo test --features emulated-card --test emulated_card`; the tests of `nn::ops` do so too with that feature
 //!    (`testing::both_ways`).
@@ -26,16 +30,18 @@
 mod columns;
 #[cfg(feature = "cuda")]
 mod cuda;
+pub(crate) mod elementwise;
 #[cfg(feature = "emulated-card")]
 mod emulated;
 mod launch;
-#[cfg(all(test, feature = "emulated-card"))]
+#[cfg(test)]
+#[cfg(feature = "emulated-card")]
 mod tests;
 
-pub(crate) use columns::Columns;
+pub(crate) use columns::{Channelwise, Columns, channelwise, column_sums};
 #[cfg(feature = "emulated-card")]
 pub use emulated::{emulated, launched};
-pub(crate) use launch::{Fresh, Grid, Launch};
+pub(crate) use launch::{Fresh, Grid, Launch, MAX_THREADS, Word, vector_width};
 
 use candle_core::Tensor;
 

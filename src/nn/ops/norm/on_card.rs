@@ -1,8 +1,8 @@
 //! Batch normalisation by kernels for cards (`card/kernels/norm.cu`).
 
-use super::Op;
+use super::{BatchStats, Op};
 use crate::nn::ops::Activation;
-use crate::nn::ops::card::{Columns, Fresh, Grid, Launch};
+use crate::nn::ops::card::{Columns, Fresh, Grid, Launch, elementwise};
 use crate::nn::ops::cpu::Clamp;
 use crate::nn::ops::graph::Saved;
 use crate::nn::ops::tensors::Grads;
@@ -42,6 +42,25 @@ pub(super) fn inverse_deviation(variance: &Tensor, eps: f64) -> Result<Tensor> {
     // SAFETY: the kernel reads and writes one value a channel.
     unsafe { launch.count(u32::try_from(channels)?).number(eps as f32).run(Grid::of_threads(channels)?)? };
     Ok(inverse.into_tensor())
+}
+
+/// Moves running mean and (unbiased) variance by `share` towards those of a batch, in place.
+pub(crate) fn mix_running(running: [&Tensor; 2], batch: &BatchStats, share: f64) -> Result<()> {
+    let channels = batch.mean.elem_count();
+    if running.iter().any(|t| t.elem_count() != channels) {
+        candle_core::bail!("running statistics {running:?} of {channels} channels");
+    }
+    let unbiased = batch.count as f64 / (batch.count as f64 - 1.0);
+    let launch = Launch::of(FILE, "mix_running", batch.mean.dtype())?
+        .update(running[0])
+        .update(running[1])
+        .read(&batch.mean)
+        .read(&batch.var)
+        .count(u32::try_from(channels)?)
+        .number(share as f32)
+        .number(unbiased as f32);
+    // SAFETY: the kernel reads and writes one value a channel of each.
+    unsafe { launch.run(Grid::of_threads(channels)?) }
 }
 
 impl Op {
@@ -126,10 +145,8 @@ impl Op {
         let launch = Launch::of(FILE, "gradient_sums", x.dtype())?.read(x).read(grad).read_if(result);
         let launch = affine.into_iter().fold(launch, Launch::read);
         let launch = launch.write_if(before.as_mut()).write(&mut sums).write(&mut products);
-        let (low, high) = Clamp::of(self.act).0.range();
-        // A bound that is infinite is none.
-        let bound = |v: f32| if v.is_finite() { v } else { f32::NAN };
-        let launch = columns.counts(launch).number(bound(low)).number(bound(high));
+        let [low, high] = elementwise::bounds(Clamp::of(self.act).0);
+        let launch = columns.counts(launch).number(low).number(high);
         // SAFETY: as in `result_on_card`; one row of each part's sums is written for each row of blocks.
         unsafe { launch.count(act as u32).count(columns.width()).run(columns.grid())? };
         let (sums, products) = (sums.into_tensor(), products.into_tensor());
@@ -147,7 +164,8 @@ impl Op {
     }
 }
 
-#[cfg(all(test, feature = "emulated-card"))]
+#[cfg(test)]
+#[cfg(feature = "emulated-card")]
 mod tests {
     use super::*;
     use crate::nn::ops::card::emulated;

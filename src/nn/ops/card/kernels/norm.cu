@@ -112,6 +112,17 @@ KERNEL(
     if (channel < channels) inverse[channel] = 1.0f / sqrtf(variance[channel] + eps);
 }
 
+// Moves running statistics a share towards those of a batch; `unbiased` is what its biased variance is multiplied with.
+KERNEL(
+    mix_running, float *__restrict__ running_mean, float *__restrict__ running_variance, const float *__restrict__ mean,
+    const float *__restrict__ variance, unsigned channels, float share, float unbiased
+) {
+    const unsigned channel = blockIdx.x * blockDim.x + threadIdx.x;
+    if (channel >= channels) return;
+    running_mean[channel] = (1.0f - share) * running_mean[channel] + share * mean[channel];
+    running_variance[channel] = (1.0f - share) * running_variance[channel] + share * unbiased * variance[channel];
+}
+
 // What a thread needs to know of its W channels.
 template <unsigned W> struct Affine {
     float mean[W], inverse[W], scale[W], beta[W];
