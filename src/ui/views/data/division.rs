@@ -8,8 +8,8 @@ use crate::ui::state::division::{OwnParts, divides_otherwise, division_words, gr
 use crate::ui::state::split_name;
 use crate::ui::theme::{Palette, section_style, space};
 use crate::ui::views::train::words::sentence;
+use crate::ui::widgets::choice;
 use crate::ui::widgets::segmented::{self, Segment};
-use crate::ui::widgets::setting::choice;
 use crate::ui::widgets::{caption, link_button, primary_button, secondary_button, setting};
 use crate::ui::{Action, AppState};
 use crossbeam_channel::Receiver;

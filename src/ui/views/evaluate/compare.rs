@@ -6,7 +6,7 @@ use crate::session::{RunInfo, RunState};
 use crate::ui::state::{Compared, Selection, ShownEvaluation, file_name};
 use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::words::count;
-use crate::ui::widgets::{caption, link_button, secondary_button};
+use crate::ui::widgets::{caption, drop_down, link_button, secondary_button};
 use crate::ui::{Action, AppState};
 use egui::{ComboBox, RichText, Ui};
 use std::path::{Path, PathBuf};
@@ -72,22 +72,19 @@ fn other_run(
     let combo = ComboBox::from_id_salt("compare with")
         .width(190.0)
         .selected_text(chosen.map_or_else(|| "Compare with another run".to_owned(), name));
-    combo
-        .show_ui(ui, |ui| {
-            if ui.selectable_label(chosen.is_none(), "With no other run").clicked() {
-                actions.push(Action::CompareWith(None));
+    let list = drop_down(ui, combo, |lines| {
+        if lines.line(chosen.is_none(), "With no other run") {
+            actions.push(Action::CompareWith(None));
+        }
+        for run in others {
+            let accuracy =
+                run.summary.as_ref().map_or(String::new(), |s| format!(" · {:.3}", s.val.accuracy));
+            if lines.line(chosen == Some(&run.dir), format!("Run {}{accuracy}", run.id)) {
+                actions.push(Action::CompareWith(Some(run.dir.clone())));
             }
-            for run in others {
-                let accuracy =
-                    run.summary.as_ref().map_or(String::new(), |s| format!(" · {:.3}", s.val.accuracy));
-                let word = format!("Run {}{accuracy}", run.id);
-                if ui.selectable_label(chosen == Some(&run.dir), word).clicked() {
-                    actions.push(Action::CompareWith(Some(run.dir.clone())));
-                }
-            }
-        })
-        .response
-        .on_hover_text("Shows what this run has right or wrong where the other has not");
+        }
+    });
+    list.on_hover_text("Shows what this run has right or wrong where the other has not");
 }
 
 fn changes(ui: &mut Ui, compared: &Compared, actions: &mut Vec<Action>) {

@@ -9,7 +9,7 @@ use crate::ui::views::ViewContext;
 use crate::ui::views::predict::rows::unlike_badge;
 use crate::ui::views::train::words::sentence;
 use crate::ui::widgets::heat_overlay::{self, HeatOverlay};
-use crate::ui::widgets::{caption, link_button, picture_button};
+use crate::ui::widgets::{caption, drop_down, link_button, picture_button};
 use crate::ui::{Action, AppState};
 use egui::{ComboBox, Label, Rect, RichText, Slider, Ui};
 use std::path::{Path, PathBuf};
@@ -96,14 +96,14 @@ pub(super) fn controls(
             if heat.method == HeatMethod::GradCam {
                 let combo = ComboBox::from_id_salt("class of the heat map").width(120.0);
                 let combo = combo.selected_text(format!("for {}", name(explanation.class)));
-                let combo = combo.show_ui(ui, |ui| {
+                let combo = drop_down(ui, combo, |lines| {
                     for (class, name) in classes.iter().enumerate() {
-                        if ui.selectable_label(class == explanation.class, name).clicked() {
+                        if lines.line(class == explanation.class, name) {
                             memory.class = Some(class);
                         }
                     }
                 });
-                combo.response.on_hover_text("What in the picture speaks for this class");
+                combo.on_hover_text("What in the picture speaks for this class");
             }
         });
     });

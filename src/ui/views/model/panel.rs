@@ -10,8 +10,8 @@ use crate::config::{
     HeadActivation, HeadConfig, HeadKind, HeadOutput, OptimConfig, Pooling, TrainConfig, TrainMode,
 };
 use crate::ui::views::train::phases;
-use crate::ui::widgets::setting::{choice, fold};
-use crate::ui::widgets::{caption, link_button, section, setting, setting_reset};
+use crate::ui::widgets::setting::fold;
+use crate::ui::widgets::{caption, choice, drop_down, link_button, section, setting, setting_reset};
 use crate::ui::{Action, AppState};
 use egui::{DragValue, Response, TextEdit, Ui};
 
@@ -220,15 +220,12 @@ fn cut(ui: &mut Ui, config: &mut TrainConfig, spec: &BackboneSpec) {
     let mut stage = config.backbone.cut_stage.clone();
     setting_reset(ui, names, &mut stage, &None, |ui, v| {
         let shown = v.as_deref().unwrap_or("nothing is cut").to_owned();
-        egui::ComboBox::from_id_salt("cut")
-            .selected_text(shown)
-            .show_ui(ui, |ui| {
-                ui.selectable_value(v, None, "nothing is cut");
-                for name in spec.stages {
-                    ui.selectable_value(v, Some((*name).to_owned()), *name);
-                }
-            })
-            .response
+        drop_down(ui, egui::ComboBox::from_id_salt("cut").selected_text(shown), |lines| {
+            lines.value(v, None, "nothing is cut");
+            for name in spec.stages {
+                lines.value(v, Some((*name).to_owned()), *name);
+            }
+        })
     });
     if config.backbone.cut_stage != stage {
         let used = spec.stages.iter().position(|s| Some(*s) == stage.as_deref());
