@@ -17,6 +17,7 @@ use crate::data::Finding;
 use crate::engine::EpochRecord;
 use crate::session::RunInfo;
 use crate::ui::theme::{Palette, space};
+use crate::ui::widgets::basic::words_in;
 use crate::ui::widgets::curves::{self, Look, Measure, Quantity};
 use crate::ui::widgets::segmented::{self, Segment};
 use crate::ui::widgets::{caption, drop_down, lasting_height, link_button};
@@ -299,7 +300,7 @@ impl<'a> Shown<'a> {
             ui.allocate_exact_size(egui::vec2(ui.available_width(), height), egui::Sense::hover());
         ui.painter().rect_filled(rect, crate::ui::theme::RADIUS_CARD, p.surface);
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, text));
-        ui.put(rect.shrink(space::L), egui::Label::new(RichText::new(text).color(p.muted)));
+        words_in(ui, rect, RichText::new(text).color(p.muted));
     }
 }
 
