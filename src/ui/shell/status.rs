@@ -1,6 +1,7 @@
 //! The status bar: the device, the job with its progress and time left, the notices.
 
 use crate::backbones::find;
+use crate::error::part_of;
 use crate::ui::Action;
 use crate::ui::state::{AppState, JobKind, RunningJob};
 use crate::ui::theme::{Palette, space};
@@ -67,7 +68,7 @@ fn beside(ui: &mut Ui, job: &RunningJob, actions: &mut Vec<Action>) {
     ui.label(RichText::new(job.kind.words()).small());
     progress_bar(ui, fraction(job).unwrap_or(0.0), vec2(64.0, 6.0));
     if let Some((done, total)) = job.progress {
-        quiet(ui, &format!("{done} of {total}"));
+        quiet(ui, &part_of(done, total));
     }
     let name = format!("Cancel: {}", job.kind.words().to_lowercase());
     if !job.stopping && button_small(ui, "Cancel").accessible_name(&name).on_hover_text(&name).clicked() {
@@ -120,9 +121,9 @@ fn facts(state: &AppState, job: &RunningJob) -> String {
     match job.seconds_left(state.now_s) {
         // Its steps are no pictures, so their number says nothing.
         Some(left) if job.kind == JobKind::Arrange => format!("{} left", clock(left)),
-        Some(left) => format!("{done} of {total} · {} left", clock(left)),
+        Some(left) => format!("{} · {} left", part_of(done, total), clock(left)),
         None if job.kind == JobKind::Arrange => String::new(),
-        None => format!("{done} of {total}"),
+        None => part_of(done, total),
     }
 }
 

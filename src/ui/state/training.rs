@@ -3,7 +3,7 @@
 use crate::backbones::LoadReport;
 use crate::config::TrainConfig;
 use crate::engine::{CacheProgress, EpochRecord, HardPicture, StepProgress, Summary, TrainEvent};
-use crate::error::Error;
+use crate::error::{Error, part_of};
 use std::path::PathBuf;
 
 /// How a training ended.
@@ -43,8 +43,8 @@ impl RatePart {
     /// "Step 12 of 100".
     pub fn words(self, done: usize, total: usize) -> String {
         match self {
-            Self::Pictures => format!("Looking through the pictures: {done} of {total}"),
-            Self::Features => format!("Preparing the pictures: {done} of {total} looks"),
+            Self::Pictures => format!("Looking through the pictures: {}", part_of(done, total)),
+            Self::Features => format!("Preparing the pictures: {} looks", part_of(done, total)),
             Self::Steps => format!("Step {done} of at most {total}"),
         }
     }

@@ -8,6 +8,7 @@ mod undecided;
 
 use super::ViewContext;
 use crate::engine::Ranked;
+use crate::error::thousands;
 use crate::session::{ModelRef, UNDECIDED};
 use crate::ui::actions::Pick;
 use crate::ui::icons::Icon;
@@ -203,7 +204,7 @@ fn toolbar(ui: &mut Ui, cx: &mut ViewContext, tally: list::Tally) {
         });
         list.accessible_name("Order of the list");
         if tally.unlike > 0 {
-            let words = format!("Unlike training · {}", tally.unlike);
+            let words = format!("Unlike training · {}", thousands(tally.unlike));
             let button = ui.add(egui::Button::new(words).selected(cx.predict.filter.unlike));
             if button.on_hover_text("Shows only the pictures that are unlike anything in training").clicked()
             {
@@ -270,7 +271,7 @@ fn overview(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
             // What is undecided is of no class.
             let ink = if label == UNDECIDED { Palette::of(ui).muted } else { colour(state, label, 0) };
             paint_bar(ui, bar, *count as f32 / most, ink);
-            ui.label(RichText::new(count.to_string()).size(theme::type_size::CAPTION));
+            ui.label(RichText::new(thousands(*count)).size(theme::type_size::CAPTION));
         });
     }
     let tally = cx.predict.listing.tally;

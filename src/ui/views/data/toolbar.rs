@@ -2,6 +2,7 @@
 
 use super::{ViewContext, split_words, zoom};
 use crate::data::{Preflight, Split};
+use crate::error::{part_of, thousands};
 use crate::ui::icons::Icon;
 use crate::ui::state::gallery::{Filter, SizeFilter, SortBy};
 use crate::ui::theme::space;
@@ -89,7 +90,7 @@ fn order(ui: &mut Ui, cx: &mut ViewContext) {
 fn counts(ui: &mut Ui, preflight: &Preflight, cx: &mut ViewContext) {
     let (shown, all) = (cx.data.shown.arrangement.order.len(), preflight.dataset.samples.len());
     if cx.data.filter != Filter::default() {
-        caption(ui, format!("{shown} of {all} shown"));
+        caption(ui, format!("{} shown", part_of(shown, all)));
         if let Some(finding) = cx.data.filter.finding.and_then(|f| preflight.findings.get(f)) {
             caption(ui, format!("· {}", finding.title));
         }
@@ -98,7 +99,7 @@ fn counts(ui: &mut Ui, preflight: &Preflight, cx: &mut ViewContext) {
         }
     }
     if cx.data.picked.len() > 1 {
-        caption(ui, format!("{} selected", cx.data.picked.len()));
+        caption(ui, format!("{} selected", thousands(cx.data.picked.len())));
     }
 }
 

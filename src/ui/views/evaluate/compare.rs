@@ -2,6 +2,7 @@
 
 use crate::data::DecisionChanges;
 use crate::engine::analysis::Comparison;
+use crate::error::thousands;
 use crate::session::{RunInfo, RunState};
 use crate::ui::state::{Compared, Selection, ShownEvaluation, file_name};
 use crate::ui::theme::{Palette, space};
@@ -117,7 +118,7 @@ fn changes(ui: &mut Ui, compared: &Compared, actions: &mut Vec<Action>) {
     ] {
         if n == 0 {
             caption(ui, format!("none {word}"));
-        } else if link_button(ui, format!("{n} {word}")).clicked() {
+        } else if link_button(ui, format!("{} {word}", thousands(n))).clicked() {
             actions.push(Action::Select(Some(selection)));
         }
     }
@@ -128,7 +129,7 @@ fn said(c: &Comparison) -> String {
     let them = match c.relabelled {
         0 => return chance(c),
         1 => "1 of these pictures has another class since: its".to_owned(),
-        n => format!("{n} of these pictures have another class since: their"),
+        n => format!("{} of these pictures have another class since: their", thousands(n)),
     };
     format!(
         "{}. {them} new one counts here for both runs, so the accuracy listed with the earlier run differs",

@@ -2,6 +2,7 @@
 
 use crate::data::Dataset;
 use crate::engine::HeatMethod;
+use crate::error::{part_of, thousands};
 use crate::session::{AlikePicture, Explained};
 use crate::ui::state::{JobKind, file_name};
 use crate::ui::theme::{Palette, space};
@@ -178,7 +179,9 @@ fn neighbour(
 pub(super) fn compare(ui: &mut Ui, state: &AppState, data: Option<&Dataset>, actions: &mut Vec<Action>) {
     if let Some(job) = state.job_of(&JobKind::Analyse) {
         let words = match job.progress {
-            Some((done, total)) if done < total => format!("Comparing the pictures · {done} of {total}"),
+            Some((done, total)) if done < total => {
+                format!("Comparing the pictures · {}", part_of(done, total))
+            }
             _ if job.started_s.is_none() => "Comparing the pictures comes after what runs now".to_owned(),
             _ => "Comparing the pictures".to_owned(),
         };
@@ -191,7 +194,7 @@ pub(super) fn compare(ui: &mut Ui, state: &AppState, data: Option<&Dataset>, act
     };
     let why = format!(
         "Runs all {} pictures through this run's model once and keeps what it makes of them in the run's folder",
-        data.samples.len()
+        thousands(data.samples.len())
     );
     if link_button(ui, "Show training pictures like this one").on_hover_text(why).clicked() {
         actions.push(Action::Analyse);

@@ -9,6 +9,7 @@ use crate::backbones::{BackboneSpec, Network, find};
 use crate::config::{
     HeadActivation, HeadConfig, HeadKind, HeadOutput, OptimConfig, Pooling, TrainConfig, TrainMode,
 };
+use crate::error::thousands;
 use crate::ui::views::train::phases;
 use crate::ui::widgets::setting::fold;
 use crate::ui::widgets::{caption, choice, drop_down, link_button, section, setting, setting_reset};
@@ -144,7 +145,7 @@ fn sizes(ui: &mut Ui, config: &TrainConfig, spec: &'static BackboneSpec, classes
 /// `2562`, `48 thousand`, `11.2 M`.
 fn parameters(count: usize) -> String {
     match count {
-        0..10_000 => count.to_string(),
+        0..10_000 => thousands(count),
         10_000..1_000_000 => format!("{:.0} thousand", count as f64 / 1e3),
         _ => millions(count),
     }
@@ -240,7 +241,7 @@ mod tests {
 
     #[test]
     fn small_counts_are_told_exactly() {
-        assert_eq!([2562, 48_234, 11_181_642].map(parameters), ["2562", "48 thousand", "11.2 M"]);
+        assert_eq!([2562, 48_234, 11_181_642].map(parameters), ["2,562", "48 thousand", "11.2 M"]);
     }
 
     #[test]
