@@ -9,7 +9,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable};
 use headstart::config::{DeviceChoice, Learns, TrainMode};
 use headstart::engine::devices::not_built;
 use headstart::engine::train::{RateSearch, RateStep};
-use headstart::engine::{CacheProgress, HardPicture, StepProgress};
+use headstart::engine::{CacheProgress, HardPicture, StepProgress, TrainEvent};
 use headstart::error::Error;
 use headstart::session::RunState;
 use headstart::ui::state::{Tone, TrainingEnd};
@@ -27,8 +27,15 @@ fn running() -> AppState {
     training(|live, _| {
         live.epochs = epochs(7, 25);
         let (images_per_s, eta_s) = (640.0, Some(42.0));
-        live.step =
-            Some(StepProgress { epoch: 8, epochs: 25, step: 6, steps: 16, loss: 0.241, images_per_s, eta_s });
+        live.absorb(TrainEvent::Step(StepProgress {
+            epoch: 8,
+            epochs: 25,
+            step: 6,
+            steps: 16,
+            loss: 0.241,
+            images_per_s,
+            eta_s,
+        }));
         live.notes.push(
             "The part of the network that does not learn sees every picture only now: 1,373 as they are"
                 .to_owned(),
@@ -101,6 +108,9 @@ fn running_shows_progress_and_can_be_held_ended_and_cancelled() {
     h.get_by_label_contains("Step 6 of 16 · loss 0.241 · 640 pictures a second · 0:42 left");
     h.get_by_label_contains("Loss: 7 of 25 epochs, validation");
     h.get_by_label_contains("Quality on validation pictures: 7 of 25 epochs");
+    let bar = h.get_by_role_and_label(egui::Role::ProgressIndicator, "Progress of training");
+    let done = bar.accesskit_node().numeric_value().unwrap();
+    assert!((done - 29.5).abs() < 0.1, "7 epochs and 6 of 16 steps, of 25 epochs: {done}");
     for label in ["Pause", "Stop and keep the best", "Cancel"] {
         press(&h, label);
         h.run_steps(4);

@@ -5,6 +5,7 @@ use crate::error::part_of;
 use crate::ui::Action;
 use crate::ui::state::{AppState, JobKind, RunningJob};
 use crate::ui::theme::{Palette, space};
+use crate::ui::views::train::words::standing;
 use crate::ui::widgets::{basic::button_small, progress_bar, wheel};
 use egui::{Align, Layout, RichText, Ui, vec2};
 
@@ -23,7 +24,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
             job_part(ui, state, job, actions);
         }
         for job in state.jobs_beside() {
-            beside(ui, job, actions);
+            beside(ui, state, job, actions);
         }
         for (name, download) in state.running_downloads() {
             let title = find(name).map_or(name, |s| s.title);
@@ -42,7 +43,7 @@ fn quiet(ui: &mut Ui, text: &str) -> egui::Response {
 
 fn job_part(ui: &mut Ui, state: &AppState, job: &RunningJob, actions: &mut Vec<Action>) {
     ui.label(RichText::new(words(state, job)).small());
-    if let Some(frac) = fraction(job) {
+    if let Some(frac) = fraction(state, job) {
         progress_bar(ui, frac, vec2(140.0, 6.0));
     } else {
         wheel(ui, 12.0, "At work");
@@ -64,9 +65,9 @@ fn job_part(ui: &mut Ui, state: &AppState, job: &RunningJob, actions: &mut Vec<A
 }
 
 /// What runs beside the first job, in short.
-fn beside(ui: &mut Ui, job: &RunningJob, actions: &mut Vec<Action>) {
+fn beside(ui: &mut Ui, state: &AppState, job: &RunningJob, actions: &mut Vec<Action>) {
     ui.label(RichText::new(job.kind.words()).small());
-    progress_bar(ui, fraction(job).unwrap_or(0.0), vec2(64.0, 6.0));
+    progress_bar(ui, fraction(state, job).unwrap_or(0.0), vec2(64.0, 6.0));
     if let Some((done, total)) = job.progress {
         quiet(ui, &part_of(done, total));
     }
@@ -76,7 +77,10 @@ fn beside(ui: &mut Ui, job: &RunningJob, actions: &mut Vec<Action>) {
     }
 }
 
-fn fraction(job: &RunningJob) -> Option<f32> {
+fn fraction(state: &AppState, job: &RunningJob) -> Option<f32> {
+    if job.is_training() {
+        return standing(state).progress();
+    }
     job.progress.filter(|(_, total)| *total > 0).map(|(done, total)| done as f32 / total as f32)
 }
 

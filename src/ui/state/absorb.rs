@@ -26,7 +26,7 @@ impl AppState {
                 self.with_job(id, |j| j.progress = Some((done, total)));
             }
             JobEvent::Train(id, event) => {
-                if let Some(p) = training::overall_progress(&event) {
+                if let Some(p) = training::preparation(&event) {
                     self.with_job(id, |j| j.progress = Some(p));
                 }
                 if self.jobs.iter().any(|j| j.id == id && j.kind == JobKind::FindRate) {

@@ -45,6 +45,8 @@ pub struct Running {
     pub stopping: bool,
     /// Asked to end with the present epoch.
     pub last_epoch: bool,
+    /// How much of the epochs is done, by time, in `[0, 1]`.
+    pub share: f32,
 }
 
 /// What a running training is at.
@@ -73,7 +75,9 @@ pub fn standing(state: &AppState) -> Standing<'_> {
             _ => At::Starting,
         };
         let last_epoch = live.as_ref().is_some_and(|t| t.last_epoch);
-        return Standing::Running(Running { at, paused: job.paused, stopping: job.stopping, last_epoch });
+        let share = live.as_ref().map_or(0.0, |t| t.share.done());
+        let (paused, stopping) = (job.paused, job.stopping);
+        return Standing::Running(Running { at, paused, stopping, last_epoch, share });
     }
     match state.training.as_ref().and_then(|t| t.end.as_ref()) {
         Some(TrainingEnd::Finished(summary)) => return Standing::Finished(summary),
@@ -142,10 +146,10 @@ impl Standing<'_> {
     pub fn progress(&self) -> Option<f32> {
         let frac = |done: usize, total: usize| (total > 0).then(|| done as f32 / total as f32);
         match self {
-            Self::Running(Running { at, .. }) => match at {
+            Self::Running(Running { at, share, .. }) => match at {
                 At::Pictures(done, total) => frac(*done, *total),
                 At::Cache(c) => frac(c.done, c.total),
-                At::Step(s) => frac(s.epoch.saturating_sub(1) * s.steps + s.step, s.epochs * s.steps),
+                At::Step(_) => Some(*share),
                 At::Waiting | At::Starting => None,
             },
             _ => None,
