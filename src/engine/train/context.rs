@@ -2,7 +2,7 @@
 
 use super::cache::{Pictures, Reporter, Room};
 use super::plan::{Input, Phase, check_stages, plan};
-use super::{TrainJob, checkpoint, files};
+use super::{TrainJob, checkpoint, files, fingerprint};
 use crate::backbones::weights::{load_into, read_state_dict};
 use crate::backbones::{Network, find};
 use crate::config::{HeadOutput, Learns, ResolvedTrain, Solver, TrainConfig};
@@ -89,7 +89,7 @@ impl<'a> Context<'a> {
             Some(path) => {
                 let report = load_into(&mut network, &read_state_dict(path)?)?;
                 on_event(TrainEvent::Loaded(report));
-                checkpoint::sha256_of_file(path)?
+                fingerprint::sha256_of_file(path)?
             }
             None => String::new(),
         };
