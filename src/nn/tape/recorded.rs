@@ -116,24 +116,29 @@ impl InplaceOp1 for Swap {
 
     fn cpu_fwd(&self, storage: &mut CpuStorage, _: &Layout) -> Result<()> {
         match &mut *lock(&self.0) {
-            Storage::Cpu(other) => Ok(std::mem::swap(other, storage)),
+            Storage::Cpu(other) => exchange(other, storage),
             _ => Err(elsewhere()),
         }
     }
 
     fn cuda_fwd(&self, storage: &mut CudaStorage, _: &Layout) -> Result<()> {
         match &mut *lock(&self.0) {
-            Storage::Cuda(other) => Ok(std::mem::swap(other, storage)),
+            Storage::Cuda(other) => exchange(other, storage),
             _ => Err(elsewhere()),
         }
     }
 
     fn metal_fwd(&self, storage: &mut MetalStorage, _: &Layout) -> Result<()> {
         match &mut *lock(&self.0) {
-            Storage::Metal(other) => Ok(std::mem::swap(other, storage)),
+            Storage::Metal(other) => exchange(other, storage),
             _ => Err(elsewhere()),
         }
     }
+}
+
+fn exchange<S>(a: &mut S, b: &mut S) -> Result<()> {
+    std::mem::swap(a, b);
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
