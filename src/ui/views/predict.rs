@@ -54,32 +54,19 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     if pictures.is_empty() {
         return empty(ui, state, cx, actions);
     }
-    ui.horizontal(|ui| {
-        ui.label(RichText::new(count(pictures.len(), "picture", "pictures")).heading());
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if secondary_button(ui, "Clear").on_hover_text("Empties this list; the pictures stay").clicked() {
-                cx.predict.selected = None;
-                actions.push(Action::ClearPredictions);
-            }
-            let save = secondary_button(ui, "Save all as CSV…");
-            if save.on_hover_text("A table with the five most probable classes of each picture").clicked() {
-                actions.push(Action::Pick(Pick::PredictionsCsv));
-            }
-            let copy = secondary_button(ui, "Copy into folders…");
-            if copy
-                .on_hover_text("Copies each picture into a folder named after its class; the pictures stay")
-                .clicked()
-            {
-                actions.push(Action::Pick(Pick::CopyTo));
-            }
-            if secondary_button(ui, "Add a folder…").clicked() {
-                actions.push(Action::Pick(Pick::PictureFolder));
-            }
-            if primary_button(ui, "Add pictures…").clicked() {
-                actions.push(Action::Pick(Pick::Pictures));
-            }
+    let heading = RichText::new(count(pictures.len(), "picture", "pictures")).heading();
+    // Beside the heading where there is room for both.
+    if ui.available_width() < HEADING_AND_BUTTONS {
+        ui.label(heading);
+        ui.horizontal_wrapped(|ui| BUTTONS.iter().for_each(|b| b.show(ui, cx, actions)));
+    } else {
+        ui.horizontal(|ui| {
+            ui.label(heading);
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                BUTTONS.iter().rev().for_each(|b| b.show(ui, cx, actions));
+            });
         });
-    });
+    }
     update(state, cx);
     let tally = cx.predict.listing.tally;
     let mut words = tally.words();
@@ -96,6 +83,55 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
         return;
     }
     rows::show(ui, state, cx, actions);
+}
+
+/// What can be done with the list as a whole.
+#[derive(Clone, Copy)]
+enum Button {
+    Add,
+    AddFolder,
+    Copy,
+    Save,
+    Clear,
+}
+
+/// In their order on the screen.
+const BUTTONS: [Button; 5] = [Button::Add, Button::AddFolder, Button::Copy, Button::Save, Button::Clear];
+/// Points that the buttons and a heading of some thousand pictures take side by side.
+const HEADING_AND_BUTTONS: f32 = 768.0;
+
+impl Button {
+    fn show(self, ui: &mut Ui, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+        let (label, hover, action) = match self {
+            Self::Add => ("Add pictures…", None, Action::Pick(Pick::Pictures)),
+            Self::AddFolder => ("Add a folder…", None, Action::Pick(Pick::PictureFolder)),
+            Self::Copy => (
+                "Copy into folders…",
+                Some("Copies each picture into a folder named after its class; the pictures stay"),
+                Action::Pick(Pick::CopyTo),
+            ),
+            Self::Save => (
+                "Save all as CSV…",
+                Some("A table with the five most probable classes of each picture"),
+                Action::Pick(Pick::PredictionsCsv),
+            ),
+            Self::Clear => ("Clear", Some("Empties this list; the pictures stay"), Action::ClearPredictions),
+        };
+        let button = match self {
+            Self::Add => primary_button(ui, label),
+            _ => secondary_button(ui, label),
+        };
+        let button = match hover {
+            Some(words) => button.on_hover_text(words),
+            None => button,
+        };
+        if button.clicked() {
+            if let Self::Clear = self {
+                cx.predict.selected = None;
+            }
+            actions.push(action);
+        }
+    }
 }
 
 fn update(state: &AppState, cx: &mut ViewContext) {
