@@ -15,6 +15,7 @@ mod notices;
 mod predictions;
 mod saving;
 mod setting_names;
+mod share;
 mod training;
 mod trying;
 
@@ -28,6 +29,7 @@ pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
 pub use predictions::{CLASSES, Edition, PredictedPicture, Predictions, predictions_csv};
 pub use setting_names::setting_name;
+pub use share::Share;
 pub use training::{LiveTraining, RatePart, TrainingEnd, loaded_words};
 
 use crate::backbones::LoadReport;

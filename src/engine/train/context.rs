@@ -11,7 +11,7 @@ use crate::data::{Dataset, Split, preflight};
 use crate::engine::picture_cache::{Budget, PictureCache};
 use crate::engine::views::ViewMaker;
 use crate::engine::{Control, TrainEvent, device, memory};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, part_of};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -229,7 +229,8 @@ fn usable_pictures(
     let lost = before - dataset.samples.len();
     if found.undecodable_frac > MAX_UNDECODABLE && !config.allow_many_unreadable {
         let what = format!(
-            "{lost} of {before} pictures ({:.0} %) cannot be decoded",
+            "{} pictures ({:.0} %) cannot be decoded",
+            part_of(lost, before),
             100.0 * found.undecodable_frac
         );
         return Err(Error::new(ErrorKind::NeedsConfirmation, what)
@@ -237,7 +238,10 @@ fn usable_pictures(
             .with_hint("Mend the files, or set data.allow_many_unreadable to true to go on without them"));
     }
     if lost > 0 {
-        on_event(TrainEvent::Note(format!("{lost} of {before} pictures cannot be decoded and are left out")));
+        on_event(TrainEvent::Note(format!(
+            "{} pictures cannot be decoded and are left out",
+            part_of(lost, before)
+        )));
     }
     if dataset.classes.len() < 2 {
         return Err(Error::input(format!("there are pictures of {} class", dataset.classes.len()))

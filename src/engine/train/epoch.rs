@@ -71,7 +71,8 @@ impl Epoch<'_> {
         let mut sums =
             Sums { loss: 0.0, correct: 0, seen: 0, learning_rate: 0.0, seconds: 0.0, stopped: false };
         let mut running = Running::default();
-        let started = Instant::now();
+        let (started, held) = (Instant::now(), self.ctx.control.held());
+        let seconds = || (started.elapsed().saturating_sub(self.ctx.control.held() - held)).as_secs_f64();
         let mut told: Option<Instant> = None;
         let take = |step: usize, x: Tensor| {
             self.ctx.control.checkpoint()?;
@@ -81,7 +82,7 @@ impl Epoch<'_> {
             }
             let steps = batches.len();
             let loss = self.step((step, steps), &x, &batches[step].1, updates, (&mut sums, &mut running))?;
-            sums.seconds = started.elapsed().as_secs_f64();
+            sums.seconds = seconds();
             if told.is_none_or(|t| t.elapsed() >= EVENT_EVERY) || step + 1 == steps {
                 told = Some(Instant::now());
                 self.tell(step, steps, self.value(&loss, step, &sums)?, &sums);
@@ -93,7 +94,7 @@ impl Epoch<'_> {
         if !sums.loss.is_finite() {
             return Err(self.diverged(sums.loss, batches.len().saturating_sub(1), sums.learning_rate));
         }
-        sums.seconds = started.elapsed().as_secs_f64();
+        sums.seconds = seconds();
         Ok(sums)
     }
 

@@ -229,7 +229,7 @@ impl<'a> Trainer<'a> {
             let (n, all) = (index + 1, self.phases.len());
             self.ctx.note(format!("Phase {n} of {all} has begun. What learns: {}", phase.name));
         }
-        self.pace = Pace::beginning(Instant::now());
+        self.pace = Pace::beginning(self.now());
         self.epoch_s_before = self.epoch_s_before(phase);
         self.lowest = lowest_boundary(self.phases.get(..=index).unwrap_or_default());
         self.network.freeze_below(phase.first_stage);
@@ -309,7 +309,7 @@ impl<'a> Trainer<'a> {
         if best {
             self.best_probabilities = Some(probabilities);
         }
-        self.pace.ended(Instant::now(), sums.seen as u64);
+        self.pace.ended(self.now(), sums.seen as u64);
         let record = self.record(phase, &sums, &evaluation, best);
         self.metrics.append(&record)?;
         self.records.push(record.clone());

@@ -1,9 +1,10 @@
 //! What is known of the training that runs, or ran last.
 
+use super::Share;
 use crate::backbones::LoadReport;
 use crate::config::TrainConfig;
 use crate::engine::{CacheProgress, EpochRecord, HardPicture, StepProgress, Summary, TrainEvent};
-use crate::error::Error;
+use crate::error::{Error, part_of};
 use std::path::PathBuf;
 
 /// How a training ended.
@@ -43,8 +44,8 @@ impl RatePart {
     /// "Step 12 of 100".
     pub fn words(self, done: usize, total: usize) -> String {
         match self {
-            Self::Pictures => format!("Looking through the pictures: {done} of {total}"),
-            Self::Features => format!("Preparing the pictures: {done} of {total} looks"),
+            Self::Pictures => format!("Looking through the pictures: {}", part_of(done, total)),
+            Self::Features => format!("Preparing the pictures: {} looks", part_of(done, total)),
             Self::Steps => format!("Step {done} of at most {total}"),
         }
     }
@@ -63,6 +64,8 @@ pub struct LiveTraining {
     pub hardest: Vec<HardPicture>,
     /// Inside the present epoch.
     pub step: Option<StepProgress>,
+    /// How much of it is done.
+    pub share: Share,
     /// While the frozen part is computed.
     pub cache: Option<CacheProgress>,
     /// While the pictures are looked through: `(done, total)`.
@@ -86,6 +89,7 @@ impl LiveTraining {
             epochs,
             hardest: Vec::new(),
             step: None,
+            share: Share::default(),
             cache: None,
             preflight: None,
             notes: Vec::new(),
@@ -108,6 +112,7 @@ impl LiveTraining {
             TrainEvent::Step(progress) => {
                 self.preflight = None;
                 self.cache = None;
+                self.share.step(&progress);
                 self.step = Some(progress);
             }
             TrainEvent::Epoch(record) => {
@@ -147,14 +152,14 @@ pub fn loaded_words(report: &LoadReport) -> String {
     text
 }
 
-/// `(done, total)` of the whole job, or of its preparation.
-pub(super) fn overall_progress(event: &TrainEvent) -> Option<(usize, usize)> {
+/// `(done, total)` of what is done before the epochs.
+pub(super) fn preparation(event: &TrainEvent) -> Option<(usize, usize)> {
     match event {
         TrainEvent::Preflight(done, total) => Some((*done, *total)),
         TrainEvent::Cache(c) => Some((c.done, c.total)),
-        TrainEvent::Step(s) => Some(((s.epoch.saturating_sub(1)) * s.steps + s.step, s.epochs * s.steps)),
-        TrainEvent::Epoch(e) => Some((e.epoch, e.epochs)),
-        TrainEvent::Note(_)
+        TrainEvent::Step(_)
+        | TrainEvent::Epoch(_)
+        | TrainEvent::Note(_)
         | TrainEvent::Warning(_)
         | TrainEvent::Loaded(_)
         | TrainEvent::Hardest(_)

@@ -8,6 +8,7 @@ mod undecided;
 
 use super::ViewContext;
 use crate::engine::Ranked;
+use crate::error::thousands;
 use crate::session::{ModelRef, UNDECIDED};
 use crate::ui::actions::Pick;
 use crate::ui::icons::Icon;
@@ -18,7 +19,7 @@ use crate::ui::widgets::picture_grid::fitted_picture;
 use crate::ui::widgets::probability_bars::{self, Bar};
 use crate::ui::widgets::setting::{PathChoice, PathField};
 use crate::ui::widgets::{
-    caption, empty_state, link_button, paint_bar, primary_button, secondary_button, section,
+    caption, drop_down, empty_state, link_button, paint_bar, primary_button, secondary_button, section,
 };
 use crate::ui::{Action, AppState, Screen};
 use egui::{Align, ComboBox, Label, Layout, RichText, Sense, TextEdit, Ui, WidgetInfo, vec2};
@@ -231,18 +232,15 @@ fn toolbar(ui: &mut Ui, cx: &mut ViewContext, tally: list::Tally) {
         );
         field.widget_info(|| WidgetInfo::labeled(egui::Role::TextInput, true, "Filter by name or class"));
         let word = list::Order::ALL.iter().find(|o| o.0 == cx.predict.order).map_or("", |o| o.1);
-        ComboBox::new("order of predictions", "")
-            .width(150.0)
-            .selected_text(word)
-            .show_ui(ui, |ui| {
-                for (order, word) in list::Order::ALL {
-                    ui.selectable_value(&mut cx.predict.order, order, word);
-                }
-            })
-            .response
-            .accessible_name("Order of the list");
+        let combo = ComboBox::new("order of predictions", "").width(150.0).selected_text(word);
+        let list = drop_down(ui, combo, |lines| {
+            for (order, word) in list::Order::ALL {
+                lines.value(&mut cx.predict.order, order, word);
+            }
+        });
+        list.accessible_name("Order of the list");
         if tally.unlike > 0 {
-            let words = format!("Unlike training · {}", tally.unlike);
+            let words = format!("Unlike training · {}", thousands(tally.unlike));
             let button = ui.add(egui::Button::new(words).selected(cx.predict.filter.unlike));
             if button.on_hover_text("Shows only the pictures that are unlike anything in training").clicked()
             {
@@ -309,7 +307,7 @@ fn overview(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
             // What is undecided is of no class.
             let ink = if label == UNDECIDED { Palette::of(ui).muted } else { colour(state, label, 0) };
             paint_bar(ui, bar, *count as f32 / most, ink);
-            ui.label(RichText::new(count.to_string()).size(theme::type_size::CAPTION));
+            ui.label(RichText::new(thousands(*count)).size(theme::type_size::CAPTION));
         });
     }
     let tally = cx.predict.listing.tally;

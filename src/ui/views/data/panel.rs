@@ -3,6 +3,7 @@
 use super::{ViewContext, division, drop_bar, split_colour};
 use crate::config::{DataConfig, GroupBy, SplitKind};
 use crate::data::{Dataset, Decided, Decision, Finding, Offer, Preflight, Severity, SkipReason, Split};
+use crate::error::thousands;
 use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::gallery::Filter;
@@ -238,7 +239,8 @@ fn class_row(
 ) -> Response {
     let p = Palette::of(ui);
     let total: usize = counts.iter().map(|(_, n)| n).sum();
-    let words: Vec<String> = counts.iter().map(|(s, n)| format!("{n} {}", split_name(*s))).collect();
+    let words: Vec<String> =
+        counts.iter().map(|(s, n)| format!("{} {}", thousands(*n), split_name(*s))).collect();
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 34.0), Sense::click());
     response.widget_info(|| {
         WidgetInfo::selected(Role::Button, true, chosen, format!("Class {name}: {}", words.join(", ")))
@@ -257,7 +259,7 @@ fn class_row(
         ui.new_child(egui::UiBuilder::new().max_rect(text_row).layout(Layout::left_to_right(Align::Center)));
     class_dot(&mut line, class);
     line.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        ui.label(RichText::new(total.to_string()).small().color(p.muted));
+        ui.label(RichText::new(thousands(total)).small().color(p.muted));
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
             ui.add(Label::new(name).truncate().selectable(false));
         });
