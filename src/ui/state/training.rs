@@ -2,7 +2,9 @@
 
 use crate::backbones::LoadReport;
 use crate::config::TrainConfig;
-use crate::engine::{CacheProgress, EpochRecord, HardPicture, StepProgress, Summary, TrainEvent};
+use crate::engine::{
+    BatchChange, CacheProgress, EpochRecord, HardPicture, StepProgress, Summary, TrainEvent,
+};
 use crate::error::Error;
 use std::path::PathBuf;
 
@@ -69,6 +71,8 @@ pub struct LiveTraining {
     pub preflight: Option<(usize, usize)>,
     /// Plain sentences about what happens, oldest first.
     pub notes: Vec<String>,
+    /// When steps got another number of pictures than was chosen.
+    pub batch_changes: Vec<BatchChange>,
     /// Memory that it takes, in bytes, where that is known.
     pub memory: Option<u64>,
     /// It was asked to end with the present epoch.
@@ -89,6 +93,7 @@ impl LiveTraining {
             cache: None,
             preflight: None,
             notes: Vec::new(),
+            batch_changes: Vec::new(),
             memory: None,
             last_epoch: false,
             end: None,
@@ -100,6 +105,7 @@ impl LiveTraining {
         match event {
             TrainEvent::Preflight(done, total) => self.preflight = Some((done, total)),
             TrainEvent::Note(text) | TrainEvent::Warning(text) => self.notes.push(text),
+            TrainEvent::BatchSize(change) => self.batch_changes.push(change),
             TrainEvent::Loaded(report) => self.notes.push(loaded_words(&report)),
             TrainEvent::Cache(progress) => {
                 self.preflight = None;
@@ -156,6 +162,7 @@ pub(super) fn overall_progress(event: &TrainEvent) -> Option<(usize, usize)> {
         TrainEvent::Epoch(e) => Some((e.epoch, e.epochs)),
         TrainEvent::Note(_)
         | TrainEvent::Warning(_)
+        | TrainEvent::BatchSize(_)
         | TrainEvent::Loaded(_)
         | TrainEvent::Hardest(_)
         | TrainEvent::Memory(_) => None,
