@@ -80,7 +80,7 @@ fn devices_that_this_build_lacks_are_shown_and_cannot_be_chosen() {
     for (device, name) in [(DeviceChoice::Cuda, "NVIDIA card"), (DeviceChoice::Metal, "Apple graphics")] {
         match not_built(device) {
             Some(why) => {
-                let entry = format!("{name}: {why}");
+                let entry = format!("{name}: {}", why.in_short);
                 assert!(h.get_by_label(&entry).accesskit_node().is_disabled(), "{name}");
             }
             None => assert!(!h.get_by_label(name).accesskit_node().is_disabled(), "{name}"),

@@ -2,6 +2,7 @@
 
 pub mod analysis;
 mod at_once;
+pub mod companion;
 pub mod control;
 pub mod device;
 pub mod devices;
