@@ -114,9 +114,27 @@ impl Error {
     }
 }
 
-/// `1 class`, `2 classes`.
+/// `1 class`, `2 classes`, `1,373 classes`.
 pub fn count(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
+    format!("{} {}", thousands(n), if n == 1 { one } else { many })
+}
+
+/// A count as people read it: `100,000`. Files and JSON hold the bare number.
+pub fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// How far something has come: `640 of 1,373`.
+pub fn part_of(done: usize, total: usize) -> String {
+    format!("{} of {}", thousands(done), thousands(total))
 }
 
 /// `once`, `twice`, `3 times`.
@@ -211,6 +229,14 @@ mod tests {
     fn reads_value_then_path_then_advice() {
         let e = Error::input("the split 1.4 is not between 0 and 1").with_path("a/b").with_hint("Use 0.2");
         assert_eq!(e.to_string(), "the split 1.4 is not between 0 and 1: a/b. Use 0.2.");
+    }
+
+    #[test]
+    fn counts_are_read_in_groups_of_three() {
+        let read = [0, 7, 153, 1000, 12_345, 100_000, 1_234_567].map(thousands);
+        assert_eq!(read, ["0", "7", "153", "1,000", "12,345", "100,000", "1,234,567"]);
+        assert_eq!([1, 1373].map(|n| count(n, "class", "classes")), ["1 class", "1,373 classes"]);
+        assert_eq!(part_of(640, 1373), "640 of 1,373");
     }
 
     #[test]

@@ -8,7 +8,6 @@ use headstart::backbones::{Network, find};
 use headstart::config::HeadConfig;
 use headstart::nn::layers::Forward;
 use headstart::nn::loss::cross_entropy;
-use headstart::nn::ops::tensors;
 use headstart::nn::optim::{Optimizer, ParamGroup, Rule};
 use headstart::nn::rng::Rng;
 use headstart::nn::tape::Tape;
@@ -72,7 +71,7 @@ fn compare(network: (&str, Option<&str>, usize), rule: Rule, lr: f64) {
         return;
     }
     let kernels = train(network, rule, lr, &Device::Cpu);
-    let tensors = tensors::forced(|| train(network, rule, lr, &ways::device()));
+    let tensors = ways::elsewhere(|| train(network, rule, lr, &ways::device()));
     assert!(kernels.losses[2] != kernels.losses[0], "{name} does not learn: {:?}", kernels.losses);
     for (a, b) in kernels.losses.iter().zip(&tensors.losses) {
         assert!(

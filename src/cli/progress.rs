@@ -42,7 +42,7 @@ impl Reporter {
             _ => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        let template = ProgressStyle::with_template("{msg:32!} {bar:30} {pos}/{len} {prefix}");
+        let template = ProgressStyle::with_template("{msg:32!} {bar:30} {human_pos}/{human_len} {prefix}");
         bar.set_style(template.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
         Self { style, bar, what }
     }

@@ -58,6 +58,7 @@ pub(crate) fn draw(ui: &mut egui::Ui, world: &mut World) {
             Action::ShowEvaluateTab(tab) => world.state.evaluate_tab = *tab,
             Action::ClearPredictions => world.state.predictions.clear(),
             Action::Go(screen) => world.state.screen = *screen,
+            Action::MovePane(forward) => world.cx.panes.step(*forward),
             _ => {}
         }
     }

@@ -1,5 +1,6 @@
 //! The paths on which a golden test runs: the processor's kernels and, on the processor too, the tensor operations by which other
-//! devices compute. Included by `card.rs`, the same test runs on the graphics card instead.
+//! devices compute. Included by `card.rs`, the same test runs on the graphics card instead, and by `emulated_card.rs` with the
+//! kernels for cards on the processor.
 
 #![allow(dead_code, unused_imports, unused_macros, reason = "not every test file needs all of it")]
 #![allow(clippy::print_stdout, reason = "shown where a test fails")]
@@ -27,6 +28,9 @@ pub(crate) use every_way;
 /// Whether these are the tests of the graphics card.
 const ON_CARD: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"card");
 
+/// Whether these are the tests of the kernels for cards without a card.
+const EMULATED: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"emulated_card");
+
 /// The device on which operands are made.
 pub(crate) fn device() -> Device {
     match card() {
@@ -49,14 +53,26 @@ fn card() -> &'static Result<Device, String> {
 
 /// Runs a test every way.
 pub(crate) fn run(name: &str, test: impl Fn()) {
+    if EMULATED {
+        return elsewhere(test);
+    }
     if !ON_CARD {
         test();
         println!("by tensor operations:");
-        return tensors::forced(test);
+        return elsewhere(test);
     }
     if !card_is_missing(name) {
         test();
     }
+}
+
+/// Calls `body` with operations computed as by a device other than the processor.
+pub(crate) fn elsewhere<R>(body: impl FnOnce() -> R) -> R {
+    #[cfg(feature = "emulated-card")]
+    if EMULATED {
+        return headstart::nn::ops::card::emulated(body);
+    }
+    tensors::forced(body)
 }
 
 /// Whether a test of the card cannot run, which it then says.

@@ -6,7 +6,7 @@ use crate::engine::at_once::AtOnce;
 use crate::engine::picture_cache::Budget;
 use crate::engine::views::{EVAL_BATCH, Request, View, ViewMaker, pipelined};
 use crate::engine::{CacheProgress, TrainEvent};
-use crate::error::Result;
+use crate::error::{Result, thousands};
 use crate::nn::layers::Forward;
 use candle_core::{Device, Tensor};
 use std::ops::{ControlFlow, Range};
@@ -101,13 +101,16 @@ impl FrozenCache {
         let total = t * wanted.views + plain;
         if augmented {
             format!(
-                "The part of the network that does not learn sees every picture only now: {t} in {} varied views each, \
-                 {plain} as they are",
-                wanted.views
+                "The part of the network that does not learn sees every picture only now: {} in {} varied views each, {} as \
+                 they are",
+                thousands(t),
+                wanted.views,
+                thousands(plain)
             )
         } else {
             format!(
-                "The part of the network that does not learn sees every picture only now: {total} as they are"
+                "The part of the network that does not learn sees every picture only now: {} as they are",
+                thousands(total)
             )
         }
     }

@@ -2,7 +2,7 @@
 
 use super::cache::{Pictures, Reporter, Room};
 use super::plan::{Input, Phase, check_stages, plan};
-use super::{TrainJob, checkpoint, files};
+use super::{TrainJob, checkpoint, files, fingerprint};
 use crate::backbones::weights::{load_into, read_state_dict};
 use crate::backbones::{Network, find};
 use crate::config::{HeadOutput, Learns, ResolvedTrain, Solver, TrainConfig};
@@ -12,7 +12,7 @@ use crate::engine::at_once::AtOnce;
 use crate::engine::picture_cache::{Budget, PictureCache};
 use crate::engine::views::ViewMaker;
 use crate::engine::{Control, TrainEvent, device, memory};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, part_of};
 use candle_core::Device;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,7 @@ impl<'a> Context<'a> {
             Some(path) => {
                 let report = load_into(&mut network, &read_state_dict(path)?)?;
                 on_event(TrainEvent::Loaded(report));
-                checkpoint::sha256_of_file(path)?
+                fingerprint::sha256_of_file(path)?
             }
             None => String::new(),
         };
@@ -253,7 +253,8 @@ fn usable_pictures(
     let lost = before - dataset.samples.len();
     if found.undecodable_frac > MAX_UNDECODABLE && !config.allow_many_unreadable {
         let what = format!(
-            "{lost} of {before} pictures ({:.0} %) cannot be decoded",
+            "{} pictures ({:.0} %) cannot be decoded",
+            part_of(lost, before),
             100.0 * found.undecodable_frac
         );
         return Err(Error::new(ErrorKind::NeedsConfirmation, what)
@@ -261,7 +262,10 @@ fn usable_pictures(
             .with_hint("Mend the files, or set data.allow_many_unreadable to true to go on without them"));
     }
     if lost > 0 {
-        on_event(TrainEvent::Note(format!("{lost} of {before} pictures cannot be decoded and are left out")));
+        on_event(TrainEvent::Note(format!(
+            "{} pictures cannot be decoded and are left out",
+            part_of(lost, before)
+        )));
     }
     if dataset.classes.len() < 2 {
         return Err(Error::input(format!("there are pictures of {} class", dataset.classes.len()))

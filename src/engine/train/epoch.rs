@@ -76,7 +76,8 @@ impl Epoch<'_> {
         let mut batches = self.batches();
         let mut sums = Sums::default();
         let mut running = Running::default();
-        let started = Instant::now();
+        let (started, held) = (Instant::now(), self.ctx.control.held());
+        let seconds = || (started.elapsed().saturating_sub(self.ctx.control.held() - held)).as_secs_f64();
         let mut told: Option<Instant> = None;
         let mut last = 0;
         loop {
@@ -91,7 +92,7 @@ impl Epoch<'_> {
                 let loss = self.step(batch, &x, updates, (&mut sums, &mut running))?;
                 batches.made(batch.pictures.len());
                 last = batch.step;
-                sums.seconds = started.elapsed().as_secs_f64();
+                sums.seconds = seconds();
                 if told.is_none_or(|t| t.elapsed() >= EVENT_EVERY) || batch.step + 1 == batch.steps {
                     told = Some(Instant::now());
                     self.tell(batch, self.value(&loss, batch.step, &sums)?, &sums);
@@ -109,7 +110,7 @@ impl Epoch<'_> {
         if !sums.loss.is_finite() {
             return Err(self.diverged(sums.loss, last, sums.learning_rate));
         }
-        sums.seconds = started.elapsed().as_secs_f64();
+        sums.seconds = seconds();
         Ok(sums)
     }
 

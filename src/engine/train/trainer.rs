@@ -1,18 +1,20 @@
 //! Phases and epochs: what has learned, what was best, and when to stop.
 
+mod copies;
 mod estimate;
 
+use copies::{named, restore};
+
 use super::cache::{FrozenCache, Wanted};
-use super::checkpoint::{
-    Checkpoint, Named, Progress, Throttle, changed_pictures, contents, fingerprint, same_job,
-};
+use super::checkpoint::{Checkpoint, Named, Progress, Throttle, changed_pictures, same_job};
 use super::context::Context;
 use super::epoch::{Epoch, Sums};
 use super::files::{MetricsFile, parse_records};
+use super::fingerprint::{contents, fingerprint};
 use super::judge::{validation_probabilities, validation_result};
 use super::pace::Pace;
 use super::plan::{Input, Phase, cached_views, lowest_boundary, sharing, shorten};
-use super::updates::{Updates, learns};
+use super::updates::Updates;
 use crate::backbones::Network;
 use crate::config::{CarryOver, Metric};
 use crate::engine::{BatchChange, EpochRecord, Evaluation, TrainEvent};
@@ -232,7 +234,7 @@ impl<'a> Trainer<'a> {
             let (n, all) = (index + 1, self.phases.len());
             self.ctx.note(format!("Phase {n} of {all} has begun. What learns: {}", phase.name));
         }
-        self.pace = Pace::beginning(Instant::now());
+        self.pace = Pace::beginning(self.now());
         self.epoch_s_before = self.epoch_s_before(phase);
         self.lowest = lowest_boundary(self.phases.get(..=index).unwrap_or_default());
         self.network.freeze_below(phase.first_stage);
@@ -314,7 +316,7 @@ impl<'a> Trainer<'a> {
         if best {
             self.best_probabilities = Some(probabilities);
         }
-        self.pace.ended(Instant::now(), sums.seen as u64);
+        self.pace.ended(self.now(), sums.seen as u64);
         let record = self.record(phase, &sums, &evaluation, best);
         self.metrics.append(&record)?;
         self.records.push(record.clone());
@@ -373,46 +375,4 @@ impl<'a> Trainer<'a> {
     fn elapsed_s(&self) -> f64 {
         self.elapsed_before_s + self.ctx.started.elapsed().as_secs_f64()
     }
-
-    fn save(&mut self, updates: &Updates) -> Result<()> {
-        let started = Instant::now();
-        self.metrics.sync()?;
-        self.progress.lines = self.metrics.lines().to_vec();
-        self.progress.elapsed_s = self.elapsed_s();
-        let checkpoint = Checkpoint {
-            progress: self.progress.clone(),
-            weights: self.learned()?,
-            best: self.best.clone(),
-            optimizer: updates.state()?,
-        };
-        checkpoint.save(&self.ctx.run_dir)?;
-        self.throttle.written(started);
-        Ok(())
-    }
-
-    /// Copies of what this phase and those before it change.
-    fn learned(&self) -> Result<Named> {
-        let statistics = self.ctx.resolved.train_batch_norm;
-        named(&self.network, |id, p| learns(&self.network, self.lowest, statistics, id, p))
-    }
-}
-
-/// Copies of the chosen parameters.
-fn named(
-    network: &Network,
-    choose: impl Fn(crate::nn::params::ParamId, &crate::nn::params::Param) -> bool,
-) -> Result<Named> {
-    let chosen = network.store.iter().filter(|(id, p)| choose(*id, p));
-    chosen.map(|(_, p)| Ok((p.name.clone(), p.var.as_tensor().copy()?.detach()))).collect()
-}
-
-fn restore(network: &Network, values: &Named) -> Result<()> {
-    for (name, tensor) in values {
-        let id = network.store.find(name).ok_or_else(|| {
-            Error::input(format!("the checkpoint has `{name}`, and this network does not"))
-                .with_hint("Start a new run")
-        })?;
-        network.store.set(id, tensor)?;
-    }
-    Ok(())
 }

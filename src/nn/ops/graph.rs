@@ -1,17 +1,19 @@
 //! How operations enter a gradient graph: the tape that records on this thread, or candle's own.
 //!
-//! On the processor an operation reads and writes slices; on any other device it is made of tensor operations.
+//! On the processor an operation reads and writes slices; on any other device it is made of tensor operations, or on a card of kernels
+//! for it.
 
-use super::cpu::{self, CHUNK};
-use super::memory::filled;
-use super::simd;
+mod grad;
+
+use super::card;
+use super::cpu;
 use super::tensors::{self, Grads};
 use crate::nn::tape;
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Error, Layout, MetalStorage, Result, Shape,
     Storage, Tensor,
 };
-use rayon::prelude::*;
+pub(crate) use grad::Grad;
 
 /// What an operation's gradients are computed from.
 #[derive(Debug, Clone, Copy)]
@@ -43,88 +45,6 @@ impl Saved {
     }
 }
 
-/// A gradient on its way.
-#[derive(Debug)]
-pub(crate) enum Grad {
-    /// Nobody else has it: it may be written over.
-    Owned(Vec<f32>),
-    /// To be read only.
-    Shared(Tensor),
-}
-
-impl Grad {
-    /// Calls `body` with the values.
-    pub(crate) fn with<R>(&self, body: impl FnOnce(&[f32]) -> R) -> Result<R> {
-        match self {
-            Self::Owned(values) => Ok(body(values)),
-            Self::Shared(tensor) => cpu::with_values([&tensor.contiguous()?], |[values]| body(values)),
-        }
-    }
-
-    /// The values after `body` has changed them, parcel by parcel of `size`; in place where nobody else has them.
-    pub(crate) fn rewrite(self, size: usize, body: impl Fn(usize, &mut [f32]) + Sync) -> Result<Vec<f32>> {
-        self.rewrite_with(size, (0..usize::MAX).into_par_iter(), body)
-    }
-
-    /// The same where `body` gets an item of `items` with each parcel; there are at least as many.
-    pub(crate) fn rewrite_with<T: Send>(
-        self,
-        size: usize,
-        items: impl IndexedParallelIterator<Item = T>,
-        body: impl Fn(T, &mut [f32]) + Sync,
-    ) -> Result<Vec<f32>> {
-        match self {
-            Self::Owned(mut values) => {
-                values.par_chunks_mut(size).zip(items).for_each(|(to, item)| body(item, to));
-                Ok(values)
-            }
-            Self::Shared(tensor) => cpu::with_values([&tensor.contiguous()?], |[from]| {
-                let fill = |to: &mut [f32]| {
-                    to.par_chunks_mut(size).zip(from.par_chunks(size)).zip(items).for_each(
-                        |((to, from), item)| {
-                            to.copy_from_slice(from);
-                            body(item, to);
-                        },
-                    );
-                };
-                // SAFETY: every chunk is copied before anything else.
-                unsafe { filled(from.len(), fill) }
-            }),
-        }
-    }
-
-    /// As a tensor of this shape.
-    pub(crate) fn into_tensor(self, shape: &Shape) -> Result<Tensor> {
-        match self {
-            Self::Owned(values) => Tensor::from_vec(values, shape, &candle_core::Device::Cpu),
-            Self::Shared(tensor) => tensor.reshape(shape),
-        }
-    }
-
-    /// The sum of two, written over one of them where that is allowed.
-    pub(crate) fn add(self, other: Self) -> Result<Self> {
-        if let (Self::Shared(sum), Self::Shared(other)) = (&self, &other)
-            && tensors::serve(sum)
-        {
-            return Ok(Self::Shared((sum + other.reshape(sum.shape())?)?));
-        }
-        let (sum, other) = match (self, other) {
-            (other, Self::Owned(values)) => (Self::Owned(values), other),
-            (sum, other) => (sum, other),
-        };
-        let add = |values: &[f32]| {
-            sum.rewrite(CHUNK, |i, sum| {
-                let values = &values[i * CHUNK..i * CHUNK + sum.len()];
-                simd::vectorised(
-                    #[inline(always)]
-                    || sum.iter_mut().zip(values).for_each(|(s, v)| *s += v),
-                );
-            })
-        };
-        Ok(Self::Owned(other.with(add)??))
-    }
-}
-
 /// An operation with a gradient.
 pub(crate) trait Operation: Send + Sync + 'static {
     /// What it is called in errors.
@@ -139,14 +59,25 @@ pub(crate) trait Operation: Send + Sync + 'static {
     /// The gradients of the arguments, in their shapes, from the result's: `None` for those not `wanted`.
     fn backward(&self, saved: &Saved, grad: Grad, wanted: &[bool]) -> Result<Vec<Option<Grad>>>;
 
-    /// [`Self::forward`] for devices other than the processor: of contiguous f32 arguments that no graph follows.
+    /// [`Self::forward`] for devices other than the processor: of contiguous f32 arguments that no graph follows. Besides the
+    /// arguments nobody may keep the result's storage, which the tape takes.
     fn forward_tensors(&self, args: &[&Tensor]) -> Result<Tensor>;
 
     /// [`Self::backward`] for devices other than the processor.
     fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads;
+
+    /// [`Self::forward_tensors`] by kernels for cards, where there are some.
+    fn forward_on_card(&self, args: &[&Tensor]) -> Result<Tensor> {
+        self.forward_tensors(args)
+    }
+
+    /// [`Self::backward_tensors`] by kernels for cards, where there are some.
+    fn backward_on_card(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        self.backward_tensors(saved, grad, wanted)
+    }
 }
 
-/// The gradients of an operation's arguments, by its tensor operations where its result came `of_tensors`.
+/// The gradients of an operation's arguments, by its tensor operations or kernels for cards where its result came `of_tensors`.
 pub(crate) fn gradients(
     op: &dyn Operation,
     saved: &Saved,
@@ -158,7 +89,10 @@ pub(crate) fn gradients(
         return op.backward(saved, grad.0, wanted);
     }
     let grad = grad.0.into_tensor(grad.1)?.detach().contiguous()?;
-    let grads = op.backward_tensors(saved, &grad, wanted)?;
+    let grads = match card::serves(&grad) {
+        true => op.backward_on_card(saved, &grad, wanted)?,
+        false => op.backward_tensors(saved, &grad, wanted)?,
+    };
     Ok(grads.into_iter().map(|grad| grad.map(Grad::Shared)).collect())
 }
 
@@ -206,7 +140,11 @@ pub(crate) enum Made {
 fn of_tensors(op: &impl Operation, args: &[&Tensor]) -> Result<Tensor> {
     // What is computed inside must not enter candle's graph as well.
     let detached: Vec<Tensor> = args.iter().map(|t| t.detach()).collect();
-    op.forward_tensors(&detached.iter().collect::<Vec<_>>())?.contiguous()
+    let args: Vec<&Tensor> = detached.iter().collect();
+    match args.first().is_some_and(|first| card::serves(first)) {
+        true => op.forward_on_card(&args)?.contiguous(),
+        false => op.forward_tensors(&args)?.contiguous(),
+    }
 }
 
 /// An operation in candle's graph.

@@ -1,9 +1,11 @@
 //! Differentiable operations that candle lacks or has too slow, over channels-last f32 tensors. They enter the tape that records, or
-//! candle's graph ([`graph`]). On the processor they are kernels of ours, on other devices tensor operations ([`tensors`]).
+//! candle's graph ([`graph`]). On the processor they are kernels of ours; on NVIDIA cards, where there are some, as well ([`card`]);
+//! elsewhere tensor operations ([`tensors`]).
 
 pub mod activation;
 mod add;
 pub mod attention;
+pub mod card;
 pub mod concat;
 pub mod conv;
 pub(crate) mod cpu;

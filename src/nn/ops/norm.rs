@@ -3,9 +3,11 @@
 //! Both forms compute `act(x * scale + shift)` with one scale and one shift a channel.
 
 mod kernels;
+mod on_card;
 mod tensors;
 
 use super::Activation;
+use super::card;
 use super::cpu::{Clamp, with_values};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
@@ -60,8 +62,10 @@ pub fn batch_norm_add(
             .with_hint("Use a larger batch size"));
     }
     let (statistics, stats) = if on_device(&x) {
-        let (mean, var) = tensors::moments(&x.detach(), channels)?;
-        let inv_std = tensors::inverse_deviation(&var, eps)?;
+        let [mean, var, inv_std] = match card::serves(&x) {
+            true => on_card::moments(&x.detach(), eps)?,
+            false => tensors::moments(&x.detach(), channels, eps)?,
+        };
         (Statistics::Tensors { mean: mean.clone(), inv_std }, BatchStats { mean, var, count })
     } else {
         let (mean, var) = with_values([&x], |[x]| kernels::moments(x, channels))?;
@@ -107,7 +111,10 @@ pub fn batch_norm_frozen_add(
 ) -> Result<Tensor> {
     check(x, &[affine.0, affine.1, running.0, running.1])?;
     let statistics = if on_device(x) {
-        let inv_std = tensors::inverse_deviation(&running.1.detach(), eps)?;
+        let inv_std = match card::serves(x) {
+            true => on_card::inverse_deviation(&running.1.detach(), eps)?,
+            false => tensors::inverse_deviation(&running.1.detach(), eps)?,
+        };
         Statistics::Tensors { mean: running.0.detach(), inv_std }
     } else {
         let inv_std = |v: &f32| (1.0 / (f64::from(*v) + eps).sqrt()) as f32;
@@ -148,12 +155,12 @@ struct Op {
 enum Statistics {
     /// On the processor.
     Values { mean: Vec<f32>, inv_std: Vec<f32> },
-    /// `[C]` each, where tensor operations serve.
+    /// `[C]` each, on other devices.
     Tensors { mean: Tensor, inv_std: Tensor },
 }
 
 impl Statistics {
-    /// Mean and inverse deviation, for the kernels of the processor; none where tensor operations serve.
+    /// Mean and inverse deviation, for the kernels of the processor; none on other devices.
     fn values(&self) -> [&[f32]; 2] {
         match self {
             Self::Values { mean, inv_std } => [mean, inv_std],
@@ -294,5 +301,13 @@ impl Operation for Op {
 
     fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
         self.gradients_of_tensors(saved, grad, wanted)
+    }
+
+    fn forward_on_card(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        self.result_on_card(args)
+    }
+
+    fn backward_on_card(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        self.gradients_on_card(saved, grad, wanted)
     }
 }

@@ -3,10 +3,13 @@
 use super::tensors;
 use candle_core::{Device, Tensor, Var};
 
-/// Calls `body` with the processor's kernels, and with the tensor operations by which other devices compute.
+/// Calls `body` with the processor's kernels, and with the tensor operations by which other devices compute; with the feature
+/// `emulated-card` also with the kernels for cards.
 pub(super) fn both_ways(body: impl Fn()) {
     body();
-    tensors::forced(body);
+    tensors::forced(&body);
+    #[cfg(feature = "emulated-card")]
+    super::card::emulated(&body);
 }
 
 /// A tensor of `sin((i + 1) * pace)`, in order.

@@ -6,7 +6,7 @@ use super::{
     training,
 };
 use crate::engine::{TrainEvent, TrainOutcome};
-use crate::error::{Error, count};
+use crate::error::{Error, count, part_of};
 use crate::session::Copied;
 use crate::session::jobs::{JobEvent, JobId, JobOutput, ModelRef, Outcome};
 use crate::ui::Action;
@@ -26,7 +26,7 @@ impl AppState {
                 self.with_job(id, |j| j.progress = Some((done, total)));
             }
             JobEvent::Train(id, event) => {
-                if let Some(p) = training::overall_progress(&event) {
+                if let Some(p) = training::preparation(&event) {
                     self.with_job(id, |j| j.progress = Some(p));
                 }
                 if self.jobs.iter().any(|j| j.id == id && j.kind == JobKind::FindRate) {
@@ -154,7 +154,8 @@ impl AppState {
     fn trained(&mut self, outcome: TrainOutcome, stopping: bool) -> Vec<FollowUp> {
         let TrainOutcome { summary, epochs, evaluation, run_dir } = outcome;
         let m = &evaluation.confusion;
-        let score = format!("{:.3} accuracy · {} of {} · validation", m.accuracy(), m.correct(), m.total());
+        let score =
+            format!("{:.3} accuracy · {} · validation", m.accuracy(), part_of(m.correct(), m.total()));
         let cut = epochs.last().map(|e| e.epochs).filter(|planned| stopping && summary.epochs_run < *planned);
         let text = match cut {
             Some(planned) => format!(

@@ -1,11 +1,12 @@
 //! What is known of the training that runs, or ran last.
 
+use super::Share;
 use crate::backbones::LoadReport;
 use crate::config::TrainConfig;
 use crate::engine::{
     BatchChange, CacheProgress, EpochRecord, HardPicture, StepProgress, Summary, TrainEvent,
 };
-use crate::error::Error;
+use crate::error::{Error, part_of};
 use std::path::PathBuf;
 
 /// How a training ended.
@@ -45,8 +46,8 @@ impl RatePart {
     /// "Step 12 of 100".
     pub fn words(self, done: usize, total: usize) -> String {
         match self {
-            Self::Pictures => format!("Looking through the pictures: {done} of {total}"),
-            Self::Features => format!("Preparing the pictures: {done} of {total} looks"),
+            Self::Pictures => format!("Looking through the pictures: {}", part_of(done, total)),
+            Self::Features => format!("Preparing the pictures: {} looks", part_of(done, total)),
             Self::Steps => format!("Step {done} of at most {total}"),
         }
     }
@@ -65,6 +66,8 @@ pub struct LiveTraining {
     pub hardest: Vec<HardPicture>,
     /// Inside the present epoch.
     pub step: Option<StepProgress>,
+    /// How much of it is done.
+    pub share: Share,
     /// While the frozen part is computed.
     pub cache: Option<CacheProgress>,
     /// While the pictures are looked through: `(done, total)`.
@@ -90,6 +93,7 @@ impl LiveTraining {
             epochs,
             hardest: Vec::new(),
             step: None,
+            share: Share::default(),
             cache: None,
             preflight: None,
             notes: Vec::new(),
@@ -114,6 +118,7 @@ impl LiveTraining {
             TrainEvent::Step(progress) => {
                 self.preflight = None;
                 self.cache = None;
+                self.share.step(&progress);
                 self.step = Some(progress);
             }
             TrainEvent::Epoch(record) => {
@@ -153,14 +158,14 @@ pub fn loaded_words(report: &LoadReport) -> String {
     text
 }
 
-/// `(done, total)` of the whole job, or of its preparation.
-pub(super) fn overall_progress(event: &TrainEvent) -> Option<(usize, usize)> {
+/// `(done, total)` of what is done before the epochs.
+pub(super) fn preparation(event: &TrainEvent) -> Option<(usize, usize)> {
     match event {
         TrainEvent::Preflight(done, total) => Some((*done, *total)),
         TrainEvent::Cache(c) => Some((c.done, c.total)),
-        TrainEvent::Step(s) => Some(((s.epoch.saturating_sub(1)) * s.steps + s.step, s.epochs * s.steps)),
-        TrainEvent::Epoch(e) => Some((e.epoch, e.epochs)),
-        TrainEvent::Note(_)
+        TrainEvent::Step(_)
+        | TrainEvent::Epoch(_)
+        | TrainEvent::Note(_)
         | TrainEvent::Warning(_)
         | TrainEvent::BatchSize(_)
         | TrainEvent::Loaded(_)

@@ -7,16 +7,18 @@ use crate::nn::ops::graph::Saved;
 use crate::nn::ops::tensors::{Grads, activation, as_rows, column_sums, when};
 use candle_core::{Result, Tensor};
 
-/// Mean and biased variance of each channel. In two passes, the second of which also corrects the rounding of the mean: the
+/// Mean, biased variance and `1 / sqrt(variance + eps)` of each channel. In two passes, the second of which also corrects the rounding of the mean: the
 /// variance of values far from zero would be lost otherwise.
-pub(super) fn moments(x: &Tensor, channels: usize) -> Result<(Tensor, Tensor)> {
+pub(super) fn moments(x: &Tensor, channels: usize, eps: f64) -> Result<[Tensor; 3]> {
     let x = as_rows(x)?;
     let share = 1.0 / x.dim(0)? as f64;
     let mean = column_sums(&x, channels)?.affine(share, 0.0)?;
     let centred = x.broadcast_sub(&mean)?;
     let off = column_sums(&centred, channels)?.affine(share, 0.0)?;
     let squares = column_sums(&centred.sqr()?, channels)?.affine(share, 0.0)?;
-    Ok(((mean + &off)?, (squares - off.sqr()?)?))
+    let variance = (squares - off.sqr()?)?;
+    let inv_std = inverse_deviation(&variance, eps)?;
+    Ok([(mean + &off)?, variance, inv_std])
 }
 
 /// `1 / sqrt(var + eps)`.

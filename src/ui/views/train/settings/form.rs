@@ -4,11 +4,11 @@ use crate::config::{ResolvedTrain, TrainConfig};
 use crate::ui::icons::{self, Icon};
 use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::search::Search;
-use crate::ui::widgets::{section, setting_reset};
+use crate::ui::widgets::{drop_down, section, setting_reset};
 use egui::emath::Numeric;
 use egui::{
-    Button, Checkbox, CollapsingHeader, ComboBox, DragValue, Id, Response, RichText, Slider, SliderClamping,
-    Ui, WidgetInfo,
+    Checkbox, CollapsingHeader, ComboBox, DragValue, Id, Response, RichText, Slider, SliderClamping, Ui,
+    WidgetInfo,
 };
 use std::cell::Cell;
 use std::ops::RangeInclusive;
@@ -218,20 +218,15 @@ impl<'a> Form<'a> {
     ) {
         self.row(ui, what, get, |ui, value| {
             let word = options.iter().find(|o| o.0 == *value).map_or("", |o| o.1);
-            ComboBox::from_id_salt(what.key)
-                .width(112.0)
-                .selected_text(word)
-                .show_ui(ui, |ui| {
-                    for &(option, word, lacking) in options {
-                        match lacking {
-                            None => ui.selectable_value(value, option, word),
-                            Some((short, why)) => ui
-                                .add_enabled(false, Button::selectable(false, format!("{word}: {short}")))
-                                .on_disabled_hover_text(why),
-                        };
+            let combo = ComboBox::from_id_salt(what.key).width(112.0).selected_text(word);
+            drop_down(ui, combo, |lines| {
+                for &(option, word, lacking) in options {
+                    match lacking {
+                        None => lines.value(value, option, word),
+                        Some((short, why)) => lines.blocked(format!("{word}: {short}"), why),
                     }
-                })
-                .response
+                }
+            })
         });
     }
 

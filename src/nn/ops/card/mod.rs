@@ -1,0 +1,49 @@
+//! Kernels of our own for NVIDIA cards, in CUDA C++ (`kernels/*.cu`), and how they are launched.
+//!
+//! With the feature `cuda`, `build.rs` compiles them by nvcc, and they serve what lies on a card. With the feature `emulated-card`,
+//! which is for tests, it compiles the very same files by the host's C++ compiler (`kernels/emulated.h` stands in for CUDA): inside
+//! of [`emulated`] they serve what lies on the processor, launched with the grids and arguments that a card would get. Without either
+//! nothing of this is ever called, and every other device than the processor computes by tensor operations
+//! ([`tensors`](super::tensors)).
+//!
+//! # Adding an operation
+//! 1. A file `kernels/NAME.cu`, or a kernel in one that is there: `KERNEL(name, arguments) { .. }` with pointers, `unsigned` and
+//!    `float` as arguments, `Value` as the type of activations, `SHARED(float, name, count)` for shared memory, sums in float.
+//!    `build.rs` finds it; there is one module for each file and type of values. Headers (`*.cuh`) are shared: `columns.cuh` is for
+//!    whatever goes over rows of channels, `activation.cuh` has the activations. No atomic sums of floats: results must not depend
+//!    on chance, so sums are taken in two stages of a fixed order.
+//! 2. Beside the operation a file `on_card.rs` that makes results ([`Fresh`]) and launches ([`Launch`]), and in its `Operation`
+//!    the methods `forward_on_card` and `backward_on_card`, which call it. Those that are missing fall back to tensor operations.
+//! 3. The golden tests, the tests of gradients and those of training run it under emulation:
+//!    `cargo test --features emulated-card --test emulated_card`; the tests of `nn::ops` do so too with that feature
+//!    (`testing::both_ways`).
+
+#![cfg_attr(
+    not(any(feature = "cuda", feature = "emulated-card")),
+    allow(dead_code, reason = "arguments that nothing can be launched with")
+)]
+
+mod columns;
+#[cfg(feature = "cuda")]
+mod cuda;
+#[cfg(feature = "emulated-card")]
+mod emulated;
+mod launch;
+#[cfg(all(test, feature = "emulated-card"))]
+mod tests;
+
+pub(crate) use columns::Columns;
+#[cfg(feature = "emulated-card")]
+pub use emulated::{emulated, launched};
+pub(crate) use launch::{Fresh, Grid, Launch};
+
+use candle_core::Tensor;
+
+/// Whether kernels serve what is done with `tensor`.
+pub(crate) fn serves(tensor: &Tensor) -> bool {
+    #[cfg(feature = "emulated-card")]
+    if emulated::is_forced() && tensor.device().is_cpu() {
+        return true;
+    }
+    cfg!(feature = "cuda") && tensor.device().is_cuda()
+}
