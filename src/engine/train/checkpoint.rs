@@ -7,6 +7,7 @@
 use super::files::names;
 use super::fingerprint::CONTENT_DIGITS;
 use crate::config::TrainConfig;
+use crate::engine::BatchChange;
 use crate::error::{Error, Result};
 use crate::export::atomic;
 use candle_core::{Device, Tensor};
@@ -36,6 +37,9 @@ pub(crate) struct Progress {
     /// Epochs by which patience shortened each phase; phases at the end may be left out.
     #[serde(default)]
     pub(crate) shortened: Vec<usize>,
+    /// When steps got another number of pictures than was chosen.
+    #[serde(default)]
+    pub(crate) batch_changes: Vec<BatchChange>,
     /// The resolved settings as TOML.
     pub(crate) config: String,
     /// Fingerprint of the pictures and their split.
@@ -77,6 +81,7 @@ impl Progress {
             version: VERSION,
             epoch: 0,
             shortened: Vec::new(),
+            batch_changes: Vec::new(),
             config,
             pictures,
             contents,

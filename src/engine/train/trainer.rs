@@ -17,7 +17,7 @@ use super::plan::{Input, Phase, cached_views, lowest_boundary, sharing, shorten}
 use super::updates::Updates;
 use crate::backbones::Network;
 use crate::config::{CarryOver, Metric};
-use crate::engine::{EpochRecord, Evaluation, TrainEvent};
+use crate::engine::{BatchChange, EpochRecord, Evaluation, TrainEvent};
 use crate::error::{Error, Result, count};
 use std::ops::Range;
 use std::time::Instant;
@@ -69,6 +69,8 @@ pub(crate) struct Trained {
     pub(crate) images_per_s: f64,
     /// Seconds that earlier, interrupted parts of the job took.
     pub(crate) elapsed_before_s: f64,
+    /// When steps got another number of pictures.
+    pub(crate) batch_changes: Vec<BatchChange>,
 }
 
 impl<'a> Trainer<'a> {
@@ -180,6 +182,7 @@ impl<'a> Trainer<'a> {
             best_epoch: self.progress.best.map_or(0, |b| b.0),
             images_per_s: self.progress.trained as f64 / seconds.max(1e-9),
             elapsed_before_s: self.elapsed_before_s,
+            batch_changes: self.progress.batch_changes,
         })
     }
 
@@ -285,6 +288,7 @@ impl<'a> Trainer<'a> {
             network: &self.network,
             phase,
             cache: self.cache.as_ref(),
+            batch_size: self.batch_size(),
             epoch,
             planned: self.planned(),
             eta_after_s,
@@ -292,6 +296,7 @@ impl<'a> Trainer<'a> {
         };
         let sums = steps.run(updates)?;
         self.stopped = sums.stopped;
+        self.progress.batch_changes.extend(&sums.batch_changes);
         if sums.stopped && self.progress.best.is_some() {
             return Ok(());
         }
@@ -358,7 +363,13 @@ impl<'a> Trainer<'a> {
             elapsed_s: self.elapsed_s(),
             eta_s: eta,
             best,
+            batch_size: Some(self.batch_size()),
         }
+    }
+
+    /// Pictures in one step: as chosen, or as many as had room.
+    fn batch_size(&self) -> usize {
+        self.progress.batch_changes.last().map_or(self.ctx.resolved.batch_size, |change| change.to)
     }
 
     fn elapsed_s(&self) -> f64 {
