@@ -48,6 +48,14 @@ fn every_module_of_the_root_has_its_place() {
 }
 
 #[test]
+fn lists_that_drop_down_are_drawn_by_one_widget() {
+    let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ui");
+    let drawn = |file: &PathBuf| std::fs::read_to_string(file).unwrap().contains(".show_ui(");
+    let drawing: Vec<PathBuf> = rust_files(&ui).into_iter().filter(drawn).collect();
+    assert_eq!(drawing, [ui.join("widgets/drop_down.rs")], "others stay open after a choice by keyboard");
+}
+
+#[test]
 fn the_check_finds_what_it_is_for() {
     for (module, text) in [
         ("engine/train", "use crate::ui::App;"),

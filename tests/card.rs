@@ -7,6 +7,8 @@
     reason = "the files are tests of their own, too, with the helpers that they share"
 )]
 
+#[path = "card/convolution.rs"]
+mod convolution;
 #[path = "nn_golden.rs"]
 mod nn_golden;
 #[path = "ops_golden.rs"]

@@ -7,7 +7,7 @@ mod ui_states;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
-use egui_kittest::kittest::{AccessKitNode, NodeT as _};
+use egui_kittest::kittest::{AccessKitNode, NodeT as _, Queryable as _};
 use headstart::engine::Unlike;
 use headstart::error::Error;
 use headstart::session::JobId;
@@ -195,6 +195,121 @@ fn the_tab_key_reaches_all_of_it() {
         missed.extend(wanted.difference(&reached).map(|what| format!("{name}: {what}")));
     }
     assert!(missed.is_empty(), "{missed:#?}");
+}
+
+#[test]
+fn a_choice_by_keyboard_closes_its_list_and_keeps_the_focus() {
+    for (screen, list, first) in
+        [(Screen::Train, "What is drawn beside the loss", "Quality"), (Screen::Data, "All classes", "bees")]
+    {
+        let state = AppState { screen, ..training(|live, _| live.epochs = epochs(5, 25)) };
+        let mut h = window(state, SIZE, true);
+        h.run_steps(4);
+        let names =
+            |node: &AccessKitNode<'_>| [node.label(), node.value()].into_iter().flatten().collect::<Vec<_>>();
+        let is_list = |node: &AccessKitNode<'_>| {
+            node.role() == Role::ComboBox && names(node).iter().any(|name| name == list)
+        };
+        while !nodes(&h).any(|node| node.is_focused() && is_list(&node)) {
+            h.key_press(Key::Tab);
+            h.run_steps(2);
+        }
+        let lines =
+            |h: &Harness<'_, World>| nodes(h).filter(|node| node.label().as_deref() == Some(first)).count();
+        let closed = lines(&h);
+        h.key_press(Key::Enter);
+        h.run_steps(4);
+        assert!(lines(&h) > closed, "{screen:?}: the list is open");
+        // To the last line.
+        h.key_press(Key::Tab);
+        h.run_steps(2);
+        h.key_press(Key::Tab);
+        h.run_steps(2);
+        h.key_press(Key::Enter);
+        h.run_steps(4);
+        assert_eq!(lines(&h), closed, "{screen:?}: the list is closed");
+        assert!(nodes(&h).any(|node| node.is_focused() && node.role() == Role::ComboBox), "{screen:?}");
+    }
+}
+
+/// Where the focus is, in the window's points.
+fn focus_x(h: &Harness<'_, World>) -> f64 {
+    let node = nodes(h).find(|node| node.is_focused()).expect("something has the focus");
+    let at = node.raw_bounds().unwrap();
+    (at.x0 + at.x1) / 2.0
+}
+
+#[test]
+fn the_subject_comes_before_the_settings_beside_it() {
+    let mut h = window(training(|live, _| live.epochs = epochs(5, 25)), SIZE, true);
+    h.run_steps(4);
+    let mut order = Vec::new();
+    for _ in 0..40 {
+        h.key_press(Key::Tab);
+        h.run_steps(2);
+        order.extend(nodes(&h).find(|node| node.is_focused()).and_then(|node| node.label()));
+    }
+    let at = |name: &str| {
+        order.iter().position(|label| label.contains(name)).unwrap_or_else(|| panic!("{name}: {order:#?}"))
+    };
+    assert!(at("Data") < at("Stop and keep the best") && at("Stop and keep the best") < at("Curves"));
+    assert!(at("Curves") < at("Find a setting"), "{order:#?}");
+}
+
+#[test]
+fn the_keyboard_goes_from_one_part_of_the_window_to_the_next() {
+    for screen in Screen::RAIL.into_iter().filter(|s| *s != Screen::Evaluate) {
+        let mut h = window(AppState { screen, ..with_pictures() }, SIZE, true);
+        h.run_steps(4);
+        let mut parts = Vec::new();
+        for forward in [true, true, true, false, false] {
+            h.state_mut().cx.panes.step(forward);
+            h.run_steps(3);
+            parts.push(match focus_x(&h) {
+                x if x < 72.0 => "places",
+                x if x < f64::from(SIZE[0]) - 340.0 => "subject",
+                _ => "beside",
+            });
+        }
+        // Beside the Export screen without a model stand only words.
+        let beside = if screen == Screen::Export { "places" } else { "beside" };
+        assert_eq!(parts, ["subject", beside, "places", beside, "subject"], "{screen:?}");
+    }
+}
+
+#[test]
+fn the_list_of_commands_leads_to_a_part_of_the_window_once_it_is_gone() {
+    let mut h = window(AppState { palette_open: true, ..with_pictures() }, SIZE, true);
+    h.run_steps(4);
+    h.get_by_label("Find a command").type_text("next part");
+    h.run_steps(2);
+    h.key_press(Key::Enter);
+    h.step();
+    let asked = [Action::TogglePalette, Action::MovePane(true)];
+    assert_eq!(h.state().actions, asked);
+    h.state_mut().state.palette_open = false;
+    h.run_steps(4);
+    assert!(focus_x(&h) > 72.0 && focus_x(&h) < f64::from(SIZE[0]) - 340.0);
+}
+
+#[test]
+fn the_settings_can_be_made_wider_by_their_edge() {
+    let mut h = window(with_pictures(), SIZE, true);
+    h.run_steps(4);
+    let edge = |h: &Harness<'_, World>| h.get_by_label("Resize panel").rect().center();
+    for grabbed in [-3.0, 3.0] {
+        let before = edge(&h);
+        let from = before + egui::vec2(grabbed, 0.0);
+        h.hover_at(from);
+        h.run_steps(2);
+        h.drag_at(from);
+        h.run_steps(2);
+        h.hover_at(from - egui::vec2(12.0, 0.0));
+        h.run_steps(2);
+        h.drop_at(from - egui::vec2(12.0, 0.0));
+        h.run_steps(2);
+        assert!(before.x - edge(&h).x > 5.0, "{grabbed} beside the edge: {} to {}", before.x, edge(&h).x);
+    }
 }
 
 /// What lies over a screen: its name, how it comes, and what Escape asks for.

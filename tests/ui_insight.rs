@@ -343,7 +343,7 @@ fn a_frame_of_the_map_with_a_hundred_thousand_pictures_takes_a_fraction_of_a_fra
     let mut state = analysed(100_000);
     state.evaluate_tab = EvaluateTab::Map;
     let mut h = window(state, SIZE, true);
-    let map = h.get_by_label("Map of 100000 pictures").rect();
+    let map = h.get_by_label("Map of 100,000 pictures").rect();
     let at = |turn: f32, far: f32| map.center() + far * egui::vec2(turn.cos(), 0.8 * turn.sin());
     let mut times = Vec::new();
     let mut step = |h: &mut Harness<'_, World>| {

@@ -138,7 +138,7 @@ fn frames_stay_short_with_a_hundred_thousand_pictures() {
     });
     h.key_press_modifiers(Modifiers::COMMAND, Key::A);
     h.run_steps(3);
-    h.get_by_label("100000 pictures");
+    h.get_by_label("100,000 pictures");
     times.frames(&mut h, "scrolling with all selected", 100, |h, _| scroll(h, -3000.0));
     times.frames(&mut h, "selecting ranges", 100, |h, _| {
         h.key_press_modifiers(Modifiers::SHIFT, Key::PageDown);
@@ -164,10 +164,10 @@ fn frames_stay_short_with_a_hundred_thousand_pictures() {
         90 => h.get_by_label("Show these pictures").click_accesskit(),
         _ => {}
     });
-    until(&mut h, "the finding's pictures", |h| shows(h, "10000 of 100000 shown"));
+    until(&mut h, "the finding's pictures", |h| shows(h, "10,000 of 100,000 shown"));
     h.get_by_label("Show all").click();
     h.run_steps(3);
-    until(&mut h, "all pictures again", |h| !shows(h, " of 100000 shown"));
+    until(&mut h, "all pictures again", |h| !shows(h, " of 100,000 shown"));
 
     let name = |h: &Harness<'_, Desk>| h.get_by_role(egui::Role::TextInput).focus();
     name(&h);
@@ -179,7 +179,9 @@ fn frames_stay_short_with_a_hundred_thousand_pictures() {
             h.get_by_role(egui::Role::TextInput).type_text(letter);
         }
     });
-    until(&mut h, "the named pictures", |h| shows(h, "class-37/1900.jpg") && shows(h, "100 of 100000 shown"));
+    until(&mut h, "the named pictures", |h| {
+        shows(h, "class-37/1900.jpg") && shows(h, "100 of 100,000 shown")
+    });
 
     let state = &mut h.state_mut().state;
     (state.division_asked, state.config.data.split) = (true, SplitKind::Grouped);

@@ -141,7 +141,7 @@ fn where_nothing_is_known_of_what_is_unlike_training_it_says_how_to_know() {
 #[test]
 fn the_filter_and_the_order_work_on_thousands() {
     let mut h = window(predictions(4000, None), SIZE, true);
-    h.get_by_label("4000 classified · 1 waiting · 1 could not be read");
+    h.get_by_label("4,000 classified · 1 waiting · 1 could not be read");
     // Only what is on the screen has widgets.
     assert!(h.query_all_by_label_contains("probability ").count() < 60);
     h.get_by_label("Filter by name or class").click();

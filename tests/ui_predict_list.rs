@@ -194,10 +194,11 @@ fn percentile(h: &mut Harness<'_, World>, round: usize) -> Duration {
 #[ignore = "writes images for looking at"]
 fn snapshots() {
     let mut results = egui_kittest::SnapshotResults::new();
-    let dir = tempfile::tempdir().unwrap();
+    // The list shows paths, so the place has to be the same in every run.
+    let dir = std::env::temp_dir().join("headstart snapshot pictures/meadow");
     for (name, size, dark) in [("dark", SIZE, true), ("light", SIZE, false)] {
         let mut state = classified(0);
-        let file = |i: usize| dir.path().join(format!("IMG_{i:04}.png"));
+        let file = |i: usize| dir.join(format!("IMG_{i:04}.png"));
         for i in 0..12 {
             draw_picture(&file(i), i % 2, i);
             let p = 0.6 + 0.03 * i as f32;

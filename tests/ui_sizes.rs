@@ -112,3 +112,17 @@ fn in_the_smallest_window_everything_can_be_pressed() {
         }
     }
 }
+
+#[test]
+fn buttons_leave_the_heading_of_predictions_alone() {
+    for width in [SMALLEST[0], 1100.0, 1280.0, 1920.0] {
+        let mut h = window(full(Screen::Predict, 2), [width, 700.0], true);
+        h.run_steps(3);
+        let heading = h.get_by_label("30 pictures").rect();
+        for name in ["Add pictures…", "Add a folder…", "Copy into folders…", "Save all as CSV…", "Clear"]
+        {
+            let button = h.get_by_label(name).rect();
+            assert!(!button.intersects(heading), "{name} at {button:?} covers {heading:?} at {width}");
+        }
+    }
+}

@@ -9,7 +9,9 @@ use egui_kittest::kittest::{NodeT as _, Queryable};
 use headstart::config::{DeviceChoice, Learns, TrainMode};
 use headstart::engine::devices::not_built;
 use headstart::engine::train::{RateSearch, RateStep};
-use headstart::engine::{CacheProgress, HardPicture, StepProgress};
+use headstart::engine::{
+    BatchChange, BatchReason, CacheProgress, HardPicture, StepProgress, Summary, TrainEvent,
+};
 use headstart::error::Error;
 use headstart::session::RunState;
 use headstart::ui::state::{Tone, TrainingEnd};
@@ -27,13 +29,29 @@ fn running() -> AppState {
     training(|live, _| {
         live.epochs = epochs(7, 25);
         let (images_per_s, eta_s) = (640.0, Some(42.0));
-        live.step =
-            Some(StepProgress { epoch: 8, epochs: 25, step: 6, steps: 16, loss: 0.241, images_per_s, eta_s });
+        live.absorb(TrainEvent::Step(StepProgress {
+            epoch: 8,
+            epochs: 25,
+            step: 6,
+            steps: 16,
+            loss: 0.241,
+            images_per_s,
+            eta_s,
+        }));
         live.notes.push(
-            "The part of the network that does not learn sees every picture only now: 1373 as they are"
+            "The part of the network that does not learn sees every picture only now: 1,373 as they are"
                 .to_owned(),
         );
     })
+}
+
+/// On a card whose memory was too small for the chosen steps.
+fn halved() -> AppState {
+    let mut state = running();
+    if let Some(live) = &mut state.training {
+        live.batch_changes.push(BatchChange { epoch: 3, from: 64, to: 32, reason: BatchReason::OutOfMemory });
+    }
+    state
 }
 
 /// Presses a button of the screen, not one of the window's frame around it.
@@ -71,7 +89,7 @@ fn devices_that_this_build_lacks_are_shown_and_cannot_be_chosen() {
     for (device, name) in [(DeviceChoice::Cuda, "NVIDIA card"), (DeviceChoice::Metal, "Apple graphics")] {
         match not_built(device) {
             Some(why) => {
-                let entry = format!("{name}: {why}");
+                let entry = format!("{name}: {}", why.in_short);
                 assert!(h.get_by_label(&entry).accesskit_node().is_disabled(), "{name}");
             }
             None => assert!(!h.get_by_label(name).accesskit_node().is_disabled(), "{name}"),
@@ -91,7 +109,17 @@ fn nothing_open_leads_to_a_folder() {
 fn the_frozen_part_is_told_in_words_with_time_left() {
     let h = window(cache(), SIZE, true);
     assert!(h.get_all_by_label("Preparing the pictures for the head").next().is_some());
-    h.get_by_label_contains("640 of 1373 looks at pictures, 95 a second, 0:08 left");
+    h.get_by_label_contains("640 of 1,373 looks at pictures, 95 a second, 0:08 left");
+}
+
+#[test]
+fn a_smaller_batch_size_stays_in_sight_while_it_runs_and_once_it_is_finished() {
+    let told = "32 pictures a step instead of 64 from epoch 3 on: the card's memory was full";
+    let live = halved();
+    let batch_changes = live.training.as_ref().unwrap().batch_changes.clone();
+    window(live, SIZE, true).get_by_label(told);
+    let finished = ended(TrainingEnd::Finished(Summary { batch_changes, ..summary() }));
+    window(finished, SIZE, true).get_by_label(told);
 }
 
 #[test]
@@ -101,6 +129,9 @@ fn running_shows_progress_and_can_be_held_ended_and_cancelled() {
     h.get_by_label_contains("Step 6 of 16 · loss 0.241 · 640 pictures a second · 0:42 left");
     h.get_by_label_contains("Loss: 7 of 25 epochs, validation");
     h.get_by_label_contains("Quality on validation pictures: 7 of 25 epochs");
+    let bar = h.get_by_role_and_label(egui::Role::ProgressIndicator, "Progress of training");
+    let done = bar.accesskit_node().numeric_value().unwrap();
+    assert!((done - 29.5).abs() < 0.1, "7 epochs and 6 of 16 steps, of 25 epochs: {done}");
     for label in ["Pause", "Stop and keep the best", "Cancel"] {
         press(&h, label);
         h.run_steps(4);
@@ -306,42 +337,29 @@ fn a_run_of_the_list_can_be_repeated_continued_and_deleted() {
 }
 
 #[test]
-fn a_note_is_kept_once_its_field_is_left() {
-    let mut h = window(running(), SIZE, true);
-    h.get_by_label("Run 0001").click();
-    h.run_steps(4);
-    h.get_by_label("Note about run 0001").click();
-    h.run_steps(2);
-    h.get_by_label("Note about run 0001").type_text("brighter lamps");
-    h.run_steps(2);
-    assert_eq!(h.state().actions, []);
-    h.key_press(egui::Key::Enter);
-    h.run_steps(2);
-    let dir = h.state().state.runs[2].dir.clone();
-    assert_eq!(h.state().actions, [Action::SaveNotes(dir, "brighter lamps".to_owned())]);
-}
-
-#[test]
-fn a_note_left_with_tab_is_what_undoing_takes_back() {
-    let mut h = window(running(), SIZE, true);
-    h.get_by_label("Run 0001").click();
-    h.run_steps(4);
-    h.get_by_label("Note about run 0001").click();
-    h.run_steps(2);
-    h.get_by_label("Note about run 0001").type_text("brighter lamps");
-    h.run_steps(2);
-    h.key_press(egui::Key::Tab);
-    h.run_steps(2);
-    let dir = h.state().state.runs[2].dir.clone();
-    assert_eq!(h.state().actions, [Action::SaveNotes(dir.clone(), "brighter lamps".to_owned())]);
-    assert!(!h.ctx.text_edit_focused(), "the keys of undo are the window's again");
-    let state = &mut h.state_mut().state;
-    let decision = headstart::data::Decision::Exclude;
-    let decided = headstart::data::Decided { decision, pictures: vec!["ash/0.png".to_owned()] };
-    state.decisions.take(headstart::data::Step::Decided(decided));
-    state.record_notes(dir, String::new(), "brighter lamps".to_owned());
-    h.run_steps(2);
-    h.get_by_label_contains("Undo: the note about run 0001");
+fn a_note_is_kept_once_its_field_is_left_and_is_what_undoing_takes_back() {
+    for leave in [egui::Key::Enter, egui::Key::Tab] {
+        let mut h = window(running(), SIZE, true);
+        h.get_by_label("Run 0001").click();
+        h.run_steps(4);
+        h.get_by_label("Note about run 0001").click();
+        h.run_steps(2);
+        h.get_by_label("Note about run 0001").type_text("brighter lamps");
+        h.run_steps(2);
+        assert_eq!(h.state().actions, []);
+        h.key_press(leave);
+        h.run_steps(2);
+        let dir = h.state().state.runs[2].dir.clone();
+        assert_eq!(h.state().actions, [Action::SaveNotes(dir.clone(), "brighter lamps".to_owned())]);
+        assert!(!h.ctx.text_edit_focused(), "the keys of undo are the window's again");
+        let state = &mut h.state_mut().state;
+        let decision = headstart::data::Decision::Exclude;
+        let decided = headstart::data::Decided { decision, pictures: vec!["ash/0.png".to_owned()] };
+        state.decisions.take(headstart::data::Step::Decided(decided));
+        state.record_notes(dir, String::new(), "brighter lamps".to_owned());
+        h.run_steps(2);
+        h.get_by_label_contains("Undo: the note about run 0001");
+    }
 }
 
 #[test]
@@ -573,6 +591,7 @@ fn snapshots() {
         ("changed", changed),
         ("cache", cache),
         ("running", running),
+        ("halved", halved),
         ("failed", failed),
         ("finished", || ended(TrainingEnd::Finished(summary()))),
     ] {
@@ -608,6 +627,17 @@ fn snapshots() {
     for (dark, name) in [(true, "train_rates_dark"), (false, "train_rates_light")] {
         let mut h = window(tried(), SIZE, dark);
         h.state_mut().cx.train.tab = Some(headstart::ui::views::train::Tab::Rates);
+        settle(&mut h);
+        results.add(h.try_snapshot(name));
+    }
+    for (dark, name) in [(true, "train_phases_dark"), (false, "train_phases_light")] {
+        let mut h = window(phased(), SIZE, dark);
+        h.state_mut().cx.train.tab = Some(headstart::ui::views::train::Tab::Phases);
+        h.run_steps(4);
+        if !dark {
+            // A plan of the user's own, of three phases.
+            press(&h, "Add a phase");
+        }
         settle(&mut h);
         results.add(h.try_snapshot(name));
     }

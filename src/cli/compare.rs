@@ -4,6 +4,7 @@ use super::job;
 use super::output::{CliResult, Out};
 use super::progress::{Reporter, Style};
 use super::tables::{Table, percent, share};
+use crate::error::{part_of, thousands};
 use crate::session::{Analysis, JobOutput, JobRequest, Worker};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -44,11 +45,11 @@ fn print(analysis: &Analysis, out: &mut Out<'_>) -> CliResult {
         }
         table.print(out)?;
         if doubtful > SHOWN {
-            out.line(format!("and {} more; --json lists all", doubtful - SHOWN))?;
+            out.line(format!("and {} more; --json lists all", thousands(doubtful - SHOWN)))?;
         }
         out.line("")?;
     }
-    out.line(format!("{doubtful} of {all} labels are doubtful"))?;
+    out.line(format!("{} labels are doubtful", part_of(doubtful, all)))?;
     out.line(format!(
         "Classifiers that had not seen the picture named its class for {}",
         share(analysis.right, all)

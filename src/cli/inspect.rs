@@ -6,7 +6,7 @@ use super::progress::{Reporter, Style};
 use super::tables::Table;
 use crate::config::DataConfig;
 use crate::data::{Dataset, Layout, Preflight, Severity, SkipReason, Split};
-use crate::error::Error;
+use crate::error::{Error, thousands};
 use crate::session::{JobOutput, JobRequest, Worker};
 use serde_json::json;
 use std::path::PathBuf;
@@ -92,18 +92,18 @@ fn print_text(found: &Preflight, out: &mut Out<'_>) -> CliResult {
     out.line(format!(
         "{}: {} pictures in {} classes, {how}\n",
         d.root.display(),
-        d.samples.len(),
-        d.classes.len()
+        thousands(d.samples.len()),
+        thousands(d.classes.len())
     ))?;
     let splits: Vec<_> = SPLITS.iter().filter(|(s, _)| !d.indices(*s).is_empty()).collect();
     let header: Vec<&str> = std::iter::once("class").chain(splits.iter().map(|(_, name)| *name)).collect();
     let mut table = Table::new(&header);
     let counts: Vec<Vec<usize>> = splits.iter().map(|(s, _)| d.class_counts(*s)).collect();
     for (class, name) in d.classes.iter().enumerate() {
-        let of_class = counts.iter().map(|c| c.get(class).copied().unwrap_or(0).to_string());
+        let of_class = counts.iter().map(|c| thousands(c.get(class).copied().unwrap_or(0)));
         table.row(std::iter::once(name.clone()).chain(of_class));
     }
-    let sums = counts.iter().map(|c| c.iter().sum::<usize>().to_string());
+    let sums = counts.iter().map(|c| thousands(c.iter().sum()));
     table.row(std::iter::once("all".to_owned()).chain(sums));
     table.print(out)?;
     if !found.findings.is_empty() {
@@ -119,17 +119,17 @@ fn print_text(found: &Preflight, out: &mut Out<'_>) -> CliResult {
             out.line(format!("    {name}"))?;
         }
         if named.len() > SHOWN {
-            out.line(format!("    and {} more; --json lists all", named.len() - SHOWN))?;
+            out.line(format!("    and {} more; --json lists all", thousands(named.len() - SHOWN)))?;
         }
     }
     if !d.skipped.is_empty() {
-        out.line(format!("\nLeft out: {}", d.skipped.len()))?;
+        out.line(format!("\nLeft out: {}", thousands(d.skipped.len())))?;
     }
     for s in d.skipped.iter().take(SHOWN) {
         out.line(format!("  {}: {}", s.rel, reason(&s.reason).1))?;
     }
     if d.skipped.len() > SHOWN {
-        out.line(format!("  and {} more; --json lists all", d.skipped.len() - SHOWN))?;
+        out.line(format!("  and {} more; --json lists all", thousands(d.skipped.len() - SHOWN)))?;
     }
     Ok(())
 }

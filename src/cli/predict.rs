@@ -5,7 +5,7 @@ use super::output::{CliResult, Out};
 use super::progress::{Reporter, Style};
 use super::tables::percent;
 use crate::engine::{Ranked, Unlike};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, part_of, thousands};
 use crate::session::jobs::ModelRef;
 use crate::session::{
     Copied, JobEvent, JobOutput, JobRequest, TableRow, UNDECIDED, Worker, check_outside, decision,
@@ -86,8 +86,16 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     if let Some(file) = &args.csv {
         crate::export::atomic::write(file, &predictions_csv(&rows, TOP, decide_from)?)?;
         let failed = found.iter().filter(|(_, r)| r.is_err()).count();
-        let but = if failed == 0 { String::new() } else { format!(", {failed} could not be classified") };
-        out.line(format!("{} of {} pictures: {}{but}", found.len() - failed, found.len(), file.display()))?;
+        let but = if failed == 0 {
+            String::new()
+        } else {
+            format!(", {} could not be classified", thousands(failed))
+        };
+        out.line(format!(
+            "{} pictures: {}{but}",
+            part_of(found.len() - failed, found.len()),
+            file.display()
+        ))?;
     }
     if args.json {
         out.json(
@@ -105,7 +113,7 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     match (found.len(), found.iter().filter(|(_, r)| r.is_err()).count()) {
         (0, _) => Err(Error::input("there are no pictures in what was named").into()),
         (all, failed) if all == failed => {
-            Err(Error::input(format!("none of the {all} pictures could be classified")).into())
+            Err(Error::input(format!("none of the {} pictures could be classified", thousands(all))).into())
         }
         _ => Ok(()),
     }
@@ -131,10 +139,14 @@ fn copy(
         tracing::warn!("{why}");
     }
     if !quiet {
-        let there = if present == 0 { String::new() } else { format!(", {present} were there already") };
-        let lost =
-            if failed.is_empty() { String::new() } else { format!(", {} could not be read", failed.len()) };
-        out.line(format!("{copied} pictures copied to {}{there}{lost}", dir.display()))?;
+        let there =
+            if present == 0 { String::new() } else { format!(", {} were there already", thousands(present)) };
+        let lost = if failed.is_empty() {
+            String::new()
+        } else {
+            format!(", {} could not be read", thousands(failed.len()))
+        };
+        out.line(format!("{} pictures copied to {}{there}{lost}", thousands(copied), dir.display()))?;
     }
     Ok(())
 }

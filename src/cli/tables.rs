@@ -1,6 +1,7 @@
 //! Tables of plain text: the first column to the left, numbers to the right.
 
 use super::output::{CliResult, Out};
+use crate::error::part_of;
 
 pub(super) struct Table {
     header: Vec<String>,
@@ -42,7 +43,7 @@ pub(super) fn percent(share: f64) -> String {
 /// A share with the counts behind it: `94.8 % · 145 of 153`.
 pub(super) fn share(part: usize, whole: usize) -> String {
     let share = if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-    format!("{} · {part} of {whole}", percent(share))
+    format!("{} · {}", percent(share), part_of(part, whole))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::backbones::find;
 use crate::config::{DEFAULT_FOLDS, TrainConfig};
 use crate::data::{Dataset, Preflight};
 use crate::engine::{TrainOutcome, check_unfinished};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, thousands};
 use crate::session::{JobOutput, JobRequest, RunState, Worker, check_readable, read_run, weights};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -225,9 +225,9 @@ fn report_data(found: &Preflight, style: Style, out: &mut Out<'_>) -> CliResult 
     }
     out.line(format!(
         "{} pictures in {} classes, {} files left out",
-        d.samples.len(),
-        d.classes.len(),
-        d.skipped.len()
+        thousands(d.samples.len()),
+        thousands(d.classes.len()),
+        thousands(d.skipped.len())
     ))?;
     if let Some(file) = &d.labels {
         out.line(format!("labels from {}, column \"{}\"", file.path.display(), file.label_column))?;

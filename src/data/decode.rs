@@ -204,6 +204,8 @@ fn reason(format: ImageFormat, e: &ImageError) -> Error {
 /// A decoder's own words, unless they are its program's: those help nobody.
 fn in_brackets(text: &str) -> String {
     let of_a_program = ["Some(", "None", "Unknown(", "Ok(", "Err(", "::", "{"];
+    // Decoders put the cause on a line of its own.
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.is_empty() || of_a_program.iter().any(|t| text.contains(t)) {
         return String::new();
     }
@@ -244,4 +246,19 @@ fn on_white(image: &image::RgbaImage) -> RgbImage {
         o.0 = [r, g, b].map(|c| ((c * a + 255 * (255 - a) + 127) / 255) as u8);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_brackets;
+
+    #[test]
+    fn a_decoder_s_words_are_told_in_one_line_and_a_program_s_are_not() {
+        assert_eq!(
+            in_brackets("The chunk is broken.\n  Its sum is wrong.\n"),
+            " (The chunk is broken. Its sum is wrong)"
+        );
+        assert_eq!(in_brackets("kind: Some(\n3)"), "");
+        assert_eq!(in_brackets(" \n"), "");
+    }
 }

@@ -12,7 +12,7 @@ use super::scan::natural;
 use super::similar::{self, PerceptualHash};
 use super::{Dataset, Progress, SkipReason, Skipped, Split, Verdicts};
 use crate::config::DataConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, part_of};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -218,7 +218,7 @@ pub fn preflight(dataset: Dataset, config: &DataConfig, progress: Progress<'_>) 
     let mut lasting = findings::undecodable(&dataset, &looks);
     let undecodable_frac = bad as f64 / total.max(1) as f64;
     if undecodable_frac > MANY_UNDECODABLE {
-        let title = format!("{bad} of {total} pictures cannot be decoded: is this the right folder?");
+        let title = format!("{} pictures cannot be decoded: is this the right folder?", part_of(bad, total));
         let files = lasting.iter().flat_map(|f| f.files.iter().cloned()).collect();
         lasting.push(Finding { severity: Severity::Error, title, files, offer: None });
     }

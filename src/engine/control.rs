@@ -2,12 +2,21 @@
 
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Shared switches of one job.
 #[derive(Debug, Default)]
 pub struct Control {
     state: AtomicU8,
+    held: Mutex<Held>,
+}
+
+/// How long the job was held.
+#[derive(Debug, Default)]
+struct Held {
+    since: Option<Instant>,
+    before: Duration,
 }
 
 const RUN: u8 = 0;
@@ -19,27 +28,47 @@ const CANCEL: u8 = 4;
 impl Control {
     /// Holds the job at its next step.
     pub fn pause(&self) {
-        let _ = self.state.compare_exchange(RUN, PAUSE, Ordering::SeqCst, Ordering::SeqCst);
+        if self.state.compare_exchange(RUN, PAUSE, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            self.with_held(|held| held.since = Some(Instant::now()));
+        }
     }
 
     /// Lets a paused job go on.
     pub fn resume(&self) {
         let _ = self.state.compare_exchange(PAUSE, RUN, Ordering::SeqCst, Ordering::SeqCst);
+        self.no_longer_held();
     }
 
     /// Ends the job with the present epoch as if it had been asked for no more: the best epoch is kept. Goes on where it was held.
     pub fn stop_after_epoch(&self) {
         let _ = self.state.fetch_max(END_OF_EPOCH, Ordering::SeqCst);
+        self.no_longer_held();
     }
 
     /// Ends the job at its next step as if it had been asked for no more epochs: the best epoch is kept.
     pub fn stop_and_keep_best(&self) {
         let _ = self.state.fetch_max(FINISH, Ordering::SeqCst);
+        self.no_longer_held();
     }
 
     /// Ends the job at its next step; what was saved stays.
     pub fn cancel(&self) {
         self.state.store(CANCEL, Ordering::SeqCst);
+    }
+
+    /// How long the job was held in all: time that says nothing about how fast it is.
+    pub fn held(&self) -> Duration {
+        self.with_held(|held| held.before + held.since.map_or(Duration::ZERO, |since| since.elapsed()))
+    }
+
+    fn no_longer_held(&self) {
+        self.with_held(|held| {
+            held.before += held.since.take().map_or(Duration::ZERO, |since| since.elapsed())
+        });
+    }
+
+    fn with_held<R>(&self, f: impl FnOnce(&mut Held) -> R) -> R {
+        f(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether the job is being held.
@@ -69,5 +98,27 @@ impl Control {
                 _ => return Ok(()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_time_between_pause_and_going_on_counts_as_held() {
+        let (control, a_while) = (Control::default(), Duration::from_millis(30));
+        std::thread::sleep(a_while);
+        control.resume();
+        assert_eq!(control.held(), Duration::ZERO);
+        control.pause();
+        std::thread::sleep(a_while);
+        let meanwhile = control.held();
+        assert!(meanwhile >= a_while);
+        control.pause();
+        control.stop_after_epoch();
+        let all = control.held();
+        std::thread::sleep(a_while);
+        assert!(all >= meanwhile && control.held() == all);
     }
 }

@@ -8,25 +8,22 @@
 //! Other operations of candle may stand in between: where an operation on the tape reads a tensor of candle's graph, the gradient
 //! is carried through that graph by candle.
 
+mod recorded;
+
 use super::ops::graph::{self, Grad, Made, Operation, Saved};
 use super::ops::tensors;
 use crate::error::{Error, Result};
 use candle_core::backprop::GradStore;
-use candle_core::op::BackpropOp;
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Storage, Tensor, TensorId, Var};
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, TensorId};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
-use std::sync::Mutex;
 
 thread_local! {
     /// The tapes that record on this thread, the innermost last.
     static TAPES: RefCell<Vec<Records>> = RefCell::default();
     /// Gradients of recorded results that candle has computed; none while no tape asks for them.
     static ARRIVED: RefCell<Option<Vec<(TensorId, Tensor)>>> = const { RefCell::new(None) };
-    /// What candle takes for the only argument of every recorded operation on the processor.
-    static ORIGIN: Tensor =
-        Tensor::from_storage(Storage::Cpu(CpuStorage::F32(vec![0.0])), (), BackpropOp::none(), true);
 }
 
 /// Records the operations of this thread from [`Tape::record`] until it is dropped or read.
@@ -180,13 +177,7 @@ pub(crate) fn recording() -> bool {
 /// Puts an operation on the tape; gives its result.
 pub(super) fn push(op: impl Operation, args: &[&Tensor], made: Made) -> candle_core::Result<Tensor> {
     let of_tensors = matches!(made, Made::Tensor(_));
-    let result = match made {
-        Made::Values(values, shape) => {
-            ORIGIN.with(|origin| origin.apply_op1(Recorded(Mutex::new(Some((values, shape))))))?
-        }
-        // To candle a variable: it gives its gradient to whoever asks, on any device.
-        Made::Tensor(tensor) => Var::from_tensor(&tensor)?.into_inner(),
-    };
+    let result = recorded::recorded(made, args)?;
     let wanted: Vec<bool> = args.iter().map(|t| t.track_op()).collect();
     let keeps = op.keeps(&wanted);
     let kept = |keep: bool, tensor: &Tensor| keep.then(|| tensor.detach());
@@ -209,35 +200,6 @@ pub(super) fn push(op: impl Operation, args: &[&Tensor], made: Made) -> candle_c
         tape.list.push(Record { op: Box::new(op), args, saved, result, of_tensors });
     });
     Ok(result)
-}
-
-/// Where candle's graph ends in a recorded result: holds the result until candle asks for it, and hands its gradient to the
-/// tape that asks for gradients.
-struct Recorded(Mutex<Option<(Vec<f32>, Shape)>>);
-
-impl CustomOp1 for Recorded {
-    fn name(&self) -> &'static str {
-        "recorded"
-    }
-
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let result = self.0.lock().ok().and_then(|mut result| result.take());
-        let (values, shape) = result
-            .ok_or_else(|| candle_core::Error::Msg("a recorded result was asked for twice".to_owned()))?;
-        Ok((CpuStorage::F32(values), shape))
-    }
-
-    fn bwd(&self, _: &Tensor, result: &Tensor, grad: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        ARRIVED.with_borrow_mut(|list| match list {
-            Some(list) => {
-                list.push((result.id(), grad.clone()));
-                Ok(None)
-            }
-            None => candle_core::bail!(
-                "`backward` of what a tape recorded: its gradients come from `Tape::gradients`"
-            ),
-        })
-    }
 }
 
 /// The root of a backward pass through candle's graph: gives the tensor this gradient.

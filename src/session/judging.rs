@@ -7,7 +7,7 @@ use super::{places, run_pictures};
 use crate::config::{GroupBy, SplitKind, TrainConfig};
 use crate::data::{Checks, Dataset, Split};
 use crate::engine::{self, Classifier, TrainEvent};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, thousands};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -85,12 +85,13 @@ pub(super) fn judge(
     let found = run_pictures::of_run(of_run, (&root, &config), Checks::default(), job)?;
     let dataset = &found.dataset;
     let split = if test { Some(Split::Test) } else { judged_split(dataset, of_run.is_some()) };
-    let count = split.map_or(dataset.samples.len(), |s| dataset.indices(s).len());
-    if test && count == 0 {
+    let pictures = split.map_or(dataset.samples.len(), |s| dataset.indices(s).len());
+    if test && pictures == 0 {
         return Err(Error::input("these pictures have no test part")
             .with_path(&root)
             .with_hint("Put pictures into a folder named test beside train, or move some there on the Data screen before training"));
     }
+    let count = thousands(pictures);
     let note = match split {
         Some(Split::Test) => format!("Judging the model on {count} test pictures"),
         Some(_) => format!("Judging the model on {count} validation pictures"),

@@ -11,12 +11,14 @@ pub(super) enum Lane {
     Long,
     /// What works with finished models and files.
     Beside,
+    /// Comparing and arranging all pictures of a run, which may take minutes and is not to keep anybody from classifying a few.
+    Compare,
     /// A look at one picture, which does not even wait for many that are being classified.
     Look,
 }
 
 impl Lane {
-    pub(super) const ALL: [Self; 3] = [Self::Long, Self::Beside, Self::Look];
+    pub(super) const ALL: [Self; 4] = [Self::Long, Self::Beside, Self::Compare, Self::Look];
 
     pub(super) fn of(request: &JobRequest) -> Self {
         match request {
@@ -28,10 +30,9 @@ impl Lane {
             JobRequest::CheckWeights { .. }
             | JobRequest::Evaluate { .. }
             | JobRequest::Predict { .. }
-            | JobRequest::Analyse { .. }
-            | JobRequest::Arrange { .. }
             | JobRequest::CopyByClass { .. }
             | JobRequest::ExportBundle { .. } => Self::Beside,
+            JobRequest::Analyse { .. } | JobRequest::Arrange { .. } => Self::Compare,
             JobRequest::Explain { .. } => Self::Look,
         }
     }
@@ -40,6 +41,7 @@ impl Lane {
         match self {
             Self::Long => "headstart-worker",
             Self::Beside => "headstart-beside",
+            Self::Compare => "headstart-compare",
             Self::Look => "headstart-look",
         }
     }

@@ -125,6 +125,8 @@ pub enum Action {
     Undo,
     /// Bring back what was taken back last.
     Redo,
+    /// Lead the keyboard to the next part of the window (true), or the previous one.
+    MovePane(bool),
     /// Open or close the list of all commands.
     TogglePalette,
     /// Judge the run on show on its test pictures; each time is counted.

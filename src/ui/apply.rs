@@ -96,6 +96,7 @@ impl App {
             }
             Action::Undo => self.undo(),
             Action::Redo => self.redo(),
+            Action::MovePane(forward) => self.cx.panes.step(forward),
             Action::TogglePalette => self.state.palette_open = !self.state.palette_open,
             Action::JudgeTest => self.judge_test(),
             Action::SetJudgedModel(model) => self.state.judged_model = Some(model),

@@ -47,6 +47,14 @@ impl AppState {
             list.push(command(format!("Go to {}", screen.name()), Some(ctrl(key)), Action::Go(screen), None));
         }
         list.push(command("Go to Start", None, Action::Go(Screen::Start), None));
+        // The longer keys first, as below.
+        for (name, modifiers, forward) in [
+            ("Go to the previous part of the window", Modifiers::SHIFT, false),
+            ("Go to the next part of the window", Modifiers::NONE, true),
+        ] {
+            let keys = KeyboardShortcut::new(modifiers, Key::F6);
+            list.push(command(name, Some(keys), Action::MovePane(forward), None));
+        }
     }
 
     fn work(&self, list: &mut Vec<Command>) {

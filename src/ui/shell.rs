@@ -2,6 +2,7 @@
 
 pub mod overlays;
 pub mod palette;
+pub mod panes;
 mod rail;
 mod status;
 mod toasts;
@@ -16,22 +17,23 @@ use super::theme::{self, Palette, space};
 use super::views::{self, ViewContext};
 use super::widgets::{icon_button, primary_button, secondary_button};
 use crate::session::ThemeChoice;
-use egui::{Align, CentralPanel, Frame, Layout, Margin, Panel, RichText, ScrollArea, Stroke, Ui};
+use egui::{Align, CentralPanel, Frame, Layout, Margin, Panel, RichText, ScrollArea, Stroke, Ui, UiBuilder};
+use panes::Pane;
 
-/// Draws everything.
+/// Draws everything. Places at the edges are taken first, and filled in the order in which the Tab key leads through the window.
 pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     let p = Palette::of(ui);
     let bar = |margin: Margin| Frame::new().fill(p.surface).inner_margin(margin);
     let line = Stroke::new(1.0, p.stroke);
-    Panel::bottom("status")
-        .exact_size(theme::frame::STATUS)
-        .show_separator_line(false)
-        .frame(bar(Margin::symmetric(space::M as i8, 0)))
-        .show(ui, |ui| {
-            ui.painter().hline(ui.max_rect().expand(space::M).x_range(), ui.max_rect().top(), line);
-            status::show(ui, state, actions);
-        });
-    toasts::show(ui, state, actions);
+    cx.panes.begin(ui.ctx());
+    let mut status_bar = place(
+        ui,
+        Panel::bottom("status")
+            .exact_size(theme::frame::STATUS)
+            .show_separator_line(false)
+            .frame(bar(Margin::symmetric(space::M as i8, 0))),
+    );
+    let toasts = toasts::place(ui, state);
     Panel::left("rail")
         .exact_size(theme::frame::RAIL)
         .resizable(false)
@@ -39,6 +41,7 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
         .frame(bar(Margin::ZERO))
         .show(ui, |ui| {
             ui.painter().vline(ui.max_rect().right(), ui.max_rect().y_range(), line);
+            cx.panes.enter(ui, Pane::Rail);
             rail::show(ui, state, actions);
         });
     Panel::top("header")
@@ -49,26 +52,56 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
             ui.painter().hline(ui.max_rect().expand(space::L).x_range(), ui.max_rect().bottom(), line);
             header(ui, state, actions);
         });
-    if views::has_inspector(state) {
-        Panel::right("inspector")
+    let side = views::has_inspector(state).then(|| {
+        let panel = Panel::right("inspector")
             .default_size(theme::frame::INSPECTOR)
             .size_range(280.0..=340.0)
             .resizable(true)
-            .frame(bar(Margin::ZERO))
-            .show(ui, |ui| {
-                ScrollArea::vertical().id_salt(state.screen).auto_shrink(false).show(ui, |ui| {
-                    Frame::new().inner_margin(Margin::same(space::L as i8)).show(ui, |ui| {
-                        views::inspector(ui, state, cx, actions);
-                    });
-                });
-            });
-    }
+            .frame(bar(Margin::ZERO));
+        place(ui, panel)
+    });
     CentralPanel::default()
         .frame(Frame::new().fill(p.background).inner_margin(Margin::same(space::XL as i8)))
-        // Each screen scrolls by itself.
-        .show(ui, |ui| ui.push_id(state.screen, |ui| views::show(ui, state, cx, actions)));
+        .show(ui, |ui| {
+            cx.panes.enter(ui, Pane::Main);
+            // Each screen scrolls by itself.
+            ui.push_id(state.screen, |ui| views::show(ui, state, cx, actions));
+        });
+    if let Some(mut ui) = side {
+        cx.panes.enter(&ui, Pane::Side);
+        inspector(&mut ui, state, cx, actions);
+    }
+    if let Some(mut ui) = toasts {
+        toasts::show(&mut ui, state, actions);
+    }
+    let top = status_bar.max_rect().expand(space::M);
+    status_bar.painter().hline(top.x_range(), status_bar.max_rect().top(), line);
+    status::show(&mut status_bar, state, actions);
     overlays::show(ui, state, actions);
     palette::show(ui, state, &mut cx.palette, actions);
+}
+
+/// Takes a panel's place, to be filled later.
+fn place(ui: &mut Ui, panel: Panel) -> Ui {
+    let reserve = |ui: &mut Ui| {
+        ui.set_min_size(ui.available_size());
+        ui.new_child(UiBuilder::new().max_rect(ui.max_rect()))
+    };
+    panel.show(ui, reserve).inner
+}
+
+fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    // What scrolls begins a little inside: it would take the pointer from the edge that is dragged.
+    let (edge, margin) = (space::S, Margin::same(space::L as i8));
+    let mut inside = ui.max_rect();
+    inside.min.x += edge;
+    ui.scope_builder(UiBuilder::new().max_rect(inside), |ui| {
+        ScrollArea::vertical().id_salt(state.screen).auto_shrink(false).show(ui, |ui| {
+            Frame::new().inner_margin(Margin { left: margin.left - edge as i8, ..margin }).show(ui, |ui| {
+                views::inspector(ui, state, cx, actions);
+            });
+        });
+    });
 }
 
 fn header(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {

@@ -148,7 +148,11 @@ impl Columns {
         };
         let missing = |what: &str, key: &str, names: &[&str]| {
             Error::input(format!("the label file has no column for the {what}; its columns are {}", list()))
-                .with_hint(format!("Call it \"{}\", or say with data.{key} which one it is", names[0]))
+                .with_hint(format!(
+                    "Call it \"{}\" in the file and choose the file again; project.toml and the command line can say with \
+                     data.{key} which one it is",
+                    names[0]
+                ))
         };
         let file = find(&config.csv_file, "csv_file", FILE)?;
         let label = find(&config.csv_label, "csv_label", LABEL)?;
@@ -257,6 +261,13 @@ mod tests {
             "{e}"
         );
         assert!(refusal(text, &choose("id", "id")).contains("two columns"));
+    }
+
+    #[test]
+    fn a_column_that_is_missing_can_be_named_in_the_file_itself() {
+        let e = refusal(b"name,label\na.jpg,cat\n", &DataConfig::default());
+        assert!(e.contains("Call it \"file\" in the file and choose the file again"), "{e}");
+        assert!(e.contains("the command line can say with data.csv_file"), "{e}");
     }
 
     #[test]

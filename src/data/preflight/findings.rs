@@ -2,7 +2,7 @@
 
 use super::{Finding, Look, Severity};
 use crate::data::{Dataset, Sample, SkipReason, Skipped, Split};
-use crate::error::count;
+use crate::error::{count, thousands};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewer training pictures than this are too few to learn a class from.
@@ -141,7 +141,7 @@ pub(super) fn animated(dataset: &Dataset, looks: &[Look]) -> Option<Finding> {
 
 /// `1 file is`, `2 files are`.
 fn are(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun} is") } else { format!("{n} {noun}s are") }
+    count(n, &format!("{noun} is"), &format!("{noun}s are"))
 }
 
 /// Files that the scan left out, one finding for each sort of reason.
@@ -185,7 +185,7 @@ pub(super) fn left_out(skipped: &[Skipped]) -> Vec<Finding> {
                 ),
             ),
             3 if n == 1 => (Severity::Info, "1 file is left out: not a picture".to_owned()),
-            3 => (Severity::Info, format!("{n} files are left out: not pictures")),
+            3 => (Severity::Info, format!("{} files are left out: not pictures", thousands(n))),
             _ => (Severity::Info, format!("{} left out: hidden, or the system's own", are(n, "file"))),
         };
         finding(severity, title, files)
@@ -251,7 +251,7 @@ pub(super) fn classes(dataset: &Dataset) -> Vec<Finding> {
         && train[l] > IMBALANCE * train[s]
     {
         let (big, small) = (&dataset.classes[l], &dataset.classes[s]);
-        let (n, m) = (train[l], train[s]);
+        let (n, m) = (thousands(train[l]), thousands(train[s]));
         let advice = "consider balancing the classes (train.balance_classes)";
         let title = format!("{big} has {n} training pictures and {small} has {m}: {advice}");
         add(Severity::Warning, title, &[s]);

@@ -5,6 +5,7 @@ use super::{Finding, Offer, PictureSize, Severity};
 use crate::config::Preprocess;
 use crate::data::groups::{Numbered, sequences};
 use crate::data::{Dataset, Sample};
+use crate::error::{part_of, thousands};
 use std::collections::{BTreeMap, HashMap};
 
 /// Names of at least so many pictures that differ in a number are taken for a sequence.
@@ -41,7 +42,7 @@ pub(super) fn divided_sequences(dataset: &Dataset) -> Option<Finding> {
     let sequences = if n == 1 {
         "1 sequence of pictures is".to_owned()
     } else {
-        format!("{n} sequences of pictures are")
+        format!("{} sequences of pictures are", thousands(n))
     };
     let title = format!(
         "{sequences} divided between training and validation or test, by their names ({example}…): the score may look better than \
@@ -109,7 +110,8 @@ fn class_by_size(dataset: &Dataset, sizes: &[PictureSize]) -> Option<Finding> {
     let guessed = of_class.iter().max().copied().unwrap_or(0);
     let share = |n: usize| n as f64 / all.max(1) as f64;
     let title = format!(
-        "the size in pixels alone tells the class of {right} of {all} pictures: a network may learn that instead of what they show"
+        "the size in pixels alone tells the class of {} pictures: a network may learn that instead of what they show",
+        part_of(right, all)
     );
     (share(right) >= GIVEN_AWAY && share(right) >= share(guessed) + OVER_GUESSING)
         .then(|| finding(Severity::Warning, title, files))

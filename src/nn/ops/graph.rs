@@ -59,7 +59,8 @@ pub(crate) trait Operation: Send + Sync + 'static {
     /// The gradients of the arguments, in their shapes, from the result's: `None` for those not `wanted`.
     fn backward(&self, saved: &Saved, grad: Grad, wanted: &[bool]) -> Result<Vec<Option<Grad>>>;
 
-    /// [`Self::forward`] for devices other than the processor: of contiguous f32 arguments that no graph follows.
+    /// [`Self::forward`] for devices other than the processor: of contiguous f32 arguments that no graph follows. Besides the
+    /// arguments nobody may keep the result's storage, which the tape takes.
     fn forward_tensors(&self, args: &[&Tensor]) -> Result<Tensor>;
 
     /// [`Self::backward`] for devices other than the processor.

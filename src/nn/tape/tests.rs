@@ -2,13 +2,16 @@
 
 use super::*;
 use crate::nn::loss::{binary_cross_entropy, cross_entropy};
+use crate::nn::ops::graph::Keeps;
+use crate::nn::ops::tensors::{Grads, forced};
 use crate::nn::ops::{
     Activation, Conv2dSpec, PoolSpec, add, attention, batch_norm_add, concat_channels, conv2d, dropout,
     dropout_rows, embed_patches, global_avg_pool, layer_norm, linear, linear_of_activated, linear_residual,
     max_pool2d, pick_tokens, residual, squeeze_excite,
 };
 use crate::nn::rng::Rng;
-use candle_core::{Device, Var};
+use candle_core::{Device, Storage, Var};
+use std::sync::{Arc, Mutex};
 
 fn wave(shape: &[usize], pace: f64) -> Tensor {
     let values: Vec<f32> =
@@ -246,4 +249,95 @@ fn constants_get_no_gradient() {
     let z = conv2d(&y, &wave(&[3, 3, 4, 4], 0.7), None, spec, Activation::Relu).unwrap();
     let grads = tape.gradients(&z.sum_all().unwrap()).unwrap();
     assert!(grads.get(&weight).is_some() && grads.get(&x).is_none());
+}
+
+fn flat(t: &Tensor) -> Vec<f32> {
+    t.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Gives its argument, the end of it, or twice of it, and tells where the result lay.
+struct Probe {
+    kind: Kind,
+    lay: Arc<Mutex<usize>>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Same,
+    End,
+    Twice,
+}
+
+fn address(tensor: &Tensor) -> usize {
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cpu(storage) = &*storage else { panic!("not on the processor") };
+    storage.as_slice::<f32>().unwrap()[layout.start_offset()..].as_ptr() as usize
+}
+
+impl Operation for Probe {
+    fn name(&self) -> &'static str {
+        "probe"
+    }
+
+    fn keeps(&self, _: &[bool]) -> Keeps {
+        Keeps { args: 0, result: false }
+    }
+
+    fn forward(&self, _: &[&[f32]]) -> (Vec<f32>, Shape) {
+        unreachable!("by tensor operations alone")
+    }
+
+    fn backward(&self, _: &Saved, _: Grad, _: &[bool]) -> candle_core::Result<Vec<Option<Grad>>> {
+        unreachable!("by tensor operations alone")
+    }
+
+    fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        let made = match self.kind {
+            Kind::Same => args[0].clone(),
+            Kind::End => (args[0] * 2.0)?.narrow(0, 1, 2)?,
+            Kind::Twice => (args[0] * 2.0)?,
+        };
+        *self.lay.lock().unwrap() = address(&made);
+        Ok(made)
+    }
+
+    fn backward_tensors(&self, _: &Saved, grad: &Tensor, _: &[bool]) -> Grads {
+        Ok(vec![Some((grad * 2.0)?)])
+    }
+}
+
+#[test]
+fn what_was_made_for_a_result_is_not_copied_and_what_is_shared_is() {
+    let x = Var::from_tensor(&wave(&[3, 4], 0.7)).unwrap();
+    let before = flat(&x);
+    forced(|| {
+        for (kind, moved, rows) in [(Kind::Same, false, 3), (Kind::End, false, 2), (Kind::Twice, true, 3)] {
+            let tape = Tape::record();
+            let lay = Arc::new(Mutex::new(0));
+            let y = graph::apply(Probe { kind, lay: lay.clone() }, &[x.as_tensor()]).unwrap();
+            assert!(y.track_op() && y.dims() == [rows, 4]);
+            assert_eq!(address(&y) == *lay.lock().unwrap(), moved);
+            assert_ne!(address(&y), address(&x));
+            let factor = if matches!(kind, Kind::Same) { 1.0 } else { 2.0 };
+            let want: Vec<f32> = before[12 - 4 * rows..].iter().map(|v| v * factor).collect();
+            assert_eq!(flat(&y), want);
+            drop(tape);
+        }
+    });
+    assert_eq!(flat(&x), before);
+}
+
+#[test]
+fn a_moved_result_hands_its_gradient_to_the_tape() {
+    let x = Var::from_tensor(&wave(&[3, 4], 0.7)).unwrap();
+    forced(|| {
+        let tape = Tape::record();
+        let lay = Arc::new(Mutex::new(0));
+        let y = graph::apply(Probe { kind: Kind::Twice, lay }, &[x.as_tensor()]).unwrap();
+        let loss = y.sqr().unwrap().sum_all().unwrap();
+        assert!(loss.backward().is_err());
+        let grads = tape.gradients(&loss).unwrap();
+        let want: Vec<f32> = flat(&x).iter().map(|v| v * 8.0).collect();
+        assert_eq!(flat(grads.get(&x).unwrap()), want);
+    });
 }

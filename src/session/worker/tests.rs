@@ -1,6 +1,7 @@
 use super::*;
 use crate::Result;
 use crate::engine::{EpochRecord, StepProgress, TrainEvent};
+use crate::session::jobs::ModelRef;
 use std::sync::atomic::AtomicUsize;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -62,6 +63,7 @@ fn epoch(epoch: usize) -> TrainEvent {
         elapsed_s: 0.0,
         eta_s: 0.0,
         best: false,
+        batch_size: None,
     })
 }
 
@@ -141,16 +143,18 @@ fn endless(_: &Events, control: &Control) -> Result<JobOutput> {
 fn what_is_waited_for_does_not_wait_for_what_takes_long() {
     let worker = Worker::spawn(|| {});
     let (long, control) = worker.submit_to(Lane::Long, endless);
-    let (many, of_many) = worker.submit_to(Lane::Beside, endless);
+    let (many, of_many) = worker.submit_to(Lane::Compare, endless);
+    let (few, _) = worker.submit_to(Lane::Beside, |_, _| Ok(JobOutput::Predicted));
     let (look, _) = worker.submit_to(Lane::Look, |_, _| Ok(JobOutput::Predicted));
     let (fault, _) = worker.submit_to(Lane::Look, |_, _| panic!("a fault beside"));
     let mut ended = Vec::new();
-    while ended.len() < 2 {
+    while ended.len() < 3 {
         if let JobEvent::Finished(id, _) = worker.wait_event(LONG).expect("it does not wait") {
             ended.push(id);
         }
     }
-    assert_eq!(ended, [look, fault]);
+    ended.sort();
+    assert_eq!(ended, [few, look, fault]);
     of_many.cancel();
     control.cancel();
     let mut rest: Vec<JobId> = worker
@@ -166,13 +170,21 @@ fn what_is_waited_for_does_not_wait_for_what_takes_long() {
 }
 
 #[test]
+fn classifying_does_not_wait_for_comparing() {
+    let model = ModelRef::Saved("/runs/0001".into());
+    let predict = JobRequest::Predict { model, paths: Vec::new() };
+    let compare = JobRequest::Analyse { run_dir: "/runs/0001".into(), dataset: None };
+    assert_eq!([&predict, &compare].map(Lane::of), [Lane::Beside, Lane::Compare]);
+}
+
+#[test]
 fn beside_long_work_a_job_gets_a_quarter_of_the_cores() {
     let long = LongWork::default();
     let cores = std::thread::available_parallelism().unwrap().get();
-    assert_eq!(Lane::ALL.map(|lane| long.threads_left(lane)), [0, 0, 0]);
+    assert_eq!(Lane::ALL.map(|lane| long.threads_left(lane)), [0, 0, 0, 0]);
     long.set(true);
     let share = cores.div_ceil(4);
-    assert_eq!(Lane::ALL.map(|lane| long.threads_left(lane)), [0, share, share]);
+    assert_eq!(Lane::ALL.map(|lane| long.threads_left(lane)), [0, share, share, share]);
     long.set(false);
     assert_eq!(long.threads_left(Lane::Look), 0);
 }
@@ -196,7 +208,7 @@ fn cancelling_ends_a_running_job_and_one_that_waits() {
 fn dropping_the_worker_cancels_and_joins() {
     let worker = Worker::spawn(|| {});
     let stopped = Arc::new(AtomicUsize::new(0));
-    for lane in [Lane::Long, Lane::Long, Lane::Beside, Lane::Look] {
+    for lane in [Lane::Long, Lane::Long, Lane::Beside, Lane::Compare, Lane::Look] {
         let stopped = stopped.clone();
         worker.submit_to(lane, move |_, control| {
             let end = loop {
@@ -210,7 +222,7 @@ fn dropping_the_worker_cancels_and_joins() {
         });
     }
     let mut begun = 0;
-    while begun < 3 {
+    while begun < 4 {
         begun += usize::from(matches!(worker.wait_event(LONG), Some(JobEvent::Started(_))));
     }
     let begin = Instant::now();
@@ -218,7 +230,7 @@ fn dropping_the_worker_cancels_and_joins() {
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
     assert_eq!(
         stopped.load(Ordering::SeqCst),
-        3,
+        4,
         "each thread's job has ended, and one that waits does not start"
     );
 }

@@ -1,9 +1,11 @@
 //! The status bar: the device, the job with its progress and time left, the notices.
 
 use crate::backbones::find;
+use crate::error::part_of;
 use crate::ui::Action;
 use crate::ui::state::{AppState, JobKind, RunningJob};
 use crate::ui::theme::{Palette, space};
+use crate::ui::views::train::words::standing;
 use crate::ui::widgets::{basic::button_small, progress_bar, wheel};
 use egui::{Align, Layout, RichText, Ui, vec2};
 
@@ -22,7 +24,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
             job_part(ui, state, job, actions);
         }
         for job in state.jobs_beside() {
-            beside(ui, job, actions);
+            beside(ui, state, job, actions);
         }
         for (name, download) in state.running_downloads() {
             let title = find(name).map_or(name, |s| s.title);
@@ -41,7 +43,7 @@ fn quiet(ui: &mut Ui, text: &str) -> egui::Response {
 
 fn job_part(ui: &mut Ui, state: &AppState, job: &RunningJob, actions: &mut Vec<Action>) {
     ui.label(RichText::new(words(state, job)).small());
-    if let Some(frac) = fraction(job) {
+    if let Some(frac) = fraction(state, job) {
         progress_bar(ui, frac, vec2(140.0, 6.0));
     } else {
         wheel(ui, 12.0, "At work");
@@ -63,11 +65,11 @@ fn job_part(ui: &mut Ui, state: &AppState, job: &RunningJob, actions: &mut Vec<A
 }
 
 /// What runs beside the first job, in short.
-fn beside(ui: &mut Ui, job: &RunningJob, actions: &mut Vec<Action>) {
+fn beside(ui: &mut Ui, state: &AppState, job: &RunningJob, actions: &mut Vec<Action>) {
     ui.label(RichText::new(job.kind.words()).small());
-    progress_bar(ui, fraction(job).unwrap_or(0.0), vec2(64.0, 6.0));
+    progress_bar(ui, fraction(state, job).unwrap_or(0.0), vec2(64.0, 6.0));
     if let Some((done, total)) = job.progress {
-        quiet(ui, &format!("{done} of {total}"));
+        quiet(ui, &part_of(done, total));
     }
     let name = format!("Cancel: {}", job.kind.words().to_lowercase());
     if !job.stopping && button_small(ui, "Cancel").accessible_name(&name).on_hover_text(&name).clicked() {
@@ -75,7 +77,10 @@ fn beside(ui: &mut Ui, job: &RunningJob, actions: &mut Vec<Action>) {
     }
 }
 
-fn fraction(job: &RunningJob) -> Option<f32> {
+fn fraction(state: &AppState, job: &RunningJob) -> Option<f32> {
+    if job.is_training() {
+        return standing(state).progress();
+    }
     job.progress.filter(|(_, total)| *total > 0).map(|(done, total)| done as f32 / total as f32)
 }
 
@@ -120,9 +125,9 @@ fn facts(state: &AppState, job: &RunningJob) -> String {
     match job.seconds_left(state.now_s) {
         // Its steps are no pictures, so their number says nothing.
         Some(left) if job.kind == JobKind::Arrange => format!("{} left", clock(left)),
-        Some(left) => format!("{done} of {total} · {} left", clock(left)),
+        Some(left) => format!("{} · {} left", part_of(done, total), clock(left)),
         None if job.kind == JobKind::Arrange => String::new(),
-        None => format!("{done} of {total}"),
+        None => part_of(done, total),
     }
 }
 

@@ -18,27 +18,38 @@ const BESIDE_TEXT: f32 = 72.0;
 /// Room for the button of what can be done about it.
 const BUTTON: f32 = 120.0;
 
-pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
-    let mut on_show: Vec<&Notice> = state.notices.toasts(state.now_s).collect();
-    if on_show.is_empty() || state.notices.open {
-        return;
+/// Takes the place of the messages on show, if there are any.
+pub(super) fn place(ui: &mut Ui, state: &AppState) -> Option<Ui> {
+    let on_show = on_show(state);
+    if on_show.is_empty() {
+        return None;
     }
-    let on_show = on_show.split_off(on_show.len().saturating_sub(MOST));
     let p = Palette::of(ui);
     let width = ui.available_width() - 2.0 * space::M;
     let gaps = (on_show.len() - 1) as f32 * ui.spacing().item_spacing.y + 2.0 * space::XS;
     let height = on_show.iter().map(|n| row_height(ui, n, width)).sum::<f32>() + gaps;
-    Panel::bottom("toasts")
+    let panel = Panel::bottom("toasts")
         .exact_size(height)
         .show_separator_line(false)
-        .frame(Frame::new().fill(p.surface).inner_margin(Margin::symmetric(space::M as i8, space::XS as i8)))
-        .show(ui, |ui| {
-            let top = ui.max_rect().expand2(egui::vec2(space::M, space::XS));
-            ui.painter().hline(top.x_range(), top.top(), Stroke::new(1.0, p.stroke));
-            for notice in on_show {
-                row(ui, notice, actions);
-            }
-        });
+        .frame(Frame::new().fill(p.surface).inner_margin(Margin::symmetric(space::M as i8, space::XS as i8)));
+    Some(super::place(ui, panel))
+}
+
+/// Draws them there.
+pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
+    let top = ui.max_rect().expand2(egui::vec2(space::M, space::XS));
+    ui.painter().hline(top.x_range(), top.top(), Stroke::new(1.0, Palette::of(ui).stroke));
+    for notice in on_show(state) {
+        row(ui, notice, actions);
+    }
+}
+
+fn on_show(state: &AppState) -> Vec<&Notice> {
+    if state.notices.open {
+        return Vec::new();
+    }
+    let mut on_show: Vec<&Notice> = state.notices.toasts(state.now_s).collect();
+    on_show.split_off(on_show.len().saturating_sub(MOST))
 }
 
 fn row_height(ui: &Ui, notice: &Notice, width: f32) -> f32 {

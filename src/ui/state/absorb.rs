@@ -5,8 +5,8 @@ use super::{
     AppState, FollowUp, JobKind, MapLayout, RunningJob, Screen, Tone, TrainingEnd, WeightsState, file_name,
     training,
 };
-use crate::engine::TrainOutcome;
-use crate::error::{Error, count};
+use crate::engine::{TrainEvent, TrainOutcome};
+use crate::error::{Error, count, part_of};
 use crate::session::Copied;
 use crate::session::jobs::{JobEvent, JobId, JobOutput, ModelRef, Outcome};
 use crate::ui::Action;
@@ -26,12 +26,15 @@ impl AppState {
                 self.with_job(id, |j| j.progress = Some((done, total)));
             }
             JobEvent::Train(id, event) => {
-                if let Some(p) = training::overall_progress(&event) {
+                if let Some(p) = training::preparation(&event) {
                     self.with_job(id, |j| j.progress = Some(p));
                 }
                 if self.jobs.iter().any(|j| j.id == id && j.kind == JobKind::FindRate) {
                     self.rate_part = RatePart::of(&event);
                 } else if let Some(t) = &mut self.training {
+                    if let TrainEvent::BatchSize(change) = &event {
+                        self.notices.push(Tone::Warn, change.words());
+                    }
                     t.absorb(event);
                 }
             }
@@ -151,7 +154,8 @@ impl AppState {
     fn trained(&mut self, outcome: TrainOutcome, stopping: bool) -> Vec<FollowUp> {
         let TrainOutcome { summary, epochs, evaluation, run_dir } = outcome;
         let m = &evaluation.confusion;
-        let score = format!("{:.3} accuracy · {} of {} · validation", m.accuracy(), m.correct(), m.total());
+        let score =
+            format!("{:.3} accuracy · {} · validation", m.accuracy(), part_of(m.correct(), m.total()));
         let cut = epochs.last().map(|e| e.epochs).filter(|planned| stopping && summary.epochs_run < *planned);
         let text = match cut {
             Some(planned) => format!(

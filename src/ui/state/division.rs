@@ -95,12 +95,13 @@ pub fn division_words(own: OwnParts, config: &DataConfig) -> String {
 
 /// What stays together, in one line.
 pub fn groups_words(groups: &Groups) -> String {
-    use crate::error::count;
+    use crate::error::{count, thousands};
     if groups.count == 0 {
         return "No two pictures belong together: each is divided by itself".to_owned();
     }
     let (least, most) = groups.sizes;
-    let sizes = if least == most { most.to_string() } else { format!("{least} to {most}") };
+    let sizes =
+        if least == most { thousands(most) } else { format!("{} to {}", thousands(least), thousands(most)) };
     let alone = match groups.alone {
         0 => String::new(),
         n => format!(" · {}", count(n, "picture stands alone", "pictures stand alone")),

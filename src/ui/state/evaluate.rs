@@ -4,7 +4,7 @@ use super::{AppState, Tone, file_name, split_name};
 use crate::data::{DecisionChanges, Split};
 use crate::engine::Evaluation;
 use crate::engine::analysis::Comparison;
-use crate::error::times;
+use crate::error::{part_of, times};
 use crate::session::jobs::Judged;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -194,7 +194,7 @@ impl AppState {
         };
         let run_dir = run.map(|r| r.dir.clone());
         let m = &judged.evaluation.confusion;
-        let text = format!("{:.3} accuracy · {} of {} · {title}", m.accuracy(), m.correct(), m.total());
+        let text = format!("{:.3} accuracy · {} · {title}", m.accuracy(), part_of(m.correct(), m.total()));
         self.notices.push(Tone::Good, text);
         self.show_evaluation(judged.evaluation, judged.data, run_dir, &title);
         if let Some(shown) = &mut self.evaluation {

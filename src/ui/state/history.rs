@@ -3,6 +3,7 @@
 use super::{AppState, Tone, setting_name, split_name};
 use crate::config::TrainConfig;
 use crate::data::{Decided, Decision, Step};
+use crate::error::thousands;
 use crate::ui::Action;
 use std::path::{Path, PathBuf};
 
@@ -207,7 +208,7 @@ impl AppState {
 pub fn decision_words(decided: &Decided) -> String {
     let (pictures, are) = match decided.pictures.as_slice() {
         [one] => (one.rsplit('/').next().unwrap_or(one).to_owned(), "is"),
-        all => (format!("{} pictures", all.len()), "are"),
+        all => (format!("{} pictures", thousands(all.len())), "are"),
     };
     match &decided.decision {
         Decision::Label(class) => format!("{pictures} {are} {class}"),

@@ -1,9 +1,12 @@
 //! What is known of the training that runs, or ran last.
 
+use super::Share;
 use crate::backbones::LoadReport;
 use crate::config::TrainConfig;
-use crate::engine::{CacheProgress, EpochRecord, HardPicture, StepProgress, Summary, TrainEvent};
-use crate::error::Error;
+use crate::engine::{
+    BatchChange, CacheProgress, EpochRecord, HardPicture, StepProgress, Summary, TrainEvent,
+};
+use crate::error::{Error, part_of};
 use std::path::PathBuf;
 
 /// How a training ended.
@@ -43,8 +46,8 @@ impl RatePart {
     /// "Step 12 of 100".
     pub fn words(self, done: usize, total: usize) -> String {
         match self {
-            Self::Pictures => format!("Looking through the pictures: {done} of {total}"),
-            Self::Features => format!("Preparing the pictures: {done} of {total} looks"),
+            Self::Pictures => format!("Looking through the pictures: {}", part_of(done, total)),
+            Self::Features => format!("Preparing the pictures: {} looks", part_of(done, total)),
             Self::Steps => format!("Step {done} of at most {total}"),
         }
     }
@@ -63,12 +66,16 @@ pub struct LiveTraining {
     pub hardest: Vec<HardPicture>,
     /// Inside the present epoch.
     pub step: Option<StepProgress>,
+    /// How much of it is done.
+    pub share: Share,
     /// While the frozen part is computed.
     pub cache: Option<CacheProgress>,
     /// While the pictures are looked through: `(done, total)`.
     pub preflight: Option<(usize, usize)>,
     /// Plain sentences about what happens, oldest first.
     pub notes: Vec<String>,
+    /// When steps got another number of pictures than was chosen.
+    pub batch_changes: Vec<BatchChange>,
     /// Memory that it takes, in bytes, where that is known.
     pub memory: Option<u64>,
     /// It was asked to end with the present epoch.
@@ -86,9 +93,11 @@ impl LiveTraining {
             epochs,
             hardest: Vec::new(),
             step: None,
+            share: Share::default(),
             cache: None,
             preflight: None,
             notes: Vec::new(),
+            batch_changes: Vec::new(),
             memory: None,
             last_epoch: false,
             end: None,
@@ -100,6 +109,7 @@ impl LiveTraining {
         match event {
             TrainEvent::Preflight(done, total) => self.preflight = Some((done, total)),
             TrainEvent::Note(text) | TrainEvent::Warning(text) => self.notes.push(text),
+            TrainEvent::BatchSize(change) => self.batch_changes.push(change),
             TrainEvent::Loaded(report) => self.notes.push(loaded_words(&report)),
             TrainEvent::Cache(progress) => {
                 self.preflight = None;
@@ -108,6 +118,7 @@ impl LiveTraining {
             TrainEvent::Step(progress) => {
                 self.preflight = None;
                 self.cache = None;
+                self.share.step(&progress);
                 self.step = Some(progress);
             }
             TrainEvent::Epoch(record) => {
@@ -147,15 +158,16 @@ pub fn loaded_words(report: &LoadReport) -> String {
     text
 }
 
-/// `(done, total)` of the whole job, or of its preparation.
-pub(super) fn overall_progress(event: &TrainEvent) -> Option<(usize, usize)> {
+/// `(done, total)` of what is done before the epochs.
+pub(super) fn preparation(event: &TrainEvent) -> Option<(usize, usize)> {
     match event {
         TrainEvent::Preflight(done, total) => Some((*done, *total)),
         TrainEvent::Cache(c) => Some((c.done, c.total)),
-        TrainEvent::Step(s) => Some(((s.epoch.saturating_sub(1)) * s.steps + s.step, s.epochs * s.steps)),
-        TrainEvent::Epoch(e) => Some((e.epoch, e.epochs)),
-        TrainEvent::Note(_)
+        TrainEvent::Step(_)
+        | TrainEvent::Epoch(_)
+        | TrainEvent::Note(_)
         | TrainEvent::Warning(_)
+        | TrainEvent::BatchSize(_)
         | TrainEvent::Loaded(_)
         | TrainEvent::Hardest(_)
         | TrainEvent::Memory(_) => None,

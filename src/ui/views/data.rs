@@ -3,6 +3,7 @@
 mod division;
 mod drop_bar;
 mod enlarged;
+mod findings;
 mod gallery;
 mod keys;
 mod panel;
@@ -15,6 +16,7 @@ use super::ViewContext;
 use crate::backbones;
 use crate::config::Preprocess;
 use crate::data::{Dataset, Preflight, Split};
+use crate::error::{part_of, thousands};
 use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::gallery::{Filter, Picked, Sorting};
@@ -101,7 +103,7 @@ fn nothing_yet(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mu
     let job = state.jobs.iter().find(|j| matches!(j.kind, JobKind::OpenData | JobKind::WriteSample));
     if let Some(job) = job {
         let (done, total) = job.progress.unwrap_or((0, 0));
-        let body = if total == 0 { "Finding the pictures".to_owned() } else { format!("{done} of {total}") };
+        let body = if total == 0 { "Finding the pictures".to_owned() } else { part_of(done, total) };
         empty_state(ui, Icon::Images, job.kind.words(), &body, |ui| {
             progress_bar(ui, done as f32 / total.max(1) as f32, vec2(320.0, 6.0));
         });
@@ -154,7 +156,7 @@ fn heading(ui: &mut Ui, data: &Dataset, overview: &Overview) {
             .iter()
             .map(|(split, counts)| (split, counts.iter().sum::<usize>()))
             .filter(|(_, n)| *n > 0)
-            .map(|(split, n)| format!("{n} {}", split_name(*split)))
+            .map(|(split, n)| format!("{} {}", thousands(n), split_name(*split)))
             .collect();
         let text = format!(
             "{} · {} · {}",
@@ -179,8 +181,10 @@ fn unreadable_question(ui: &mut Ui, preflight: &Preflight, actions: &mut Vec<Act
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.label(icons::coloured(Icon::TriangleAlert, icons::SIZE, p.warn));
-                let text =
-                    format!("{bad} of {all} pictures cannot be read. Training would go on without them.");
+                let text = format!(
+                    "{} pictures cannot be read. Training would go on without them.",
+                    part_of(bad, all)
+                );
                 ui.add(egui::Label::new(text).wrap());
             });
         });

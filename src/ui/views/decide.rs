@@ -4,7 +4,7 @@ use crate::data::{Dataset, Decided, Decision, Sample, Split};
 use crate::ui::Action;
 use crate::ui::state::split_name;
 use crate::ui::theme::space;
-use crate::ui::widgets::{caption, is_behind_question, link_button, secondary_button};
+use crate::ui::widgets::{caption, drop_down, is_behind_question, link_button, secondary_button};
 use egui::{ComboBox, Key, Modifiers, Ui};
 
 /// Digit keys, for the first classes.
@@ -78,26 +78,26 @@ fn choose(ui: &mut Ui, data: &Dataset, class: Option<usize>, split: Option<Split
         ui.spacing_mut().item_spacing.x = space::S;
         let shown = class.map_or("Several classes", |c| data.classes.get(c).map_or("", String::as_str));
         let combo = ComboBox::from_id_salt("class of picture").selected_text(shown).width(150.0);
-        let combo = combo.show_ui(ui, |ui| {
+        let combo = drop_down(ui, combo, |lines| {
             for (i, name) in data.classes.iter().enumerate() {
                 let chosen = Some(i) == class;
-                if ui.selectable_label(chosen, name).clicked() && !chosen {
+                if lines.line(chosen, name) && !chosen {
                     decision = Some(Decision::Label(name.clone()));
                 }
             }
         });
-        combo.response.on_hover_text("What it shows. The file stays in its folder · keys 1 to 9");
+        combo.on_hover_text("What it shows. The file stays in its folder · keys 1 to 9");
         let shown = split.map_or("Several", split_name);
         let combo = ComboBox::from_id_salt("part of picture").selected_text(shown).width(100.0);
-        let combo = combo.show_ui(ui, |ui| {
+        let combo = drop_down(ui, combo, |lines| {
             for (part, _) in SPLIT_KEYS {
                 let chosen = Some(part) == split;
-                if ui.selectable_label(chosen, split_name(part)).clicked() && !chosen {
+                if lines.line(chosen, split_name(part)) && !chosen {
                     decision = Some(Decision::Split(part));
                 }
             }
         });
-        combo.response.on_hover_text("What it is for · keys T (training), V (validation), E (test)");
+        combo.on_hover_text("What it is for · keys T (training), V (validation), E (test)");
         let leave_out = secondary_button(ui, "Leave out");
         if leave_out.on_hover_text("Neither learn from it nor judge by it · Delete").clicked() {
             decision = Some(Decision::Exclude);

@@ -22,6 +22,7 @@ mod worst;
 use super::ViewContext;
 use crate::engine::analysis::bootstrap::RESAMPLES;
 use crate::engine::metrics::wilson_interval;
+use crate::error::{part_of, thousands};
 use crate::ui::icons::Icon;
 use crate::ui::state::{EvaluateTab, Selection, ShownEvaluation};
 use crate::ui::theme::space;
@@ -29,7 +30,7 @@ use crate::ui::views::train::words::count;
 use crate::ui::widgets::PathField;
 use crate::ui::widgets::confusion_matrix::{CellValue, Zoom};
 use crate::ui::widgets::segmented::{self, Segment};
-use crate::ui::widgets::{empty_state, primary_button, stat};
+use crate::ui::widgets::{card, empty_state, primary_button, stat};
 use crate::ui::{Action, AppState, Screen};
 use egui::{Align, Layout, Rect, Ui, UiBuilder, Vec2, pos2, vec2};
 
@@ -77,6 +78,9 @@ const TILE: f32 = 112.0;
 const LARGE_TILE: f32 = 208.0;
 /// Lists of rows are no wider than this, in points.
 const ROWS: f32 = 880.0;
+
+/// Width of what can be judged where there is nothing yet, in points.
+const JUDGE: f32 = 392.0;
 
 /// Draws the screen's subject.
 pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
@@ -182,9 +186,13 @@ fn nothing(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Ve
             actions.push(Action::Go(Screen::Train));
         }
         ui.add_space(space::L);
-        ui.allocate_ui(vec2(360.0, 0.0), |ui| {
-            ui.with_layout(Layout::top_down(Align::Min), |ui| {
-                judge::show(ui, state, &mut cx.evaluate, actions)
+        // In a card, so that its lines begin at an edge of their own under what is centred.
+        ui.allocate_ui(vec2(JUDGE, 0.0), |ui| {
+            card(ui, |ui| {
+                ui.with_layout(Layout::top_down(Align::Min), |ui| {
+                    ui.set_width(ui.available_width());
+                    judge::show(ui, state, &mut cx.evaluate, actions);
+                });
             });
         });
     });
@@ -198,10 +206,11 @@ fn headline(ui: &mut Ui, shown: &ShownEvaluation, memory: &mut Memory) {
         let wide = ui.available_width() > NARROW;
         ui.spacing_mut().item_spacing.x = if wide { space::XXL } else { space::L };
         let (low, high) = wilson_interval(right, all);
-        let of = format!("accuracy ({low:.3} to {high:.3}) · {right} of {all} · {}", shown.title);
+        let of = format!("accuracy ({low:.3} to {high:.3}) · {} · {}", part_of(right, all), shown.title);
         stat(ui, &format!("{:.3}", e.confusion.accuracy()), &of).on_hover_text(format!(
-            "On other pictures like these {all}, the accuracy is between {low:.3} and {high:.3} with 95 % confidence (Wilson's \
-             interval). More pictures make it narrower"
+            "On other pictures like these {}, the accuracy is between {low:.3} and {high:.3} with 95 % confidence (Wilson's \
+             interval). More pictures make it narrower",
+            thousands(all)
         ));
         let classes = e.classes.len();
         let interval = memory.analysed.of(ui.ctx(), e).map(|analysis| analysis.macro_f1_interval);
@@ -214,7 +223,7 @@ fn headline(ui: &mut Ui, shown: &ShownEvaluation, memory: &mut Memory) {
             "F1 is high only where precision and recall both are; every class counts the same, however many pictures it has. The \
              95 % interval{between} is that of {RESAMPLES} draws of as many of these pictures (bootstrap)"
         ));
-        stat(ui, &wrong.to_string(), if wrong == 1 { "mistake" } else { "mistakes" });
+        stat(ui, &thousands(wrong), if wrong == 1 { "mistake" } else { "mistakes" });
         stat(ui, &format!("{:.3}", e.loss), if wide { "loss · lower is better" } else { "loss" });
     });
 }

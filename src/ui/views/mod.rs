@@ -26,6 +26,8 @@ pub struct ViewContext {
     pub previews: Previews,
     /// The list of commands.
     pub palette: super::shell::palette::Memory,
+    /// The parts of the window that the keyboard goes through.
+    pub panes: super::shell::panes::Memory,
     /// The Start screen's.
     pub start: start::Memory,
     /// The Data screen's.

@@ -8,6 +8,7 @@ mod undecided;
 
 use super::ViewContext;
 use crate::engine::Ranked;
+use crate::error::thousands;
 use crate::session::{ModelRef, UNDECIDED};
 use crate::ui::actions::Pick;
 use crate::ui::icons::Icon;
@@ -18,7 +19,7 @@ use crate::ui::widgets::picture_grid::fitted_picture;
 use crate::ui::widgets::probability_bars::{self, Bar};
 use crate::ui::widgets::setting::{PathChoice, PathField};
 use crate::ui::widgets::{
-    caption, empty_state, link_button, paint_bar, primary_button, secondary_button, section,
+    caption, drop_down, empty_state, link_button, paint_bar, primary_button, secondary_button, section,
 };
 use crate::ui::{Action, AppState, Screen};
 use egui::{Align, ComboBox, Label, Layout, RichText, Sense, TextEdit, Ui, WidgetInfo, vec2};
@@ -54,32 +55,19 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     if pictures.is_empty() {
         return empty(ui, state, cx, actions);
     }
-    ui.horizontal(|ui| {
-        ui.label(RichText::new(count(pictures.len(), "picture", "pictures")).heading());
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if secondary_button(ui, "Clear").on_hover_text("Empties this list; the pictures stay").clicked() {
-                cx.predict.selected = None;
-                actions.push(Action::ClearPredictions);
-            }
-            let save = secondary_button(ui, "Save all as CSV…");
-            if save.on_hover_text("A table with the five most probable classes of each picture").clicked() {
-                actions.push(Action::Pick(Pick::PredictionsCsv));
-            }
-            let copy = secondary_button(ui, "Copy into folders…");
-            if copy
-                .on_hover_text("Copies each picture into a folder named after its class; the pictures stay")
-                .clicked()
-            {
-                actions.push(Action::Pick(Pick::CopyTo));
-            }
-            if secondary_button(ui, "Add a folder…").clicked() {
-                actions.push(Action::Pick(Pick::PictureFolder));
-            }
-            if primary_button(ui, "Add pictures…").clicked() {
-                actions.push(Action::Pick(Pick::Pictures));
-            }
+    let heading = RichText::new(count(pictures.len(), "picture", "pictures")).heading();
+    // Beside the heading where there is room for both.
+    if ui.available_width() < HEADING_AND_BUTTONS {
+        ui.label(heading);
+        ui.horizontal_wrapped(|ui| BUTTONS.iter().for_each(|b| b.show(ui, cx, actions)));
+    } else {
+        ui.horizontal(|ui| {
+            ui.label(heading);
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                BUTTONS.iter().rev().for_each(|b| b.show(ui, cx, actions));
+            });
         });
-    });
+    }
     update(state, cx);
     let tally = cx.predict.listing.tally;
     let mut words = tally.words();
@@ -96,6 +84,55 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
         return;
     }
     rows::show(ui, state, cx, actions);
+}
+
+/// What can be done with the list as a whole.
+#[derive(Clone, Copy)]
+enum Button {
+    Add,
+    AddFolder,
+    Copy,
+    Save,
+    Clear,
+}
+
+/// In their order on the screen.
+const BUTTONS: [Button; 5] = [Button::Add, Button::AddFolder, Button::Copy, Button::Save, Button::Clear];
+/// Points that the buttons and a heading of some thousand pictures take side by side.
+const HEADING_AND_BUTTONS: f32 = 768.0;
+
+impl Button {
+    fn show(self, ui: &mut Ui, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+        let (label, hover, action) = match self {
+            Self::Add => ("Add pictures…", None, Action::Pick(Pick::Pictures)),
+            Self::AddFolder => ("Add a folder…", None, Action::Pick(Pick::PictureFolder)),
+            Self::Copy => (
+                "Copy into folders…",
+                Some("Copies each picture into a folder named after its class; the pictures stay"),
+                Action::Pick(Pick::CopyTo),
+            ),
+            Self::Save => (
+                "Save all as CSV…",
+                Some("A table with the five most probable classes of each picture"),
+                Action::Pick(Pick::PredictionsCsv),
+            ),
+            Self::Clear => ("Clear", Some("Empties this list; the pictures stay"), Action::ClearPredictions),
+        };
+        let button = match self {
+            Self::Add => primary_button(ui, label),
+            _ => secondary_button(ui, label),
+        };
+        let button = match hover {
+            Some(words) => button.on_hover_text(words),
+            None => button,
+        };
+        if button.clicked() {
+            if let Self::Clear = self {
+                cx.predict.selected = None;
+            }
+            actions.push(action);
+        }
+    }
 }
 
 fn update(state: &AppState, cx: &mut ViewContext) {
@@ -195,18 +232,15 @@ fn toolbar(ui: &mut Ui, cx: &mut ViewContext, tally: list::Tally) {
         );
         field.widget_info(|| WidgetInfo::labeled(egui::Role::TextInput, true, "Filter by name or class"));
         let word = list::Order::ALL.iter().find(|o| o.0 == cx.predict.order).map_or("", |o| o.1);
-        ComboBox::new("order of predictions", "")
-            .width(150.0)
-            .selected_text(word)
-            .show_ui(ui, |ui| {
-                for (order, word) in list::Order::ALL {
-                    ui.selectable_value(&mut cx.predict.order, order, word);
-                }
-            })
-            .response
-            .accessible_name("Order of the list");
+        let combo = ComboBox::new("order of predictions", "").width(150.0).selected_text(word);
+        let list = drop_down(ui, combo, |lines| {
+            for (order, word) in list::Order::ALL {
+                lines.value(&mut cx.predict.order, order, word);
+            }
+        });
+        list.accessible_name("Order of the list");
         if tally.unlike > 0 {
-            let words = format!("Unlike training · {}", tally.unlike);
+            let words = format!("Unlike training · {}", thousands(tally.unlike));
             let button = ui.add(egui::Button::new(words).selected(cx.predict.filter.unlike));
             if button.on_hover_text("Shows only the pictures that are unlike anything in training").clicked()
             {
@@ -273,7 +307,7 @@ fn overview(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
             // What is undecided is of no class.
             let ink = if label == UNDECIDED { Palette::of(ui).muted } else { colour(state, label, 0) };
             paint_bar(ui, bar, *count as f32 / most, ink);
-            ui.label(RichText::new(count.to_string()).size(theme::type_size::CAPTION));
+            ui.label(RichText::new(thousands(*count)).size(theme::type_size::CAPTION));
         });
     }
     let tally = cx.predict.listing.tally;

@@ -1,6 +1,7 @@
 //! The Start screen: open a folder, open a project, try the sample.
 
 use super::ViewContext;
+use crate::error::part_of;
 use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::{JobKind, file_name};
@@ -116,7 +117,7 @@ fn progress(ui: &mut Ui, state: &AppState) {
     let (done, total) = job.progress.unwrap_or((0, 0));
     let frac = if total == 0 { 0.0 } else { done as f32 / total as f32 };
     progress_bar(ui, frac, vec2(WIDTH, 6.0));
-    let numbers = if total == 0 { String::new() } else { format!(" · {done} of {total}") };
+    let numbers = if total == 0 { String::new() } else { format!(" · {}", part_of(done, total)) };
     caption(ui, format!("{}{numbers}", job.kind.words()));
 }
 

@@ -17,9 +17,10 @@ use crate::data::Finding;
 use crate::engine::EpochRecord;
 use crate::session::RunInfo;
 use crate::ui::theme::{Palette, space};
+use crate::ui::widgets::basic::words_in;
 use crate::ui::widgets::curves::{self, Look, Measure, Quantity};
 use crate::ui::widgets::segmented::{self, Segment};
-use crate::ui::widgets::{caption, lasting_height, link_button};
+use crate::ui::widgets::{caption, drop_down, lasting_height, link_button};
 use crate::ui::{Action, AppState, Screen};
 use egui::{Align, Checkbox, ComboBox, Id, Layout, RichText, Role, Slider, TextEdit, Ui, WidgetInfo};
 use std::path::PathBuf;
@@ -216,13 +217,13 @@ fn look(ui: &mut Ui, tab: Tab, lines: &mut Lines) {
         let second = [(Quantity::Quality, "Quality"), (Quantity::Rate, "Learning rate")];
         let word = second.iter().find(|q| q.0 == lines.second).map_or("", |q| q.1);
         let combo = ComboBox::from_id_salt("second plot").selected_text(word).width(96.0);
-        let combo = combo.show_ui(ui, |ui| {
+        let combo = drop_down(ui, combo, |list| {
             for (quantity, word) in second {
-                ui.selectable_value(&mut lines.second, quantity, word);
+                list.value(&mut lines.second, quantity, word);
             }
         });
         let why = "What is drawn beside the loss";
-        combo.response.on_hover_text(why).widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, why));
+        combo.on_hover_text(why).widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, why));
     }
 }
 
@@ -299,7 +300,7 @@ impl<'a> Shown<'a> {
             ui.allocate_exact_size(egui::vec2(ui.available_width(), height), egui::Sense::hover());
         ui.painter().rect_filled(rect, crate::ui::theme::RADIUS_CARD, p.surface);
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, text));
-        ui.put(rect.shrink(space::L), egui::Label::new(RichText::new(text).color(p.muted)));
+        words_in(ui, rect, RichText::new(text).color(p.muted));
     }
 }
 

@@ -5,7 +5,7 @@ use crate::ui::theme::{self, Palette, RADIUS_CARD, space};
 use egui::text::{LayoutJob, TextFormat, TextWrapping};
 use egui::{
     Align, Button, Color32, Frame, Label, Layout, Margin, Rect, Response, RichText, Role, Sense, Spinner,
-    Stroke, TextStyle, Ui, Vec2, WidgetInfo, WidgetText, vec2,
+    Stroke, TextStyle, Ui, UiBuilder, Vec2, WidgetInfo, WidgetText, vec2,
 };
 
 /// The one button of a screen that leads on: filled with the accent.
@@ -105,6 +105,15 @@ pub fn card<R>(ui: &mut Ui, contents: impl FnOnce(&mut Ui) -> R) -> R {
         .inner_margin(Margin::same(space::L as i8))
         .show(ui, contents)
         .inner
+}
+
+/// Text in the middle of a place that is taken already; what comes after the place stands as if it was not there.
+pub fn words_in(ui: &mut Ui, place: Rect, text: RichText) {
+    let middle = Layout::centered_and_justified(egui::Direction::TopDown);
+    let inside = UiBuilder::new().max_rect(place.shrink(space::L)).layout(middle);
+    let mut ui = ui.new_child(inside);
+    ui.shrink_clip_rect(place);
+    ui.add(Label::new(text).wrap());
 }
 
 /// The head of a section.

@@ -13,6 +13,7 @@ pub use layout::{CellValue, MAX_CELL, MatrixLayout, Shades};
 pub use ramp::Ramp;
 
 use crate::engine::metrics::ConfusionMatrix;
+use crate::error::part_of;
 use crate::ui::theme::{Palette, space, type_size};
 use cells::{CellPainter, Colours};
 use egui::accesskit::Action as Access;
@@ -231,10 +232,12 @@ impl MatrixView<'_> {
         let class = |c: usize| self.classes.get(c).map_or("?", String::as_str);
         let share = |whole: usize| if whole == 0 { 0.0 } else { count as f64 / whole as f64 };
         format!(
-            "{name}\n{:.3} · {count} of {row} of {}\n{:.3} · {count} of {column} called {}",
+            "{name}\n{:.3} · {} of {}\n{:.3} · {} called {}",
             share(row),
+            part_of(count, row),
             class(truth),
             share(column),
+            part_of(count, column),
             class(predicted)
         )
     }

@@ -1,5 +1,6 @@
 //! Many pictures in virtualised rows: only those on the screen are asked for.
 
+use super::basic::words_in;
 use super::picture::picture_button;
 use crate::ui::theme::{Palette, RADIUS, space, type_size};
 use crate::ui::thumbnails::{LARGE_PX, Thumb, Thumbnails};
@@ -115,7 +116,7 @@ pub fn fitted_picture(
         Thumb::Failed(reason) => {
             ui.painter().rect_filled(rect, RADIUS, p.raised);
             let text = RichText::new(format!("This picture cannot be shown: {reason}")).color(p.muted);
-            ui.put(rect.shrink(space::L), egui::Label::new(text).wrap());
+            words_in(ui, rect, text);
         }
     }
     (response, place)
@@ -124,6 +125,28 @@ pub fn fitted_picture(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_picture_takes_the_same_place_whether_it_can_be_shown_or_not() {
+        let ctx = egui::Context::default();
+        let mut thumbs = Thumbnails::default();
+        let missing = Path::new("/there is no such picture.png");
+        let mut below = Vec::new();
+        // Until the file was looked for, and once it was not found.
+        while below.len() < 3 {
+            let mut drawn = ctx.run_ui(egui::RawInput::default(), |ui| {
+                thumbs.begin_frame(ui.ctx());
+                let failed = matches!(thumbs.get_sized(ui.ctx(), missing, LARGE_PX), Thumb::Failed(_));
+                large_picture(ui, &mut thumbs, missing, egui::vec2(200.0, 160.0), "missing");
+                if below.is_empty() || failed {
+                    below.push(ui.cursor().top());
+                }
+            });
+            drawn.textures_delta.clear();
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert_eq!(below[0], below[2]);
+    }
 
     #[test]
     fn tiles_fill_the_width_and_never_vanish() {

@@ -141,31 +141,6 @@ impl PathField {
     }
 }
 
-/// A combo box of named choices, each with its explanation.
-pub fn choice<T: PartialEq + Copy>(
-    ui: &mut Ui,
-    salt: &str,
-    value: &mut T,
-    options: &[(T, &str, &str)],
-) -> Response {
-    let shown = options.iter().find(|(v, ..)| v == value).map_or("", |(_, word, _)| word);
-    egui::ComboBox::from_id_salt(salt)
-        .selected_text(shown)
-        .show_ui(ui, |ui| {
-            for (option, word, why) in options {
-                let row = ui.selectable_value(value, *option, *word);
-                if row.clicked() {
-                    // A press of the mouse closes the list by itself, one of the keyboard does not.
-                    ui.close();
-                }
-                if !why.is_empty() {
-                    row.on_hover_text(*why);
-                }
-            }
-        })
-        .response
-}
-
 /// A fold that is closed to begin with: `title`, and under it the contents.
 pub fn fold<R>(ui: &mut Ui, title: &str, contents: impl FnOnce(&mut Ui) -> R) -> Option<R> {
     egui::CollapsingHeader::new(RichText::new(title)).id_salt(title).show(ui, contents).body_returned

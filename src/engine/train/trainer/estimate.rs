@@ -2,6 +2,7 @@
 
 use super::Trainer;
 use crate::engine::train::plan::{Input, Phase};
+use std::time::Instant;
 
 /// A training step costs about as much as this many forward passes: used only to estimate the time of phases to come.
 const STEP_COST: f64 = 3.0;
@@ -21,6 +22,12 @@ impl Trainer<'_> {
         let by_passes = || self.epoch_s_by_passes(phase).filter(|_| phase.first_epoch > 0);
         let of_phase = if left == 0 { 0.0 } else { left as f64 * self.epoch_s().or_else(by_passes)? };
         Some(of_phase + self.eta_later(phase))
+    }
+
+    /// The present, as if the job had never been held: what is measured by it is the work alone.
+    pub(super) fn now(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_sub(self.ctx.control.held()).unwrap_or(now)
     }
 
     /// Seconds that an epoch of this phase takes, as far as known.

@@ -62,7 +62,7 @@ impl Fresh {
 pub(crate) enum Word<'a> {
     /// A pointer to values that are read.
     Read(&'a Tensor),
-    /// A pointer to values that are read and written.
+    /// A pointer to values that are changed in place.
     Update(&'a Tensor),
     /// A pointer to values that are written.
     Write(&'a mut Storage),
@@ -110,11 +110,6 @@ impl<'a> Launch<'a> {
     /// The next argument: values to be read if there are any.
     pub(crate) fn read_if(self, tensor: Option<&'a Tensor>) -> Self {
         self.word(tensor.map_or(Word::Absent, Word::Read))
-    }
-
-    /// The next argument: values to be changed in place.
-    pub(crate) fn update(self, tensor: &'a Tensor) -> Self {
-        self.word(Word::Update(tensor))
     }
 
     /// The next argument: values to be written.

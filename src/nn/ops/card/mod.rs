@@ -16,8 +16,7 @@
 //!    the methods `forward_on_card` and `backward_on_card`, which call it. Those that are missing fall back to tensor operations.
 //!    What many operations have in common (activations, sums of columns, biases) is chosen in [`tensors`](super::tensors), so that
 //!    operations which are made of tensor operations have kernels for these parts.
-//!    Values are changed in place by [`Launch::update`]; what goes over many tensors at once takes a table ([`Launch::table`]), as
-//!    the optimizer does.
+//!    What goes over many tensors at once, or changes them in place, takes a table ([`Launch::table`]), as the optimizer does.
 //! 3. The golden tests, the tests of gradients and those of training run it under emulation:
 //!    `cargo test --features emulated-card --test emulated_card`; the tests of `nn::ops` do so too with that feature
 //!    (`testing::both_ways`).

@@ -11,7 +11,7 @@ use crate::nn::ops::memory::filled;
 use rayon::prelude::*;
 
 /// All sizes of a convolution, checked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in super::super) struct Geometry {
     /// Pictures.
     pub(super) n: usize,
@@ -143,7 +143,6 @@ impl Geometry {
                     let bias = bias.map(|b| &b[group * cout..(group + 1) * cout]);
                     let gather = self.gather(x, (group * cin, cin));
                     let place = Place::dense(self.output, group * cout);
-                    let addend = addend.map(|a| &a[group * cout..]);
                     let epilogue = Epilogue::new(bias, clamp.range()).then(act);
                     direct::convolve(&gather, packed, &epilogue, addend, place, out);
                 }

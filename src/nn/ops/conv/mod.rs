@@ -1,6 +1,7 @@
 //! Two-dimensional convolution.
 
 mod backward;
+mod cudnn;
 mod depthwise;
 mod direct;
 mod geometry;

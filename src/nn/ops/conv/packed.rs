@@ -1,5 +1,6 @@
 //! Convolution with weights that do not change: brought into the form that its kernel reads once, not in every pass.
 
+use super::cudnn::Frozen;
 use super::{Conv2dSpec, Form, Geometry, conv2d};
 use crate::error::Result;
 use crate::nn::ops::cpu::{check_operands, with_values};
@@ -15,12 +16,14 @@ pub struct PackedConv {
     spec: Conv2dSpec,
     /// For maps on which a matrix product is best, and for those on which Winograd's algorithm is.
     forms: [OnceLock<Form>; 2],
+    on_card: Frozen,
 }
 
 impl PackedConv {
     /// `weight: [KH, KW, Cin / groups, Cout]` and `bias: [Cout]`; neither gets a gradient.
     pub fn new(weight: &Tensor, bias: &Tensor, spec: Conv2dSpec) -> Self {
-        Self { weight: weight.detach(), bias: bias.detach(), spec, forms: [OnceLock::new(), OnceLock::new()] }
+        let forms = [OnceLock::new(), OnceLock::new()];
+        Self { weight: weight.detach(), bias: bias.detach(), spec, forms, on_card: Frozen::default() }
     }
 
     /// `act(convolution(x) + bias + addend)`. Differentiable in `x` and `addend`.
@@ -31,6 +34,12 @@ impl PackedConv {
         let geometry = Geometry::new(x.dims(), self.weight.dims(), Some(self.bias.dims()), self.spec)?;
         let tracked = x.track_op() || addend.is_some_and(Tensor::track_op);
         let separate = addend.is_some_and(|a| geometry.depthwise() || a.dims() != geometry.output_shape());
+        if !tracked && !separate {
+            let operands = [x, &self.weight, &self.bias];
+            if let Some(y) = self.on_card.forward(&geometry, operands, addend, act)? {
+                return Ok(y);
+            }
+        }
         if tracked || separate || tensors::serve(x) {
             let act_of_conv = if addend.is_some() { Activation::Identity } else { act };
             let y = conv2d(x, &self.weight, Some(&self.bias), self.spec, act_of_conv)?;

@@ -1,11 +1,11 @@
 //! Convolution by tensor operations.
 //!
 //! 1x1 kernels are a matrix product. Depthwise convolution is a sum over the kernel's taps of a shifted map times a row of weights.
-//! Everything else goes through candle's convolution of `[N, C, H, W]` (cuDNN's where it is built in); the input's gradient is
-//! one of the result's gradient with turned weights, and the weights' gradient a product for each row of the kernel: candle's
-//! own gradients of convolution are wrong on Metal and slow elsewhere.
+//! Everything else is cuDNN's on an NVIDIA card ([`cudnn`]). Elsewhere it goes through candle's convolution of `[N, C, H, W]`; the
+//! input's gradient is one of the result's gradient with turned weights, and the weights' gradient a product for each row of the
+//! kernel: candle's own gradients of convolution are wrong on Metal and slow elsewhere.
 
-use super::{Conv2dSpec, Geometry};
+use super::{Conv2dSpec, Geometry, cudnn};
 use crate::nn::ops::tensors::taps::{Frame, Taps, fit, spread};
 use crate::nn::ops::tensors::{as_rows, column_sums};
 use candle_core::{D, Result, Tensor};
@@ -14,6 +14,9 @@ impl Geometry {
     /// The convolution without bias.
     pub(super) fn forward_tensors(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
         let x = x.reshape(self.input_shape())?;
+        if let Some(y) = cudnn::forward(self, &x, weight)? {
+            return Ok(y);
+        }
         if self.pointwise() {
             let pixels = as_rows(&self.picked(&x)?)?;
             return pixels.matmul(&weight.reshape(self.matrix())?)?.reshape(&self.output_shape());
@@ -29,6 +32,9 @@ impl Geometry {
     pub(super) fn input_gradient_tensor(&self, weight: &Tensor, grad: &Tensor) -> Result<Tensor> {
         let grad = grad.reshape(&self.output_shape())?;
         let [h, w, _] = self.input;
+        if let Some(of_x) = cudnn::input_gradient(self, weight, &grad)? {
+            return Ok(of_x);
+        }
         if self.pointwise() {
             let pixels = as_rows(&grad)?.matmul(&weight.reshape(self.matrix())?.t()?)?;
             let pixels = pixels.reshape((self.n, self.output[0], self.output[1], self.input[2]))?;
@@ -55,6 +61,9 @@ impl Geometry {
     pub(super) fn weight_gradient_tensor(&self, x: &Tensor, grad: &Tensor) -> Result<Tensor> {
         let (x, [kh, kw], [cin, cout]) = (x.reshape(self.input_shape())?, self.kernel, self.group());
         let shape = (kh, kw, cin, self.output[2]);
+        if let Some(of_weight) = cudnn::weight_gradient(self, &x, grad)? {
+            return Ok(of_weight);
+        }
         if self.pointwise() {
             return as_rows(&self.picked(&x)?)?.t()?.matmul(&as_rows(grad)?)?.reshape(shape);
         }
@@ -82,7 +91,8 @@ impl Geometry {
         Tensor::cat(&rows, 0)
     }
 
-    fn pointwise(&self) -> bool {
+    /// Whether it is a product of pixels with a matrix.
+    pub(super) fn pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.spec.groups == 1 && self.spec.padding == 0
     }
 

@@ -222,6 +222,24 @@ fn the_result_does_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
+fn frozen_groups_are_added_each_to_its_own_channels() {
+    both_ways(|| {
+        let tensor = |shape: &[usize], pace| {
+            Tensor::from_vec(wave(shape.iter().product(), pace), shape, &Device::Cpu).unwrap()
+        };
+        let (x, weight, bias) = (tensor(&[2, 7, 6, 12], 0.7), tensor(&[3, 3, 4, 6], 1.3), tensor(&[6], 0.4));
+        let addend = tensor(&[2, 7, 6, 6], 0.9);
+        let spec = Conv2dSpec { stride: 1, padding: 1, dilation: 1, groups: 3 };
+        let packed = PackedConv::new(&weight, &bias, spec);
+        let got = packed.forward(&x, Some(&addend), Activation::Relu).unwrap();
+        let plain = conv2d(&x, &weight, Some(&bias), spec, Activation::Identity).unwrap();
+        let want = (plain + addend).unwrap().relu().unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let want: Vec<f64> = want.into_iter().map(f64::from).collect();
+        assert_close("frozen groups", &got, &want);
+    });
+}
+
+#[test]
 fn errors_name_the_shapes() {
     let zeros = |shape: &[usize]| Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu).unwrap();
     let spec = Conv2dSpec { stride: 1, padding: 0, dilation: 1, groups: 1 };

@@ -44,23 +44,28 @@ pub(super) fn inverse_deviation(variance: &Tensor, eps: f64) -> Result<Tensor> {
     Ok(inverse.into_tensor())
 }
 
-/// Moves running mean and (unbiased) variance by `share` towards those of a batch, in place.
-pub(crate) fn mix_running(running: [&Tensor; 2], batch: &BatchStats, share: f64) -> Result<()> {
+/// Running mean and (unbiased) variance that those of a batch have moved by `share`.
+pub(crate) fn mix_running(running: [&Tensor; 2], batch: &BatchStats, share: f64) -> Result<[Tensor; 2]> {
     let channels = batch.mean.elem_count();
     if running.iter().any(|t| t.elem_count() != channels) {
         candle_core::bail!("running statistics {running:?} of {channels} channels");
     }
     let unbiased = batch.count as f64 / (batch.count as f64 - 1.0);
+    let [mut mean, mut variance] =
+        [Fresh::floats(running[0], channels)?, Fresh::floats(running[1], channels)?];
     let launch = Launch::of(FILE, "mix_running", batch.mean.dtype())?
-        .update(running[0])
-        .update(running[1])
+        .read(running[0])
+        .read(running[1])
         .read(&batch.mean)
         .read(&batch.var)
+        .write(&mut mean)
+        .write(&mut variance)
         .count(u32::try_from(channels)?)
         .number(share as f32)
         .number(unbiased as f32);
     // SAFETY: the kernel reads and writes one value a channel of each.
-    unsafe { launch.run(Grid::of_threads(channels)?) }
+    unsafe { launch.run(Grid::of_threads(channels)?)? };
+    Ok([mean, variance].map(Fresh::into_tensor))
 }
 
 impl Op {
@@ -95,14 +100,11 @@ impl Op {
             _ if clamp == Clamp::None => (Activation::Identity, None),
             _ => (Activation::Identity, Some(saved.result()?)),
         };
-        let maps: Vec<&Tensor> = [x, grad].into_iter().chain(result).collect();
-        let columns = Columns::of(&maps, &affine)?;
         // The sums are also what the gradient behind a clamp is made with, on the way.
         let sums = wanted[1] || wanted[2] || (wanted[0] && self.of_batch) || result.is_some();
         let (of_parameters, before) = match sums {
             true => {
-                let (of_parameters, before) =
-                    self.parameter_gradients(columns, [x, grad], (act, result), affine)?;
+                let (of_parameters, before) = self.parameter_gradients([x, grad], (act, result), affine)?;
                 (Some(of_parameters), before)
             }
             false => (None, None),
@@ -111,6 +113,7 @@ impl Op {
         let of_x = match wanted[0] {
             true => {
                 let through = of_parameters.as_ref().filter(|_| self.of_batch);
+                let columns = Columns::of(&[x, grad], &affine)?;
                 let mut of_x = Fresh::like(x, x.shape().clone())?;
                 let launch = affine
                     .into_iter()
@@ -134,11 +137,12 @@ impl Op {
     /// The gradients of gamma and beta, and the gradient before the clamp that gave `result`, if there is one.
     fn parameter_gradients(
         &self,
-        columns: Columns,
         [x, grad]: [&Tensor; 2],
         (act, result): (Activation, Option<&Tensor>),
         affine: [&Tensor; 4],
     ) -> Result<([Tensor; 2], Option<Tensor>)> {
+        let maps: Vec<&Tensor> = [x, grad].into_iter().chain(result).collect();
+        let columns = Columns::of(&maps, &affine)?;
         let (sums_shape, channels) = (columns.shape_of_parts(), columns.shape_of_parts().1);
         let (mut sums, mut products) = (Fresh::floats(x, sums_shape)?, Fresh::floats(x, sums_shape)?);
         let mut before = result.map(|result| Fresh::like(x, result.shape().clone())).transpose()?;

@@ -3,13 +3,13 @@
 use super::{ViewContext, split_colour};
 use crate::config::{DEFAULT_FOLDS, DataConfig, GroupBy, SplitKind};
 use crate::data::{Dataset, Division, Preflight, Split};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, thousands};
 use crate::ui::state::division::{OwnParts, divides_otherwise, division_words, groups_words};
 use crate::ui::state::split_name;
 use crate::ui::theme::{Palette, section_style, space};
 use crate::ui::views::train::words::sentence;
+use crate::ui::widgets::choice;
 use crate::ui::widgets::segmented::{self, Segment};
-use crate::ui::widgets::setting::choice;
 use crate::ui::widgets::{caption, link_button, primary_button, secondary_button, setting};
 use crate::ui::{Action, AppState};
 use crossbeam_channel::Receiver;
@@ -309,7 +309,7 @@ fn outcome(ui: &mut Ui, preview: &Preview, now: Option<[usize; 3]>, asks: bool) 
         left += width;
     }
     let words = |(part, n): (Split, usize)| {
-        format!("{n} {} ({:.1} %)", split_name(part), 100.0 * n as f64 / all as f64)
+        format!("{} {} ({:.1} %)", thousands(n), split_name(part), 100.0 * n as f64 / all as f64)
     };
     let there = parts.into_iter().zip(counts).filter(|(_, n)| *n > 0);
     ui.label(there.map(words).collect::<Vec<_>>().join(" · "));

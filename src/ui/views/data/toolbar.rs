@@ -2,10 +2,11 @@
 
 use super::{ViewContext, split_words, zoom};
 use crate::data::{Preflight, Split};
+use crate::error::{part_of, thousands};
 use crate::ui::icons::Icon;
 use crate::ui::state::gallery::{Filter, SizeFilter, SortBy};
 use crate::ui::theme::space;
-use crate::ui::widgets::{caption, icon_button, link_button};
+use crate::ui::widgets::{caption, drop_down, icon_button, link_button};
 use egui::{ComboBox, TextEdit, Ui};
 
 const SIZES: [(SizeFilter, &str, &str); 3] = [
@@ -40,13 +41,13 @@ fn filters(ui: &mut Ui, preflight: &Preflight, cx: &mut ViewContext) {
     let filter = &mut cx.data.filter;
     let shown = filter.class.and_then(|c| data.classes.get(c)).map_or("All classes", String::as_str);
     let combo = ComboBox::from_id_salt("class filter").selected_text(shown).width(140.0).truncate();
-    let combo = combo.show_ui(ui, |ui| {
-        ui.selectable_value(&mut filter.class, None, "All classes");
+    let combo = drop_down(ui, combo, |lines| {
+        lines.value(&mut filter.class, None, "All classes");
         for (c, name) in data.classes.iter().enumerate() {
-            ui.selectable_value(&mut filter.class, Some(c), name);
+            lines.value(&mut filter.class, Some(c), name);
         }
     });
-    combo.response.on_hover_text("Show one class");
+    combo.on_hover_text("Show one class");
     for split in std::iter::once(None).chain(present.map(Some)) {
         let (word, why) = split_words(split);
         if ui.selectable_label(filter.split == split, word).on_hover_text(why).clicked() {
@@ -55,12 +56,14 @@ fn filters(ui: &mut Ui, preflight: &Preflight, cx: &mut ViewContext) {
     }
     let word = |size| SIZES.iter().find(|(s, ..)| *s == size).map_or("", |(_, word, _)| *word);
     let combo = ComboBox::from_id_salt("size filter").selected_text(word(filter.size)).width(92.0);
-    let combo = combo.show_ui(ui, |ui| {
+    let combo = drop_down(ui, combo, |lines| {
         for (size, word, why) in SIZES {
-            ui.selectable_value(&mut filter.size, size, word).on_hover_text(why);
+            if lines.explained(filter.size == size, word, why) {
+                filter.size = size;
+            }
         }
     });
-    combo.response.on_hover_text("Show pictures of some sizes");
+    combo.on_hover_text("Show pictures of some sizes");
     let field = TextEdit::singleline(&mut filter.name).hint_text("Name contains").desired_width(120.0);
     ui.add(field).on_hover_text("Show pictures with this text in their name or folder");
 }
@@ -68,12 +71,13 @@ fn filters(ui: &mut Ui, preflight: &Preflight, cx: &mut ViewContext) {
 fn order(ui: &mut Ui, cx: &mut ViewContext) {
     let sorting = &mut cx.data.sorting;
     let word = ORDERS.iter().find(|(by, _)| *by == sorting.by).map_or("", |(_, word)| *word);
-    let combo = ComboBox::from_id_salt("order").selected_text(word).width(140.0).show_ui(ui, |ui| {
+    let combo = ComboBox::from_id_salt("order").selected_text(word).width(140.0);
+    let combo = drop_down(ui, combo, |lines| {
         for (by, word) in ORDERS {
-            ui.selectable_value(&mut sorting.by, by, word);
+            lines.value(&mut sorting.by, by, word);
         }
     });
-    combo.response.on_hover_text("The order of the pictures");
+    combo.on_hover_text("The order of the pictures");
     let (icon, name) = match sorting.descending {
         false => (Icon::ArrowUpNarrowWide, "Smallest first"),
         true => (Icon::ArrowDownWideNarrow, "Largest first"),
@@ -86,7 +90,7 @@ fn order(ui: &mut Ui, cx: &mut ViewContext) {
 fn counts(ui: &mut Ui, preflight: &Preflight, cx: &mut ViewContext) {
     let (shown, all) = (cx.data.shown.arrangement.order.len(), preflight.dataset.samples.len());
     if cx.data.filter != Filter::default() {
-        caption(ui, format!("{shown} of {all} shown"));
+        caption(ui, format!("{} shown", part_of(shown, all)));
         if let Some(finding) = cx.data.filter.finding.and_then(|f| preflight.findings.get(f)) {
             caption(ui, format!("· {}", finding.title));
         }
@@ -95,7 +99,7 @@ fn counts(ui: &mut Ui, preflight: &Preflight, cx: &mut ViewContext) {
         }
     }
     if cx.data.picked.len() > 1 {
-        caption(ui, format!("{} selected", cx.data.picked.len()));
+        caption(ui, format!("{} selected", thousands(cx.data.picked.len())));
     }
 }
 

@@ -3,6 +3,7 @@
 use super::class_rows::{self, Column, SortBy};
 use crate::engine::Evaluation;
 use crate::engine::metrics::{ClassMetrics, wilson_interval};
+use crate::error::{part_of, thousands};
 use crate::ui::Action;
 use crate::ui::state::Selection;
 use crate::ui::theme::{Palette, space, type_size};
@@ -123,11 +124,11 @@ fn cells(
     let found = (metrics.recall * metrics.support as f64).round() as usize;
     let (low, high) = wilson_interval(found, metrics.support);
     let recall =
-        format!("{found} of {}: between {low:.3} and {high:.3} with 95 % confidence", metrics.support);
+        format!("{}: between {low:.3} and {high:.3} with 95 % confidence", part_of(found, metrics.support));
     for (number, more) in [(metrics.precision, ""), (metrics.recall, recall.as_str()), (metrics.f1, "")] {
         row.col(|ui| number_cell(ui, &format!("{number:.3}"), more));
     }
-    row.col(|ui| number_cell(ui, &metrics.support.to_string(), ""));
+    row.col(|ui| number_cell(ui, &thousands(metrics.support), ""));
     clicked
 }
 

@@ -5,6 +5,7 @@ use super::class_rows::{self, Column};
 use super::class_table::heading;
 use crate::engine::metrics::{ClassMetrics, wilson_interval};
 use crate::engine::{ConfusionMatrix, Evaluation};
+use crate::error::part_of;
 use crate::ui::Action;
 use crate::ui::state::{Selection, ShownEvaluation};
 use crate::ui::theme::{Palette, class_colour, space, type_size};
@@ -164,7 +165,8 @@ impl Share {
             Some((part, whole)) => {
                 let (low, high) = wilson_interval(*part, *whole);
                 format!(
-                    "{what} of {class}: {value:.3} · {part} of {whole} · between {low:.3} and {high:.3} with 95 % confidence"
+                    "{what} of {class}: {value:.3} · {} · between {low:.3} and {high:.3} with 95 % confidence",
+                    part_of(*part, *whole)
                 )
             }
         }

@@ -2,11 +2,12 @@
 
 use crate::data::DecisionChanges;
 use crate::engine::analysis::Comparison;
+use crate::error::thousands;
 use crate::session::{RunInfo, RunState};
 use crate::ui::state::{Compared, Selection, ShownEvaluation, file_name};
 use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::words::count;
-use crate::ui::widgets::{caption, link_button, secondary_button};
+use crate::ui::widgets::{caption, drop_down, link_button, secondary_button};
 use crate::ui::{Action, AppState};
 use egui::{ComboBox, RichText, Ui};
 use std::path::{Path, PathBuf};
@@ -72,22 +73,19 @@ fn other_run(
     let combo = ComboBox::from_id_salt("compare with")
         .width(190.0)
         .selected_text(chosen.map_or_else(|| "Compare with another run".to_owned(), name));
-    combo
-        .show_ui(ui, |ui| {
-            if ui.selectable_label(chosen.is_none(), "With no other run").clicked() {
-                actions.push(Action::CompareWith(None));
+    let list = drop_down(ui, combo, |lines| {
+        if lines.line(chosen.is_none(), "With no other run") {
+            actions.push(Action::CompareWith(None));
+        }
+        for run in others {
+            let accuracy =
+                run.summary.as_ref().map_or(String::new(), |s| format!(" · {:.3}", s.val.accuracy));
+            if lines.line(chosen == Some(&run.dir), format!("Run {}{accuracy}", run.id)) {
+                actions.push(Action::CompareWith(Some(run.dir.clone())));
             }
-            for run in others {
-                let accuracy =
-                    run.summary.as_ref().map_or(String::new(), |s| format!(" · {:.3}", s.val.accuracy));
-                let word = format!("Run {}{accuracy}", run.id);
-                if ui.selectable_label(chosen == Some(&run.dir), word).clicked() {
-                    actions.push(Action::CompareWith(Some(run.dir.clone())));
-                }
-            }
-        })
-        .response
-        .on_hover_text("Shows what this run has right or wrong where the other has not");
+        }
+    });
+    list.on_hover_text("Shows what this run has right or wrong where the other has not");
 }
 
 fn changes(ui: &mut Ui, compared: &Compared, actions: &mut Vec<Action>) {
@@ -120,7 +118,7 @@ fn changes(ui: &mut Ui, compared: &Compared, actions: &mut Vec<Action>) {
     ] {
         if n == 0 {
             caption(ui, format!("none {word}"));
-        } else if link_button(ui, format!("{n} {word}")).clicked() {
+        } else if link_button(ui, format!("{} {word}", thousands(n))).clicked() {
             actions.push(Action::Select(Some(selection)));
         }
     }
@@ -131,7 +129,7 @@ fn said(c: &Comparison) -> String {
     let them = match c.relabelled {
         0 => return chance(c),
         1 => "1 of these pictures has another class since: its".to_owned(),
-        n => format!("{n} of these pictures have another class since: their"),
+        n => format!("{} of these pictures have another class since: their", thousands(n)),
     };
     format!(
         "{}. {them} new one counts here for both runs, so the accuracy listed with the earlier run differs",

@@ -2,6 +2,7 @@
 
 use super::Memory;
 use crate::engine::analysis::{Bin, Calibration};
+use crate::error::part_of;
 use crate::ui::Action;
 use crate::ui::state::{Selection, ShownEvaluation};
 use crate::ui::theme::{Palette, space};
@@ -109,9 +110,12 @@ fn bin_words(bin: &Bin) -> String {
     let (right, all) = (bin.right, bin.count());
     let (low, high) = crate::engine::metrics::wilson_interval(right, all);
     format!(
-        "{:.2} to {:.2} sure: {accuracy:.3} right · {right} of {all} · between {low:.3} and {high:.3} with 95 % confidence · mean \
+        "{:.2} to {:.2} sure: {accuracy:.3} right · {} · between {low:.3} and {high:.3} with 95 % confidence · mean \
          confidence {:.3}",
-        bin.low, bin.high, bin.confidence
+        bin.low,
+        bin.high,
+        part_of(right, all),
+        bin.confidence
     )
 }
 

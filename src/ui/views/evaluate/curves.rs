@@ -3,6 +3,7 @@
 use super::Memory;
 use crate::engine::analysis::{Curve, Point};
 use crate::engine::{Analysis, Evaluation};
+use crate::error::part_of;
 use crate::ui::Action;
 use crate::ui::state::{Selection, ShownEvaluation};
 use crate::ui::theme::{Palette, class_colour, space};
@@ -271,18 +272,15 @@ impl Drawn<'_> {
             _ => "Micro average",
         };
         format!(
-            "{name}, from a probability of {:.3} on\nPrecision {:.3} · {} of {}\nRecall (true positive rate) {:.3} · {} of {}\n\
-             False positive rate {:.3} · {} of {}",
+            "{name}, from a probability of {:.3} on\nPrecision {:.3} · {}\nRecall (true positive rate) {:.3} · {}\n\
+             False positive rate {:.3} · {}",
             p.threshold,
             curve.precision(p),
-            p.hits,
-            p.hits + p.false_alarms,
+            part_of(p.hits, p.hits + p.false_alarms),
             curve.recall(p),
-            p.hits,
-            curve.positives,
+            part_of(p.hits, curve.positives),
             curve.false_positive_rate(p),
-            p.false_alarms,
-            curve.negatives
+            part_of(p.false_alarms, curve.negatives)
         )
     }
 }

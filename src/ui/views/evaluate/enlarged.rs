@@ -1,6 +1,7 @@
 //! One picture alone, with all its probabilities, what the network looks at in it, and what is like it in training.
 
 use super::{looking, pictures};
+use crate::error::part_of;
 use crate::session::Explained;
 use crate::ui::state::{Selection, ShownEvaluation, split_name};
 use crate::ui::theme::{class_colour, space};
@@ -148,7 +149,7 @@ fn foot(ui: &mut Ui, opened: &Opened, from_list: bool, step: &mut Step) {
                 *step = Step::Go(place + 1);
             }
         });
-        caption(ui, format!("{} of {count}", place + 1));
+        caption(ui, part_of(place + 1, count));
     } else if from_list && secondary_button(ui, "Back").clicked() {
         *step = Step::Back;
     }

@@ -1,7 +1,7 @@
 //! Judging a model on other pictures: a run on its test pictures, or a saved model on another labelled folder.
 
 use super::Memory;
-use crate::error::{count, times};
+use crate::error::{count, part_of, times};
 use crate::ui::actions::Pick;
 use crate::ui::state::{JobKind, file_name};
 use crate::ui::theme::space;
@@ -18,11 +18,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
         let waits = job.started_s.is_none();
         caption(
             ui,
-            if waits {
-                "It begins when the work before it is done".to_owned()
-            } else {
-                format!("{done} of {total}")
-            },
+            if waits { "It begins when the work before it is done".to_owned() } else { part_of(done, total) },
         );
         progress_bar(ui, done as f32 / total.max(1) as f32, vec2(ui.available_width(), 6.0));
         return;

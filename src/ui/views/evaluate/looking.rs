@@ -2,6 +2,7 @@
 
 use crate::data::Dataset;
 use crate::engine::HeatMethod;
+use crate::error::{part_of, thousands};
 use crate::session::{AlikePicture, Explained};
 use crate::ui::state::{JobKind, file_name};
 use crate::ui::theme::{Palette, space};
@@ -9,7 +10,7 @@ use crate::ui::views::ViewContext;
 use crate::ui::views::predict::rows::unlike_badge;
 use crate::ui::views::train::words::sentence;
 use crate::ui::widgets::heat_overlay::{self, HeatOverlay};
-use crate::ui::widgets::{caption, link_button, picture_button};
+use crate::ui::widgets::{caption, drop_down, link_button, picture_button};
 use crate::ui::{Action, AppState};
 use egui::{ComboBox, Label, Rect, RichText, Slider, Ui};
 use std::path::{Path, PathBuf};
@@ -96,14 +97,14 @@ pub(super) fn controls(
             if heat.method == HeatMethod::GradCam {
                 let combo = ComboBox::from_id_salt("class of the heat map").width(120.0);
                 let combo = combo.selected_text(format!("for {}", name(explanation.class)));
-                let combo = combo.show_ui(ui, |ui| {
+                let combo = drop_down(ui, combo, |lines| {
                     for (class, name) in classes.iter().enumerate() {
-                        if ui.selectable_label(class == explanation.class, name).clicked() {
+                        if lines.line(class == explanation.class, name) {
                             memory.class = Some(class);
                         }
                     }
                 });
-                combo.response.on_hover_text("What in the picture speaks for this class");
+                combo.on_hover_text("What in the picture speaks for this class");
             }
         });
     });
@@ -178,7 +179,9 @@ fn neighbour(
 pub(super) fn compare(ui: &mut Ui, state: &AppState, data: Option<&Dataset>, actions: &mut Vec<Action>) {
     if let Some(job) = state.job_of(&JobKind::Analyse) {
         let words = match job.progress {
-            Some((done, total)) if done < total => format!("Comparing the pictures · {done} of {total}"),
+            Some((done, total)) if done < total => {
+                format!("Comparing the pictures · {}", part_of(done, total))
+            }
             _ if job.started_s.is_none() => "Comparing the pictures comes after what runs now".to_owned(),
             _ => "Comparing the pictures".to_owned(),
         };
@@ -191,7 +194,7 @@ pub(super) fn compare(ui: &mut Ui, state: &AppState, data: Option<&Dataset>, act
     };
     let why = format!(
         "Runs all {} pictures through this run's model once and keeps what it makes of them in the run's folder",
-        data.samples.len()
+        thousands(data.samples.len())
     );
     if link_button(ui, "Show training pictures like this one").on_hover_text(why).clicked() {
         actions.push(Action::Analyse);

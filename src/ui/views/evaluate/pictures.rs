@@ -2,6 +2,7 @@
 
 use crate::engine::analysis::{by_loss, calibration};
 use crate::engine::{Evaluation, Prediction};
+use crate::error::{count, thousands};
 use crate::ui::state::{Selection, ShownEvaluation};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -96,11 +97,11 @@ pub(super) fn ranked(probabilities: &[f32]) -> Vec<(usize, f32)> {
 /// What the pictures are, with their number.
 pub(super) fn title(evaluation: &Evaluation, selection: Selection, found: usize) -> String {
     let class = |i: usize| evaluation.classes.get(i).map_or("?", String::as_str);
-    let pictures = if found == 1 { "1 picture".to_owned() } else { format!("{found} pictures") };
+    let pictures = count(found, "picture", "pictures");
     match selection {
         Selection::Mistakes if found == 0 => "No mistakes".to_owned(),
         Selection::Mistakes if found == 1 => "1 mistake".to_owned(),
-        Selection::Mistakes => format!("{found} mistakes"),
+        Selection::Mistakes => format!("{} mistakes", thousands(found)),
         Selection::Cell { truth, predicted } if truth == predicted => {
             format!("{pictures} of {}, rightly found", class(truth))
         }

@@ -3,6 +3,7 @@
 use super::{beside, tile};
 use crate::data::{Dataset, Decision};
 use crate::engine::features::suspects::Suspect;
+use crate::error::{part_of, thousands};
 use crate::session::Analysis;
 use crate::ui::icons::Icon;
 use crate::ui::shell::clock;
@@ -58,8 +59,8 @@ pub(super) fn not_compared(ui: &mut Ui, state: &AppState, title: &str, actions: 
     if let Some(job) = state.job_of(&JobKind::Analyse) {
         let body = match job.progress {
             Some((done, total)) if done < total => match job.seconds_left(state.now_s) {
-                Some(left) => format!("{done} of {total} pictures · {} left", clock(left)),
-                None => format!("{done} of {total} pictures"),
+                Some(left) => format!("{} pictures · {} left", part_of(done, total), clock(left)),
+                None => format!("{} pictures", part_of(done, total)),
             },
             _ if job.started_s.is_none() => "Comes after what runs now".to_owned(),
             _ => "Looking for doubtful labels, and for a place for each picture".to_owned(),
@@ -102,7 +103,7 @@ pub(super) fn not_compared(ui: &mut Ui, state: &AppState, title: &str, actions: 
 fn headline(ui: &mut Ui, state: &AppState, analysis: &Analysis, open: usize, actions: &mut Vec<Action>) {
     let (all, found) = (analysis.pictures.len(), analysis.suspects.len());
     ui.horizontal(|ui| {
-        let words = format!("{} of {all} pictures", count(found, "doubtful label", "doubtful labels"));
+        let words = format!("{} of {} pictures", count(found, "doubtful label", "doubtful labels"), thousands(all));
         ui.label(RichText::new(words).text_style(section_style())).on_hover_text(
             "Confident learning: models that have not seen a picture are surer of another class than they usually are where that \
              class is right",
@@ -128,8 +129,10 @@ fn headline(ui: &mut Ui, state: &AppState, analysis: &Analysis, open: usize, act
 fn caveat(ui: &mut Ui, analysis: &Analysis) {
     let (right, all) = (analysis.right, analysis.pictures.len());
     let share = analysis.out_of_fold_accuracy();
-    let words =
-        format!("Classifiers that had not seen the picture named its class: {share:.3} · {right} of {all}");
+    let words = format!(
+        "Classifiers that had not seen the picture named its class: {share:.3} · {}",
+        part_of(right, all)
+    );
     if analysis.doubts_too_much() {
         let text = format!("{words}. So few that many of these labels may be right");
         let warn = Palette::of(ui).warn;

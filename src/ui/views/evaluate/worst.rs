@@ -3,6 +3,7 @@
 use super::Memory;
 use crate::engine::analysis::Pair;
 use crate::engine::{Analysis, Evaluation};
+use crate::error::thousands;
 use crate::ui::Action;
 use crate::ui::state::{Selection, ShownEvaluation, file_name};
 use crate::ui::theme::{Palette, RADIUS, class_colour, space, type_size};
@@ -98,8 +99,8 @@ fn pairs(
             let text = format!(
                 "{a} and {b}: {} ({} of {a} taken for {b}, {} of {b} taken for {a})",
                 count(pair.mistakes(), "mistake", "mistakes"),
-                pair.a_as_b,
-                pair.b_as_a
+                thousands(pair.a_as_b),
+                thousands(pair.b_as_a)
             );
             let wanted = Selection::Pair { a: pair.a, b: pair.b };
             let on = selection == Some(wanted);

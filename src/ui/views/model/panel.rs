@@ -9,9 +9,10 @@ use crate::backbones::{BackboneSpec, Network, find};
 use crate::config::{
     HeadActivation, HeadConfig, HeadKind, HeadOutput, OptimConfig, Pooling, TrainConfig, TrainMode,
 };
+use crate::error::thousands;
 use crate::ui::views::train::phases;
-use crate::ui::widgets::setting::{choice, fold};
-use crate::ui::widgets::{caption, link_button, section, setting, setting_reset};
+use crate::ui::widgets::setting::fold;
+use crate::ui::widgets::{caption, choice, drop_down, link_button, section, setting, setting_reset};
 use crate::ui::{Action, AppState};
 use egui::{DragValue, Response, TextEdit, Ui};
 
@@ -144,7 +145,7 @@ fn sizes(ui: &mut Ui, config: &TrainConfig, spec: &'static BackboneSpec, classes
 /// `2562`, `48 thousand`, `11.2 M`.
 fn parameters(count: usize) -> String {
     match count {
-        0..10_000 => count.to_string(),
+        0..10_000 => thousands(count),
         10_000..1_000_000 => format!("{:.0} thousand", count as f64 / 1e3),
         _ => millions(count),
     }
@@ -220,15 +221,12 @@ fn cut(ui: &mut Ui, config: &mut TrainConfig, spec: &BackboneSpec) {
     let mut stage = config.backbone.cut_stage.clone();
     setting_reset(ui, names, &mut stage, &None, |ui, v| {
         let shown = v.as_deref().unwrap_or("nothing is cut").to_owned();
-        egui::ComboBox::from_id_salt("cut")
-            .selected_text(shown)
-            .show_ui(ui, |ui| {
-                ui.selectable_value(v, None, "nothing is cut");
-                for name in spec.stages {
-                    ui.selectable_value(v, Some((*name).to_owned()), *name);
-                }
-            })
-            .response
+        drop_down(ui, egui::ComboBox::from_id_salt("cut").selected_text(shown), |lines| {
+            lines.value(v, None, "nothing is cut");
+            for name in spec.stages {
+                lines.value(v, Some((*name).to_owned()), *name);
+            }
+        })
     });
     if config.backbone.cut_stage != stage {
         let used = spec.stages.iter().position(|s| Some(*s) == stage.as_deref());
@@ -243,7 +241,7 @@ mod tests {
 
     #[test]
     fn small_counts_are_told_exactly() {
-        assert_eq!([2562, 48_234, 11_181_642].map(parameters), ["2562", "48 thousand", "11.2 M"]);
+        assert_eq!([2562, 48_234, 11_181_642].map(parameters), ["2,562", "48 thousand", "11.2 M"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Which classified pictures are on show, and in which order.
 
+use crate::error::thousands;
 use crate::session::UNDECIDED;
 use crate::ui::state::{Edition, PredictedPicture, Predictions};
 use std::cmp::Ordering;
@@ -151,18 +152,18 @@ fn counts(predictions: &Predictions) -> (Tally, Vec<(String, usize)>) {
 impl Tally {
     /// "126 classified · 2 could not be read".
     pub(super) fn words(self) -> String {
-        let mut parts = vec![format!("{} classified", self.classified)];
+        let mut parts = vec![format!("{} classified", thousands(self.classified))];
         if self.undecided > 0 {
-            parts.push(format!("{} undecided", self.undecided));
+            parts.push(format!("{} undecided", thousands(self.undecided)));
         }
         if self.waiting > 0 {
-            parts.push(format!("{} waiting", self.waiting));
+            parts.push(format!("{} waiting", thousands(self.waiting)));
         }
         if self.unreadable > 0 {
-            parts.push(format!("{} could not be read", self.unreadable));
+            parts.push(format!("{} could not be read", thousands(self.unreadable)));
         }
         if self.unlike > 0 {
-            parts.push(format!("{} unlike anything in training", self.unlike));
+            parts.push(format!("{} unlike anything in training", thousands(self.unlike)));
         }
         parts.join(" · ")
     }

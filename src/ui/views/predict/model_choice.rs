@@ -6,7 +6,7 @@ use crate::ui::actions::Pick;
 use crate::ui::state::file_name;
 use crate::ui::views::train::words::{backbone_title, score, val_pictures};
 use crate::ui::widgets::setting::{PathChoice, PathField};
-use crate::ui::widgets::{caption, secondary_button};
+use crate::ui::widgets::{caption, drop_down, secondary_button};
 use crate::ui::{Action, AppState};
 use egui::{ComboBox, Ui};
 
@@ -24,20 +24,19 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, path: &mut PathField, actions:
         options.push(model.clone());
     }
     if !options.is_empty() {
-        ComboBox::new("what classifies", "")
+        let combo = ComboBox::new("what classifies", "")
             .width(ui.available_width() - 16.0)
             .selected_text(words(state, chosen.as_ref()))
-            .truncate()
-            .show_ui(ui, |ui| {
-                for option in options {
-                    let text = words(state, Some(&option));
-                    if ui.selectable_label(chosen.as_ref() == Some(&option), text).clicked() {
-                        actions.push(Action::SetPredictModel(option));
-                    }
+            .truncate();
+        let list = drop_down(ui, combo, |lines| {
+            for option in options {
+                let text = words(state, Some(&option));
+                if lines.line(chosen.as_ref() == Some(&option), text) {
+                    actions.push(Action::SetPredictModel(option));
                 }
-            })
-            .response
-            .accessible_name("What classifies");
+            }
+        });
+        list.accessible_name("What classifies");
     }
     if let Some(model) = &chosen {
         caption(ui, explanation(state, model));

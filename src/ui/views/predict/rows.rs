@@ -11,8 +11,8 @@ use crate::ui::widgets::picture::{picture, whole_picture};
 use crate::ui::widgets::{badge, basic::focus_ring, caption, probability_bars};
 use crate::ui::{Action, AppState};
 use egui::{
-    Align, Label, Layout, Rect, Response, RichText, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo, pos2,
-    vec2,
+    Align, Id, Label, Layout, Rect, Response, RichText, Role, ScrollArea, Sense, Ui, UiBuilder, WidgetInfo,
+    pos2, vec2,
 };
 use std::path::PathBuf;
 
@@ -63,7 +63,9 @@ fn row(
     actions: &mut Vec<Action>,
 ) -> Response {
     let p = Palette::of(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width() - space::S, ROW), Sense::click());
+    let (_, rect) = ui.allocate_space(vec2(ui.available_width() - space::S, ROW));
+    // Its own, so that it keeps the focus while the list scrolls to it.
+    let response = ui.interact(rect, Id::unique(("classified", &shown.path)), Sense::click());
     let selected = cx.predict.selected.as_ref() == Some(&shown.path);
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, name(shown)));
     let fill = if selected {

@@ -2,6 +2,7 @@
 
 use crate::engine::Evaluation;
 use crate::engine::analysis::{Coverage, CoveragePoint};
+use crate::error::thousands;
 use crate::session::jobs::ModelRef;
 use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::words::count;
@@ -104,7 +105,12 @@ fn words(coverage: &Coverage, point: CoveragePoint) -> String {
     if point.decided == 0 {
         return format!("None of {all} decided");
     }
-    format!("{} of {all} decided · {:.3} of those right ({})", point.decided, point.accuracy(), point.right)
+    format!(
+        "{} of {all} decided · {:.3} of those right ({})",
+        thousands(point.decided),
+        point.accuracy(),
+        thousands(point.right)
+    )
 }
 
 fn curve(ui: &mut Ui, coverage: &Coverage, from: f32, actions: &mut Vec<Action>) {

@@ -8,7 +8,7 @@ use crate::session::RunInfo;
 use crate::ui::AppState;
 use crate::ui::theme::{Palette, class_colour, space};
 use crate::ui::widgets::curves::{self, Measure};
-use crate::ui::widgets::{caption, link_button};
+use crate::ui::widgets::{caption, drop_down, link_button};
 use egui::{Align, Color32, ComboBox, Label, Layout, RichText, Role, Ui, WidgetInfo};
 use egui_extras::{Column, TableBuilder};
 use std::collections::BTreeMap;
@@ -27,12 +27,12 @@ pub(super) fn chosen<'a>(state: &'a AppState, memory: &Memory) -> Vec<&'a RunInf
 pub(super) fn show(ui: &mut Ui, runs: &[&RunInfo], memory: &mut Memory, val_pictures: usize, height: f32) {
     ui.horizontal(|ui| {
         let combo = ComboBox::from_id_salt("measure").selected_text(memory.lines.measure.name());
-        let combo = combo.show_ui(ui, |ui| {
+        let combo = drop_down(ui, combo, |lines| {
             for (measure, name) in Measure::ALL {
-                ui.selectable_value(&mut memory.lines.measure, measure, name);
+                lines.value(&mut memory.lines.measure, measure, name);
             }
         });
-        combo.response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Compared by"));
+        combo.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Compared by"));
         caption(ui, format!("{} of {MOST} runs at most", runs.len()));
         if link_button(ui, "Compare none").clicked() {
             memory.compared.clear();

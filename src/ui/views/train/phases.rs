@@ -5,7 +5,7 @@ use crate::config::{CarryOver, Learns, PhaseConfig, PlannedPhase, ScheduleKind, 
 use crate::error::count;
 use crate::ui::icons::Icon;
 use crate::ui::theme::{Palette, RADIUS, space, type_size};
-use crate::ui::widgets::{caption, icon_button, link_button, secondary_button};
+use crate::ui::widgets::{caption, drop_down, icon_button, link_button, secondary_button};
 use crate::ui::{Action, AppState};
 use egui::{
     Align, Align2, ComboBox, DragValue, FontId, Label, Layout, Rect, Response, RichText, Role, ScrollArea,
@@ -234,20 +234,16 @@ fn what_learns(
         .truncate()
         .selected_text(learns_words(planned, stages));
     let mut chosen = (phase.learns, phase.last_stages);
-    let combo = combo.show_ui(ui, |ui| {
-        ui.selectable_value(&mut chosen, (Learns::Head, None), "Only the head");
+    let combo = drop_down(ui, combo, |lines| {
+        lines.value(&mut chosen, (Learns::Head, None), "Only the head");
         for (last, stage) in stages.iter().skip(1).rev().enumerate() {
-            ui.selectable_value(
-                &mut chosen,
-                (Learns::LastStages, Some(last + 1)),
-                format!("From {stage} on"),
-            );
+            lines.value(&mut chosen, (Learns::LastStages, Some(last + 1)), format!("From {stage} on"));
         }
-        ui.selectable_value(&mut chosen, (Learns::Everything, None), "Everything");
+        lines.value(&mut chosen, (Learns::Everything, None), "Everything");
     });
     (phase.learns, phase.last_stages) = chosen;
     let why = "The head always learns. Stages before it keep what they have until a phase lets them learn";
-    named(combo.response, Role::ComboBox, format!("What learns in phase {n}")).on_hover_text(why)
+    named(combo, Role::ComboBox, format!("What learns in phase {n}")).on_hover_text(why)
 }
 
 fn learning_rate(ui: &mut Ui, phase: &mut PhaseConfig, (n, now, suits): (usize, f64, f64)) -> Response {
@@ -269,16 +265,17 @@ fn learning_rate(ui: &mut Ui, phase: &mut PhaseConfig, (n, now, suits): (usize, 
 fn schedule(ui: &mut Ui, phase: &mut PhaseConfig, (n, now): (usize, ScheduleKind)) -> Response {
     let word = SCHEDULES.iter().find(|s| s.0 == now).map_or("", |s| s.1);
     let mut chosen = now;
-    let combo = ComboBox::from_id_salt("rate over time").width(108.0).selected_text(word).show_ui(ui, |ui| {
+    let combo = ComboBox::from_id_salt("rate over time").width(108.0).selected_text(word);
+    let combo = drop_down(ui, combo, |lines| {
         for (kind, word) in SCHEDULES {
-            ui.selectable_value(&mut chosen, kind, word);
+            lines.value(&mut chosen, kind, word);
         }
     });
     if chosen != now {
         phase.schedule = Some(chosen);
     }
     let why = "How the rate moves from the phase\u{2019}s first step to its last";
-    named(combo.response, Role::ComboBox, format!("Rate over time in phase {n}")).on_hover_text(why)
+    named(combo, Role::ComboBox, format!("Rate over time in phase {n}")).on_hover_text(why)
 }
 
 fn named(response: Response, role: Role, name: String) -> Response {
@@ -299,13 +296,13 @@ fn below(ui: &mut Ui, draft: &mut TrainConfig, phases: usize) -> Option<Edit> {
             let carry = &mut draft.train.carry_over;
             let word = CARRY.iter().find(|c| c.0 == *carry).map_or("", |c| c.1);
             let label = caption(ui, "From the phase before, each takes");
-            let combo =
-                ComboBox::from_id_salt("carry over").width(176.0).selected_text(word).show_ui(ui, |ui| {
-                    for (value, word) in CARRY {
-                        ui.selectable_value(carry, value, word);
-                    }
-                });
-            combo.response.labelled_by(label.id);
+            let combo = ComboBox::from_id_salt("carry over").width(176.0).selected_text(word);
+            let combo = drop_down(ui, combo, |lines| {
+                for (value, word) in CARRY {
+                    lines.value(carry, value, word);
+                }
+            });
+            combo.labelled_by(label.id);
         }
     });
     if let Err(e) = draft.check_mixing() {

@@ -4,9 +4,10 @@ use crate::config::Solver;
 use crate::engine::train::RateSearch;
 use crate::ui::state::JobKind;
 use crate::ui::theme::{Palette, space};
+use crate::ui::widgets::basic::words_in;
 use crate::ui::widgets::{caption, primary_button, progress_bar, secondary_button};
 use crate::ui::{Action, AppState};
-use egui::{Label, RichText, Role, Sense, Ui, WidgetInfo, vec2};
+use egui::{RichText, Role, Sense, Ui, WidgetInfo, vec2};
 use egui_plot::{GridInput, GridMark, Line, LineStyle, Plot, PlotPoints, VLine};
 
 /// Draws it in `height` points.
@@ -55,7 +56,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, height: f32, actions: &mut Vec
         let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
         ui.painter().rect_filled(rect, crate::ui::theme::RADIUS_CARD, p.surface);
         let text = "A hundred steps with a rising rate show at which rates the loss falls. The weights are put back after";
-        ui.put(rect.shrink(space::L), Label::new(RichText::new(text).color(p.muted)).wrap());
+        words_in(ui, rect, RichText::new(text).color(p.muted));
     }
 }
 

@@ -7,7 +7,7 @@ use crate::session::{RunInfo, RunState};
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::LiveTraining;
 use crate::ui::theme::{Palette, space};
-use crate::ui::widgets::{badge, link_button};
+use crate::ui::widgets::{badge, drop_down, link_button};
 use crate::ui::{Action, AppState};
 use egui::{Align, Button, Checkbox, Color32, ComboBox, Label, Layout, RichText, Role, Ui, WidgetInfo};
 use egui_extras::{Column, TableBuilder, TableRow};
@@ -167,13 +167,13 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
 fn order(ui: &mut Ui, order: &mut Order) {
     let word = Order::ALL.iter().find(|o| o.0 == *order).map_or("", |o| o.1);
     let combo = ComboBox::from_id_salt("order of the runs").selected_text(word).width(88.0);
-    let response = combo.show_ui(ui, |ui| {
+    let response = drop_down(ui, combo, |lines| {
         for (option, word) in Order::ALL {
-            ui.selectable_value(order, option, word);
+            lines.value(order, option, word);
         }
     });
     let label = ui.label(RichText::new("Sort by").small().color(Palette::of(ui).muted));
-    response.response.labelled_by(label.id);
+    response.labelled_by(label.id);
 }
 
 fn cells(
@@ -333,6 +333,7 @@ mod tests {
             wall_s,
             images_per_s: 1.0,
             peak_rss_mib: 1,
+            batch_changes: Vec::new(),
         });
         RunInfo {
             id: id.into(),

@@ -3,9 +3,9 @@
 use crate::backbones;
 use crate::config::{TrainConfig, TrainMode};
 use crate::data::Split;
-use crate::engine::{CacheProgress, EpochRecord, StepProgress, Summary};
-use crate::error::Error;
+use crate::engine::{BatchChange, CacheProgress, EpochRecord, StepProgress, Summary};
 pub use crate::error::count;
+use crate::error::{Error, part_of, thousands};
 use crate::session::{RunInfo, RunState};
 use crate::ui::AppState;
 use crate::ui::shell::clock;
@@ -45,6 +45,8 @@ pub struct Running {
     pub stopping: bool,
     /// Asked to end with the present epoch.
     pub last_epoch: bool,
+    /// How much of the epochs is done, by time, in `[0, 1]`.
+    pub share: f32,
 }
 
 /// What a running training is at.
@@ -73,7 +75,9 @@ pub fn standing(state: &AppState) -> Standing<'_> {
             _ => At::Starting,
         };
         let last_epoch = live.as_ref().is_some_and(|t| t.last_epoch);
-        return Standing::Running(Running { at, paused: job.paused, stopping: job.stopping, last_epoch });
+        let share = live.as_ref().map_or(0.0, |t| t.share.done());
+        let (paused, stopping) = (job.paused, job.stopping);
+        return Standing::Running(Running { at, paused, stopping, last_epoch, share });
     }
     match state.training.as_ref().and_then(|t| t.end.as_ref()) {
         Some(TrainingEnd::Finished(summary)) => return Standing::Finished(summary),
@@ -142,10 +146,10 @@ impl Standing<'_> {
     pub fn progress(&self) -> Option<f32> {
         let frac = |done: usize, total: usize| (total > 0).then(|| done as f32 / total as f32);
         match self {
-            Self::Running(Running { at, .. }) => match at {
+            Self::Running(Running { at, share, .. }) => match at {
                 At::Pictures(done, total) => frac(*done, *total),
                 At::Cache(c) => frac(c.done, c.total),
-                At::Step(s) => frac(s.epoch.saturating_sub(1) * s.steps + s.step, s.epochs * s.steps),
+                At::Step(_) => Some(*share),
                 At::Waiting | At::Starting => None,
             },
             _ => None,
@@ -157,21 +161,34 @@ fn running(r: &Running, state: &AppState) -> String {
     match r.at {
         At::Waiting => "It begins when the present job has ended".to_owned(),
         At::Starting => "Reading the weights and setting up the network".to_owned(),
-        At::Pictures(done, total) => format!("{done} of {}", count(total, "picture", "pictures")),
+        At::Pictures(done, total) => {
+            format!("{} of {}", thousands(done), count(total, "picture", "pictures"))
+        }
         At::Cache(c) => cache(&c),
         At::Step(s) => {
             let left = s.eta_s.map_or(String::new(), |left| format!(" · {} left", clock(left)));
             let memory = state.training.as_ref().and_then(|t| t.memory);
             let memory = memory.map_or(String::new(), |bytes| format!(" · {} of memory", megabytes(bytes)));
             format!(
-                "Step {} of {} · loss {:.3} · {:.0} pictures a second{left}{memory}",
-                s.step, s.steps, s.loss, s.images_per_s
+                "Step {} · loss {:.3} · {:.0} pictures a second{left}{memory}",
+                part_of(s.step, s.steps),
+                s.loss,
+                s.images_per_s
             )
         }
     }
 }
 
-/// "640 of 1373 looks at pictures, 95 a second, 0:08 left": the part of the network that does not learn sees each picture
+/// When steps of the training that runs, or of the one that ended with a model, got another number of pictures than was chosen.
+pub fn batch_changes<'a>(state: &'a AppState, standing: &Standing<'a>) -> &'a [BatchChange] {
+    match standing {
+        Standing::Finished(s) | Standing::Stopped(s) => &s.batch_changes,
+        Standing::Running(_) => state.training.as_ref().map_or(&[], |t| &t.batch_changes),
+        _ => &[],
+    }
+}
+
+/// "640 of 1,373 looks at pictures, 95 a second, 0:08 left": the part of the network that does not learn sees each picture
 /// only now, in a few varied views.
 pub fn cache(c: &CacheProgress) -> String {
     let left = c.total.saturating_sub(c.done) as f64 / c.views_per_s;
@@ -180,7 +197,7 @@ pub fn cache(c: &CacheProgress) -> String {
     } else {
         String::new()
     };
-    format!("{} of {} looks at pictures{rest}", c.done, c.total)
+    format!("{} looks at pictures{rest}", part_of(c.done, c.total))
 }
 
 /// What is about to happen: "244 pictures, 2 classes, MobileNetV2, only the head learns".
@@ -298,7 +315,7 @@ pub fn score(accuracy: f64, total: usize) -> String {
 pub fn share(accuracy: f64, total: usize) -> String {
     match total {
         0 => format!("{accuracy:.3}"),
-        _ => format!("{accuracy:.3} · {:.0} of {total}", accuracy * total as f64),
+        _ => format!("{accuracy:.3} · {}", part_of((accuracy * total as f64).round() as usize, total)),
     }
 }
 
@@ -320,7 +337,7 @@ mod tests {
     #[test]
     fn the_frozen_part_is_told_in_words() {
         let c = CacheProgress { done: 640, total: 1373, views_per_s: 95.0 };
-        assert_eq!(cache(&c), "640 of 1373 looks at pictures, 95 a second, 0:08 left");
+        assert_eq!(cache(&c), "640 of 1,373 looks at pictures, 95 a second, 0:08 left");
         let c = CacheProgress { done: 0, total: 10, views_per_s: 0.0 };
         assert_eq!(cache(&c), "0 of 10 looks at pictures");
     }

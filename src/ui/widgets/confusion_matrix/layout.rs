@@ -1,6 +1,7 @@
 //! What fits: cell size, labels, numbers, and how strong each cell is, without drawing anything.
 
 use crate::engine::metrics::ConfusionMatrix;
+use crate::error::thousands;
 use std::ops::Range;
 
 /// What a cell's colour and number show.
@@ -120,7 +121,7 @@ impl<'a> Shades<'a> {
         let count = self.matrix.count(truth, predicted);
         match self.value {
             _ if count == 0 => String::new(),
-            CellValue::Counts => count.to_string(),
+            CellValue::Counts => thousands(count),
             CellValue::RowShares => format!("{:.2}", count as f64 / self.matrix.row_total(truth) as f64),
             CellValue::ColumnShares => {
                 format!("{:.2}", count as f64 / self.matrix.column_total(predicted) as f64)

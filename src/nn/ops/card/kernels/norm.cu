@@ -112,15 +112,16 @@ KERNEL(
     if (channel < channels) inverse[channel] = 1.0f / sqrtf(variance[channel] + eps);
 }
 
-// Moves running statistics a share towards those of a batch; `unbiased` is what its biased variance is multiplied with.
+// Running statistics that a batch's have moved a share; `unbiased` is what its biased variance is multiplied with.
 KERNEL(
-    mix_running, float *__restrict__ running_mean, float *__restrict__ running_variance, const float *__restrict__ mean,
-    const float *__restrict__ variance, unsigned channels, float share, float unbiased
+    mix_running, const float *__restrict__ running_mean, const float *__restrict__ running_variance,
+    const float *__restrict__ mean, const float *__restrict__ variance, float *__restrict__ new_mean,
+    float *__restrict__ new_variance, unsigned channels, float share, float unbiased
 ) {
     const unsigned channel = blockIdx.x * blockDim.x + threadIdx.x;
     if (channel >= channels) return;
-    running_mean[channel] = (1.0f - share) * running_mean[channel] + share * mean[channel];
-    running_variance[channel] = (1.0f - share) * running_variance[channel] + share * unbiased * variance[channel];
+    new_mean[channel] = (1.0f - share) * running_mean[channel] + share * mean[channel];
+    new_variance[channel] = (1.0f - share) * running_variance[channel] + share * unbiased * variance[channel];
 }
 
 // What a thread needs to know of its W channels.

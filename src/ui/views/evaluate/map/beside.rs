@@ -8,7 +8,7 @@ use crate::ui::theme::{section_style, space};
 use crate::ui::views::ViewContext;
 use crate::ui::views::train::words::count;
 use crate::ui::widgets::picture_grid::{self, Tile, staged_picture};
-use crate::ui::widgets::{caption, link_button, secondary_button};
+use crate::ui::widgets::{caption, drop_down, link_button, secondary_button};
 use crate::ui::{Action, AppState};
 use egui::{ComboBox, RichText, Ui, vec2};
 use std::sync::Arc;
@@ -101,14 +101,14 @@ fn decide_together(
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
         let combo = ComboBox::from_id_salt("class of all").selected_text("All of them are…").width(150.0);
-        let combo = combo.show_ui(ui, |ui| {
+        let combo = drop_down(ui, combo, |lines| {
             for name in &data.classes {
-                if ui.selectable_label(false, name).clicked() {
+                if lines.line(false, name) {
                     decision = Some(Decision::Label(name.clone()));
                 }
             }
         });
-        combo.response.on_hover_text("Give all of them this class. The files stay in their folders");
+        combo.on_hover_text("Give all of them this class. The files stay in their folders");
         let out = secondary_button(ui, "Leave all out");
         if out.on_hover_text("Neither learn from them nor judge by them").clicked() {
             decision = Some(Decision::Exclude);

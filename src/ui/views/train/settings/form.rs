@@ -4,14 +4,17 @@ use crate::config::{ResolvedTrain, TrainConfig};
 use crate::ui::icons::{self, Icon};
 use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::search::Search;
-use crate::ui::widgets::{section, setting_reset};
+use crate::ui::widgets::{drop_down, section, setting_reset};
 use egui::emath::Numeric;
 use egui::{
-    Button, Checkbox, CollapsingHeader, ComboBox, DragValue, Id, Response, RichText, Slider, SliderClamping,
-    Ui, WidgetInfo,
+    Checkbox, CollapsingHeader, ComboBox, DragValue, Id, Response, RichText, Slider, SliderClamping, Ui,
+    WidgetInfo,
 };
 use std::cell::Cell;
 use std::ops::RangeInclusive;
+
+/// Why something cannot be chosen: in a few words, and in sentences.
+type WhyNot<'a> = (&'a str, &'a str);
 
 /// Name, key and reason of a setting. The key is what a configuration file and the command line call it.
 #[derive(Debug, Clone, Copy)]
@@ -205,30 +208,25 @@ impl<'a> Form<'a> {
         self.choice_of(ui, what, &options, get);
     }
 
-    /// One of several, of which those cannot be chosen that come with a reason.
+    /// One of several, of which those cannot be chosen that come with a reason: in a few words, and all of it.
     pub(super) fn choice_of<T: PartialEq + Copy>(
         &mut self,
         ui: &mut Ui,
         what: About,
-        options: &[(T, &str, Option<&str>)],
+        options: &[(T, &str, Option<WhyNot<'_>>)],
         get: impl Fn(&mut TrainConfig) -> &mut T,
     ) {
         self.row(ui, what, get, |ui, value| {
             let word = options.iter().find(|o| o.0 == *value).map_or("", |o| o.1);
-            ComboBox::from_id_salt(what.key)
-                .width(112.0)
-                .selected_text(word)
-                .show_ui(ui, |ui| {
-                    for &(option, word, lacking) in options {
-                        match lacking {
-                            None => ui.selectable_value(value, option, word),
-                            Some(why) => {
-                                ui.add_enabled(false, Button::selectable(false, format!("{word}: {why}")))
-                            }
-                        };
+            let combo = ComboBox::from_id_salt(what.key).width(112.0).selected_text(word);
+            drop_down(ui, combo, |lines| {
+                for &(option, word, lacking) in options {
+                    match lacking {
+                        None => lines.value(value, option, word),
+                        Some((short, why)) => lines.blocked(format!("{word}: {short}"), why),
                     }
-                })
-                .response
+                }
+            })
         });
     }
 
