@@ -20,7 +20,7 @@ pub fn class_colour(class: usize) -> Color32 {
     match FIRST.get(class) {
         Some(colour) => *colour,
         None => {
-            let hue = ((class - FIRST.len()) as f32 * 0.618_034 + 0.07).fract();
+            let hue = ((class - FIRST.len()) as f32 * 0.618_034 + 0.40).fract();
             even_hue(hue)
         }
     }
@@ -68,6 +68,15 @@ mod tests {
             for ground in [DARK.background, DARK.surface, LIGHT.background, LIGHT.surface] {
                 assert!(contrast(*a, ground) >= 3.0, "class {i} on {ground:?}: {}", contrast(*a, ground));
             }
+        }
+    }
+
+    #[test]
+    fn the_next_classes_do_not_look_like_the_first() {
+        let lab = |class| seen(class_colour(class), [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);
+        for (new, old) in (8..12).flat_map(|new| (0..new).map(move |old| (new, old))) {
+            let apart = lab(new).iter().zip(lab(old)).map(|(x, y)| (x - y).powi(2)).sum::<f32>().sqrt();
+            assert!(apart >= 0.075, "classes {old} and {new}: {apart}");
         }
     }
 
