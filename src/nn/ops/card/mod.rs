@@ -29,13 +29,15 @@ mod cuda;
 #[cfg(feature = "emulated-card")]
 mod emulated;
 mod launch;
+mod parts;
 #[cfg(all(test, feature = "emulated-card"))]
 mod tests;
 
 pub(crate) use columns::Columns;
 #[cfg(feature = "emulated-card")]
 pub use emulated::{emulated, launched};
-pub(crate) use launch::{Fresh, Grid, Launch};
+pub(crate) use launch::{Fresh, Grid, Launch, MAX_THREADS, vector_width};
+pub(crate) use parts::join_parts;
 
 use candle_core::Tensor;
 
