@@ -30,6 +30,7 @@ mod cuda;
 mod emulated;
 mod launch;
 mod parts;
+mod pictures;
 #[cfg(all(test, feature = "emulated-card"))]
 mod tests;
 
@@ -38,6 +39,7 @@ pub(crate) use columns::Columns;
 pub use emulated::{emulated, launched};
 pub(crate) use launch::{Fresh, Grid, Launch, MAX_THREADS, vector_width};
 pub(crate) use parts::join_parts;
+pub(crate) use pictures::{gate, picture_sums};
 
 use candle_core::Tensor;
 
