@@ -24,6 +24,7 @@
 )]
 
 mod columns;
+mod cross_entropy;
 #[cfg(feature = "cuda")]
 mod cuda;
 #[cfg(feature = "emulated-card")]
@@ -31,10 +32,12 @@ mod emulated;
 mod launch;
 mod parts;
 mod pictures;
+mod rows;
 #[cfg(all(test, feature = "emulated-card"))]
 mod tests;
 
 pub(crate) use columns::Columns;
+pub(crate) use cross_entropy::{cross_entropy, gradient_of_cross_entropy};
 #[cfg(feature = "emulated-card")]
 pub use emulated::{emulated, launched};
 pub(crate) use launch::{Fresh, Grid, Launch, MAX_THREADS, vector_width};
