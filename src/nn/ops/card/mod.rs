@@ -27,20 +27,27 @@
 )]
 
 mod columns;
+mod cross_entropy;
 #[cfg(feature = "cuda")]
 mod cuda;
 pub(crate) mod elementwise;
 #[cfg(feature = "emulated-card")]
 mod emulated;
 mod launch;
+mod parts;
+mod pictures;
+mod rows;
 #[cfg(test)]
 #[cfg(feature = "emulated-card")]
 mod tests;
 
 pub(crate) use columns::{Channelwise, Columns, channelwise, column_sums};
+pub(crate) use cross_entropy::{cross_entropy, gradient_of_cross_entropy};
 #[cfg(feature = "emulated-card")]
 pub use emulated::{emulated, launched};
 pub(crate) use launch::{Fresh, Grid, Launch, MAX_THREADS, Word, vector_width};
+pub(crate) use parts::join_parts;
+pub(crate) use pictures::{gate, picture_sums};
 
 use candle_core::Tensor;
 
