@@ -204,6 +204,8 @@ pub struct AppState {
     pub trying: Option<Box<DataConfig>>,
     /// The last attempt to save the settings failed, and it has been told.
     pub unsaved: bool,
+    /// The open project lies where nothing can be written, and that has been told.
+    pub read_only: bool,
     /// Why the path that was typed or dropped last could not be opened.
     pub path_error: Option<String>,
     /// Whether the choice of how the pictures are divided is on show.

@@ -344,6 +344,7 @@ mod tests {
             summary,
             model_bytes: None,
             notes: String::new(),
+            damage: None,
         }
     }
 
