@@ -251,7 +251,7 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
             Ok(DiskAnswer::Settings(settings, lost))
         }
         DiskRequest::SaveSettings(settings) => settings.save().map(|()| DiskAnswer::Nothing),
-        DiskRequest::Fonts => Ok(DiskAnswer::Fonts(fonts::east_asian())),
+        DiskRequest::Fonts => Ok(DiskAnswer::Fonts(fonts::of_this_computer())),
         DiskRequest::FreeMemory => Ok(DiskAnswer::FreeMemory(engine::memory::free())),
         DiskRequest::KnownWeights => {
             let of = |name| (name, weights::known(name));
