@@ -37,7 +37,7 @@ mod launch;
 #[cfg(feature = "emulated-card")]
 mod tests;
 
-pub(crate) use columns::{Channelwise, Columns, channelwise, column_sums};
+pub(crate) use columns::{Channelwise, Columns, Pass, channelwise, column_sums};
 #[cfg(feature = "emulated-card")]
 pub use emulated::{emulated, launched};
 pub(crate) use launch::{Fresh, Grid, Launch, MAX_THREADS, Word, vector_width};
