@@ -33,6 +33,7 @@ pub(crate) mod elementwise;
 #[cfg(feature = "emulated-card")]
 mod emulated;
 mod launch;
+pub(crate) mod optimizer;
 #[cfg(test)]
 #[cfg(feature = "emulated-card")]
 mod tests;
@@ -40,7 +41,7 @@ mod tests;
 pub(crate) use columns::{Channelwise, Columns, Pass, channelwise, column_sums};
 #[cfg(feature = "emulated-card")]
 pub use emulated::{emulated, launched};
-pub(crate) use launch::{Fresh, Grid, Launch, MAX_THREADS, Word, vector_width};
+pub(crate) use launch::{Fresh, Grid, Launch};
 
 use candle_core::Tensor;
 
