@@ -5,14 +5,16 @@ mod cudnn;
 mod depthwise;
 mod direct;
 mod geometry;
+mod on_card;
 mod packed;
 mod tensors;
 mod winograd;
 
 use super::Activation;
+use super::card::Channelwise;
 use super::cpu::{Clamp, check_operands, column_sums, with_values};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
-use super::tensors::{Grads, activation, column_sums as tensor_sums, when};
+use super::tensors::{Grads, activation, channelwise, column_sums as tensor_sums, when};
 use crate::error::Result;
 use candle_core::{Shape, Tensor};
 use geometry::Form;
@@ -116,11 +118,10 @@ impl Operation for Conv {
     }
 
     fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
-        let mut y = self.geometry.forward_tensors(args[0], args[1])?;
-        if let Some(bias) = args.get(2) {
-            y = y.broadcast_add(bias)?;
-        }
-        activation::clamp(&y, self.clamp.range())?.reshape(&self.shape)
+        let y = self.geometry.forward_tensors(args[0], args[1])?;
+        let bias = args.get(2).copied();
+        let behind = Channelwise { bias, act: self.clamp.into(), ..Channelwise::default() };
+        channelwise(&y, behind)?.reshape(&self.shape)
     }
 
     fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
@@ -133,6 +134,20 @@ impl Operation for Conv {
             grads.push(when(bias, || tensor_sums(&grad, self.geometry.output[2]))?);
         }
         Ok(grads)
+    }
+
+    fn forward_on_card(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        match self.geometry.depthwise() {
+            true => self.depthwise_result_on_card(args),
+            false => self.forward_tensors(args),
+        }
+    }
+
+    fn backward_on_card(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        match self.geometry.depthwise() {
+            true => self.depthwise_gradients_on_card(saved, grad, wanted),
+            false => self.backward_tensors(saved, grad, wanted),
+        }
     }
 }
 
