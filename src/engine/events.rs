@@ -1,5 +1,6 @@
 //! What a training job tells while it runs.
 
+use super::memory::MemoryUse;
 use crate::backbones::LoadReport;
 use crate::error::count;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,8 @@ pub struct BatchChange {
 pub enum BatchReason {
     /// The card's memory was full.
     OutOfMemory,
+    /// It was left open, and this was measured to be faster.
+    Measured,
 }
 
 impl BatchChange {
@@ -64,6 +67,7 @@ impl BatchChange {
     pub fn words(&self) -> String {
         let why = match self.reason {
             BatchReason::OutOfMemory => "the card's memory was full",
+            BatchReason::Measured => "measured to be faster on this card",
         };
         let pictures = count(self.to, "picture", "pictures");
         format!("{pictures} a step instead of {} from epoch {} on: {why}", self.from, self.epoch)
@@ -134,6 +138,6 @@ pub enum TrainEvent {
     Epoch(EpochRecord),
     /// The validation pictures with the largest loss after that epoch, the largest first.
     Hardest(Vec<HardPicture>),
-    /// Memory in use where the work is done, in bytes; at most once a second.
-    Memory(u64),
+    /// Memory in use; at most once a second.
+    Memory(MemoryUse),
 }

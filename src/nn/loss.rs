@@ -1,5 +1,6 @@
 //! Losses on logits.
 
+use super::ops::card;
 use super::ops::cpu::{check_operands, with_values};
 use super::ops::graph::{self, Grad, Keeps, Operation, Saved};
 use super::ops::tensors::Grads;
@@ -190,6 +191,17 @@ impl Operation for CrossEntropy {
         let all = shares.sum_keepdim(D::Minus1)?;
         let of_each = (softmax_last_dim(logits)?.broadcast_mul(&all)? - shares)?;
         Ok(vec![Some(of_each.broadcast_mul(&grad.affine(1.0 / self.total, 0.0)?)?)])
+    }
+
+    fn forward_on_card(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        let shares = self.shares_on(args[0].device())?;
+        card::cross_entropy(args[0], &shares, (1.0 / self.total) as f32)
+    }
+
+    fn backward_on_card(&self, saved: &Saved, grad: &Tensor, _: &[bool]) -> Grads {
+        let (logits, shares) = (saved.arg(0)?, self.shares_on(grad.device())?);
+        let scale = (1.0 / self.total) as f32;
+        Ok(vec![Some(card::gradient_of_cross_entropy(logits, &shares, grad, scale)?)])
     }
 }
 

@@ -9,9 +9,10 @@ use crate::config::{HeadOutput, Learns, ResolvedTrain, Solver, TrainConfig};
 use crate::data::orientation::{Flip, concern};
 use crate::data::{Dataset, Split, preflight};
 use crate::engine::at_once::AtOnce;
+use crate::engine::memory::MemoryUse;
 use crate::engine::picture_cache::{Budget, PictureCache};
 use crate::engine::views::ViewMaker;
-use crate::engine::{Control, TrainEvent, device, memory};
+use crate::engine::{BatchChange, Control, TrainEvent, device, memory};
 use crate::error::{Error, ErrorKind, Result, part_of};
 use candle_core::Device;
 use std::ops::Range;
@@ -49,6 +50,8 @@ pub(crate) struct Context<'a> {
     budget: Budget,
     /// What learns, and when.
     pub(crate) phases: Vec<Phase>,
+    /// What computes.
+    device: Device,
     /// The run's folder.
     pub(crate) run_dir: PathBuf,
     /// Weight of each class in the loss, mean 1 over the pictures.
@@ -59,6 +62,8 @@ pub(crate) struct Context<'a> {
     pub(crate) started: Instant,
     /// When memory in use was told last.
     memory_told: Mutex<Option<Instant>>,
+    /// What became of the size of steps before training begins.
+    pub(crate) batch_changes: Vec<BatchChange>,
     /// How many rows passes without gradients take at once.
     at_once: AtOnce,
     /// Stands for a card's memory.
@@ -121,6 +126,7 @@ impl<'a> Context<'a> {
             },
             budget,
             phases,
+            device,
             run_dir: job.run_dir.clone(),
             config,
             resolved,
@@ -133,6 +139,7 @@ impl<'a> Context<'a> {
             weights_sha256,
             started,
             memory_told: Mutex::default(),
+            batch_changes: Vec::new(),
             at_once: AtOnce::default(),
             #[cfg(test)]
             room_for_steps: Default::default(),
@@ -170,8 +177,9 @@ impl<'a> Context<'a> {
         let mut told = self.memory_told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|at| at.elapsed() >= MEMORY_EVERY) {
             *told = Some(Instant::now());
-            if let Some(bytes) = memory::in_use() {
-                (self.on_event)(TrainEvent::Memory(bytes));
+            let now = MemoryUse { bytes: memory::in_use(), card: device::card_memory(&self.device) };
+            if now.bytes.is_some() || now.card.is_some() {
+                (self.on_event)(TrainEvent::Memory(now));
             }
         }
     }

@@ -4,6 +4,8 @@
 //! anyway. Sums over rows are taken in parcels whose size depends on the row's length alone, and joined in order, so that
 //! results are the same for any number of threads.
 
+mod on_card;
+
 use super::cpu::{CHUNK, check_operands, column_sums, with_values};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
@@ -243,6 +245,14 @@ impl Operation for Op {
         })?;
         let of_gamma = when(wanted[1], || tensors::column_sums(&(grad * &normal)?, channels))?;
         Ok(vec![of_x, of_gamma, of_beta])
+    }
+
+    fn forward_on_card(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        self.result_on_card([args[0], args[1], args[2]])
+    }
+
+    fn backward_on_card(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        self.gradients_on_card(saved, grad, wanted)
     }
 }
 

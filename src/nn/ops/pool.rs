@@ -1,5 +1,6 @@
 //! Pooling over windows and over whole maps.
 
+mod on_card;
 mod tensors;
 
 use super::cpu::{check_operands, with_values};
@@ -296,6 +297,18 @@ impl Operation for Pool {
         let grad = match self.kind {
             Kind::Max => self.windows.max_gradient_tensor(saved.arg(0)?, saved.result()?, grad),
             Kind::Mean => self.windows.mean_gradient_tensor(grad),
+        };
+        Ok(vec![Some(grad?)])
+    }
+
+    fn forward_on_card(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        self.windows.result_on_card(args[0], self.kind)?.reshape(&self.shape)
+    }
+
+    fn backward_on_card(&self, saved: &Saved, grad: &Tensor, _: &[bool]) -> Grads {
+        let grad = match self.kind {
+            Kind::Max => self.windows.max_gradient_on_card(saved.arg(0)?, saved.result()?, grad),
+            Kind::Mean => self.windows.mean_gradient_on_card(grad),
         };
         Ok(vec![Some(grad?)])
     }

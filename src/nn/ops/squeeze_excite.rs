@@ -362,4 +362,12 @@ impl Operation for Op {
     fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
         self.gradients_of_tensors(saved, grad, wanted)
     }
+    /// The same, of maps of either type of values.
+    fn forward_on_card(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        self.result_of_tensors(args)
+    }
+
+    fn backward_on_card(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        self.gradients_of_tensors(saved, grad, wanted)
+    }
 }

@@ -5,6 +5,7 @@
 //! anyway: besides input and result, nothing of the size of the scores is ever in memory.
 
 mod backward;
+mod on_card;
 mod tensors;
 mod weights;
 

@@ -27,6 +27,7 @@
 )]
 
 mod columns;
+mod cross_entropy;
 #[cfg(feature = "cuda")]
 mod cuda;
 pub(crate) mod elementwise;
@@ -34,14 +35,20 @@ pub(crate) mod elementwise;
 mod emulated;
 mod launch;
 pub(crate) mod optimizer;
+mod parts;
+mod pictures;
+mod rows;
 #[cfg(test)]
 #[cfg(feature = "emulated-card")]
 mod tests;
 
 pub(crate) use columns::{Channelwise, Columns, Pass, channelwise, column_sums};
+pub(crate) use cross_entropy::{cross_entropy, gradient_of_cross_entropy};
 #[cfg(feature = "emulated-card")]
 pub use emulated::{emulated, launched};
-pub(crate) use launch::{Fresh, Grid, Launch};
+pub(crate) use launch::{Fresh, Grid, Launch, MAX_THREADS, vector_width};
+pub(crate) use parts::join_parts;
+pub(crate) use pictures::{gate, picture_sums};
 
 use candle_core::Tensor;
 

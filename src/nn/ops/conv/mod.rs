@@ -5,6 +5,7 @@ mod cudnn;
 mod depthwise;
 mod direct;
 mod geometry;
+mod on_card;
 mod packed;
 mod tensors;
 mod winograd;
@@ -133,6 +134,20 @@ impl Operation for Conv {
             grads.push(when(bias, || tensor_sums(&grad, self.geometry.output[2]))?);
         }
         Ok(grads)
+    }
+
+    fn forward_on_card(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
+        match self.geometry.depthwise() {
+            true => self.depthwise_result_on_card(args),
+            false => self.forward_tensors(args),
+        }
+    }
+
+    fn backward_on_card(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
+        match self.geometry.depthwise() {
+            true => self.depthwise_gradients_on_card(saved, grad, wanted),
+            false => self.backward_tensors(saved, grad, wanted),
+        }
     }
 }
 

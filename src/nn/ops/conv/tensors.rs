@@ -1,6 +1,7 @@
 //! Convolution by tensor operations.
 //!
-//! 1x1 kernels are a matrix product. Depthwise convolution is a sum over the kernel's taps of a shifted map times a row of weights.
+//! 1x1 kernels are a matrix product. Depthwise convolution is a sum over the kernel's taps of a shifted map times a row of weights,
+//! except on NVIDIA cards, which have kernels of ours for it (`on_card`).
 //! Everything else is cuDNN's on an NVIDIA card ([`cudnn`]). Elsewhere it goes through candle's convolution of `[N, C, H, W]`; the
 //! input's gradient is one of the result's gradient with turned weights, and the weights' gradient a product for each row of the
 //! kernel: candle's own gradients of convolution are wrong on Metal and slow elsewhere.

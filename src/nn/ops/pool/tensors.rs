@@ -78,12 +78,12 @@ impl Windows {
     }
 
     /// One window over the whole map.
-    fn whole(&self) -> bool {
+    pub(super) fn whole(&self) -> bool {
         self.kernel == self.input && self.output == [1, 1] && self.spec.padding == 0
     }
 
     /// `[N, H * W, C]`.
-    fn pixels(&self, x: &Tensor) -> Result<Tensor> {
+    pub(super) fn pixels(&self, x: &Tensor) -> Result<Tensor> {
         x.reshape((self.n, self.input[0] * self.input[1], self.channels))
     }
 
