@@ -297,6 +297,10 @@ impl Operation for LinearOfActivated {
         })?
     }
 
+    fn takes_short(&self) -> bool {
+        true
+    }
+
     fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
         self.dense.product_of_tensors(args[0], args[1], args.get(2).copied())?.reshape(&self.shape)
     }

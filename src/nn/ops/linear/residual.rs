@@ -4,6 +4,7 @@ use super::{Dense, NAME, linear_of_activated, scaled};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::ops::cpu::{check_operands, column_sums, with_values};
 use crate::nn::ops::graph::{self, Grad, Keeps, Operation, Saved};
+use crate::nn::ops::tensors::short::widened;
 use crate::nn::ops::tensors::{self, Grads, when};
 use crate::nn::ops::{Activation, residual};
 use candle_core::{DType, Device, Shape, Tensor};
@@ -110,6 +111,10 @@ impl Operation for Branch {
         Ok(grads)
     }
 
+    fn takes_short(&self) -> bool {
+        true
+    }
+
     fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
         let mut branch = self.dense.product_of_tensors(args[0], args[1], Some(args[2]))?;
         if let Some(scale) = args.get(4) {
@@ -132,7 +137,9 @@ impl Operation for Branch {
         // As in `scale_gradient`.
         let of_scale = match (&product, &sums) {
             (Some(product), Some(sums)) if of_scale => {
-                Some(((product * saved.arg(1)?)?.sum(0)? + (sums * saved.arg(2)?)?)?)
+                let [product, sums] = [widened(product)?, widened(sums)?];
+                let [weight, bias] = [widened(saved.arg(1)?)?, widened(saved.arg(2)?)?];
+                Some(((product * weight)?.sum(0)? + (sums * bias)?)?)
             }
             _ => None,
         };

@@ -1,7 +1,9 @@
 //! The settings of learning: `[train]`.
 
 use super::form::{About, Form, about, epochs, rate, scale};
-use crate::config::{BatchNormMode, DeviceChoice, Metric, OptimizerKind, ScheduleKind, Solver, TrainMode};
+use crate::config::{
+    BatchNormMode, DeviceChoice, Metric, OptimizerKind, Precision, ScheduleKind, Solver, TrainMode,
+};
 use crate::engine::devices::not_built;
 use crate::ui::views::train::{Tab, phases};
 use crate::ui::widgets::{caption, link_button};
@@ -211,6 +213,11 @@ const DEVICE: About = about(
     "train.device",
     "Where the work is done. Automatic takes the graphics card where this build has one, otherwise the processor",
 );
+const PRECISION: About = about(
+    "Precision",
+    "train.precision",
+    "How exactly an NVIDIA card computes. Automatic takes bf16 where the card has it; weights and results stay f32",
+);
 const THREADS: About =
     about("Threads", "train.threads", "How many processor threads do the work. 0 is one for each core");
 
@@ -246,5 +253,11 @@ pub(super) fn advanced(ui: &mut Ui, form: &mut Form<'_>) {
     ]
     .map(|(device, word)| (device, word, not_built(device)));
     form.choice_of(ui, DEVICE, &devices, |c| &mut c.train.device);
+    let precisions = [
+        (Precision::Auto, "Automatic", None),
+        (Precision::F32, "f32", None),
+        (Precision::Bf16, "bf16", not_built(DeviceChoice::Cuda)),
+    ];
+    form.choice_of(ui, PRECISION, &precisions, |c| &mut c.train.precision);
     form.number(ui, THREADS, scale(0..=1024, 0.1, 0), |c| &mut c.train.threads);
 }
