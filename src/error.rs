@@ -22,6 +22,8 @@ pub enum ErrorKind {
     NeedsConfirmation,
     /// A numeric failure: a loss that is not finite, a tensor of the wrong shape.
     Numeric,
+    /// The memory of the graphics card is full.
+    OutOfMemory,
     /// A fault of the program.
     Internal,
 }
@@ -190,8 +192,33 @@ impl std::error::Error for Error {}
 
 impl From<candle_core::Error> for Error {
     fn from(e: candle_core::Error) -> Self {
-        Self::new(ErrorKind::Numeric, format!("a tensor operation failed ({e})"))
+        let told = e.to_string();
+        if tells_of_full_memory(&told) {
+            return Self::new(ErrorKind::OutOfMemory, "the graphics card's memory is full").with_hint(
+                "Choose a smaller train.batch_size or a smaller network, close other programs that use the card, or set train.device \
+                 to \"cpu\"",
+            );
+        }
+        Self::new(ErrorKind::Numeric, format!("a tensor operation failed ({told})"))
     }
+}
+
+/// Whether a message of CUDA, its libraries or Metal means that the card's memory is full. candle hands them on as text, some of
+/// them without a type of their own.
+fn tells_of_full_memory(message: &str) -> bool {
+    const TOLD: [&str; 8] = [
+        "CUDA_ERROR_OUT_OF_MEMORY",
+        "cudaErrorMemoryAllocation",
+        "CUBLAS_STATUS_ALLOC_FAILED",
+        "CUDNN_STATUS_ALLOC_FAILED",
+        // In place of the former since cuDNN 9.
+        "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "CURAND_STATUS_ALLOCATION_FAILED",
+        // Metal says no more of a buffer that it does not give, and this of work that did not fit.
+        "Failed to create metal resource: Buffer",
+        "kIOGPUCommandBufferCallbackErrorOutOfMemory",
+    ];
+    TOLD.iter().any(|told| message.contains(told))
 }
 
 #[cfg(test)]
@@ -222,6 +249,28 @@ mod tests {
         );
         let e = toml::from_str::<std::collections::BTreeMap<String, usize>>("a = \"b\"").unwrap_err();
         assert_eq!(plain_toml(e.message()), "found the text \"b\", which should be a whole number");
+    }
+
+    #[test]
+    fn a_full_card_is_recognised_by_what_its_libraries_say() {
+        let of = |message: &str| Error::from(candle_core::Error::Cuda(message.to_owned().into())).kind();
+        for full in [
+            "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")",
+            "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\") when loading conv",
+            "CublasError(CUBLAS_STATUS_ALLOC_FAILED)",
+            "CudnnError(CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED)",
+        ] {
+            assert_eq!(of(full), ErrorKind::OutOfMemory, "{full}");
+        }
+        let wrapped = candle_core::Error::Msg("Metal error Failed to create metal resource: Buffer".into());
+        assert_eq!(Error::from(wrapped.context("while adding")).kind(), ErrorKind::OutOfMemory);
+        for other in [
+            "DriverError(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, \"too many resources requested for launch\")",
+            "CudnnError(CUDNN_STATUS_NOT_SUPPORTED_SHARED_MEMORY_INSUFFICIENT)",
+            "Failed to create metal resource: CommandBuffer",
+        ] {
+            assert_eq!(of(other), ErrorKind::Numeric, "{other}");
+        }
     }
 
     #[test]

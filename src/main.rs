@@ -1,5 +1,6 @@
 //! Opens the window.
 
+use headstart::engine::companion;
 use headstart::nn::ops::memory::RecyclingAllocator;
 use headstart::ui::App;
 use std::any::Any;
@@ -25,6 +26,9 @@ fn main() -> ExitCode {
     let paths: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     if let Some(option) = paths.iter().map(|p| p.to_string_lossy()).find(|p| p.starts_with('-')) {
         return answer(&option);
+    }
+    if let Some(status) = companion::hand_over(false) {
+        return status;
     }
     tracing_subscriber::fmt()
         .with_env_filter(

@@ -185,6 +185,9 @@ fn running_statistics_move_as_in_pytorch() {
     };
     let f = Forward::train(&store, true, Rng::for_key(0, &[]));
     norm.forward_add(&f, &tensor(3, &[2, 3, 5, 3], 2.0, 0.7), None, Activation::Relu).unwrap();
+    let before = values(&store.tensor(norm.mean));
+    assert_eq!(before, values(&tensor(6, &[3], 1.0, 0.0)), "they count once the step was made");
+    f.keep_statistics().unwrap();
     let golden = Golden::load();
     golden.check("bn/running_mean", &values(&store.tensor(norm.mean)), 1e-6);
     golden.check("bn/running_var", &values(&store.tensor(norm.var)), 1e-6);

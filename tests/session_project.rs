@@ -34,6 +34,7 @@ fn epoch(epoch: usize) -> EpochRecord {
         elapsed_s: 1.0,
         eta_s: 2.0,
         best: true,
+        batch_size: None,
     }
 }
 
@@ -54,6 +55,7 @@ fn summary() -> Summary {
         wall_s: 1.0,
         images_per_s: 100.0,
         peak_rss_mib: 1,
+        batch_changes: Vec::new(),
     }
 }
 

@@ -64,6 +64,7 @@ fn train((name, cut, side): (&str, Option<&str>, usize), lr: f64, bf16: bool) ->
             gradients = ids.iter().flat_map(|&id| of(id)).collect();
         }
         optimizer.step(&network.store, &grads, lr).unwrap();
+        f.keep_statistics().unwrap();
         losses.push(loss.to_scalar().unwrap());
     }
     assert!(network.store.iter().all(|(_, p)| p.var.dtype() == DType::F32), "{name}");

@@ -56,6 +56,7 @@ fn train((name, cut, side): (&str, Option<&str>, usize), rule: Rule, lr: f64, de
             gradients = ids.iter().flat_map(|&id| of(id)).collect();
         }
         optimizer.step(&network.store, &grads, lr).unwrap();
+        f.keep_statistics().unwrap();
         losses.push(loss.to_scalar().unwrap());
     }
     network.store.set_trainable(|_, _| false);

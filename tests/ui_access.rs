@@ -7,7 +7,7 @@ mod ui_states;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
-use egui_kittest::kittest::{AccessKitNode, NodeT as _};
+use egui_kittest::kittest::{AccessKitNode, NodeT as _, Queryable as _};
 use headstart::engine::Unlike;
 use headstart::error::Error;
 use headstart::session::JobId;
@@ -274,6 +274,41 @@ fn the_keyboard_goes_from_one_part_of_the_window_to_the_next() {
         // Beside the Export screen without a model stand only words.
         let beside = if screen == Screen::Export { "places" } else { "beside" };
         assert_eq!(parts, ["subject", beside, "places", beside, "subject"], "{screen:?}");
+    }
+}
+
+#[test]
+fn the_list_of_commands_leads_to_a_part_of_the_window_once_it_is_gone() {
+    let mut h = window(AppState { palette_open: true, ..with_pictures() }, SIZE, true);
+    h.run_steps(4);
+    h.get_by_label("Find a command").type_text("next part");
+    h.run_steps(2);
+    h.key_press(Key::Enter);
+    h.step();
+    let asked = [Action::TogglePalette, Action::MovePane(true)];
+    assert_eq!(h.state().actions, asked);
+    h.state_mut().state.palette_open = false;
+    h.run_steps(4);
+    assert!(focus_x(&h) > 72.0 && focus_x(&h) < f64::from(SIZE[0]) - 340.0);
+}
+
+#[test]
+fn the_settings_can_be_made_wider_by_their_edge() {
+    let mut h = window(with_pictures(), SIZE, true);
+    h.run_steps(4);
+    let edge = |h: &Harness<'_, World>| h.get_by_label("Resize panel").rect().center();
+    for grabbed in [-3.0, 3.0] {
+        let before = edge(&h);
+        let from = before + egui::vec2(grabbed, 0.0);
+        h.hover_at(from);
+        h.run_steps(2);
+        h.drag_at(from);
+        h.run_steps(2);
+        h.hover_at(from - egui::vec2(12.0, 0.0));
+        h.run_steps(2);
+        h.drop_at(from - egui::vec2(12.0, 0.0));
+        h.run_steps(2);
+        assert!(before.x - edge(&h).x > 5.0, "{grabbed} beside the edge: {} to {}", before.x, edge(&h).x);
     }
 }
 

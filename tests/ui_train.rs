@@ -9,7 +9,9 @@ use egui_kittest::kittest::{NodeT as _, Queryable};
 use headstart::config::{DeviceChoice, Learns, TrainMode};
 use headstart::engine::devices::not_built;
 use headstart::engine::train::{RateSearch, RateStep};
-use headstart::engine::{CacheProgress, HardPicture, StepProgress, TrainEvent};
+use headstart::engine::{
+    BatchChange, BatchReason, CacheProgress, HardPicture, StepProgress, Summary, TrainEvent,
+};
 use headstart::error::Error;
 use headstart::session::RunState;
 use headstart::ui::state::{Tone, TrainingEnd};
@@ -41,6 +43,15 @@ fn running() -> AppState {
                 .to_owned(),
         );
     })
+}
+
+/// On a card whose memory was too small for the chosen steps.
+fn halved() -> AppState {
+    let mut state = running();
+    if let Some(live) = &mut state.training {
+        live.batch_changes.push(BatchChange { epoch: 3, from: 64, to: 32, reason: BatchReason::OutOfMemory });
+    }
+    state
 }
 
 /// Presses a button of the screen, not one of the window's frame around it.
@@ -78,7 +89,7 @@ fn devices_that_this_build_lacks_are_shown_and_cannot_be_chosen() {
     for (device, name) in [(DeviceChoice::Cuda, "NVIDIA card"), (DeviceChoice::Metal, "Apple graphics")] {
         match not_built(device) {
             Some(why) => {
-                let entry = format!("{name}: {why}");
+                let entry = format!("{name}: {}", why.in_short);
                 assert!(h.get_by_label(&entry).accesskit_node().is_disabled(), "{name}");
             }
             None => assert!(!h.get_by_label(name).accesskit_node().is_disabled(), "{name}"),
@@ -99,6 +110,16 @@ fn the_frozen_part_is_told_in_words_with_time_left() {
     let h = window(cache(), SIZE, true);
     assert!(h.get_all_by_label("Preparing the pictures for the head").next().is_some());
     h.get_by_label_contains("640 of 1,373 looks at pictures, 95 a second, 0:08 left");
+}
+
+#[test]
+fn a_smaller_batch_size_stays_in_sight_while_it_runs_and_once_it_is_finished() {
+    let told = "32 pictures a step instead of 64 from epoch 3 on: the card's memory was full";
+    let live = halved();
+    let batch_changes = live.training.as_ref().unwrap().batch_changes.clone();
+    window(live, SIZE, true).get_by_label(told);
+    let finished = ended(TrainingEnd::Finished(Summary { batch_changes, ..summary() }));
+    window(finished, SIZE, true).get_by_label(told);
 }
 
 #[test]
@@ -570,6 +591,7 @@ fn snapshots() {
         ("changed", changed),
         ("cache", cache),
         ("running", running),
+        ("halved", halved),
         ("failed", failed),
         ("finished", || ended(TrainingEnd::Finished(summary()))),
     ] {

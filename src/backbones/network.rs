@@ -1,5 +1,10 @@
 //! A backbone, cut into stages, with a head on top.
 
+mod by_picture;
+mod counts;
+
+pub use counts::{KeptByStage, KeptValues, ParamCounts};
+
 use super::block::{LinearDesc, Part, StageDesc};
 use super::head::{self, Head, Pool};
 use super::spec::{Arch, FeatureNorm, HIDDEN_STAGE};
@@ -8,12 +13,11 @@ use crate::config::{HeadConfig, Pooling};
 use crate::error::{Error, Result};
 use crate::nn::init::ParamBuilder;
 use crate::nn::layers::{Forward, LayerNorm};
-use crate::nn::ops::parallel::alone;
-use crate::nn::ops::{Activation, tensors};
+use crate::nn::ops::Activation;
 use crate::nn::params::{ParamId, ParamStore};
 use crate::nn::tape;
+use by_picture::by_picture;
 use candle_core::{DType, Device, Tensor};
-use rayon::prelude::*;
 
 /// A network that can be run stage by stage. Activations are `[N, H, W, C]`; those of vision transformers are `[N, 1, T, C]`, a
 /// row of tokens of which the first is the class token.
@@ -34,41 +38,6 @@ pub struct Network {
     head: Head,
     head_is_published: bool,
     bf16: bool,
-}
-
-/// How many values a network can learn; running statistics are not among them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParamCounts {
-    /// Of each stage that is left after the cut.
-    pub stages: Vec<usize>,
-    /// Of the head.
-    pub head: usize,
-}
-
-impl ParamCounts {
-    /// How many stay frozen and how many learn, where stage `first` is the first that learns.
-    pub fn split(&self, first: usize) -> (usize, usize) {
-        let (frozen, learning) = self.stages.split_at(first.min(self.stages.len()));
-        (frozen.iter().sum(), learning.iter().sum::<usize>() + self.head)
-    }
-}
-
-/// How many values a network keeps of one picture.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptValues {
-    /// Of each stage that is left after the cut.
-    pub stages: Vec<KeptByStage>,
-    /// Width of the features that the head reads.
-    pub features: usize,
-}
-
-/// The same of a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeptByStage {
-    /// For the gradient, where the stage learns.
-    pub kept: usize,
-    /// In its output.
-    pub output: usize,
 }
 
 /// What a network is built from.
@@ -370,45 +339,6 @@ impl Network {
             stages.get(id.0).copied().flatten().is_none_or(|stage| stage >= first_trainable_stage)
         });
     }
-}
-
-/// Values of a layer's parameters up to which they stay in a second-level cache beside the picture.
-const MOST_WEIGHTS: usize = 300_000;
-/// Pictures for each thread from which on no layer has to be split to keep all of them busy.
-const PICTURES_PER_THREAD: usize = 4;
-/// Positions of a map from which on one picture is work enough for a matrix product.
-const FEWEST_POSITIONS: usize = 14 * 14;
-
-/// Runs as many of the first layers as suit it on each picture by itself, and gives how many those were.
-///
-/// What such a layer makes of one picture stays in the processor's caches until the next has read it; of a batch it would go to
-/// memory and back. Other devices are kept busy by whole batches.
-fn by_picture(f: &Forward<'_>, layers: &[&Part], x: &Tensor) -> Result<(usize, Tensor)> {
-    let suits = |part: &Part, x: &Tensor| {
-        let positions: usize = x.dims()[1..].iter().rev().skip(1).product();
-        part.weights <= MOST_WEIGHTS && positions >= FEWEST_POSITIONS
-    };
-    let (count, store) = (x.dim(0)?, f.store);
-    if tensors::serve(x) || count < 2 || x.rank() != 4 || !layers.first().is_some_and(|part| suits(part, x)) {
-        return Ok((0, x.clone()));
-    }
-    let run = |i: usize| -> Result<(usize, Tensor)> {
-        let f = Forward::eval(store);
-        let mut y = x.narrow(0, i, 1)?;
-        for (done, part) in layers.iter().enumerate() {
-            if !suits(part, &y) {
-                return Ok((done, y));
-            }
-            y = part.layer.forward(&f, &y)?;
-        }
-        Ok((layers.len(), y))
-    };
-    let enough = count >= PICTURES_PER_THREAD * rayon::current_num_threads();
-    let one = |i: usize| if enough { alone(|| run(i)) } else { run(i) };
-    let results = (0..count).into_par_iter().map(one).collect::<Result<Vec<_>>>()?;
-    let done = results.first().map_or(0, |(done, _)| *done);
-    let pictures: Vec<Tensor> = results.into_iter().map(|(_, y)| y).collect();
-    Ok((done, Tensor::cat(&pictures, 0)?))
 }
 
 /// How many stages a network keeps that is cut after `cut_stage` and pooled with `pooling`.

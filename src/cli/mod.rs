@@ -19,6 +19,7 @@ mod sample;
 mod tables;
 mod train;
 
+use crate::engine::companion::{self, Companion};
 use clap::{Parser, Subcommand};
 use output::{Failure, Out};
 use std::io::Write as _;
@@ -56,6 +57,27 @@ enum Command {
     Bench(bench::Args),
 }
 
+impl Command {
+    /// Goes on as the build for NVIDIA cards where that is beside this one and works, for what a card is good for. Where it should work and
+    /// does not, says so, and `None` as always.
+    fn with_a_card(&self) -> Option<ExitCode> {
+        let asks = matches!(self, Self::Devices(_));
+        let computes = matches!(
+            self,
+            Self::Train(_) | Self::Evaluate(_) | Self::Compare(_) | Self::Predict(_) | Self::Bench(_)
+        );
+        if !asks && !computes {
+            return None;
+        }
+        let status = companion::hand_over(asks);
+        if computes && let found @ (Companion::Refused(_) | Companion::Fails(_)) = companion::found() {
+            let why = found.why_not().map_or_else(String::new, |(why, _)| why);
+            let _ = writeln!(std::io::stderr(), "On the processor: {why}. See `headstart-cli devices`");
+        }
+        status
+    }
+}
+
 /// Runs the program on its command line.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -66,6 +88,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
         }
     };
+    if let Some(status) = cli.command.with_a_card() {
+        return status;
+    }
     let mut out = Out::new(std::io::stdout().lock());
     let result = match &cli.command {
         Command::Inspect(args) => inspect::run(args, &mut out),

@@ -51,8 +51,10 @@ impl Reporter {
     pub(super) fn event(&mut self, event: &JobEvent, out: &mut Out<'_>) -> CliResult {
         match self.style {
             Style::None => {
-                if let JobEvent::Train(_, TrainEvent::Warning(text)) = event {
-                    self.say(text);
+                match event {
+                    JobEvent::Train(_, TrainEvent::Warning(text)) => self.say(text),
+                    JobEvent::Train(_, TrainEvent::BatchSize(change)) => self.say(&change.words()),
+                    _ => {}
                 }
                 Ok(())
             }
@@ -85,6 +87,7 @@ impl Reporter {
                 self.show("Looking at the pictures".to_owned(), *done, *total, String::new());
             }
             TrainEvent::Note(text) | TrainEvent::Warning(text) => self.say(text),
+            TrainEvent::BatchSize(change) => self.say(&change.words()),
             TrainEvent::Loaded(report) => self.say(&report.summary()),
             TrainEvent::Cache(c) => {
                 let rate = format!("{:.0} views/s", c.views_per_s);
@@ -157,6 +160,7 @@ fn training_as_json(event: &TrainEvent) -> Value {
         }
         TrainEvent::Note(text) => json!({"event": "note", "text": text}),
         TrainEvent::Warning(text) => json!({"event": "warning", "text": text}),
+        TrainEvent::BatchSize(c) => as_event("batch_size", c),
         TrainEvent::Loaded(r) => json!({
             "event": "loaded",
             "path": r.path.to_string_lossy(),
@@ -184,19 +188,23 @@ fn training_as_json(event: &TrainEvent) -> Value {
             let one = |p: &HardPicture| json!({"path": p.rel, "truth_probability": p.truth_probability});
             json!({"event": "hardest", "pictures": pictures.iter().map(one).collect::<Vec<_>>()})
         }
-        TrainEvent::Epoch(e) => {
-            let mut line = json!({"event": "epoch"});
-            if let (Some(line), Ok(Value::Object(record))) = (line.as_object_mut(), serde_json::to_value(e)) {
-                line.extend(record);
-            }
-            line
-        }
+        TrainEvent::Epoch(e) => as_event("epoch", e),
     }
+}
+
+/// An event with the record's own keys.
+fn as_event(name: &str, record: &impl serde::Serialize) -> Value {
+    let mut line = json!({"event": name});
+    if let (Some(line), Ok(Value::Object(record))) = (line.as_object_mut(), serde_json::to_value(record)) {
+        line.extend(record);
+    }
+    line
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{BatchChange, BatchReason};
     use crate::session::JobId;
 
     #[test]
@@ -212,10 +220,13 @@ mod tests {
         let mut reporter = Reporter::new(Style::Json, "Looking");
         reporter.event(&JobEvent::Progress(JobId(1), 2, 5), &mut out).unwrap();
         reporter.event(&JobEvent::Train(JobId(1), TrainEvent::Note("hm".into())), &mut out).unwrap();
+        let change = BatchChange { epoch: 2, from: 8, to: 4, reason: BatchReason::OutOfMemory };
+        reporter.event(&JobEvent::Train(JobId(1), TrainEvent::BatchSize(change)), &mut out).unwrap();
         drop(out);
         assert_eq!(
             String::from_utf8(text).unwrap(),
-            "{\"event\":\"progress\",\"what\":\"Looking\",\"done\":2,\"total\":5}\n{\"event\":\"note\",\"text\":\"hm\"}\n"
+            "{\"event\":\"progress\",\"what\":\"Looking\",\"done\":2,\"total\":5}\n{\"event\":\"note\",\"text\":\"hm\"}\n\
+             {\"event\":\"batch_size\",\"epoch\":2,\"from\":8,\"to\":4,\"reason\":\"out_of_memory\"}\n"
         );
     }
 }

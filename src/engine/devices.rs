@@ -1,5 +1,6 @@
 //! What this machine has to compute with, and why not more.
 
+use super::companion;
 use super::device::device;
 use crate::config::DeviceChoice;
 use crate::nn::ops::simd;
@@ -32,7 +33,7 @@ pub struct Processor {
     pub instruction_set: &'static str,
 }
 
-/// Why a device cannot be used.
+/// Why a device cannot be used, and what would change that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Missing {
     /// What is not there.
@@ -46,14 +47,27 @@ pub fn devices() -> Vec<DeviceInfo> {
     vec![processor(), cuda(), metal()]
 }
 
-/// What this build lacks for a device, in a few words; `None` where it could use one. Nothing is opened for it.
-pub fn not_built(device: DeviceChoice) -> Option<&'static str> {
-    let built = match device {
-        DeviceChoice::Auto | DeviceChoice::Cpu => true,
-        DeviceChoice::Cuda => utils::cuda_is_available(),
-        DeviceChoice::Metal => utils::metal_is_available(),
-    };
-    (!built).then_some("not in this build")
+/// What this build lacks for a device; `None` where it could use one. Nothing is opened for it.
+pub fn not_built(device: DeviceChoice) -> Option<NotBuilt> {
+    match device {
+        DeviceChoice::Cuda if !utils::cuda_is_available() => Some(NotBuilt {
+            in_short: companion::found().in_short().unwrap_or("not in this build"),
+            missing: without_cuda(),
+        }),
+        DeviceChoice::Metal if !utils::metal_is_available() => {
+            Some(NotBuilt { in_short: "not in this build", missing: without_metal() })
+        }
+        _ => None,
+    }
+}
+
+/// What a build lacks for a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotBuilt {
+    /// In a few words.
+    pub in_short: &'static str,
+    /// All of it.
+    pub missing: Missing,
 }
 
 fn processor() -> DeviceInfo {
@@ -68,27 +82,23 @@ fn processor() -> DeviceInfo {
 }
 
 fn cuda() -> DeviceInfo {
-    let absent = |why: &str, advice| DeviceInfo {
+    let without = |missing| DeviceInfo {
         device: DeviceChoice::Cuda,
         name: "NVIDIA card".to_owned(),
         memory_mib: None,
         processor: None,
-        missing: Some(Missing { why: why.to_owned(), advice }),
+        missing: Some(missing),
     };
+    let absent = |why: &str, advice| without(Missing { why: why.to_owned(), advice });
     if !utils::cuda_is_available() {
-        let advice =
-            "Build with `cargo build --release --features cuda` (README: Training on a graphics card)";
-        return match nvidia_driver() {
-            true => absent("this build has no CUDA; this machine has NVIDIA's driver", advice),
-            false => absent("this build has no CUDA, and no NVIDIA driver was found", advice),
-        };
+        return without(without_cuda());
     }
     match device(DeviceChoice::Cuda) {
         Ok(found) => {
             let (name, memory_mib) = cuda_card(&found);
             DeviceInfo { device: DeviceChoice::Cuda, name, memory_mib, processor: None, missing: None }
         }
-        Err(e) if nvidia_driver() => absent(
+        Err(e) if companion::has_driver() => absent(
             &format!("NVIDIA's driver is there, but no card started ({})", e.what()),
             "Look whether `nvidia-smi` lists the card",
         ),
@@ -96,6 +106,29 @@ fn cuda() -> DeviceInfo {
             "no NVIDIA driver was found",
             "Install NVIDIA's driver, and see that `nvidia-smi` lists the card",
         ),
+    }
+}
+
+/// What becomes of NVIDIA cards in a build without them.
+fn without_cuda() -> Missing {
+    if let Some((why, advice)) = companion::found().why_not() {
+        return Missing { why, advice };
+    }
+    let why = match companion::has_driver() {
+        true => "this build has no CUDA; this machine has NVIDIA's driver",
+        false => "this build has no CUDA, and no NVIDIA driver was found",
+    };
+    Missing {
+        why: why.to_owned(),
+        advice: "Take the download that has a folder `cuda`, or build with `cargo build --release --features cuda` (README: Training on \
+                 a graphics card)",
+    }
+}
+
+fn without_metal() -> Missing {
+    Missing {
+        why: "this build has no Metal".to_owned(),
+        advice: "Build with `cargo build --release --features metal`",
     }
 }
 
@@ -115,20 +148,12 @@ fn metal() -> DeviceInfo {
         );
     }
     if !utils::metal_is_available() {
-        return absent(
-            "this build has no Metal".to_owned(),
-            "Build with `cargo build --release --features metal`",
-        );
+        return here(Some(without_metal()));
     }
     match device(DeviceChoice::Metal) {
         Ok(_) => here(None),
         Err(e) => absent(e.what().to_owned(), "Use a Mac with Apple silicon"),
     }
-}
-
-/// Whether NVIDIA's driver is loaded. Known on Linux alone.
-fn nvidia_driver() -> bool {
-    std::path::Path::new("/proc/driver/nvidia/version").exists()
 }
 
 /// A card's name and memory.

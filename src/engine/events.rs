@@ -1,6 +1,7 @@
 //! What a training job tells while it runs.
 
 use crate::backbones::LoadReport;
+use crate::error::count;
 use serde::{Deserialize, Serialize};
 
 /// One line of `metrics.jsonl`: an epoch.
@@ -32,6 +33,41 @@ pub struct EpochRecord {
     pub eta_s: f64,
     /// Whether this is the best so far.
     pub best: bool,
+    /// Pictures in a step at its end; none in older runs, and where there are no steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<usize>,
+}
+
+/// A step has another number of pictures than was chosen, from some epoch on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchChange {
+    /// The epoch in which that began, from 1.
+    pub epoch: usize,
+    /// Pictures in a step before.
+    pub from: usize,
+    /// Pictures in a step from then on.
+    pub to: usize,
+    /// Why.
+    pub reason: BatchReason,
+}
+
+/// Why the number of pictures in a step is another than was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchReason {
+    /// The card's memory was full.
+    OutOfMemory,
+}
+
+impl BatchChange {
+    /// "32 pictures a step instead of 64 from epoch 3 on: the card's memory was full".
+    pub fn words(&self) -> String {
+        let why = match self.reason {
+            BatchReason::OutOfMemory => "the card's memory was full",
+        };
+        let pictures = count(self.to, "picture", "pictures");
+        format!("{pictures} a step instead of {} from epoch {} on: {why}", self.from, self.epoch)
+    }
 }
 
 /// Progress of computing the frozen part once.
@@ -86,6 +122,8 @@ pub enum TrainEvent {
     Note(String),
     /// A plain sentence about something that the person did not ask for and should know, however quiet progress is.
     Warning(String),
+    /// Steps have another number of pictures from here on.
+    BatchSize(BatchChange),
     /// The pretrained weights were read.
     Loaded(LoadReport),
     /// The frozen part is being computed.

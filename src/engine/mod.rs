@@ -1,6 +1,8 @@
 //! Training, evaluation and prediction. Knows nothing of windows: it reports through [`TrainEvent`]s and obeys a [`Control`].
 
 pub mod analysis;
+mod at_once;
+pub mod companion;
 pub mod control;
 pub mod device;
 pub mod devices;
@@ -27,7 +29,9 @@ pub use control::Control;
 pub use device::device;
 pub(crate) use device::peak_rss_mib;
 pub use evaluate::{Evaluation, Prediction, evaluate};
-pub use events::{CacheProgress, EpochRecord, HardPicture, StepProgress, TrainEvent};
+pub use events::{
+    BatchChange, BatchReason, CacheProgress, EpochRecord, HardPicture, StepProgress, TrainEvent,
+};
 pub use explain::{Explanation, HeatMap, HeatMethod};
 pub use features::{Familiar, Features, Unlike};
 pub use metrics::{ClassMetrics, ConfusionMatrix};

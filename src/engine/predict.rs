@@ -1,5 +1,6 @@
 //! Classifying new pictures with a finished model.
 
+use super::at_once::AtOnce;
 use super::device::device;
 use super::forward;
 use super::train::sha256_of_file;
@@ -45,6 +46,7 @@ pub struct Classifier {
     classes: Vec<String>,
     pub(super) output: HeadOutput,
     pub(super) maker: ViewMaker,
+    at_once: AtOnce,
 }
 
 impl Classifier {
@@ -87,7 +89,7 @@ impl Classifier {
             seed: 0,
             kept: None,
         };
-        Self { network, classes, output, maker }
+        Self { network, classes, output, maker, at_once: AtOnce::default() }
     }
 
     /// Class names, in the order of the logits.
@@ -195,11 +197,13 @@ impl Classifier {
         views: &[Result<Vec<f32>>],
         answer: &(dyn Fn(&Tensor) -> Result<Vec<T>> + Sync),
     ) -> Result<Vec<T>> {
-        let values: Vec<f32> = views.iter().flatten().flatten().copied().collect();
-        if values.is_empty() {
-            return Ok(Vec::new());
-        }
-        answer(&self.maker.tensor(values, self.network.store.device())?)
+        let views: Vec<&[f32]> = views.iter().flatten().map(Vec::as_slice).collect();
+        let device = self.network.store.device();
+        // Fewer at once take longer and answer the same: nobody needs to know.
+        let fewer = |most| tracing::info!("the card's memory was full: {most} pictures at once");
+        self.at_once.rows(views.len(), device, fewer, |part| {
+            answer(&self.maker.tensor(views[part].concat(), device)?)
+        })
     }
 
     fn probabilities_of(&self, x: &Tensor) -> Result<Vec<Vec<f32>>> {

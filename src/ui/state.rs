@@ -9,6 +9,7 @@ mod folds;
 pub mod gallery;
 mod history;
 mod insight;
+mod jobs;
 mod labels;
 mod next;
 mod notices;
@@ -25,6 +26,7 @@ pub use evaluate::{Compared, EvaluateTab, Selection, ShownEvaluation};
 pub use folds::FoldsLeft;
 pub use history::{History, TakenBack, Undoable, decision_words};
 pub use insight::{Insight, MapLayout};
+pub use jobs::{JobKind, RunningJob};
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
 pub use predictions::{CLASSES, Edition, PredictedPicture, Predictions, predictions_csv};
@@ -37,7 +39,7 @@ use crate::config::{DataConfig, TrainConfig};
 use crate::data::{Dataset, Decisions, Preflight, Severity, Split};
 use crate::engine::train::RateSearch;
 use crate::error::Error;
-use crate::session::jobs::{JobId, ModelRef};
+use crate::session::jobs::ModelRef;
 use crate::session::{Project, RunInfo, RunState, Settings};
 use crate::ui::Action;
 use std::collections::BTreeMap;
@@ -80,93 +82,6 @@ impl Screen {
             Self::Predict => "Predict",
             Self::Export => "Export",
         }
-    }
-}
-
-/// What sort of work a job is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JobKind {
-    /// Looking through a folder.
-    OpenData,
-    /// Drawing the sample pictures.
-    WriteSample,
-    /// Reading a weight file.
-    CheckWeights,
-    /// Training into a run's folder.
-    Train {
-        /// The run's folder.
-        run_dir: PathBuf,
-    },
-    /// Trying learning rates.
-    FindRate,
-    /// Judging a model.
-    Evaluate,
-    /// Classifying pictures.
-    Predict,
-    /// Looking at what a model sees in a picture.
-    Explain,
-    /// Comparing all pictures by a run's features.
-    Analyse,
-    /// Arranging all pictures by their neighbours.
-    Arrange,
-    /// Copying classified pictures.
-    Copy,
-    /// Saving a model.
-    Export,
-    /// Measuring how fast a backbone is.
-    MeasureSpeed,
-}
-
-impl JobKind {
-    /// What happens, in one word or two, for the status bar.
-    pub fn words(&self) -> &'static str {
-        match self {
-            Self::OpenData => "Looking through the pictures",
-            Self::WriteSample => "Drawing the sample pictures",
-            Self::CheckWeights => "Reading the weights",
-            Self::Train { .. } => "Training",
-            Self::FindRate => "Trying learning rates",
-            Self::Evaluate => "Evaluating",
-            Self::Predict => "Classifying",
-            Self::Explain => "Looking into the model",
-            Self::Analyse => "Comparing the pictures",
-            Self::Arrange => "Arranging the pictures",
-            Self::Copy => "Copying the pictures",
-            Self::Export => "Saving the model",
-            Self::MeasureSpeed => "Measuring speed",
-        }
-    }
-}
-
-/// A job that was submitted and has not ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunningJob {
-    /// Its number.
-    pub id: JobId,
-    /// What it does.
-    pub kind: JobKind,
-    /// Window time at which it began, in seconds; `None` while it waits for its turn.
-    pub started_s: Option<f64>,
-    /// `(done, total)`.
-    pub progress: Option<(usize, usize)>,
-    /// Held by the user.
-    pub paused: bool,
-    /// Asked to end (stop and keep the best, or cancel), and not yet there.
-    pub stopping: bool,
-}
-
-impl RunningJob {
-    /// About how long it takes from now, in seconds; nothing where it has not run long enough to tell.
-    pub fn seconds_left(&self, now_s: f64) -> Option<f64> {
-        /// Of running, in seconds.
-        const ENOUGH_S: f64 = 1.0;
-        let ((done, total), ran) = (self.progress?, now_s - self.started_s?);
-        (ran >= ENOUGH_S && done > 0).then(|| ran / done as f64 * total.saturating_sub(done) as f64)
-    }
-
-    /// Whether it trains.
-    pub fn is_training(&self) -> bool {
-        matches!(self.kind, JobKind::Train { .. })
     }
 }
 
@@ -307,33 +222,6 @@ impl AppState {
     /// The open pictures.
     pub fn dataset(&self) -> Option<&Dataset> {
         self.preflight.as_ref().map(|p| &p.dataset)
-    }
-
-    /// The job to tell of first: training where it runs, or else what was asked for first. A look at one picture is no job to
-    /// tell of, because its place says how it stands.
-    pub fn job(&self) -> Option<&RunningJob> {
-        let (runs, told) = (
-            |j: &&RunningJob| j.started_s.is_some(),
-            || self.jobs.iter().filter(|j| j.kind != JobKind::Explain),
-        );
-        told().filter(runs).find(|j| j.is_training()).or_else(|| told().find(runs)).or_else(|| told().next())
-    }
-
-    /// What runs beside [`Self::job`].
-    pub fn jobs_beside(&self) -> impl Iterator<Item = &RunningJob> {
-        let first = self.job().map(|j| j.id);
-        let told = self.jobs.iter().filter(|j| j.kind != JobKind::Explain && j.started_s.is_some());
-        told.filter(move |j| Some(j.id) != first)
-    }
-
-    /// The training job, running or waiting.
-    pub fn training_job(&self) -> Option<&RunningJob> {
-        self.jobs.iter().find(|j| matches!(j.kind, JobKind::Train { .. }))
-    }
-
-    /// The job of one sort, running or waiting.
-    pub fn job_of(&self, kind: &JobKind) -> Option<&RunningJob> {
-        self.jobs.iter().find(|j| j.kind == *kind)
     }
 
     /// The project's name: its folder's.

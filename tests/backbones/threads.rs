@@ -63,6 +63,7 @@ fn step(name: &str, stages: usize, side: usize) {
         let tape = Tape::record();
         let loss = cross_entropy(&network.forward(&f, &x).unwrap(), &targets, None, 0.1).unwrap();
         let gradients = tape.gradients(&loss).unwrap();
+        f.keep_statistics().unwrap();
         let mut found = BTreeMap::from([("loss".to_owned(), bits(&loss))]);
         for (_, param) in network.store.iter() {
             let values = if param.trainable { gradients.get(param.var.as_tensor()) } else { None };

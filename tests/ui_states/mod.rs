@@ -167,6 +167,7 @@ pub(crate) fn epochs(done: usize, planned: usize) -> Vec<EpochRecord> {
                 elapsed_s: 14.0 + t,
                 eta_s: (planned - epoch) as f64,
                 best: is_best,
+                batch_size: None,
             }
         })
         .collect()
@@ -185,6 +186,7 @@ pub(crate) fn summary() -> Summary {
         wall_s: 38.4,
         images_per_s: 640.0,
         peak_rss_mib: 512,
+        batch_changes: Vec::new(),
     }
 }
 

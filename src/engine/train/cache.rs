@@ -2,13 +2,14 @@
 
 use super::table::Table;
 use crate::backbones::Network;
+use crate::engine::at_once::AtOnce;
 use crate::engine::picture_cache::Budget;
 use crate::engine::views::{EVAL_BATCH, Request, View, ViewMaker, pipelined};
 use crate::engine::{CacheProgress, TrainEvent};
 use crate::error::{Result, thousands};
 use crate::nn::layers::Forward;
-use candle_core::{DType, Tensor};
-use std::ops::ControlFlow;
+use candle_core::{DType, Device, Tensor};
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -144,7 +145,10 @@ impl FrozenCache {
                 let rows: Vec<usize> = chunks[i].iter().flat_map(|w| w.rows.iter().copied()).collect();
                 for (rows, values) in rows.chunks(EVAL_BATCH).zip(values.chunks(EVAL_BATCH * maker.len())) {
                     (job.keep_going)()?;
-                    fill.batch(rows, values.to_vec())?;
+                    job.rows(rows.len(), network.store.device(), |part| {
+                        let values = &values[part.start * maker.len()..part.end * maker.len()];
+                        fill.batch(&rows[part], values.to_vec()).map(|()| Vec::<()>::new())
+                    })?;
                     done += rows.len();
                     let views_per_s = done as f64 / started.elapsed().as_secs_f64().max(1e-9);
                     (job.on_event)(TrainEvent::Cache(CacheProgress { done, total, views_per_s }));
@@ -181,6 +185,34 @@ pub(crate) struct Reporter<'a> {
     pub(crate) keep_going: &'a (dyn Fn() -> Result<()> + Sync),
     /// Where events go.
     pub(crate) on_event: &'a (dyn Fn(TrainEvent) + Sync),
+    /// How many rows a pass takes at once.
+    pub(crate) at_once: &'a AtOnce,
+}
+
+impl Reporter<'_> {
+    /// Lets `work` answer rows `0..count`, in smaller parts where the card's memory is full, and says so.
+    ///
+    /// # Errors
+    /// See [`AtOnce::rows`].
+    pub(crate) fn rows<T>(
+        &self,
+        count: usize,
+        device: &Device,
+        work: impl FnMut(Range<usize>) -> Result<Vec<T>>,
+    ) -> Result<Vec<T>> {
+        let fewer = |most| {
+            let text = format!(
+                "The card's memory was full: where nothing learns, {} from here on. The result is the same",
+                if most == 1 {
+                    "pictures are run one by one".to_owned()
+                } else {
+                    format!("{most} pictures are run at once")
+                }
+            );
+            (self.on_event)(TrainEvent::Warning(text));
+        };
+        self.at_once.rows(count, device, fewer, work)
+    }
 }
 
 struct Work {

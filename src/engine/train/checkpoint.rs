@@ -5,24 +5,22 @@
 //! Weights that never learned come from the source file, which is recognised by its SHA-256.
 
 use super::files::names;
+use super::fingerprint::CONTENT_DIGITS;
 use crate::config::TrainConfig;
+use crate::engine::BatchChange;
 use crate::error::{Error, Result};
 use crate::export::atomic;
 use candle_core::{Device, Tensor};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
-use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const FILE: &str = "state.safetensors";
 const METADATA_KEY: &str = "headstart";
 const VERSION: u32 = 1;
-/// Enough to miss one change in four billion, and little where there are many pictures.
-const CONTENT_DIGITS: usize = 8;
 /// Writing may take one part in this many of the training time.
 const COST: u32 = 25;
 
@@ -39,6 +37,9 @@ pub(crate) struct Progress {
     /// Epochs by which patience shortened each phase; phases at the end may be left out.
     #[serde(default)]
     pub(crate) shortened: Vec<usize>,
+    /// When steps got another number of pictures than was chosen.
+    #[serde(default)]
+    pub(crate) batch_changes: Vec<BatchChange>,
     /// The resolved settings as TOML.
     pub(crate) config: String,
     /// Fingerprint of the pictures and their split.
@@ -80,6 +81,7 @@ impl Progress {
             version: VERSION,
             epoch: 0,
             shortened: Vec::new(),
+            batch_changes: Vec::new(),
             config,
             pictures,
             contents,
@@ -203,52 +205,10 @@ impl Throttle {
     }
 }
 
-/// SHA-256 of a file, in hexadecimal.
-///
-/// # Errors
-/// If it cannot be read.
-pub(crate) fn sha256_of_file(path: &Path) -> Result<String> {
-    let io = |e: std::io::Error| Error::io("read", path, &e);
-    let mut file = std::fs::File::open(path).map_err(io)?;
-    let mut hash = Sha256::new();
-    let mut block = vec![0u8; 1 << 20];
-    loop {
-        match file.read(&mut block).map_err(io)? {
-            0 => return Ok(hex(&hash.finalize())),
-            n => hash.update(&block[..n]),
-        }
-    }
-}
-
-/// Fingerprint of pictures: classes, paths, labels and splits.
-pub(crate) fn fingerprint(dataset: &crate::data::Dataset) -> String {
-    let mut hash = Sha256::new();
-    for class in &dataset.classes {
-        hash.update(class.as_bytes());
-        hash.update([0]);
-    }
-    for s in &dataset.samples {
-        hash.update(s.rel.as_bytes());
-        hash.update([0]);
-        hash.update((s.class as u64).to_le_bytes());
-        hash.update([s.split as u8]);
-    }
-    hex(&hash.finalize())
-}
-
-/// Fingerprints of the contents of pictures, from the SHA-256 of their files.
-pub(crate) fn contents(sha256: &[[u8; 32]]) -> String {
-    sha256.iter().map(|hash| hex(&hash[..CONTENT_DIGITS / 2])).collect()
-}
-
 /// How many pictures of the same job hold something else than when it began; 0 where an older checkpoint does not tell.
 pub(crate) fn changed_pictures(now: &Progress, then: &Progress) -> usize {
     let [now, then] = [now, then].map(|p| p.contents.as_bytes().chunks(CONTENT_DIGITS));
     now.zip(then).filter(|(now, then)| now != then).count()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Where the checkpoint of a run lies.
@@ -292,6 +252,7 @@ pub(crate) fn same_job(now: &Progress, then: &Progress) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::train::fingerprint::contents;
 
     fn sample() -> Checkpoint {
         let t = |v: &[f32]| Tensor::new(v, &Device::Cpu).unwrap();

@@ -2,16 +2,19 @@
 
 use super::cache::{Pictures, Reporter, Room};
 use super::plan::{Input, Phase, check_stages, plan};
-use super::{TrainJob, checkpoint, files};
+use super::{TrainJob, checkpoint, files, fingerprint};
 use crate::backbones::weights::{load_into, read_state_dict};
 use crate::backbones::{Network, find};
 use crate::config::{HeadOutput, Learns, ResolvedTrain, Solver, TrainConfig};
 use crate::data::orientation::{Flip, concern};
 use crate::data::{Dataset, Split, preflight};
+use crate::engine::at_once::AtOnce;
 use crate::engine::picture_cache::{Budget, PictureCache};
 use crate::engine::views::ViewMaker;
 use crate::engine::{Control, TrainEvent, device, memory};
 use crate::error::{Error, ErrorKind, Result, part_of};
+use candle_core::Device;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -56,6 +59,11 @@ pub(crate) struct Context<'a> {
     pub(crate) started: Instant,
     /// When memory in use was told last.
     memory_told: Mutex<Option<Instant>>,
+    /// How many rows passes without gradients take at once.
+    at_once: AtOnce,
+    /// Stands for a card's memory.
+    #[cfg(test)]
+    pub(crate) room_for_steps: super::full_memory::RoomForSteps,
 }
 
 impl<'a> Context<'a> {
@@ -91,7 +99,7 @@ impl<'a> Context<'a> {
             Some(path) => {
                 let report = load_into(&mut network, &read_state_dict(path)?)?;
                 on_event(TrainEvent::Loaded(report));
-                checkpoint::sha256_of_file(path)?
+                fingerprint::sha256_of_file(path)?
             }
             None => String::new(),
         };
@@ -127,6 +135,9 @@ impl<'a> Context<'a> {
             weights_sha256,
             started,
             memory_told: Mutex::default(),
+            at_once: AtOnce::default(),
+            #[cfg(test)]
+            room_for_steps: Default::default(),
         };
         Ok((context, network))
     }
@@ -175,7 +186,20 @@ impl<'a> Context<'a> {
     /// Calls `work` with a reporter that fails when the job should end before there is anything to keep.
     pub(crate) fn with_reporter<T>(&self, work: impl FnOnce(&Reporter<'_>) -> Result<T>) -> Result<T> {
         let keep_going = || keep_going(self.control);
-        work(&Reporter { keep_going: &keep_going, on_event: self.on_event })
+        work(&Reporter { keep_going: &keep_going, on_event: self.on_event, at_once: &self.at_once })
+    }
+
+    /// Lets `work` answer rows `0..count`, in smaller parts where the card's memory is full.
+    ///
+    /// # Errors
+    /// See [`AtOnce::rows`].
+    pub(crate) fn rows<T>(
+        &self,
+        count: usize,
+        device: &Device,
+        work: impl FnMut(Range<usize>) -> Result<Vec<T>>,
+    ) -> Result<Vec<T>> {
+        self.with_reporter(|reporter| reporter.rows(count, device, work))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The steps of one epoch.
 
+use super::batches::{Batch, Batches};
 use super::cache::FrozenCache;
 use super::context::Context;
 use super::plan::{Input, Phase};
@@ -10,8 +11,8 @@ use crate::config::HeadOutput;
 use crate::engine::forward::argmax;
 use crate::engine::mix::Mix;
 use crate::engine::views::{Request, View, pipelined};
-use crate::engine::{StepProgress, TrainEvent, keys};
-use crate::error::{Error, ErrorKind, Result};
+use crate::engine::{BatchChange, BatchReason, StepProgress, TrainEvent, keys};
+use crate::error::{Error, ErrorKind, Result, count};
 use crate::nn::layers::Forward;
 use crate::nn::loss::{binary_cross_entropy, cross_entropy, soft_cross_entropy};
 use crate::nn::ops::tensors;
@@ -25,7 +26,7 @@ use std::time::{Duration, Instant};
 const EVENT_EVERY: Duration = Duration::from_millis(30);
 
 /// What an epoch's steps came to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Sums {
     /// Sum of the loss over the pictures.
     pub(crate) loss: f64,
@@ -39,6 +40,8 @@ pub(crate) struct Sums {
     pub(crate) seconds: f64,
     /// Whether the user asked to stop in the middle.
     pub(crate) stopped: bool,
+    /// What became of the size of its steps.
+    pub(crate) batch_changes: Vec<BatchChange>,
 }
 
 /// One epoch of one phase.
@@ -51,6 +54,8 @@ pub(crate) struct Epoch<'a> {
     pub(crate) phase: &'a Phase,
     /// What was computed once.
     pub(crate) cache: Option<&'a FrozenCache>,
+    /// Pictures in one step, as long as they fit.
+    pub(crate) batch_size: usize,
     /// From 0.
     pub(crate) epoch: usize,
     /// Epochs of all phases, as far as known.
@@ -62,40 +67,62 @@ pub(crate) struct Epoch<'a> {
 }
 
 impl Epoch<'_> {
-    /// Makes the steps. Every training picture is seen once, in an order of its own.
+    /// Makes the steps. Every training picture is seen once, in an order of its own. A step for which the card's memory is full is
+    /// made again in two halves, and so are those behind it.
     ///
     /// # Errors
-    /// If the loss stops being finite, a picture cannot be decoded, or the job is cancelled.
+    /// If the loss stops being finite, a picture cannot be decoded, not even the smallest step has room, or the job is cancelled.
     pub(crate) fn run(&self, updates: &mut Updates) -> Result<Sums> {
-        let batches: Vec<(usize, Vec<usize>)> = self.batches().into_iter().enumerate().collect();
-        let mut sums =
-            Sums { loss: 0.0, correct: 0, seen: 0, learning_rate: 0.0, seconds: 0.0, stopped: false };
+        let mut batches = self.batches();
+        let mut sums = Sums::default();
         let mut running = Running::default();
         let (started, held) = (Instant::now(), self.ctx.control.held());
         let seconds = || (started.elapsed().saturating_sub(self.ctx.control.held() - held)).as_secs_f64();
         let mut told: Option<Instant> = None;
-        let take = |step: usize, x: Tensor| {
-            self.ctx.control.checkpoint()?;
-            if self.ctx.control.should_finish() {
-                sums.stopped = true;
-                return Ok(ControlFlow::Break(()));
+        let mut last = 0;
+        loop {
+            let left = batches.left();
+            let take = |at: usize, x: Tensor| {
+                self.ctx.control.checkpoint()?;
+                if self.ctx.control.should_finish() {
+                    sums.stopped = true;
+                    return Ok(ControlFlow::Break(()));
+                }
+                let batch = &left[at];
+                let loss = self.step(batch, &x, updates, (&mut sums, &mut running))?;
+                batches.made(batch.pictures.len());
+                last = batch.step;
+                sums.seconds = seconds();
+                if told.is_none_or(|t| t.elapsed() >= EVENT_EVERY) || batch.step + 1 == batch.steps {
+                    told = Some(Instant::now());
+                    self.tell(batch, self.value(&loss, batch.step, &sums)?, &sums);
+                }
+                Ok(ControlFlow::Continue(()))
+            };
+            match pipelined(&left, |batch| self.inputs(batch), take) {
+                Err(e) if e.kind() == ErrorKind::OutOfMemory => {
+                    sums.batch_changes.push(self.halve(&mut batches, e)?);
+                }
+                ended => break ended?,
             }
-            let steps = batches.len();
-            let loss = self.step((step, steps), &x, &batches[step].1, updates, (&mut sums, &mut running))?;
-            sums.seconds = seconds();
-            if told.is_none_or(|t| t.elapsed() >= EVENT_EVERY) || step + 1 == steps {
-                told = Some(Instant::now());
-                self.tell(step, steps, self.value(&loss, step, &sums)?, &sums);
-            }
-            Ok(ControlFlow::Continue(()))
-        };
-        pipelined(&batches, |(step, batch)| self.inputs(*step, batch), take)?;
+        }
         running.read(&mut sums)?;
         if !sums.loss.is_finite() {
-            return Err(self.diverged(sums.loss, batches.len().saturating_sub(1), sums.learning_rate));
+            return Err(self.diverged(sums.loss, last, sums.learning_rate));
         }
         sums.seconds = seconds();
         Ok(sums)
+    }
+
+    /// Makes what is left of the epoch in steps of half the size, and says so.
+    fn halve(&self, batches: &mut Batches, full: Error) -> Result<BatchChange> {
+        let (from, reason) = (batches.size(), BatchReason::OutOfMemory);
+        let to = batches.halve().ok_or_else(|| too_large(&full, from))?;
+        // What the failed step held is free only once the card is done with it.
+        self.network.store.device().synchronize()?;
+        let change = BatchChange { epoch: self.epoch + 1, from, to, reason };
+        (self.ctx.on_event)(TrainEvent::BatchSize(change));
+        Ok(change)
     }
 
     /// Makes the first `most` steps, and tells the rate and the loss of each to `tell` until it says stop; whether it never did.
@@ -108,15 +135,12 @@ impl Epoch<'_> {
         most: usize,
         tell: &mut (dyn FnMut(f64, f64) -> bool + Send),
     ) -> Result<bool> {
-        let batches = self.batches();
-        let mut sums =
-            Sums { loss: 0.0, correct: 0, seen: 0, learning_rate: 0.0, seconds: 0.0, stopped: false };
-        for (step, batch) in batches.iter().enumerate().take(most) {
+        let mut sums = Sums::default();
+        for batch in self.batches().left().iter().take(most) {
             self.ctx.control.checkpoint()?;
-            let x = self.inputs(step, batch)?;
-            let to = (&mut sums, &mut Running::default());
-            let loss = self.step((step, batches.len()), &x, batch, updates, to)?;
-            if !tell(sums.learning_rate, self.value(&loss, step, &sums)?) {
+            let x = self.inputs(batch)?;
+            let loss = self.step(batch, &x, updates, (&mut sums, &mut Running::default()))?;
+            if !tell(sums.learning_rate, self.value(&loss, batch.step, &sums)?) {
                 return Ok(false);
             }
         }
@@ -124,25 +148,23 @@ impl Epoch<'_> {
     }
 
     /// What a step learns from.
-    fn inputs(&self, step: usize, batch: &[usize]) -> Result<Tensor> {
+    fn inputs(&self, batch: &Batch) -> Result<Tensor> {
         match self.phase.input {
-            Input::Pictures => self.views(step, batch),
-            Input::Features | Input::Maps => self.cached(batch),
+            Input::Pictures => self.views(batch.step, &batch.pictures),
+            Input::Features | Input::Maps => self.cached(&batch.pictures),
         }
     }
 
-    /// Positions in the training pictures, shuffled and divided. A last batch of a single picture is left out where batch
-    /// normalisation would take its statistics from it.
-    fn batches(&self) -> Vec<Vec<usize>> {
+    /// The training pictures, shuffled and divided.
+    fn batches(&self) -> Batches {
         let mut order: Vec<usize> = (0..self.ctx.train.len()).collect();
         Rng::for_key(self.ctx.config.train.seed, &[keys::ORDER, self.epoch as u64]).shuffle(&mut order);
-        let mut batches: Vec<Vec<usize>> =
-            order.chunks(self.ctx.resolved.batch_size).map(<[usize]>::to_vec).collect();
-        let lonely = batches.len() > 1 && batches.last().is_some_and(|b| b.len() == 1);
-        if lonely && self.ctx.resolved.train_batch_norm && self.phase.input != Input::Features {
-            batches.pop();
-        }
-        batches
+        Batches::new(order, self.batch_size, self.batch_statistics())
+    }
+
+    /// Whether batch normalisation takes its statistics from the pictures of a step.
+    fn batch_statistics(&self) -> bool {
+        self.ctx.resolved.train_batch_norm && self.phase.input != Input::Features
     }
 
     fn views(&self, step: usize, batch: &[usize]) -> Result<Tensor> {
@@ -188,22 +210,21 @@ impl Epoch<'_> {
         order[at]
     }
 
-    /// One step; gives its loss, which a graphics card may still be computing.
+    /// One step; gives its loss, which a graphics card may still be computing. One that fails for want of memory has changed nothing.
     fn step(
         &self,
-        (step, steps): (usize, usize),
+        Batch { step, steps, pictures }: &Batch,
         x: &Tensor,
-        batch: &[usize],
         updates: &mut Updates,
         (sums, running): (&mut Sums, &mut Running),
     ) -> Result<Tensor> {
+        let (step, steps) = (*step, *steps);
         let key = [keys::DROPOUT, self.epoch as u64, step as u64];
         let rng = Rng::for_key(self.ctx.config.train.seed, &key);
-        let train_batch_norm = self.ctx.resolved.train_batch_norm && self.phase.input != Input::Features;
         let tape = Tape::record();
-        let f = Forward::train(&self.network.store, train_batch_norm, rng);
+        let f = Forward::train(&self.network.store, self.batch_statistics(), rng);
         let logits = self.logits(&f, x)?;
-        let labels: Vec<u32> = batch.iter().map(|&i| self.ctx.class(self.ctx.train[i].0) as u32).collect();
+        let labels: Vec<u32> = pictures.iter().map(|&i| self.ctx.class(self.ctx.train[i].0) as u32).collect();
         let mixed = self.mix(step).map(|mix| mix.targets(&labels, self.ctx.dataset.classes.len()));
         let loss = match &mixed {
             Some(shares) => self.mixed_loss(&logits, shares)?,
@@ -215,12 +236,17 @@ impl Epoch<'_> {
             // Before anything is spoilt. From another device the number is not waited for.
             self.value(&loss, step, sums)?;
         }
-        updates.step(&self.network.store, &tape.gradients(&loss)?, sums.learning_rate)?;
+        let gradients = tape.gradients(&loss)?;
         // Of a mixed picture, the class of the larger share counts.
         let labels = mixed.map_or(labels, |shares| {
             shares.chunks_exact(self.ctx.dataset.classes.len()).map(|row| argmax(row) as u32).collect()
         });
-        running.add((&loss, &logits), &labels, sums)?;
+        let added = running.with((&loss, &logits), &labels)?;
+        #[cfg(test)]
+        self.ctx.room_for_steps.check(pictures.len())?;
+        updates.step(&self.network.store, &gradients, sums.learning_rate)?;
+        f.keep_statistics()?;
+        running.add(added, sums);
         Ok(loss.detach())
     }
 
@@ -289,9 +315,9 @@ impl Epoch<'_> {
         ))
     }
 
-    fn tell(&self, step: usize, steps: usize, loss: f64, sums: &Sums) {
+    fn tell(&self, batch: &Batch, loss: f64, sums: &Sums) {
         self.ctx.tell_memory();
-        let done = step + 1;
+        let (done, steps) = (batch.step + 1, batch.steps);
         let left = sums.seconds / done as f64 * (steps - done) as f64;
         (self.ctx.on_event)(TrainEvent::Step(StepProgress {
             epoch: self.epoch + 1,
@@ -305,4 +331,13 @@ impl Epoch<'_> {
             eta_s: self.eta_after_s.map(|after| left + after),
         }));
     }
+}
+
+/// Not even the smallest step has room.
+fn too_large(full: &Error, size: usize) -> Error {
+    let what = format!("{} in steps of {}", full.what(), count(size, "picture", "pictures"));
+    Error::new(full.kind(), what).with_hint(
+        "Let fewer stages learn (train.mode), choose a smaller network, close other programs that use the card, or set train.device to \
+         \"cpu\"",
+    )
 }

@@ -139,6 +139,7 @@ mod tests {
             elapsed_s: 1.0,
             eta_s: 0.0,
             best: true,
+            batch_size: Some(16),
         };
         m.append(&record).unwrap();
         m.sync().unwrap();

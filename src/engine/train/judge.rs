@@ -9,7 +9,7 @@ use crate::engine::forward;
 use crate::engine::views::{EVAL_BATCH, Request, View, pipelined};
 use crate::error::Result;
 use crate::nn::layers::Forward;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -29,9 +29,14 @@ pub(crate) fn validation_probabilities(
         (Input::Maps, Some(c)) => c.maps().map(|t| (c, t)),
         _ => None,
     };
+    let device = network.store.device();
     let Some((cache, table)) = cached else {
-        from_pictures(ctx, network.store.device(), |x| {
-            all.extend(outputs(ctx, network, &x, Input::Pictures, 0)?);
+        from_pictures(ctx, |values| {
+            let len = ctx.maker.len();
+            all.extend(ctx.rows(values.len() / len.max(1), device, |part| {
+                let values = values[part.start * len..part.end * len].to_vec();
+                outputs(ctx, network, &ctx.maker.tensor(values, device)?, Input::Pictures, 0)
+            })?);
             Ok(())
         })?;
         return Ok(all);
@@ -41,8 +46,10 @@ pub(crate) fn validation_probabilities(
     let rows: Vec<usize> = (0..ctx.val.len()).map(|i| cache.val_row(i)).collect();
     for rows in rows.chunks(batch) {
         ctx.control.checkpoint()?;
-        let x = table.gather(rows, network.store.device())?;
-        all.extend(outputs(ctx, network, &x, phase.input, phase.first_stage)?);
+        all.extend(ctx.rows(rows.len(), device, |part| {
+            let x = table.gather(&rows[part], device)?;
+            outputs(ctx, network, &x, phase.input, phase.first_stage)
+        })?);
     }
     Ok(all)
 }
@@ -65,11 +72,7 @@ fn outputs(
     forward::probabilities(&logits, ctx.output())
 }
 
-fn from_pictures(
-    ctx: &Context<'_>,
-    device: &Device,
-    mut judge: impl FnMut(Tensor) -> Result<()> + Send,
-) -> Result<()> {
+fn from_pictures(ctx: &Context<'_>, mut judge: impl FnMut(Vec<f32>) -> Result<()> + Send) -> Result<()> {
     let batches: Vec<_> = ctx.val.chunks(EVAL_BATCH).collect();
     let request = |(picture, path): &(usize, PathBuf)| Request {
         path: path.clone(),
@@ -81,7 +84,7 @@ fn from_pictures(
         |batch| ctx.maker.make_all(&batch.iter().map(request).collect::<Vec<_>>()),
         |_, values| {
             ctx.control.checkpoint()?;
-            judge(ctx.maker.tensor(values, device)?)?;
+            judge(values)?;
             Ok(ControlFlow::Continue(()))
         },
     )

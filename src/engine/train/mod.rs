@@ -1,11 +1,13 @@
 //! A whole training job: preflight, weights, the frozen part once, phases, epochs, the best kept, everything on disk.
 
+mod batches;
 mod cache;
 mod checkpoint;
 mod context;
 mod epoch;
 mod extend;
 mod files;
+mod fingerprint;
 mod judge;
 mod pace;
 pub(crate) mod plan;
@@ -17,17 +19,17 @@ mod trainer;
 mod updates;
 
 use super::device::{device_name, peak_rss_mib};
-use super::{Control, EpochRecord, Evaluation, TrainEvent};
+use super::{BatchChange, Control, EpochRecord, Evaluation, TrainEvent};
 use crate::backbones::weights::label;
 use crate::config::{Solver, TrainConfig, TrainMode};
 use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::export::{Bundle, Card, atomic, write_bundle};
-pub(crate) use checkpoint::sha256_of_file;
 use context::Context;
 pub use extend::extend;
 pub use files::check_unfinished;
 use files::names;
+pub(crate) use fingerprint::sha256_of_file;
 pub use rates::{RateSearch, RateStep, find_rate};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -83,6 +85,9 @@ pub struct Summary {
     pub images_per_s: f64,
     /// Largest resident memory of the process, in MiB; 0 where the system does not tell (anywhere but Linux).
     pub peak_rss_mib: u64,
+    /// When steps got another number of pictures than was chosen; left out where they never did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batch_changes: Vec<BatchChange>,
 }
 
 /// A finished training job.
@@ -140,6 +145,7 @@ fn finish(ctx: &Context<'_>, t: Trained) -> Result<TrainOutcome> {
         wall_s: 0.0,
         images_per_s: t.images_per_s,
         peak_rss_mib: 0,
+        batch_changes: t.batch_changes,
     };
     let bundle = Bundle {
         classes: ctx.dataset.classes.clone(),
@@ -187,3 +193,6 @@ fn mode_name(mode: TrainMode) -> &'static str {
         TrainMode::Scratch => "scratch",
     }
 }
+
+#[cfg(test)]
+mod full_memory;

@@ -17,6 +17,8 @@ const STEPS: usize = 100;
 const RANGE: (f64, f64) = (1e-6, 1.0);
 /// Pictures that it learns from, in steps: enough that few are seen twice.
 const PICTURES: usize = 50;
+/// Pictures in a step at the least, where the card has little memory.
+const LEAST_BATCH: usize = 4;
 /// Share of the mean so far in the smoothed loss.
 const SMOOTHING: f64 = 0.9;
 /// The test ends once the smoothed loss is so many times its least.
@@ -61,7 +63,8 @@ pub fn find_rate(
     let (mut ctx, mut network) = Context::prepare(job, control, on_event)?;
     let mut phase = ctx.phases.pop().ok_or_else(|| Error::internal("there is nothing to train"))?;
     Rng::for_key(ctx.config.train.seed, &[keys::ORDER]).shuffle(&mut ctx.train);
-    ctx.train.truncate(PICTURES * ctx.resolved.batch_size);
+    let mut batch_size = ctx.resolved.batch_size;
+    ctx.train.truncate(PICTURES * batch_size);
     ctx.val.clear();
     (phase.first_epoch, phase.epochs) = (0, STEPS);
     let cache = match phase.input {
@@ -90,6 +93,7 @@ pub fn find_rate(
             network: &network,
             phase: &phase,
             cache: cache.as_ref(),
+            batch_size,
             epoch,
             planned: STEPS,
             eta_after_s: None,
@@ -108,6 +112,13 @@ pub fn find_rate(
             Ok(_) => break,
             // The rate has become too high: that is what the test looks for.
             Err(e) if e.kind() == ErrorKind::Numeric => break,
+            Err(e) if e.kind() == ErrorKind::OutOfMemory && batch_size > LEAST_BATCH => {
+                network.store.device().synchronize()?;
+                batch_size /= 2;
+                ctx.warn(format!(
+                    "The card's memory was full: the search goes on with {batch_size} pictures in a step"
+                ));
+            }
             Err(e) => return Err(e),
         }
     }

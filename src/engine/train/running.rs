@@ -14,25 +14,42 @@ pub(crate) struct Running {
     unread: Option<[Tensor; 2]>,
 }
 
+/// What a step adds.
+#[derive(Debug)]
+pub(crate) struct Added {
+    pictures: usize,
+    /// The sum of its losses and its hits, where they are known at once.
+    known: (f64, usize),
+    /// With this step in it.
+    unread: Option<[Tensor; 2]>,
+}
+
 impl Running {
-    /// Adds a step: its `(loss, logits)` and the pictures' classes.
+    /// What a step of this `(loss, logits)` and these classes of its pictures would add.
     ///
     /// # Errors
     /// If the device fails.
-    pub(crate) fn add(&mut self, made: (&Tensor, &Tensor), labels: &[u32], sums: &mut Sums) -> Result<()> {
+    pub(crate) fn with(&self, made: (&Tensor, &Tensor), labels: &[u32]) -> Result<Added> {
         let (loss, logits) = (made.0.detach(), made.1.detach());
-        sums.seen += labels.len();
+        let (pictures, unread) = (labels.len(), self.unread.clone());
         if !tensors::serve(&loss) {
-            sums.loss += f64::from(loss.to_scalar::<f32>()?) * labels.len() as f64;
-            sums.correct += hits_of_values(&logits, labels)?;
-            return Ok(());
+            let loss = f64::from(loss.to_scalar::<f32>()?) * pictures as f64;
+            return Ok(Added { pictures, known: (loss, hits_of_values(&logits, labels)?), unread });
         }
-        let step = [loss.affine(labels.len() as f64, 0.0)?, hits(&logits, labels)?];
-        self.unread = Some(match self.unread.take() {
+        let step = [loss.affine(pictures as f64, 0.0)?, hits(&logits, labels)?];
+        let unread = match unread {
             Some([loss, hits]) => [(loss + &step[0])?, (hits + &step[1])?],
             None => step,
-        });
-        Ok(())
+        };
+        Ok(Added { pictures, known: (0.0, 0), unread: Some(unread) })
+    }
+
+    /// Counts a step that was made.
+    pub(crate) fn add(&mut self, added: Added, sums: &mut Sums) {
+        sums.seen += added.pictures;
+        sums.loss += added.known.0;
+        sums.correct += added.known.1;
+        self.unread = added.unread;
     }
 
     /// Moves everything into the sums, waiting for it where it has to.
@@ -79,13 +96,16 @@ mod tests {
     fn what_is_read_late_is_what_is_known_at_once() {
         let tensor = |v: &[f32], shape: &[usize]| Tensor::from_slice(v, shape, &Device::Cpu).unwrap();
         let run = || {
-            let mut sums =
-                Sums { loss: 0.0, correct: 0, seen: 0, learning_rate: 0.0, seconds: 0.0, stopped: false };
+            let mut sums = Sums::default();
             let mut running = Running::default();
             let logits = tensor(&[0.1, 0.9, 0.7, 0.3, 0.2, 0.8], &[3, 2]);
-            running.add((&tensor(&[0.5], &[]), &logits), &[1, 1, 1], &mut sums).unwrap();
+            let first = running.with((&tensor(&[0.5], &[]), &logits), &[1, 1, 1]).unwrap();
+            // A step that was not made does not count.
+            running.with((&tensor(&[9.0], &[]), &logits), &[1, 1, 1]).unwrap();
+            running.add(first, &mut sums);
             let logits = tensor(&[0.1, -0.9], &[2, 1]);
-            running.add((&tensor(&[0.25], &[]), &logits), &[1, 0], &mut sums).unwrap();
+            let second = running.with((&tensor(&[0.25], &[]), &logits), &[1, 0]).unwrap();
+            running.add(second, &mut sums);
             let before = sums.loss;
             running.read(&mut sums).unwrap();
             (before, sums.loss, sums.correct, sums.seen)

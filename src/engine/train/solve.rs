@@ -73,9 +73,12 @@ pub(crate) fn solve(ctx: &Context<'_>, network: Network) -> Result<Trained> {
     };
     let val = validation_probabilities(ctx, &network, &phase, Some(&cache))?;
     let evaluation = validation_result(ctx, &val);
-    let logits = network
-        .forward_head(&Forward::eval(&network.store), &table.gather(&rows, network.store.device())?)?;
-    let train = probabilities(&logits, ctx.output())?;
+    let device = network.store.device();
+    let train = ctx.rows(rows.len(), device, |part| {
+        let logits =
+            network.forward_head(&Forward::eval(&network.store), &table.gather(&rows[part], device)?)?;
+        probabilities(&logits, ctx.output())
+    })?;
     let correct = train.iter().zip(&labels).filter(|(p, l)| argmax(p) == **l).count();
     let loss: f64 = train.iter().zip(&labels).map(|(p, &l)| negative_log(p[l])).sum();
     let record = EpochRecord {
@@ -92,6 +95,7 @@ pub(crate) fn solve(ctx: &Context<'_>, network: Network) -> Result<Trained> {
         elapsed_s: ctx.started.elapsed().as_secs_f64(),
         eta_s: 0.0,
         best: true,
+        batch_size: None,
     };
     let mut metrics = MetricsFile::create(&ctx.run_dir, Vec::new())?;
     metrics.append(&record)?;
@@ -104,6 +108,7 @@ pub(crate) fn solve(ctx: &Context<'_>, network: Network) -> Result<Trained> {
         records: vec![record],
         best_epoch: 0,
         elapsed_before_s: 0.0,
+        batch_changes: Vec::new(),
     })
 }
 

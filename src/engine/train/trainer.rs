@@ -1,21 +1,23 @@
 //! Phases and epochs: what has learned, what was best, and when to stop.
 
+mod copies;
 mod estimate;
 
+use copies::{named, restore};
+
 use super::cache::{FrozenCache, Wanted};
-use super::checkpoint::{
-    Checkpoint, Named, Progress, Throttle, changed_pictures, contents, fingerprint, same_job,
-};
+use super::checkpoint::{Checkpoint, Named, Progress, Throttle, changed_pictures, same_job};
 use super::context::Context;
 use super::epoch::{Epoch, Sums};
 use super::files::{MetricsFile, parse_records};
+use super::fingerprint::{contents, fingerprint};
 use super::judge::{validation_probabilities, validation_result};
 use super::pace::Pace;
 use super::plan::{Input, Phase, cached_views, lowest_boundary, sharing, shorten};
-use super::updates::{Updates, learns};
+use super::updates::Updates;
 use crate::backbones::Network;
 use crate::config::{CarryOver, Metric};
-use crate::engine::{EpochRecord, Evaluation, TrainEvent};
+use crate::engine::{BatchChange, EpochRecord, Evaluation, TrainEvent};
 use crate::error::{Error, Result, count};
 use std::ops::Range;
 use std::time::Instant;
@@ -67,6 +69,8 @@ pub(crate) struct Trained {
     pub(crate) images_per_s: f64,
     /// Seconds that earlier, interrupted parts of the job took.
     pub(crate) elapsed_before_s: f64,
+    /// When steps got another number of pictures.
+    pub(crate) batch_changes: Vec<BatchChange>,
 }
 
 impl<'a> Trainer<'a> {
@@ -178,6 +182,7 @@ impl<'a> Trainer<'a> {
             best_epoch: self.progress.best.map_or(0, |b| b.0),
             images_per_s: self.progress.trained as f64 / seconds.max(1e-9),
             elapsed_before_s: self.elapsed_before_s,
+            batch_changes: self.progress.batch_changes,
         })
     }
 
@@ -283,6 +288,7 @@ impl<'a> Trainer<'a> {
             network: &self.network,
             phase,
             cache: self.cache.as_ref(),
+            batch_size: self.batch_size(),
             epoch,
             planned: self.planned(),
             eta_after_s,
@@ -290,6 +296,7 @@ impl<'a> Trainer<'a> {
         };
         let sums = steps.run(updates)?;
         self.stopped = sums.stopped;
+        self.progress.batch_changes.extend(&sums.batch_changes);
         if sums.stopped && self.progress.best.is_some() {
             return Ok(());
         }
@@ -356,52 +363,16 @@ impl<'a> Trainer<'a> {
             elapsed_s: self.elapsed_s(),
             eta_s: eta,
             best,
+            batch_size: Some(self.batch_size()),
         }
+    }
+
+    /// Pictures in one step: as chosen, or as many as had room.
+    fn batch_size(&self) -> usize {
+        self.progress.batch_changes.last().map_or(self.ctx.resolved.batch_size, |change| change.to)
     }
 
     fn elapsed_s(&self) -> f64 {
         self.elapsed_before_s + self.ctx.started.elapsed().as_secs_f64()
     }
-
-    fn save(&mut self, updates: &Updates) -> Result<()> {
-        let started = Instant::now();
-        self.metrics.sync()?;
-        self.progress.lines = self.metrics.lines().to_vec();
-        self.progress.elapsed_s = self.elapsed_s();
-        let checkpoint = Checkpoint {
-            progress: self.progress.clone(),
-            weights: self.learned()?,
-            best: self.best.clone(),
-            optimizer: updates.state()?,
-        };
-        checkpoint.save(&self.ctx.run_dir)?;
-        self.throttle.written(started);
-        Ok(())
-    }
-
-    /// Copies of what this phase and those before it change.
-    fn learned(&self) -> Result<Named> {
-        let statistics = self.ctx.resolved.train_batch_norm;
-        named(&self.network, |id, p| learns(&self.network, self.lowest, statistics, id, p))
-    }
-}
-
-/// Copies of the chosen parameters.
-fn named(
-    network: &Network,
-    choose: impl Fn(crate::nn::params::ParamId, &crate::nn::params::Param) -> bool,
-) -> Result<Named> {
-    let chosen = network.store.iter().filter(|(id, p)| choose(*id, p));
-    chosen.map(|(_, p)| Ok((p.name.clone(), p.var.as_tensor().copy()?.detach()))).collect()
-}
-
-fn restore(network: &Network, values: &Named) -> Result<()> {
-    for (name, tensor) in values {
-        let id = network.store.find(name).ok_or_else(|| {
-            Error::input(format!("the checkpoint has `{name}`, and this network does not"))
-                .with_hint("Start a new run")
-        })?;
-        network.store.set(id, tensor)?;
-    }
-    Ok(())
 }

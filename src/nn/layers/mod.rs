@@ -14,7 +14,7 @@ pub use mlp::Mlp;
 pub use norm::{BatchNorm, NormAct, NormRates};
 pub use squeeze_excite::SqueezeExcite;
 
-use super::params::ParamStore;
+use super::params::{ParamId, ParamStore};
 use super::rng::Rng;
 use crate::error::Result;
 use candle_core::Tensor;
@@ -27,22 +27,33 @@ pub struct Forward<'a> {
     pub store: &'a ParamStore,
     /// Training: dropout and stochastic depth are active.
     pub train: bool,
-    /// Batch normalisation uses batch statistics and updates the running ones. Normalisations whose scale and shift are
+    /// Batch normalisation uses batch statistics and makes new running ones. Normalisations whose scale and shift are
     /// frozen use their running statistics all the same.
     pub train_batch_norm: bool,
     /// Randomness of dropout and stochastic depth.
     pub rng: RefCell<Rng>,
+    /// New running statistics; they count from [`keep_statistics`](Self::keep_statistics) on.
+    pub statistics: RefCell<Vec<(ParamId, Tensor)>>,
 }
 
 impl<'a> Forward<'a> {
     /// A pass that only evaluates: no dropout, running statistics.
     pub fn eval(store: &'a ParamStore) -> Self {
-        Self { store, train: false, train_batch_norm: false, rng: RefCell::new(Rng::for_key(0, &[])) }
+        Self { train: false, ..Self::train(store, false, Rng::for_key(0, &[])) }
     }
 
     /// A pass of training, with dropout drawn from `rng`.
     pub fn train(store: &'a ParamStore, train_batch_norm: bool, rng: Rng) -> Self {
-        Self { store, train: true, train_batch_norm, rng: RefCell::new(rng) }
+        Self { store, train: true, train_batch_norm, rng: RefCell::new(rng), statistics: RefCell::default() }
+    }
+
+    /// Puts the running statistics that the pass made into the store: once the step that it belongs to cannot fail any more, so that
+    /// one which is made again does not count twice. Needs no memory.
+    ///
+    /// # Errors
+    /// If one does not fit, or the device fails.
+    pub fn keep_statistics(&self) -> Result<()> {
+        self.statistics.take().iter().try_for_each(|(id, values)| self.store.set(*id, values))
     }
 }
 

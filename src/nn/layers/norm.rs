@@ -1,4 +1,4 @@
-//! Batch normalisation as a layer: chooses between the batch's and the running statistics, and keeps the latter.
+//! Batch normalisation as a layer: chooses between the batch's and the running statistics, and makes new ones of the latter.
 
 use super::{Forward, Layer};
 use crate::error::Result;
@@ -87,14 +87,15 @@ impl BatchNorm {
         batch_norm_frozen_add(x, affine, running, self.eps, addend, act)
     }
 
-    /// `running = (1 - momentum) * running + momentum * new`, the variance unbiased, as PyTorch's.
+    /// `running = (1 - momentum) * running + momentum * new`, the variance unbiased, as PyTorch's; handed to the pass.
     fn update(&self, f: &Forward<'_>, stats: &BatchStats) -> Result<()> {
         let unbiased = stats.count as f64 / (stats.count as f64 - 1.0);
         for (id, new, scale) in [(self.mean, &stats.mean, 1.0), (self.var, &stats.var, unbiased)] {
             let old = f.store.get(id).var.as_detached_tensor();
             if tensors::serve(new) {
                 let kept = old.affine(1.0 - self.momentum, 0.0)?;
-                f.store.set(id, &(kept + new.affine(self.momentum * scale, 0.0)?)?)?;
+                let mixed = (kept + new.affine(self.momentum * scale, 0.0)?)?;
+                f.statistics.borrow_mut().push((id, mixed));
                 continue;
             }
             let mix = |(&old, &new): (&f32, &f32)| {
@@ -102,7 +103,8 @@ impl BatchNorm {
             };
             let (old, new) = (old.to_vec1::<f32>()?, new.to_vec1::<f32>()?);
             let mixed: Vec<f32> = old.iter().zip(&new).map(mix).collect();
-            f.store.set(id, &Tensor::from_vec(mixed, new.len(), f.store.device())?)?;
+            let mixed = Tensor::from_vec(mixed, new.len(), f.store.device())?;
+            f.statistics.borrow_mut().push((id, mixed));
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ fn run(store: &ParamStore, layers: &[ConvNormAct], train_batch_norm: bool) -> Ve
     let f = Forward { train_batch_norm, ..Forward::eval(store) };
     let x = drawn(&[2, 7, 5, 6], 100);
     let y = layers.iter().fold(x, |x, layer| layer.forward(&f, &x).unwrap());
+    f.keep_statistics().unwrap();
     y.flatten_all().unwrap().to_vec1().unwrap()
 }
 

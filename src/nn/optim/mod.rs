@@ -137,7 +137,8 @@ impl Optimizer {
     /// they are. Returns the norm of the whole gradient before clipping, where clipping is on.
     ///
     /// # Errors
-    /// If a gradient does not fit its parameter, or the norm is not finite; in the latter case nothing is changed.
+    /// If a gradient does not fit its parameter, the norm is not finite, or the memory of the device is full. In the last two cases
+    /// nothing is changed, so that the step can be made again.
     pub fn step(&mut self, store: &ParamStore, grads: &GradStore, lr: f64) -> Result<Option<f64>> {
         let norm = self.clip_norm.map(|_| self.gradient_norm(store, grads)).transpose()?;
         let clip = match (norm, self.clip_norm) {
@@ -153,20 +154,26 @@ impl Optimizer {
             _ => 1.0,
         };
         let mut slots = self.slots.iter_mut();
+        let mut updated = Vec::new();
         for group in &self.groups {
             for slot in slots.by_ref().take(group.ids.len()) {
                 let Some(grad) = grads.get(store.get(slot.id).var.as_tensor()) else { continue };
-                slot.steps += 1;
                 let update = Update {
                     rule: self.rule,
                     lr: lr * group.lr_scale,
                     weight_decay: group.weight_decay,
                     l2_sp: self.l2_sp,
                     clip,
-                    step: slot.steps,
+                    step: slot.steps + 1,
                 };
-                slot.apply(store, grad, update)?;
+                let made = slot.apply(store, grad, update)?;
+                updated.push((slot, made));
             }
+        }
+        // What follows needs no memory.
+        for (slot, made) in updated {
+            slot.steps += 1;
+            made.map_or(Ok(()), |made| slot.take(store, made))?;
         }
         self.steps += 1;
         Ok(norm)
@@ -249,8 +256,12 @@ impl Optimizer {
     }
 }
 
+/// New values of a parameter and of its moments, which are not in place yet.
+type Made = (Tensor, Option<Tensor>, Option<Tensor>);
+
 impl Slot {
-    fn apply(&mut self, store: &ParamStore, grad: &Tensor, update: Update) -> Result<()> {
+    /// Updates a parameter in place, or gives what is to take its place.
+    fn apply(&mut self, store: &ParamStore, grad: &Tensor, update: Update) -> Result<Option<Made>> {
         let var = store.get(self.id).var.as_tensor();
         if grad.dims() != var.dims() {
             let shapes = format!("{:?} and its gradient {:?}", var.dims(), grad.dims());
@@ -263,14 +274,7 @@ impl Slot {
                 second: second.then(|| self.second.tensor(var)).transpose()?,
                 source: self.source.as_mut().map(|s| s.tensor(var)).transpose()?,
             };
-            let (param, first, second) = update.of_tensors(&var.detach(), &grad.detach(), state)?;
-            if let Some(first) = first {
-                self.first = Moment::Tensor(first);
-            }
-            if let Some(second) = second {
-                self.second = Moment::Tensor(second);
-            }
-            return store.set(self.id, &param);
+            return Ok(Some(update.of_tensors(&var.detach(), &grad.detach(), state)?));
         }
         let count = var.elem_count();
         let values = Values {
@@ -280,7 +284,17 @@ impl Slot {
         };
         update.run(var, &grad.contiguous()?, values)?;
         store.touch(self.id);
-        Ok(())
+        Ok(None)
+    }
+
+    fn take(&mut self, store: &ParamStore, (param, first, second): Made) -> Result<()> {
+        if let Some(first) = first {
+            self.first = Moment::Tensor(first);
+        }
+        if let Some(second) = second {
+            self.second = Moment::Tensor(second);
+        }
+        store.set(self.id, &param)
     }
 }
 
@@ -298,3 +312,6 @@ fn read_count(tensor: &Tensor) -> Result<u64> {
 }
 
 const COUNT_BITS: u32 = 20;
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,7 @@ fn epoch(epoch: usize) -> TrainEvent {
         elapsed_s: 0.0,
         eta_s: 0.0,
         best: false,
+        batch_size: None,
     })
 }
 

@@ -40,6 +40,10 @@ impl Memory {
         if let Some((_, id @ None)) = &mut self.entered {
             *id = focused;
         }
+        // What is asked for from the list of commands comes once the list is gone.
+        if self.asked.is_some() && ctx.memory(|m| m.top_modal_layer().is_some()) {
+            return ctx.request_repaint();
+        }
         let Some(forward) = self.asked.take() else { return };
         let entered = self.entered.filter(|(_, id)| focused.is_some() && *id == focused).map(|e| e.0);
         let lies_in = |id: Id| {

@@ -5,7 +5,7 @@ use super::{
     AppState, FollowUp, JobKind, MapLayout, RunningJob, Screen, Tone, TrainingEnd, WeightsState, file_name,
     training,
 };
-use crate::engine::TrainOutcome;
+use crate::engine::{TrainEvent, TrainOutcome};
 use crate::error::{Error, count, part_of};
 use crate::session::Copied;
 use crate::session::jobs::{JobEvent, JobId, JobOutput, ModelRef, Outcome};
@@ -32,6 +32,9 @@ impl AppState {
                 if self.jobs.iter().any(|j| j.id == id && j.kind == JobKind::FindRate) {
                     self.rate_part = RatePart::of(&event);
                 } else if let Some(t) = &mut self.training {
+                    if let TrainEvent::BatchSize(change) = &event {
+                        self.notices.push(Tone::Warn, change.words());
+                    }
                     t.absorb(event);
                 }
             }

@@ -3,7 +3,9 @@
 use super::Share;
 use crate::backbones::LoadReport;
 use crate::config::TrainConfig;
-use crate::engine::{CacheProgress, EpochRecord, HardPicture, StepProgress, Summary, TrainEvent};
+use crate::engine::{
+    BatchChange, CacheProgress, EpochRecord, HardPicture, StepProgress, Summary, TrainEvent,
+};
 use crate::error::{Error, part_of};
 use std::path::PathBuf;
 
@@ -72,6 +74,8 @@ pub struct LiveTraining {
     pub preflight: Option<(usize, usize)>,
     /// Plain sentences about what happens, oldest first.
     pub notes: Vec<String>,
+    /// When steps got another number of pictures than was chosen.
+    pub batch_changes: Vec<BatchChange>,
     /// Memory that it takes, in bytes, where that is known.
     pub memory: Option<u64>,
     /// It was asked to end with the present epoch.
@@ -93,6 +97,7 @@ impl LiveTraining {
             cache: None,
             preflight: None,
             notes: Vec::new(),
+            batch_changes: Vec::new(),
             memory: None,
             last_epoch: false,
             end: None,
@@ -104,6 +109,7 @@ impl LiveTraining {
         match event {
             TrainEvent::Preflight(done, total) => self.preflight = Some((done, total)),
             TrainEvent::Note(text) | TrainEvent::Warning(text) => self.notes.push(text),
+            TrainEvent::BatchSize(change) => self.batch_changes.push(change),
             TrainEvent::Loaded(report) => self.notes.push(loaded_words(&report)),
             TrainEvent::Cache(progress) => {
                 self.preflight = None;
@@ -161,6 +167,7 @@ pub(super) fn preparation(event: &TrainEvent) -> Option<(usize, usize)> {
         | TrainEvent::Epoch(_)
         | TrainEvent::Note(_)
         | TrainEvent::Warning(_)
+        | TrainEvent::BatchSize(_)
         | TrainEvent::Loaded(_)
         | TrainEvent::Hardest(_)
         | TrainEvent::Memory(_) => None,

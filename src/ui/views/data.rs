@@ -3,6 +3,7 @@
 mod division;
 mod drop_bar;
 mod enlarged;
+mod findings;
 mod gallery;
 mod keys;
 mod panel;

@@ -42,9 +42,9 @@ impl Lines<'_> {
         }
     }
 
-    /// A line that cannot be chosen; `words` say why.
-    pub fn blocked(&mut self, words: impl Into<WidgetText>) {
-        self.ui.add_enabled(false, Button::selectable(false, words.into()));
+    /// A line that cannot be chosen; `words` say why in short, `why` all of it on hovering.
+    pub fn blocked(&mut self, words: impl Into<WidgetText>, why: &str) {
+        self.ui.add_enabled(false, Button::selectable(false, words.into())).on_disabled_hover_text(why);
     }
 }
 

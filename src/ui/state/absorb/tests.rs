@@ -1,10 +1,14 @@
 //! What worker events make of the state.
 
 use super::*;
+use crate::config::TrainConfig;
 use crate::data::{Checks, Dataset, Layout, Preflight, Sample, Split, Verdicts};
 use crate::engine::train::SplitScore;
-use crate::engine::{ConfusionMatrix, EpochRecord, Evaluation, Prediction, Summary};
+use crate::engine::{
+    BatchChange, BatchReason, ConfusionMatrix, EpochRecord, Evaluation, Prediction, Summary,
+};
 use crate::session::Project;
+use crate::ui::state::LiveTraining;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -47,6 +51,7 @@ fn outcome() -> TrainOutcome {
             wall_s: 1.0,
             images_per_s: 1.0,
             peak_rss_mib: 1,
+            batch_changes: Vec::new(),
         },
         epochs: Vec::new(),
         evaluation: Evaluation {
@@ -95,6 +100,20 @@ fn a_finished_training_ends_on_the_matrix_unless_the_user_is_elsewhere() {
         );
         assert!(state.notices.all()[0].text.contains("0.500 accuracy · 1 of 2 · validation"));
     }
+}
+
+#[test]
+fn a_smaller_batch_size_is_told_once_and_stays_with_the_training() {
+    let mut state = with_job(JobKind::Train { run_dir: "/project/runs/0001".into() });
+    state.training = Some(LiveTraining::new("/project/runs/0001".into(), TrainConfig::default(), Vec::new()));
+    let change = BatchChange { epoch: 3, from: 64, to: 32, reason: BatchReason::OutOfMemory };
+    state.absorb(JobEvent::Train(JobId(1), TrainEvent::BatchSize(change)));
+    let notice = &state.notices.all()[0];
+    assert_eq!(
+        (notice.tone, notice.text.as_str()),
+        (Tone::Warn, "32 pictures a step instead of 64 from epoch 3 on: the card's memory was full")
+    );
+    assert_eq!(state.training.unwrap().batch_changes, [change]);
 }
 
 #[test]

@@ -334,6 +334,7 @@ mod tests {
             wall_s,
             images_per_s: 1.0,
             peak_rss_mib: 1,
+            batch_changes: Vec::new(),
         });
         RunInfo {
             id: id.into(),

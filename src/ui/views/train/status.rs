@@ -37,6 +37,13 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
             info
         });
     }
+    for change in words::batch_changes(state, &standing) {
+        ui.add_space(space::XS);
+        ui.horizontal_wrapped(|ui| {
+            ui.label(icons::coloured(Icon::TriangleAlert, icons::SIZE, p.warn));
+            ui.label(change.words());
+        });
+    }
     if let (Standing::Running(_), Some(note)) =
         (&standing, state.training.as_ref().and_then(|t| t.notes.last()))
     {

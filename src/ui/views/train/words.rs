@@ -3,7 +3,7 @@
 use crate::backbones;
 use crate::config::{TrainConfig, TrainMode};
 use crate::data::Split;
-use crate::engine::{CacheProgress, EpochRecord, StepProgress, Summary};
+use crate::engine::{BatchChange, CacheProgress, EpochRecord, StepProgress, Summary};
 pub use crate::error::count;
 use crate::error::{Error, part_of, thousands};
 use crate::session::{RunInfo, RunState};
@@ -176,6 +176,15 @@ fn running(r: &Running, state: &AppState) -> String {
                 s.images_per_s
             )
         }
+    }
+}
+
+/// When steps of the training that runs, or of the one that ended with a model, got another number of pictures than was chosen.
+pub fn batch_changes<'a>(state: &'a AppState, standing: &Standing<'a>) -> &'a [BatchChange] {
+    match standing {
+        Standing::Finished(s) | Standing::Stopped(s) => &s.batch_changes,
+        Standing::Running(_) => state.training.as_ref().map_or(&[], |t| &t.batch_changes),
+        _ => &[],
     }
 }
 

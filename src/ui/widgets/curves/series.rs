@@ -302,6 +302,7 @@ mod tests {
             elapsed_s: epoch as f64,
             eta_s: 1.0,
             best,
+            batch_size: None,
         }
     }
 

@@ -13,6 +13,9 @@ use egui::{
 use std::cell::Cell;
 use std::ops::RangeInclusive;
 
+/// Why something cannot be chosen: in a few words, and in sentences.
+type WhyNot<'a> = (&'a str, &'a str);
+
 /// Name, key and reason of a setting. The key is what a configuration file and the command line call it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct About {
@@ -205,12 +208,12 @@ impl<'a> Form<'a> {
         self.choice_of(ui, what, &options, get);
     }
 
-    /// One of several, of which those cannot be chosen that come with a reason.
+    /// One of several, of which those cannot be chosen that come with a reason: in a few words, and all of it.
     pub(super) fn choice_of<T: PartialEq + Copy>(
         &mut self,
         ui: &mut Ui,
         what: About,
-        options: &[(T, &str, Option<&str>)],
+        options: &[(T, &str, Option<WhyNot<'_>>)],
         get: impl Fn(&mut TrainConfig) -> &mut T,
     ) {
         self.row(ui, what, get, |ui, value| {
@@ -220,7 +223,7 @@ impl<'a> Form<'a> {
                 for &(option, word, lacking) in options {
                     match lacking {
                         None => lines.value(value, option, word),
-                        Some(why) => lines.blocked(format!("{word}: {why}")),
+                        Some((short, why)) => lines.blocked(format!("{word}: {short}"), why),
                     }
                 }
             })

@@ -4,7 +4,8 @@ use super::form::{About, Form, about, epochs, rate, scale};
 use crate::config::{
     BatchNormMode, DeviceChoice, Metric, OptimizerKind, Precision, ScheduleKind, Solver, TrainMode,
 };
-use crate::engine::devices::not_built;
+use crate::engine::devices::{NotBuilt, not_built};
+use crate::ui::views::train::words::sentence;
 use crate::ui::views::train::{Tab, phases};
 use crate::ui::widgets::{caption, link_button};
 use egui::Ui;
@@ -251,13 +252,25 @@ pub(super) fn advanced(ui: &mut Ui, form: &mut Form<'_>) {
         (DeviceChoice::Cuda, "NVIDIA card"),
         (DeviceChoice::Metal, "Apple graphics"),
     ]
-    .map(|(device, word)| (device, word, not_built(device)));
+    .map(|(device, word)| (device, word, not_built(device).map(why_not)));
+    let devices: Vec<_> = devices
+        .iter()
+        .map(|(device, word, why)| (*device, *word, why.as_ref().map(|(short, why)| (*short, why.as_str()))))
+        .collect();
     form.choice_of(ui, DEVICE, &devices, |c| &mut c.train.device);
+    let no_bf16 =
+        devices.iter().find(|(device, ..)| *device == DeviceChoice::Cuda).and_then(|(_, _, why)| *why);
     let precisions = [
         (Precision::Auto, "Automatic", None),
         (Precision::F32, "f32", None),
-        (Precision::Bf16, "bf16", not_built(DeviceChoice::Cuda)),
+        (Precision::Bf16, "bf16", no_bf16),
     ];
     form.choice_of(ui, PRECISION, &precisions, |c| &mut c.train.precision);
     form.number(ui, THREADS, scale(0..=1024, 0.1, 0), |c| &mut c.train.threads);
+}
+
+/// Why a device cannot be chosen: in a few words, and in sentences.
+fn why_not(lacking: NotBuilt) -> (&'static str, String) {
+    let why = sentence(&lacking.missing.why);
+    (lacking.in_short, format!("{why}. {}", lacking.missing.advice))
 }
