@@ -117,6 +117,11 @@ impl Operation for Conv {
         })?
     }
 
+    fn takes_short(&self) -> bool {
+        // Depthwise, values of a channel are added one by one.
+        !self.geometry.depthwise()
+    }
+
     fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
         let y = self.geometry.forward_tensors(args[0], args[1])?;
         let bias = args.get(2).copied();
