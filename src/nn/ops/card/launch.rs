@@ -30,15 +30,16 @@ pub(crate) struct Fresh {
 impl Fresh {
     /// Room for values, on the device and of the type of `like`. Until a kernel has written them they are any values.
     pub(crate) fn like(like: &Tensor, shape: impl Into<Shape>) -> Result<Self> {
-        Self::new(like.device(), like.dtype(), shape)
+        Self::of(like.device(), like.dtype(), shape)
     }
 
     /// Room for f32 values on the device of `like`.
     pub(crate) fn floats(like: &Tensor, shape: impl Into<Shape>) -> Result<Self> {
-        Self::new(like.device(), DType::F32, shape)
+        Self::of(like.device(), DType::F32, shape)
     }
 
-    fn new(device: &Device, dtype: DType, shape: impl Into<Shape>) -> Result<Self> {
+    /// Room for values of this type.
+    pub(crate) fn of(device: &Device, dtype: DType, shape: impl Into<Shape>) -> Result<Self> {
         let shape = shape.into();
         let storage = match device {
             #[cfg(feature = "cuda")]
