@@ -86,17 +86,20 @@ fn for_the_processor() -> Result<(), String> {
     Ok(())
 }
 
-/// A library of all kernels in one file: each in a namespace for its type of values.
+/// A library of all kernels in one file, each module in a namespace, in which its headers are included anew.
 #[cfg(feature = "emulated-card")]
 fn for_the_processor() -> Result<(), String> {
-    let mut all: String =
-        files("cuh")?.iter().map(|(_, name)| format!("#include \"{name}.cuh\"\n")).collect();
+    let headers = files("cuh")?;
+    let mut all = "#include \"emulated.h\"\n".to_owned();
     for (_, name) in files("cu")? {
         for (suffix, value) in VALUES {
+            for (_, header) in &headers {
+                all.push_str(&format!("#undef {}_CUH\n", header.to_uppercase()));
+            }
             let module = format!("{name}_{suffix}");
             all.push_str(&format!(
-                "namespace {module} {{\nusing Value = {value};\nconstexpr const char *emulated_module = \"{module}\";\n\
-                 #include \"{name}.cu\"\n}}\n"
+                "#undef VALUE\n#define VALUE {value}\nnamespace {module} {{\n\
+                 constexpr const char *emulated_module = \"{module}\";\n#include \"{name}.cu\"\n}}\n"
             ));
         }
     }

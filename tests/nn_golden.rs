@@ -24,6 +24,7 @@ every_way!(
     losses_match_pytorch,
     losses_refuse_what_does_not_fit,
     optimizers_match_pytorch_and_resume_exactly,
+    a_gradient_that_is_not_finite_changes_nothing,
     gradients_are_those_of_finite_differences,
     only_tracked_arguments_get_gradients,
     a_large_offset_does_not_spoil_the_variance,
@@ -299,6 +300,27 @@ fn ten_steps(name: &str, resume_at: Option<u64>) -> Vec<f32> {
         trace.extend(values(&store.tensor(b)));
     }
     trace
+}
+
+fn a_gradient_that_is_not_finite_changes_nothing() {
+    for rule in [Rule::Sgd { momentum: 0.9, nesterov: false }, Rule::ADAM_W] {
+        for broken in [f64::NAN, f64::INFINITY] {
+            let mut store = ParamStore::new();
+            let start = tensor(11, &[5, 3], 1.0, 0.0);
+            let w = store.add("w".into(), ParamKind::LinearWeight, start.copy().unwrap()).unwrap();
+            let groups = ParamGroup::split(&store, &[w], 1.0, 0.1);
+            let mut optimizer = Optimizer::new(&store, rule, groups).unwrap().with_clip_norm(1.0);
+            let mut step = |factor: f64| {
+                let loss = (store.tensor(w).sum_all().unwrap() * factor).unwrap();
+                optimizer.step(&store, &loss.backward().unwrap(), 0.1).map(|_| optimizer.steps())
+            };
+            let error = step(broken).unwrap_err().to_string();
+            assert!(error.contains("norm of the gradient"), "{error}");
+            assert_eq!(values(&store.tensor(w)), values(&start), "{rule:?}");
+            assert_eq!(step(1.0).unwrap(), 1, "{rule:?}");
+            assert!(values(&store.tensor(w)).iter().all(|v| v.is_finite()));
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable};
 use headstart::config::{DeviceChoice, Learns, TrainMode};
 use headstart::engine::devices::not_built;
+use headstart::engine::memory::{CardMemory, MemoryUse};
 use headstart::engine::train::{RateSearch, RateStep};
 use headstart::engine::{
     BatchChange, BatchReason, CacheProgress, HardPicture, StepProgress, Summary, TrainEvent,
@@ -50,6 +51,8 @@ fn halved() -> AppState {
     let mut state = running();
     if let Some(live) = &mut state.training {
         live.batch_changes.push(BatchChange { epoch: 3, from: 64, to: 32, reason: BatchReason::OutOfMemory });
+        let card = CardMemory { used: 9_100_000_000, total: 24_000_000_000 };
+        live.memory = Some(MemoryUse { bytes: Some(1_200_000_000), card: Some(card) });
     }
     state
 }
@@ -117,7 +120,9 @@ fn a_smaller_batch_size_stays_in_sight_while_it_runs_and_once_it_is_finished() {
     let told = "32 pictures a step instead of 64 from epoch 3 on: the card's memory was full";
     let live = halved();
     let batch_changes = live.training.as_ref().unwrap().batch_changes.clone();
-    window(live, SIZE, true).get_by_label(told);
+    let h = window(live, SIZE, true);
+    h.get_by_label(told);
+    h.get_by_label_contains("1.2 GB of memory · 9.1 GB of 24.0 GB in use on the card");
     let finished = ended(TrainingEnd::Finished(Summary { batch_changes, ..summary() }));
     window(finished, SIZE, true).get_by_label(told);
 }

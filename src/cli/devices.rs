@@ -36,7 +36,9 @@ fn describe(info: &DeviceInfo) -> String {
         parts.push(format!("{} threads, {}", p.threads, p.instruction_set));
     }
     if let Some(mib) = info.memory_mib {
-        parts.push(format!("{:.1} GiB of memory", mib as f64 / 1024.0));
+        let gib = |mib: u64| mib as f64 / 1024.0;
+        let free = info.free_mib.map_or_else(String::new, |free| format!(", {:.1} free", gib(free)));
+        parts.push(format!("{:.1} GiB of memory{free}", gib(mib)));
     }
     format!("{device:<5}  {}", parts.join(" · "))
 }
@@ -53,10 +55,13 @@ mod tests {
             device: DeviceChoice::Cpu,
             name: "A processor".to_owned(),
             memory_mib: Some(2560),
+            free_mib: None,
             processor: Some(Processor { threads: 8, instruction_set: "AVX2" }),
             missing: None,
         };
         assert_eq!(describe(&info), "cpu    A processor · 8 threads, AVX2 · 2.5 GiB of memory");
+        info.free_mib = Some(1536);
+        assert!(describe(&info).ends_with("2.5 GiB of memory, 1.5 free"));
         info.device = DeviceChoice::Cuda;
         info.missing = Some(Missing { why: "no card".to_owned(), advice: "buy one" });
         assert_eq!(describe(&info), "cuda   not here: no card");

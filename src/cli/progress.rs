@@ -183,7 +183,7 @@ fn training_as_json(event: &TrainEvent) -> Value {
             "images_per_s": s.images_per_s,
             "eta_s": s.eta_s,
         }),
-        TrainEvent::Memory(bytes) => json!({"event": "memory", "bytes": bytes}),
+        TrainEvent::Memory(memory) => as_event("memory", memory),
         TrainEvent::Hardest(pictures) => {
             let one = |p: &HardPicture| json!({"path": p.rel, "truth_probability": p.truth_probability});
             json!({"event": "hardest", "pictures": pictures.iter().map(one).collect::<Vec<_>>()})
@@ -204,6 +204,7 @@ fn as_event(name: &str, record: &impl serde::Serialize) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::memory::{CardMemory, MemoryUse};
     use crate::engine::{BatchChange, BatchReason};
     use crate::session::JobId;
 
@@ -222,11 +223,15 @@ mod tests {
         reporter.event(&JobEvent::Train(JobId(1), TrainEvent::Note("hm".into())), &mut out).unwrap();
         let change = BatchChange { epoch: 2, from: 8, to: 4, reason: BatchReason::OutOfMemory };
         reporter.event(&JobEvent::Train(JobId(1), TrainEvent::BatchSize(change)), &mut out).unwrap();
+        let card = CardMemory { used: 3, total: 8 };
+        let memory = TrainEvent::Memory(MemoryUse { bytes: Some(5), card: Some(card) });
+        reporter.event(&JobEvent::Train(JobId(1), memory), &mut out).unwrap();
         drop(out);
         assert_eq!(
             String::from_utf8(text).unwrap(),
             "{\"event\":\"progress\",\"what\":\"Looking\",\"done\":2,\"total\":5}\n{\"event\":\"note\",\"text\":\"hm\"}\n\
-             {\"event\":\"batch_size\",\"epoch\":2,\"from\":8,\"to\":4,\"reason\":\"out_of_memory\"}\n"
+             {\"event\":\"batch_size\",\"epoch\":2,\"from\":8,\"to\":4,\"reason\":\"out_of_memory\"}\n\
+             {\"event\":\"memory\",\"bytes\":5,\"card\":{\"used\":3,\"total\":8}}\n"
         );
     }
 }

@@ -1,8 +1,9 @@
 //! Where the work is done, and how much memory it took.
 
+use super::memory::CardMemory;
 use crate::config::DeviceChoice;
 use crate::error::{Error, Result};
-use candle_core::{Device, utils};
+use candle_core::{CudaDevice, Device, MetalDevice, utils};
 use std::sync::OnceLock;
 
 /// The device for a choice. `Auto` takes the graphics card where this build has one and it works, otherwise the processor. A card is
@@ -56,6 +57,37 @@ pub(crate) fn device_name(device: &Device) -> &'static str {
         Device::Cuda(_) => "cuda",
         Device::Metal(_) => "metal",
     }
+}
+
+/// Memory of the card that computes; `None` for the processor, and where the card does not tell. Waits for nothing.
+pub(crate) fn card_memory(device: &Device) -> Option<CardMemory> {
+    match device {
+        Device::Cpu => None,
+        Device::Cuda(card) => cuda_memory(card),
+        Device::Metal(card) => metal_memory(card),
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn cuda_memory(card: &CudaDevice) -> Option<CardMemory> {
+    let (free, total) = card.cuda_stream().context().mem_get_info().ok()?;
+    Some(CardMemory { used: total.saturating_sub(free) as u64, total: total as u64 })
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda_memory(_: &CudaDevice) -> Option<CardMemory> {
+    None
+}
+
+#[cfg(feature = "metal")]
+fn metal_memory(card: &MetalDevice) -> Option<CardMemory> {
+    let (used, total) = (card.current_allocated_size(), card.recommended_max_working_set_size());
+    Some(CardMemory { used: used as u64, total: total as u64 })
+}
+
+#[cfg(not(feature = "metal"))]
+fn metal_memory(_: &MetalDevice) -> Option<CardMemory> {
+    None
 }
 
 /// Largest resident memory of this process so far, in MiB. Known on Linux (`VmHWM` in `/proc/self/status`); 0 elsewhere.

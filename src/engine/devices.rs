@@ -1,7 +1,8 @@
 //! What this machine has to compute with, and why not more.
 
 use super::companion;
-use super::device::device;
+use super::device::{card_memory, device};
+use super::memory::{self, CardMemory};
 use crate::config::DeviceChoice;
 use crate::nn::ops::simd;
 use candle_core::{Device, utils};
@@ -17,6 +18,8 @@ pub struct DeviceInfo {
     pub name: String,
     /// Memory in MiB, where the system tells it.
     pub memory_mib: Option<u64>,
+    /// What of it is free now.
+    pub free_mib: Option<u64>,
     /// Threads that it runs at a time, and the widest instruction set that is used; of the processor alone.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub processor: Option<Processor>,
@@ -76,6 +79,7 @@ fn processor() -> DeviceInfo {
         device: DeviceChoice::Cpu,
         name: processor_name(),
         memory_mib: memory_mib(),
+        free_mib: memory::free().map(mib),
         processor: Some(Processor { threads, instruction_set: simd::instruction_set() }),
         missing: None,
     }
@@ -86,6 +90,7 @@ fn cuda() -> DeviceInfo {
         device: DeviceChoice::Cuda,
         name: "NVIDIA card".to_owned(),
         memory_mib: None,
+        free_mib: None,
         processor: None,
         missing: Some(missing),
     };
@@ -95,8 +100,15 @@ fn cuda() -> DeviceInfo {
     }
     match device(DeviceChoice::Cuda) {
         Ok(found) => {
-            let (name, memory_mib) = cuda_card(&found);
-            DeviceInfo { device: DeviceChoice::Cuda, name, memory_mib, processor: None, missing: None }
+            let memory = card_memory(&found);
+            DeviceInfo {
+                device: DeviceChoice::Cuda,
+                name: cuda_name(&found).unwrap_or_else(|| "NVIDIA card".to_owned()),
+                memory_mib: memory.map(|m| mib(m.total)),
+                free_mib: memory.map(|m| mib(m.free())),
+                processor: None,
+                missing: None,
+            }
         }
         Err(e) if companion::has_driver() => absent(
             &format!("NVIDIA's driver is there, but no card started ({})", e.what()),
@@ -133,14 +145,15 @@ fn without_metal() -> Missing {
 }
 
 fn metal() -> DeviceInfo {
-    let here = |missing: Option<Missing>| DeviceInfo {
+    let info = |memory: Option<CardMemory>, missing| DeviceInfo {
         device: DeviceChoice::Metal,
         name: "Apple graphics".to_owned(),
-        memory_mib: None,
+        memory_mib: memory.map(|m| mib(m.total)),
+        free_mib: memory.map(|m| mib(m.free())),
         processor: None,
         missing,
     };
-    let absent = |why: String, advice| here(Some(Missing { why, advice }));
+    let absent = |why: String, advice| info(None, Some(Missing { why, advice }));
     if !cfg!(target_os = "macos") {
         return absent(
             "Metal is there on Apple's computers alone".to_owned(),
@@ -148,28 +161,28 @@ fn metal() -> DeviceInfo {
         );
     }
     if !utils::metal_is_available() {
-        return here(Some(without_metal()));
+        return info(None, Some(without_metal()));
     }
     match device(DeviceChoice::Metal) {
-        Ok(_) => here(None),
+        Ok(found) => info(card_memory(&found), None),
         Err(e) => absent(e.what().to_owned(), "Use a Mac with Apple silicon"),
     }
 }
 
-/// A card's name and memory.
+/// A card's name, as NVIDIA gave it.
 #[cfg(feature = "cuda")]
-fn cuda_card(device: &Device) -> (String, Option<u64>) {
-    let unknown = || "NVIDIA card".to_owned();
-    let Device::Cuda(card) = device else { return (unknown(), None) };
-    let stream = card.cuda_stream();
-    let context = stream.context();
-    let memory = context.total_mem().ok().map(|bytes| bytes as u64 / (1 << 20));
-    (context.name().unwrap_or_else(|_| unknown()), memory)
+fn cuda_name(device: &Device) -> Option<String> {
+    let Device::Cuda(card) = device else { return None };
+    card.cuda_stream().context().name().ok()
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda_card(_: &Device) -> (String, Option<u64>) {
-    ("NVIDIA card".to_owned(), None)
+fn cuda_name(_: &Device) -> Option<String> {
+    None
+}
+
+fn mib(bytes: u64) -> u64 {
+    bytes >> 20
 }
 
 /// The processor's name where the system tells it, else that of its architecture.
@@ -204,6 +217,7 @@ mod tests {
         assert_eq!(kinds, [DeviceChoice::Cpu, DeviceChoice::Cuda, DeviceChoice::Metal]);
         let processor = &all[0];
         assert!(processor.missing.is_none() && !processor.name.is_empty());
+        assert!(processor.free_mib <= processor.memory_mib);
         assert!(processor.processor.as_ref().is_some_and(|p| p.threads > 0));
         for info in &all[1..] {
             // What is listed as there can be opened, and the other way round.

@@ -1,5 +1,6 @@
 //! What a training job tells while it runs.
 
+use super::memory::MemoryUse;
 use crate::backbones::LoadReport;
 use crate::error::count;
 use serde::{Deserialize, Serialize};
@@ -134,6 +135,6 @@ pub enum TrainEvent {
     Epoch(EpochRecord),
     /// The validation pictures with the largest loss after that epoch, the largest first.
     Hardest(Vec<HardPicture>),
-    /// Memory in use where the work is done, in bytes; at most once a second.
-    Memory(u64),
+    /// Memory in use; at most once a second.
+    Memory(MemoryUse),
 }

@@ -4,6 +4,7 @@ use crate::backbones::{Network, find};
 use crate::config::{OptimizerKind, PlannedPhase, Solver, TrainConfig};
 use crate::data::augment::sufficient_side;
 use crate::error::Result;
+use serde::Serialize;
 
 /// Bytes of a value.
 const VALUE: u64 = 4;
@@ -102,6 +103,33 @@ pub fn estimate(
 /// (anywhere but Linux).
 pub fn in_use() -> Option<u64> {
     kib("/proc/self/status", "VmRSS:")
+}
+
+/// Memory in use while work is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct MemoryUse {
+    /// This program's, in bytes; none where the system does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// The graphics card's; none where the work is done on the processor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub card: Option<CardMemory>,
+}
+
+/// Memory of a graphics card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CardMemory {
+    /// Bytes in use: by all programs on an NVIDIA card, by this one on Apple's graphics.
+    pub used: u64,
+    /// Bytes in all: of Apple's graphics, as many as it recommends to use.
+    pub total: u64,
+}
+
+impl CardMemory {
+    /// Bytes that are free.
+    pub fn free(&self) -> u64 {
+        self.total.saturating_sub(self.used)
+    }
 }
 
 /// Memory that programs could still take, in bytes; none where the system does not tell.

@@ -9,6 +9,7 @@ use crate::config::{HeadOutput, Learns, ResolvedTrain, Solver, TrainConfig};
 use crate::data::orientation::{Flip, concern};
 use crate::data::{Dataset, Split, preflight};
 use crate::engine::at_once::AtOnce;
+use crate::engine::memory::MemoryUse;
 use crate::engine::picture_cache::{Budget, PictureCache};
 use crate::engine::views::ViewMaker;
 use crate::engine::{Control, TrainEvent, device, memory};
@@ -49,6 +50,8 @@ pub(crate) struct Context<'a> {
     budget: Budget,
     /// What learns, and when.
     pub(crate) phases: Vec<Phase>,
+    /// What computes.
+    device: Device,
     /// The run's folder.
     pub(crate) run_dir: PathBuf,
     /// Weight of each class in the loss, mean 1 over the pictures.
@@ -121,6 +124,7 @@ impl<'a> Context<'a> {
             },
             budget,
             phases,
+            device,
             run_dir: job.run_dir.clone(),
             config,
             resolved,
@@ -170,8 +174,9 @@ impl<'a> Context<'a> {
         let mut told = self.memory_told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.is_none_or(|at| at.elapsed() >= MEMORY_EVERY) {
             *told = Some(Instant::now());
-            if let Some(bytes) = memory::in_use() {
-                (self.on_event)(TrainEvent::Memory(bytes));
+            let now = MemoryUse { bytes: memory::in_use(), card: device::card_memory(&self.device) };
+            if now.bytes.is_some() || now.card.is_some() {
+                (self.on_event)(TrainEvent::Memory(now));
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::{Forward, Layer};
 use crate::error::Result;
 use crate::nn::init::{Init, ParamBuilder};
-use crate::nn::ops::{Activation, BatchStats, batch_norm_add, batch_norm_frozen_add, tensors};
+use crate::nn::ops::{Activation, BatchStats, batch_norm_add, batch_norm_frozen_add, card, norm, tensors};
 use crate::nn::params::{ParamId, ParamKind};
 use candle_core::Tensor;
 
@@ -89,6 +89,13 @@ impl BatchNorm {
 
     /// `running = (1 - momentum) * running + momentum * new`, the variance unbiased, as PyTorch's; handed to the pass.
     fn update(&self, f: &Forward<'_>, stats: &BatchStats) -> Result<()> {
+        if card::serves(&stats.mean) {
+            let running = [self.mean, self.var];
+            let values = running.map(|id| f.store.get(id).var.as_tensor());
+            let mixed = norm::mix_running(values, stats, self.momentum)?;
+            f.statistics.borrow_mut().extend(running.into_iter().zip(mixed));
+            return Ok(());
+        }
         let unbiased = stats.count as f64 / (stats.count as f64 - 1.0);
         for (id, new, scale) in [(self.mean, &stats.mean, 1.0), (self.var, &stats.var, unbiased)] {
             let old = f.store.get(id).var.as_detached_tensor();

@@ -15,9 +15,10 @@ use rayon::prelude::*;
 pub(crate) use exp::exp;
 
 /// An elementwise activation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Activation {
     /// x.
+    #[default]
     Identity,
     /// max(x, 0).
     Relu,

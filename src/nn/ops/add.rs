@@ -74,7 +74,7 @@ impl Operation for Add {
     }
 
     fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
-        activation::clamp(&(args[0] + args[1])?, self.clamp.range())
+        activation::sum(args[0], args[1], self.clamp)
     }
 
     fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {

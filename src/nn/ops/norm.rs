@@ -14,6 +14,7 @@ use super::memory::filled;
 use super::tensors::{Grads, serve as on_device};
 use crate::error::{Error, Result};
 use candle_core::{DType, Device, Shape, Tensor};
+pub(crate) use on_card::mix_running;
 
 /// Mean and (biased) variance of a batch, each `[C]`, for updating running statistics.
 #[derive(Debug, Clone)]

@@ -1,10 +1,11 @@
 //! The sum at the end of a residual branch.
 
+use super::card::Channelwise;
 use super::cpu::{CHUNK, check_operands, with_values};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
 use super::parallel::{add_parts, task_size};
-use super::tensors::{Grads, column_sums, when};
+use super::tensors::{Grads, channelwise, column_sums_of_products, when};
 use super::{Activation, add, simd};
 use crate::error::{Error, Result};
 use candle_core::{Shape, Tensor};
@@ -43,6 +44,16 @@ impl Scaled {
     fn parcel(&self) -> usize {
         let rows = self.shape.elem_count() / self.channels;
         task_size(rows, 64, 1, CHUNK.div_ceil(self.channels)) * self.channels
+    }
+
+    /// `values * scale + addend` by tensor operations.
+    fn scaled(
+        &self,
+        values: &Tensor,
+        scale: &Tensor,
+        addend: Option<&Tensor>,
+    ) -> candle_core::Result<Tensor> {
+        channelwise(values, Channelwise { scale: Some(scale), addend, ..Channelwise::default() })
     }
 
     /// Writes the sums of rows, on this thread.
@@ -149,14 +160,14 @@ impl Operation for Scaled {
     }
 
     fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
-        args[0] + args[1].broadcast_mul(args[2])?
+        self.scaled(args[1], args[2], Some(args[0]))
     }
 
     fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
         Ok(vec![
             wanted[0].then(|| grad.clone()),
-            when(wanted[1], || grad.broadcast_mul(saved.arg(2)?))?,
-            when(wanted[2], || column_sums(&(grad * saved.arg(1)?)?, self.channels))?,
+            when(wanted[1], || self.scaled(grad, saved.arg(2)?, None))?,
+            when(wanted[2], || column_sums_of_products(grad, saved.arg(1)?, self.channels))?,
         ])
     }
 }

@@ -1,9 +1,10 @@
 //! Optimizers: fused updates, parameter groups, state that can be saved.
 //!
-//! Each parameter is updated in one pass over its values, its gradient and its state, on all threads; on other devices than the
-//! processor by tensor operations. The arithmetic is PyTorch's, order of operations included.
+//! Each parameter is updated in one pass over its values, its gradient and its state, on all threads; on cards that have kernels by
+//! these, on other devices than the processor by tensor operations. The arithmetic is PyTorch's, order of operations included.
 
 mod moment;
+mod on_card;
 mod rules;
 mod tensors;
 
@@ -140,15 +141,11 @@ impl Optimizer {
     /// If a gradient does not fit its parameter, the norm is not finite, or the memory of the device is full. In the last two cases
     /// nothing is changed, so that the step can be made again.
     pub fn step(&mut self, store: &ParamStore, grads: &GradStore, lr: f64) -> Result<Option<f64>> {
-        let norm = self.clip_norm.map(|_| self.gradient_norm(store, grads)).transpose()?;
+        if self.is_on_card(store) {
+            return self.step_on_card(store, grads, lr);
+        }
+        let norm = self.clip_norm.map(|_| finite(self.gradient_norm(store, grads)?)).transpose()?;
         let clip = match (norm, self.clip_norm) {
-            (Some(norm), _) if !norm.is_finite() => {
-                return Err(Error::new(
-                    crate::ErrorKind::Numeric,
-                    format!("the norm of the gradient is {norm}"),
-                )
-                .with_hint("Training diverged: try a lower train.learning_rate"));
-            }
             // PyTorch's formula, epsilon included.
             (Some(norm), Some(most)) => (most / (norm + 1e-6)).min(1.0),
             _ => 1.0,
@@ -256,17 +253,32 @@ impl Optimizer {
     }
 }
 
+/// The norm of the gradient, if it is finite.
+fn finite(norm: f64) -> Result<f64> {
+    if norm.is_finite() {
+        return Ok(norm);
+    }
+    Err(Error::new(crate::ErrorKind::Numeric, format!("the norm of the gradient is {norm}"))
+        .with_hint("Training diverged: try a lower train.learning_rate"))
+}
+
 /// New values of a parameter and of its moments, which are not in place yet.
 type Made = (Tensor, Option<Tensor>, Option<Tensor>);
 
 impl Slot {
+    /// Checks that a gradient is one of this parameter.
+    fn check(&self, var: &Tensor, grad: &Tensor) -> Result<()> {
+        if grad.dims() == var.dims() && grad.dtype() == var.dtype() {
+            return Ok(());
+        }
+        let shapes = format!("{:?} and its gradient {:?}", var.dims(), grad.dims());
+        Err(Error::internal(format!("{} has shape {shapes}", self.name)))
+    }
+
     /// Updates a parameter in place, or gives what is to take its place.
     fn apply(&mut self, store: &ParamStore, grad: &Tensor, update: Update) -> Result<Option<Made>> {
         let var = store.get(self.id).var.as_tensor();
-        if grad.dims() != var.dims() {
-            let shapes = format!("{:?} and its gradient {:?}", var.dims(), grad.dims());
-            return Err(Error::internal(format!("{} has shape {shapes}", self.name)));
-        }
+        self.check(var, grad)?;
         let (first, second) = update.rule.keeps();
         if serve(var) {
             let state = tensors::State {

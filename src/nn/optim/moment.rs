@@ -7,7 +7,7 @@ use candle_core::{Device, Result, Tensor};
 pub(super) enum Moment {
     /// On the processor; empty before the first step.
     Values(Vec<f32>),
-    /// In the parameter's shape, where tensor operations serve.
+    /// In the parameter's shape, on other devices.
     Tensor(Tensor),
 }
 
@@ -46,6 +46,8 @@ impl Moment {
         match self {
             Self::Values(values) if values.is_empty() => Ok(None),
             Self::Values(values) => Tensor::from_slice(values, values.len(), &Device::Cpu).map(Some),
+            // A copy also where it is on the processor already: kernels for cards change it in place.
+            Self::Tensor(tensor) if tensor.device().is_cpu() => tensor.flatten_all()?.copy().map(Some),
             Self::Tensor(tensor) => tensor.flatten_all()?.to_device(&Device::Cpu).map(Some),
         }
     }

@@ -34,4 +34,6 @@ fn a_step_that_fails_in_its_middle_has_changed_nothing_and_can_be_made_again() {
         state
     };
     tensors::forced(|| assert_eq!(run(true), run(false)));
+    #[cfg(feature = "emulated-card")]
+    crate::nn::ops::card::emulated(|| assert_eq!(run(true), run(false)));
 }

@@ -3,6 +3,7 @@
 use super::Share;
 use crate::backbones::LoadReport;
 use crate::config::TrainConfig;
+use crate::engine::memory::MemoryUse;
 use crate::engine::{
     BatchChange, CacheProgress, EpochRecord, HardPicture, StepProgress, Summary, TrainEvent,
 };
@@ -76,8 +77,8 @@ pub struct LiveTraining {
     pub notes: Vec<String>,
     /// When steps got another number of pictures than was chosen.
     pub batch_changes: Vec<BatchChange>,
-    /// Memory that it takes, in bytes, where that is known.
-    pub memory: Option<u64>,
+    /// Memory in use, where that is known.
+    pub memory: Option<MemoryUse>,
     /// It was asked to end with the present epoch.
     pub last_epoch: bool,
     /// How it ended, once it has.
@@ -126,7 +127,7 @@ impl LiveTraining {
                 self.epochs.push(record);
             }
             TrainEvent::Hardest(pictures) => self.hardest = pictures,
-            TrainEvent::Memory(bytes) => self.memory = Some(bytes),
+            TrainEvent::Memory(now) => self.memory = Some(now),
         }
     }
 

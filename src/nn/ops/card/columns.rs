@@ -1,7 +1,11 @@
-//! Rows of channels spread over blocks: the host's side of `kernels/columns.cuh`.
+//! Rows of channels spread over blocks: the host's side of `kernels/columns.cuh` and `kernels/columns.cu`.
 
-use super::launch::{Grid, Launch, MAX_THREADS, vector_width};
+use super::launch::{Fresh, Grid, Launch, MAX_THREADS, vector_width};
+use super::parts::join_parts;
+use crate::nn::ops::Activation;
 use candle_core::{Result, Tensor};
+
+const FILE: &str = "columns";
 
 /// Blocks that a pass should have at least, to fill the largest cards a few times over.
 const BLOCKS: usize = 1024;
@@ -81,6 +85,65 @@ impl Columns {
     pub(crate) fn counts(self, launch: Launch<'_>) -> Launch<'_> {
         launch.count(self.rows).count(self.channels).count(self.rows_per_block)
     }
+}
+
+/// Sums of the columns of rows of `columns` values, or of the products of two tensors, `[columns]` in f32.
+pub(crate) fn column_sums(a: &Tensor, b: Option<&Tensor>, columns: usize) -> Result<Tensor> {
+    let rows = |t: &Tensor| t.contiguous()?.reshape(((), columns));
+    let (a, b) = (rows(a)?, b.map(rows).transpose()?);
+    let maps: Vec<&Tensor> = [&a].into_iter().chain(&b).collect();
+    let columns = Columns::of(&maps, &[])?;
+    let mut parts = Fresh::floats(&a, columns.shape_of_parts())?;
+    let launch = Launch::of(FILE, "column_sums", a.dtype())?.read(&a).read_if(b.as_ref()).write(&mut parts);
+    // SAFETY: the kernel reads the rows and columns of both, and writes one row of sums for each row of blocks.
+    unsafe { columns.counts(launch).count(columns.width()).run(columns.grid())? };
+    join_parts(&parts.into_tensor(), columns.channels as usize)
+}
+
+/// What is done to `x` by [`channelwise`]: `act((x + bias) * scale + addend)`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Channelwise<'a> {
+    /// `[C]`.
+    pub(crate) bias: Option<&'a Tensor>,
+    /// `[C]`.
+    pub(crate) scale: Option<&'a Tensor>,
+    /// In the shape of `x`.
+    pub(crate) addend: Option<&'a Tensor>,
+    pub(crate) act: Activation,
+}
+
+impl Channelwise<'_> {
+    /// Whether it leaves everything as it is.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.bias.or(self.scale).or(self.addend).is_none() && self.act == Activation::Identity
+    }
+}
+
+/// A pass over `x: [.., C]`.
+pub(crate) fn channelwise(
+    x: &Tensor,
+    Channelwise { bias, scale, addend, act }: Channelwise<'_>,
+) -> Result<Tensor> {
+    let contiguous = |t: Option<&Tensor>| t.map(Tensor::contiguous).transpose();
+    let (x, bias, scale, addend) =
+        (x.contiguous()?, contiguous(bias)?, contiguous(scale)?, contiguous(addend)?);
+    let maps: Vec<&Tensor> = [&x].into_iter().chain(&addend).collect();
+    let per_channel: Vec<&Tensor> = bias.iter().chain(&scale).collect();
+    let columns = Columns::of(&maps, &per_channel)?;
+    let channels = columns.channels as usize;
+    if per_channel.iter().any(|t| t.elem_count() != channels) || maps.iter().any(|t| t.dims() != x.dims()) {
+        candle_core::bail!("values a channel that do not fit {:?}: {per_channel:?}, {addend:?}", x.dims());
+    }
+    let mut y = Fresh::like(&x, x.shape().clone())?;
+    let launch = Launch::of(FILE, "channelwise", x.dtype())?
+        .read(&x)
+        .read_if(bias.as_ref())
+        .read_if(scale.as_ref())
+        .read_if(addend.as_ref())
+        .write(&mut y);
+    // SAFETY: the kernel reads and writes the rows and columns of maps of one shape, and reads values of each channel.
+    unsafe { columns.counts(launch).count(act as u32).count(columns.width()).run(columns.grid())? };
+    Ok(y.into_tensor())
 }
 
 #[cfg(test)]

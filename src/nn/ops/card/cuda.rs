@@ -1,12 +1,16 @@
 //! Launches on a card, through candle's device.
 
-use super::launch::{Arg, Grid, Launch};
+use super::launch::{Grid, Launch, Word};
 use candle_core::backend::BackendDevice;
 use candle_core::cuda_backend::cudarc::driver::{
     CudaSlice, CudaStream, DevicePtr, DevicePtrMut, LaunchConfig, PushKernelArg, SyncOnDrop,
 };
 use candle_core::cuda_backend::{CudaStorageSlice, WrapErr};
-use candle_core::{CudaDevice, CudaStorage, DType, Error, Result, Shape, Storage, bail};
+use candle_core::{
+    CpuStorage, CudaDevice, CudaStorage, DType, Error, InplaceOp1, Layout, Result, Shape, Storage, Tensor,
+    bail,
+};
+use std::cell::RefCell;
 
 /// `MODULES`: the name and the PTX of every file of kernels for every type of values.
 mod modules {
@@ -24,60 +28,106 @@ pub(super) fn uninitialised(device: &CudaDevice, shape: &Shape, dtype: DType) ->
 /// # Safety
 /// As [`Launch::run`].
 pub(super) unsafe fn run(device: &CudaDevice, launch: Launch<'_>, grid: Grid) -> Result<()> {
-    let Launch { module, kernel, mut args } = launch;
+    let Launch { module, kernel, words, args } = launch;
     let ptx = modules::MODULES.iter().find(|(name, _)| *name == module).map(|(_, ptx)| *ptx);
     let ptx = ptx.ok_or_else(|| Error::Msg(format!("there are no kernels {module}")))?;
+    let function = device.get_or_load_custom_func(kernel, &module, ptx)?;
     let stream = device.cuda_stream();
-    let locked: Vec<_> = args
+    let elsewhere = || Error::Msg(format!("the kernel {kernel} got values that are not on the card"));
+    let locked: Vec<_> = words
         .iter()
-        .map(|arg| match arg {
-            Arg::Read(tensor) => Some(tensor.storage_and_layout()),
+        .map(|word| match word {
+            Word::Read(tensor) => Some(tensor.storage_and_layout()),
             _ => None,
         })
         .collect();
-    // Each argument in the lower bytes of a word: cards' hosts are little-endian.
-    let mut words = Vec::with_capacity(args.len());
+    let mut values = Vec::with_capacity(words.len());
     // Dropped when the kernel is in the queue: they tell other queues what to wait for.
-    let mut in_use = Vec::with_capacity(args.len());
-    for (arg, locked) in args.iter_mut().zip(&locked) {
-        let word = match (arg, locked) {
-            (Arg::Read(tensor), Some((storage, layout))) => {
-                let Storage::Cuda(storage) = &**storage else {
-                    bail!("the kernel {kernel} got values that are not on the card");
-                };
+    let mut in_use = Vec::new();
+    let (mut written, mut updated) = (Vec::new(), Vec::new());
+    for (at, (word, locked)) in words.into_iter().zip(&locked).enumerate() {
+        // Smaller values are in the lower bytes: cards' hosts are little-endian.
+        values.push(match (word, locked) {
+            (Word::Read(tensor), Some((storage, layout))) => {
+                let Storage::Cuda(storage) = &**storage else { return Err(elsewhere()) };
                 let (pointer, until) = address(storage, &stream)?;
                 in_use.push(until);
                 pointer + (layout.start_offset() * tensor.dtype().size_in_bytes()) as u64
             }
-            (Arg::Write(Storage::Cuda(storage)), _) => {
-                let (pointer, until) = address_to_write(storage, &stream)?;
-                in_use.push(until);
-                pointer
+            (Word::Update(tensor), _) => {
+                updated.push((at, tensor));
+                0
             }
-            (Arg::Read(_) | Arg::Write(_), _) => {
-                bail!("the kernel {kernel} got values that are not on the card")
+            (Word::Write(Storage::Cuda(storage)), _) => {
+                written.push((at, storage));
+                0
             }
-            (Arg::Absent, _) => 0,
-            (Arg::U32(value), _) => u64::from(*value),
-            (Arg::F32(value), _) => u64::from(value.to_bits()),
-        };
-        words.push(word);
+            (Word::Read(_) | Word::Write(_), _) => return Err(elsewhere()),
+            (Word::Absent, _) => 0,
+            (Word::Count(value), _) => u64::from(value),
+            (Word::Number(value), _) => u64::from(value.to_bits()),
+            (Word::Pair([low, high]), _) => u64::from(low) | u64::from(high) << 32,
+        });
     }
-    let function = device.get_or_load_custom_func(kernel, &module, ptx)?;
-    let mut builder = function.builder();
-    for word in &words {
-        builder.arg(word);
+    for (at, storage) in written {
+        let (pointer, until) = address_to_write(storage, &stream)?;
+        in_use.push(until);
+        values[at] = pointer;
     }
     let config = LaunchConfig {
         grid_dim: (grid.blocks[0], grid.blocks[1], 1),
         block_dim: (grid.threads[0], grid.threads[1], 1),
         shared_mem_bytes: 0,
     };
-    // SAFETY: the kernel takes arguments of these types in this order, which tests under emulation hold; the caller promised that it
-    // stays inside of them. They are neither moved nor freed before the kernel is in the queue, and what frees them waits for it.
-    unsafe { builder.launch(config) }.w()?;
+    with_updates(&updated, &stream, &mut values, &mut |values| {
+        let mut builder = function.builder();
+        for arg in &args {
+            builder.arg(&values[arg.start]);
+        }
+        // SAFETY: the kernel takes arguments of these types and sizes in this order, which tests under emulation hold; the caller
+        // promised that it stays inside of them. They are neither moved nor freed before the kernel is in the queue, and what frees
+        // them waits for it.
+        unsafe { builder.launch(config) }.w().map(drop)
+    })?;
     drop(in_use);
     Ok(())
+}
+
+/// Calls `launch` with the addresses of values that are changed in place, all of them locked.
+fn with_updates(
+    updated: &[(usize, &Tensor)],
+    stream: &CudaStream,
+    values: &mut [u64],
+    launch: &mut dyn FnMut(&[u64]) -> Result<()>,
+) -> Result<()> {
+    let Some(((at, tensor), others)) = updated.split_first() else { return launch(values) };
+    let size = tensor.dtype().size_in_bytes();
+    let body = |storage: &mut CudaStorage, layout: &Layout| {
+        let (pointer, _until) = address_to_write(storage, stream)?;
+        values[*at] = pointer + (layout.start_offset() * size) as u64;
+        with_updates(others, stream, values, launch)
+    };
+    tensor.inplace_op1(&Lend(RefCell::new(body)))
+}
+
+/// Calls its function with the storage of the tensor that it is applied to.
+struct Lend<F>(RefCell<F>);
+
+impl<F: FnMut(&mut CudaStorage, &Layout) -> Result<()>> InplaceOp1 for Lend<F> {
+    fn name(&self) -> &'static str {
+        "kernel"
+    }
+
+    fn cpu_fwd(&self, _: &mut CpuStorage, _: &Layout) -> Result<()> {
+        bail!("values to be updated are not on the card")
+    }
+
+    fn cuda_fwd(&self, storage: &mut CudaStorage, layout: &Layout) -> Result<()> {
+        match self.0.try_borrow_mut() {
+            Ok(mut body) => body(storage, layout),
+            Err(_) => bail!("values were lent twice"),
+        }
+    }
 }
 
 /// The address of values that a kernel reads.
@@ -88,8 +138,8 @@ fn address<'a>(storage: &'a CudaStorage, stream: &'a CudaStream) -> Result<(u64,
     Ok(match &storage.slice {
         CudaStorageSlice::F32(slice) => of(slice, stream),
         CudaStorageSlice::BF16(slice) => of(slice, stream),
+        CudaStorageSlice::F64(slice) => of(slice, stream),
         CudaStorageSlice::U32(slice) => of(slice, stream),
-        CudaStorageSlice::U8(slice) => of(slice, stream),
         _ => bail!("no kernel reads values of this type"),
     })
 }
@@ -105,8 +155,8 @@ fn address_to_write<'a>(
     Ok(match &mut storage.slice {
         CudaStorageSlice::F32(slice) => of(slice, stream),
         CudaStorageSlice::BF16(slice) => of(slice, stream),
+        CudaStorageSlice::F64(slice) => of(slice, stream),
         CudaStorageSlice::U32(slice) => of(slice, stream),
-        CudaStorageSlice::U8(slice) => of(slice, stream),
         _ => bail!("no kernel writes values of this type"),
     })
 }

@@ -1,9 +1,12 @@
 //! Launches on the processor, for tests: the same kernels, arguments and grids as on a card.
 
-use super::launch::{Arg, Grid, Launch};
+use super::launch::{Grid, Launch, Word};
 use crate::nn::ops::tensors;
-use candle_core::{CpuStorage, DType, Error, Result, Shape, Storage, WithDType, bail};
-use std::cell::Cell;
+use candle_core::backend::BackendStorage;
+use candle_core::{
+    CpuStorage, DType, Error, InplaceOp1, Layout, Result, Shape, Storage, Tensor, WithDType, bail,
+};
+use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char, c_uint, c_void};
 
 thread_local! {
@@ -60,6 +63,7 @@ pub(super) fn poisoned(shape: &Shape, dtype: DType) -> Result<CpuStorage> {
     Ok(match dtype {
         DType::F32 => CpuStorage::F32(values(count, f32::NAN)),
         DType::BF16 => CpuStorage::BF16(values(count, WithDType::from_f64(f64::NAN))),
+        DType::F64 => CpuStorage::F64(values(count, f64::NAN)),
         DType::U32 => CpuStorage::U32(values(count, u32::MAX)),
         _ => bail!("no emulated kernel writes {dtype:?}"),
     })
@@ -74,6 +78,7 @@ fn guard_is_whole(storage: &mut CpuStorage) -> bool {
     match storage {
         CpuStorage::F32(values) => whole(values, f32::is_nan),
         CpuStorage::BF16(values) => whole(values, |v| v.to_f64().is_nan()),
+        CpuStorage::F64(values) => whole(values, f64::is_nan),
         CpuStorage::U32(values) => whole(values, |v| v == u32::MAX),
         _ => false,
     }
@@ -84,53 +89,75 @@ fn guard_is_whole(storage: &mut CpuStorage) -> bool {
 /// # Safety
 /// As [`Launch::run`].
 pub(super) unsafe fn run(launch: Launch<'_>, grid: Grid) -> Result<()> {
-    let Launch { module, kernel, mut args } = launch;
+    let Launch { module, kernel, mut words, args } = launch;
     let elsewhere = || Error::Msg(format!("the kernel {kernel} got values that it cannot take"));
-    let locked: Vec<_> = args
+    let locked: Vec<_> = words
         .iter()
-        .map(|arg| match arg {
-            Arg::Read(tensor) => Some(tensor.storage_and_layout()),
+        .map(|word| match word {
+            Word::Read(tensor) => Some(tensor.storage_and_layout()),
             _ => None,
         })
         .collect();
-    let (mut words, mut kinds): (Vec<u64>, Vec<&CStr>) = Default::default();
-    for (arg, locked) in args.iter_mut().zip(&locked) {
-        let (word, kind) = match (arg, locked) {
-            (Arg::Read(_), Some((storage, layout))) => {
+    let mut values: Vec<u64> = Vec::with_capacity(words.len());
+    let mut kinds: Vec<String> = Vec::with_capacity(words.len());
+    let mut updated = Vec::new();
+    for (at, (word, locked)) in words.iter_mut().zip(&locked).enumerate() {
+        let (value, kind) = match (word, locked) {
+            (Word::Read(tensor), Some((storage, layout))) => {
                 let Storage::Cpu(storage) = &**storage else { return Err(elsewhere()) };
-                let (address, size, [kind, _]) = address(storage).ok_or_else(elsewhere)?;
-                (address + (layout.start_offset() * size) as u64, kind)
+                let begin = layout.start_offset() * tensor.dtype().size_in_bytes();
+                (address(storage).ok_or_else(elsewhere)? + begin as u64, kind(tensor.dtype(), "r")?)
             }
-            (Arg::Write(Storage::Cpu(storage)), _) => address_to_write(storage).ok_or_else(elsewhere)?,
-            (Arg::Read(_) | Arg::Write(_), _) => return Err(elsewhere()),
-            (Arg::Absent, _) => (0, c"n"),
-            (Arg::U32(value), _) => (u64::from(*value), c"u"),
-            (Arg::F32(value), _) => (u64::from(value.to_bits()), c"f"),
+            (Word::Update(tensor), _) => {
+                updated.push((at, *tensor));
+                (0, kind(tensor.dtype(), "w")?)
+            }
+            (Word::Write(Storage::Cpu(storage)), _) => {
+                (address_to_write(storage).ok_or_else(elsewhere)?, kind(storage.dtype(), "w")?)
+            }
+            (Word::Read(_) | Word::Write(_), _) => return Err(elsewhere()),
+            (Word::Absent, _) => (0, "n".to_owned()),
+            (Word::Count(value), _) => (u64::from(*value), "u".to_owned()),
+            (Word::Number(value), _) => (u64::from(value.to_bits()), "f".to_owned()),
+            (Word::Pair([low, high]), _) => (u64::from(*low) | u64::from(*high) << 32, "u".to_owned()),
         };
-        words.push(word);
+        values.push(value);
         kinds.push(kind);
     }
-    let name = CString::new(format!("{module}/{kernel}")).map_err(|e| Error::Msg(e.to_string()))?;
-    let mut pointers: Vec<*mut c_void> =
-        words.iter_mut().map(|word| std::ptr::from_mut(word).cast()).collect();
-    let kinds: Vec<*const c_char> = kinds.iter().map(|kind| kind.as_ptr()).collect();
-    let (blocks, threads) = ([grid.blocks[0], grid.blocks[1], 1], [grid.threads[0], grid.threads[1], 1]);
-    let count = c_uint::try_from(pointers.len())?;
-    // SAFETY: the arguments are as many as are counted, of the types that are named, and the emulation refuses a kernel that takes
-    // others; the caller promised that the kernel stays inside of them.
-    let error = unsafe {
-        let (args, kinds) = (pointers.as_mut_ptr(), kinds.as_ptr());
-        headstart_emulated_launch(name.as_ptr(), blocks.as_ptr(), threads.as_ptr(), args, kinds, count)
-    };
-    LAUNCHED.set(LAUNCHED.get() + 1);
-    if !error.is_null() {
+    // A table is known by its size, in bytes.
+    let kinds = args.iter().map(|arg| match arg.len() {
+        1 => kinds[arg.start].clone(),
+        words => format!("t{}", 8 * words),
+    });
+    let text = |text: String| CString::new(text).map_err(|e| Error::Msg(e.to_string()));
+    let kinds = kinds.map(text).collect::<Result<Vec<_>>>()?;
+    let name = text(format!("{module}/{kernel}"))?;
+    with_updates(&updated, &mut values, &mut |values| {
+        let base = values.as_mut_ptr();
+        // SAFETY: arguments begin among the values.
+        let mut args: Vec<*mut c_void> =
+            args.iter().map(|arg| unsafe { base.add(arg.start) }.cast()).collect();
+        let kinds: Vec<*const c_char> = kinds.iter().map(|kind| kind.as_ptr()).collect();
+        let blocks = [grid.blocks[0], grid.blocks[1], 1];
+        let threads = [grid.threads[0], grid.threads[1], 1];
+        let count = c_uint::try_from(args.len())?;
+        // SAFETY: the arguments are as many as are counted, of the types that are named, and the emulation refuses a kernel that
+        // takes others; the caller promised that the kernel stays inside of them.
+        let error = unsafe {
+            let (args, kinds) = (args.as_mut_ptr(), kinds.as_ptr());
+            headstart_emulated_launch(name.as_ptr(), blocks.as_ptr(), threads.as_ptr(), args, kinds, count)
+        };
+        LAUNCHED.set(LAUNCHED.get() + 1);
+        if error.is_null() {
+            return Ok(());
+        }
         // SAFETY: a string that stays until this thread's next launch.
         let error = unsafe { CStr::from_ptr(error) }.to_string_lossy().into_owned();
-        bail!("the kernel {module}/{kernel}: {error}");
-    }
+        bail!("the kernel {module}/{kernel}: {error}")
+    })?;
     drop(locked);
-    for arg in &mut args {
-        if let Arg::Write(Storage::Cpu(storage)) = arg
+    for word in &mut words {
+        if let Word::Write(Storage::Cpu(storage)) = word
             && !guard_is_whole(storage)
         {
             bail!("the kernel {module}/{kernel} wrote behind the end of its result");
@@ -139,23 +166,65 @@ pub(super) unsafe fn run(launch: Launch<'_>, grid: Grid) -> Result<()> {
     Ok(())
 }
 
-/// The address and size of values, and what their type is called as an argument that is read and one that is written.
-fn address(storage: &CpuStorage) -> Option<(u64, usize, [&'static CStr; 2])> {
+/// Calls `launch` with the addresses of values that are changed in place, all of them locked.
+fn with_updates(
+    updated: &[(usize, &Tensor)],
+    values: &mut [u64],
+    launch: &mut dyn FnMut(&mut [u64]) -> Result<()>,
+) -> Result<()> {
+    let Some(((at, tensor), others)) = updated.split_first() else { return launch(values) };
+    let size = tensor.dtype().size_in_bytes();
+    let body = |storage: &mut CpuStorage, layout: &Layout| {
+        let Some(begin) = address_to_write(storage) else { bail!("values that no kernel updates") };
+        values[*at] = begin + (layout.start_offset() * size) as u64;
+        with_updates(others, values, launch)
+    };
+    tensor.inplace_op1(&Lend(RefCell::new(body)))
+}
+
+/// Calls its function with the storage of the tensor that it is applied to.
+struct Lend<F>(RefCell<F>);
+
+impl<F: FnMut(&mut CpuStorage, &Layout) -> Result<()>> InplaceOp1 for Lend<F> {
+    fn name(&self) -> &'static str {
+        "kernel"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        match self.0.try_borrow_mut() {
+            Ok(mut body) => body(storage, layout),
+            Err(_) => bail!("values were lent twice"),
+        }
+    }
+}
+
+/// What a pointer is called to values that are only read, `r`, or also written, `w`.
+fn kind(dtype: DType, access: &str) -> Result<String> {
+    Ok(match dtype {
+        DType::F32 => format!("{access}f"),
+        DType::BF16 => format!("{access}h"),
+        DType::F64 => format!("{access}d"),
+        DType::U32 => format!("{access}u"),
+        _ => bail!("no kernel takes {dtype:?}"),
+    })
+}
+
+fn address(storage: &CpuStorage) -> Option<u64> {
     Some(match storage {
-        CpuStorage::F32(values) => (values.as_ptr().expose_provenance() as u64, 4, [c"rf", c"wf"]),
-        CpuStorage::BF16(values) => (values.as_ptr().expose_provenance() as u64, 2, [c"rh", c"wh"]),
-        CpuStorage::U32(values) => (values.as_ptr().expose_provenance() as u64, 4, [c"ru", c"wu"]),
+        CpuStorage::F32(values) => values.as_ptr().expose_provenance() as u64,
+        CpuStorage::BF16(values) => values.as_ptr().expose_provenance() as u64,
+        CpuStorage::F64(values) => values.as_ptr().expose_provenance() as u64,
+        CpuStorage::U32(values) => values.as_ptr().expose_provenance() as u64,
         _ => return None,
     })
 }
 
-/// As [`address`], to be written.
-fn address_to_write(storage: &mut CpuStorage) -> Option<(u64, &'static CStr)> {
-    let (_, _, [_, kind]) = address(storage)?;
+fn address_to_write(storage: &mut CpuStorage) -> Option<u64> {
     Some(match storage {
-        CpuStorage::F32(values) => (values.as_mut_ptr().expose_provenance() as u64, kind),
-        CpuStorage::BF16(values) => (values.as_mut_ptr().expose_provenance() as u64, kind),
-        CpuStorage::U32(values) => (values.as_mut_ptr().expose_provenance() as u64, kind),
+        CpuStorage::F32(values) => values.as_mut_ptr().expose_provenance() as u64,
+        CpuStorage::BF16(values) => values.as_mut_ptr().expose_provenance() as u64,
+        CpuStorage::F64(values) => values.as_mut_ptr().expose_provenance() as u64,
+        CpuStorage::U32(values) => values.as_mut_ptr().expose_provenance() as u64,
         _ => return None,
     })
 }

@@ -2,6 +2,7 @@
 
 use candle_core::op::BackpropOp;
 use candle_core::{DType, Device, Error, Result, Shape, Storage, Tensor, bail};
+use std::ops::Range;
 
 /// Most threads of a block: what the kernels are compiled for.
 pub(crate) const MAX_THREADS: u32 = 256;
@@ -30,16 +31,16 @@ pub(crate) struct Fresh {
 impl Fresh {
     /// Room for values, on the device and of the type of `like`. Until a kernel has written them they are any values.
     pub(crate) fn like(like: &Tensor, shape: impl Into<Shape>) -> Result<Self> {
-        Self::of(like.device(), like.dtype(), shape)
+        Self::new(like.device(), like.dtype(), shape)
     }
 
     /// Room for f32 values on the device of `like`.
     pub(crate) fn floats(like: &Tensor, shape: impl Into<Shape>) -> Result<Self> {
-        Self::of(like.device(), DType::F32, shape)
+        Self::new(like.device(), DType::F32, shape)
     }
 
-    /// Room for values of this type.
-    pub(crate) fn of(device: &Device, dtype: DType, shape: impl Into<Shape>) -> Result<Self> {
+    /// Room for values of a type, on a device.
+    pub(crate) fn new(device: &Device, dtype: DType, shape: impl Into<Shape>) -> Result<Self> {
         let shape = shape.into();
         let storage = match device {
             #[cfg(feature = "cuda")]
@@ -57,23 +58,31 @@ impl Fresh {
     }
 }
 
-/// An argument of a kernel.
-pub(super) enum Arg<'a> {
+/// A word of a kernel's arguments: an argument, or a part of a table.
+pub(crate) enum Word<'a> {
     /// A pointer to values that are read.
     Read(&'a Tensor),
+    /// A pointer to values that are changed in place.
+    Update(&'a Tensor),
     /// A pointer to values that are written.
     Write(&'a mut Storage),
     /// A pointer that is null.
     Absent,
-    U32(u32),
-    F32(f32),
+    /// A count or a number for something.
+    Count(u32),
+    /// A number.
+    Number(f32),
+    /// Two values of four bytes, as a table has them.
+    Pair([u32; 2]),
 }
 
 /// A kernel and its arguments, given in the kernel's order.
 pub(crate) struct Launch<'a> {
     pub(super) module: String,
     pub(super) kernel: &'static str,
-    pub(super) args: Vec<Arg<'a>>,
+    pub(super) words: Vec<Word<'a>>,
+    /// Where each argument begins and ends among the words; a table has more than one.
+    pub(super) args: Vec<Range<usize>>,
 }
 
 impl<'a> Launch<'a> {
@@ -84,42 +93,51 @@ impl<'a> Launch<'a> {
             DType::BF16 => "bf16",
             _ => bail!("the kernel {kernel} has no form for {values:?}"),
         };
-        Ok(Self { module: format!("{file}_{suffix}"), kernel, args: Vec::new() })
+        Ok(Self { module: format!("{file}_{suffix}"), kernel, words: Vec::new(), args: Vec::new() })
+    }
+
+    fn word(mut self, word: Word<'a>) -> Self {
+        self.args.push(self.words.len()..self.words.len() + 1);
+        self.words.push(word);
+        self
     }
 
     /// The next argument: values to be read, contiguous.
-    pub(crate) fn read(mut self, tensor: &'a Tensor) -> Self {
-        self.args.push(Arg::Read(tensor));
-        self
+    pub(crate) fn read(self, tensor: &'a Tensor) -> Self {
+        self.word(Word::Read(tensor))
     }
 
     /// The next argument: values to be read if there are any.
-    pub(crate) fn read_if(mut self, tensor: Option<&'a Tensor>) -> Self {
-        self.args.push(tensor.map_or(Arg::Absent, Arg::Read));
-        self
+    pub(crate) fn read_if(self, tensor: Option<&'a Tensor>) -> Self {
+        self.word(tensor.map_or(Word::Absent, Word::Read))
     }
 
     /// The next argument: values to be written.
-    pub(crate) fn write(mut self, to: &'a mut Fresh) -> Self {
-        self.args.push(Arg::Write(&mut to.storage));
-        self
+    pub(crate) fn write(self, to: &'a mut Fresh) -> Self {
+        self.word(Word::Write(&mut to.storage))
     }
 
     /// The next argument: values to be written if there is room for them.
-    pub(crate) fn write_if(mut self, to: Option<&'a mut Fresh>) -> Self {
-        self.args.push(to.map_or(Arg::Absent, |to| Arg::Write(&mut to.storage)));
-        self
+    pub(crate) fn write_if(self, to: Option<&'a mut Fresh>) -> Self {
+        self.word(to.map_or(Word::Absent, |to| Word::Write(&mut to.storage)))
     }
 
     /// The next argument: a count or a number for something.
-    pub(crate) fn count(mut self, value: u32) -> Self {
-        self.args.push(Arg::U32(value));
-        self
+    pub(crate) fn count(self, value: u32) -> Self {
+        self.word(Word::Count(value))
     }
 
     /// The next argument: a number.
-    pub(crate) fn number(mut self, value: f32) -> Self {
-        self.args.push(Arg::F32(value));
+    pub(crate) fn number(self, value: f32) -> Self {
+        self.word(Word::Number(value))
+    }
+
+    /// The next argument: a structure of `size` words, of which the last may be left out.
+    pub(crate) fn table(mut self, words: Vec<Word<'a>>, size: usize) -> Self {
+        let begin = self.words.len();
+        self.words.extend(words);
+        self.words.resize_with(begin + size, || Word::Absent);
+        self.args.push(begin..begin + size);
         self
     }
 
@@ -132,18 +150,16 @@ impl<'a> Launch<'a> {
     /// # Errors
     /// If an argument is not contiguous or lies elsewhere, or the launch fails.
     pub(crate) unsafe fn run(self, grid: Grid) -> Result<()> {
-        for arg in &self.args {
-            if let Arg::Read(tensor) = arg
-                && !tensor.is_contiguous()
-            {
-                bail!("the kernel {} got values that are not contiguous: {:?}", self.kernel, tensor.layout());
-            }
+        let tensors = || {
+            self.words.iter().filter_map(|word| match word {
+                Word::Read(tensor) | Word::Update(tensor) => Some(*tensor),
+                _ => None,
+            })
+        };
+        if let Some(tensor) = tensors().find(|tensor| !tensor.is_contiguous()) {
+            bail!("the kernel {} got values that are not contiguous: {:?}", self.kernel, tensor.layout());
         }
-        let device = self.args.iter().find_map(|arg| match arg {
-            Arg::Read(tensor) => Some(tensor.device().clone()),
-            _ => None,
-        });
-        match device {
+        match tensors().next().map(|tensor| tensor.device().clone()) {
             #[cfg(feature = "cuda")]
             // SAFETY: the caller's promise.
             Some(Device::Cuda(device)) => unsafe { super::cuda::run(&device, self, grid) },

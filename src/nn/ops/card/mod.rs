@@ -14,6 +14,9 @@
 //!    on chance, so sums are taken in two stages of a fixed order.
 //! 2. Beside the operation a file `on_card.rs` that makes results ([`Fresh`]) and launches ([`Launch`]), and in its `Operation`
 //!    the methods `forward_on_card` and `backward_on_card`, which call it. Those that are missing fall back to tensor operations.
+//!    What many operations have in common (activations, sums of columns, biases) is chosen in [`tensors`](super::tensors), so that
+//!    operations which are made of tensor operations have kernels for these parts.
+//!    What goes over many tensors at once, or changes them in place, takes a table ([`Launch::table`]), as the optimizer does.
 //! 3. The golden tests, the tests of gradients and those of training run it under emulation:
 //!    `cargo test --features emulated-card --test emulated_card`; the tests of `nn::ops` do so too with that feature
 //!    (`testing::both_ways`).
@@ -27,21 +30,23 @@ mod columns;
 mod cross_entropy;
 #[cfg(feature = "cuda")]
 mod cuda;
+pub(crate) mod elementwise;
 #[cfg(feature = "emulated-card")]
 mod emulated;
 mod launch;
 mod parts;
 mod pictures;
 mod rows;
-#[cfg(all(test, feature = "emulated-card"))]
+#[cfg(test)]
+#[cfg(feature = "emulated-card")]
 mod tests;
 mod views;
 
-pub(crate) use columns::Columns;
+pub(crate) use columns::{Channelwise, Columns, channelwise, column_sums};
 pub(crate) use cross_entropy::{cross_entropy, gradient_of_cross_entropy};
 #[cfg(feature = "emulated-card")]
 pub use emulated::{emulated, launched};
-pub(crate) use launch::{Fresh, Grid, Launch, MAX_THREADS, vector_width};
+pub(crate) use launch::{Fresh, Grid, Launch, MAX_THREADS, Word, vector_width};
 pub(crate) use parts::join_parts;
 pub(crate) use pictures::{gate, picture_sums};
 pub(crate) use views::{LARGEST_VIEW, Recolour, Taps, View, views};

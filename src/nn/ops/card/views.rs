@@ -143,25 +143,25 @@ pub(crate) fn views(
         Ok::<_, candle_core::Error>(Grid { blocks, threads: [MAX_THREADS, 1] })
     };
 
-    let mut middle = Fresh::of(device, DType::U32, words.middle)?;
+    let mut middle = Fresh::new(device, DType::U32, words.middle)?;
     let launch = Launch::of(FILE, "down", dtype)?.read(&pixels).read(&plans).read(&taps).write(&mut middle);
     // SAFETY: threads read what the plans' taps reach of their cuts, which lie inside of the pixels, and each writes a pixel.
     unsafe { launch.count(size).run(grid(side * words.widest)?)? };
     let middle = middle.into_tensor();
 
-    let mut squares = Fresh::of(device, DType::U32, (views.len(), side, side))?;
+    let mut squares = Fresh::new(device, DType::U32, (views.len(), side, side))?;
     let launch = Launch::of(FILE, "across", dtype)?.read(&middle).read(&plans).read(&taps);
     // SAFETY: as before; every pixel of the squares has a thread.
     unsafe { launch.write(&mut squares).count(size).run(grid(side * side)?)? };
     let squares = squares.into_tensor();
 
-    let mut means = Fresh::of(device, DType::U32, views.len())?;
+    let mut means = Fresh::new(device, DType::U32, views.len())?;
     let launch = Launch::of(FILE, "greys", dtype)?.read(&squares).read(&plans).write(&mut means);
     // SAFETY: each block reads its square, and writes its mean.
     unsafe { launch.count(size).run(Grid { blocks: [count, 1], threads: [MAX_THREADS, 1] })? };
     let means = means.into_tensor();
 
-    let mut batch = Fresh::of(device, dtype, (views.len(), side, side, 3))?;
+    let mut batch = Fresh::new(device, dtype, (views.len(), side, side, 3))?;
     let launch = Launch::of(FILE, "finish", dtype)?.read(&squares).read(&plans).read(&means).read(&values);
     // SAFETY: threads read pixels of their square, and each writes one of its view.
     unsafe { launch.write(&mut batch).count(size).run(grid(side * side)?)? };

@@ -11,9 +11,10 @@ mod tensors;
 mod winograd;
 
 use super::Activation;
+use super::card::Channelwise;
 use super::cpu::{Clamp, check_operands, column_sums, with_values};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
-use super::tensors::{Grads, activation, column_sums as tensor_sums, when};
+use super::tensors::{Grads, activation, channelwise, column_sums as tensor_sums, when};
 use crate::error::Result;
 use candle_core::{Shape, Tensor};
 use geometry::Form;
@@ -117,11 +118,10 @@ impl Operation for Conv {
     }
 
     fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
-        let mut y = self.geometry.forward_tensors(args[0], args[1])?;
-        if let Some(bias) = args.get(2) {
-            y = y.broadcast_add(bias)?;
-        }
-        activation::clamp(&y, self.clamp.range())?.reshape(&self.shape)
+        let y = self.geometry.forward_tensors(args[0], args[1])?;
+        let bias = args.get(2).copied();
+        let behind = Channelwise { bias, act: self.clamp.into(), ..Channelwise::default() };
+        channelwise(&y, behind)?.reshape(&self.shape)
     }
 
     fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {

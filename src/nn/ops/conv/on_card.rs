@@ -138,7 +138,7 @@ impl Conv {
             when(wanted[1], || self.geometry.depthwise_weight_gradient_on_card(saved.arg(0)?, &grad))?,
         ];
         if let Some(&bias) = wanted.get(2) {
-            grads.push(when(bias, || column_sums(&floats(&grad)?, self.geometry.output[2]))?);
+            grads.push(when(bias, || column_sums(&grad, self.geometry.output[2]))?);
         }
         Ok(grads)
     }

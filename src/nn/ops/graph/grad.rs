@@ -1,6 +1,6 @@
 //! Gradients on their way through the tape.
 
-use crate::nn::ops::cpu::{self, CHUNK};
+use crate::nn::ops::cpu::{self, CHUNK, Clamp};
 use crate::nn::ops::memory::filled;
 use crate::nn::ops::{simd, tensors};
 use candle_core::{Device, Result, Shape, Tensor};
@@ -69,7 +69,8 @@ impl Grad {
         if let (Self::Shared(sum), Self::Shared(other)) = (&self, &other)
             && tensors::serve(sum)
         {
-            return Ok(Self::Shared((sum + other.reshape(sum.shape())?)?));
+            return tensors::activation::sum(sum, &other.reshape(sum.shape())?, Clamp::None)
+                .map(Self::Shared);
         }
         let (sum, other) = match (self, other) {
             (other, Self::Owned(values)) => (Self::Owned(values), other),

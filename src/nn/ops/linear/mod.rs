@@ -8,6 +8,7 @@ pub use packed::PackedLinear;
 pub use residual::linear_residual;
 
 use super::Activation;
+use super::card::Channelwise;
 use super::conv::{self, Conv2dSpec, Geometry};
 use super::cpu::{Clamp, check_operands, column_sums, with_values};
 use super::gemm::{
@@ -298,7 +299,8 @@ impl Operation for LinearOfActivated {
     }
 
     fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
-        self.dense.product_of_tensors(args[0], args[1], args.get(2).copied())?.reshape(&self.shape)
+        let behind = Channelwise { bias: args.get(2).copied(), ..Channelwise::default() };
+        self.dense.product_of_tensors(args[0], args[1], behind)?.reshape(&self.shape)
     }
 
     fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {

@@ -2,9 +2,10 @@
 
 use super::{Dense, NAME, linear_of_activated, scaled};
 use crate::error::{Error, ErrorKind, Result};
+use crate::nn::ops::card::Channelwise;
 use crate::nn::ops::cpu::{check_operands, column_sums, with_values};
 use crate::nn::ops::graph::{self, Grad, Keeps, Operation, Saved};
-use crate::nn::ops::tensors::{self, Grads, when};
+use crate::nn::ops::tensors::{self, Grads, as_rows, when};
 use crate::nn::ops::{Activation, residual};
 use candle_core::{DType, Device, Shape, Tensor};
 
@@ -111,11 +112,14 @@ impl Operation for Branch {
     }
 
     fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
-        let mut branch = self.dense.product_of_tensors(args[0], args[1], Some(args[2]))?;
-        if let Some(scale) = args.get(4) {
-            branch = branch.broadcast_mul(scale)?;
-        }
-        args[3] + branch.reshape(&self.shape)?
+        let addend = as_rows(args[3])?;
+        let behind = Channelwise {
+            bias: Some(args[2]),
+            scale: args.get(4).copied(),
+            addend: Some(&addend),
+            ..Channelwise::default()
+        };
+        self.dense.product_of_tensors(args[0], args[1], behind)?.reshape(&self.shape)
     }
 
     fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {

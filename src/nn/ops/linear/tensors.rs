@@ -1,19 +1,19 @@
 //! Fully connected layers by tensor operations.
 
 use super::Dense;
-use crate::nn::ops::tensors::{activation, as_rows};
+use crate::nn::ops::card::Channelwise;
+use crate::nn::ops::tensors::{activation, as_rows, channelwise};
 use candle_core::{Result, Tensor};
 
 impl Dense {
-    /// `before(x) · weight + bias`, as rows.
+    /// `before(x) · weight` and what is done behind it, as rows.
     pub(super) fn product_of_tensors(
         &self,
         x: &Tensor,
         weight: &Tensor,
-        bias: Option<&Tensor>,
+        behind: Channelwise<'_>,
     ) -> Result<Tensor> {
-        let y = activation::value(self.before, &as_rows(x)?)?.matmul(weight)?;
-        bias.map_or(Ok(y.clone()), |bias| y.broadcast_add(bias))
+        channelwise(&activation::value(self.before, &as_rows(x)?)?.matmul(weight)?, behind)
     }
 
     /// The gradient of `weight`.

@@ -1,8 +1,8 @@
 //! Batch normalisation by kernels for cards (`card/kernels/norm.cu`).
 
-use super::Op;
+use super::{BatchStats, Op};
 use crate::nn::ops::Activation;
-use crate::nn::ops::card::{Columns, Fresh, Grid, Launch};
+use crate::nn::ops::card::{Columns, Fresh, Grid, Launch, elementwise};
 use crate::nn::ops::cpu::Clamp;
 use crate::nn::ops::graph::Saved;
 use crate::nn::ops::tensors::Grads;
@@ -44,6 +44,30 @@ pub(super) fn inverse_deviation(variance: &Tensor, eps: f64) -> Result<Tensor> {
     Ok(inverse.into_tensor())
 }
 
+/// Running mean and (unbiased) variance that those of a batch have moved by `share`.
+pub(crate) fn mix_running(running: [&Tensor; 2], batch: &BatchStats, share: f64) -> Result<[Tensor; 2]> {
+    let channels = batch.mean.elem_count();
+    if running.iter().any(|t| t.elem_count() != channels) {
+        candle_core::bail!("running statistics {running:?} of {channels} channels");
+    }
+    let unbiased = batch.count as f64 / (batch.count as f64 - 1.0);
+    let [mut mean, mut variance] =
+        [Fresh::floats(running[0], channels)?, Fresh::floats(running[1], channels)?];
+    let launch = Launch::of(FILE, "mix_running", batch.mean.dtype())?
+        .read(running[0])
+        .read(running[1])
+        .read(&batch.mean)
+        .read(&batch.var)
+        .write(&mut mean)
+        .write(&mut variance)
+        .count(u32::try_from(channels)?)
+        .number(share as f32)
+        .number(unbiased as f32);
+    // SAFETY: the kernel reads and writes one value a channel of each.
+    unsafe { launch.run(Grid::of_threads(channels)?)? };
+    Ok([mean, variance].map(Fresh::into_tensor))
+}
+
 impl Op {
     /// As `forward`.
     pub(super) fn result_on_card(&self, args: &[&Tensor]) -> Result<Tensor> {
@@ -76,14 +100,11 @@ impl Op {
             _ if clamp == Clamp::None => (Activation::Identity, None),
             _ => (Activation::Identity, Some(saved.result()?)),
         };
-        let maps: Vec<&Tensor> = [x, grad].into_iter().chain(result).collect();
-        let columns = Columns::of(&maps, &affine)?;
         // The sums are also what the gradient behind a clamp is made with, on the way.
         let sums = wanted[1] || wanted[2] || (wanted[0] && self.of_batch) || result.is_some();
         let (of_parameters, before) = match sums {
             true => {
-                let (of_parameters, before) =
-                    self.parameter_gradients(columns, [x, grad], (act, result), affine)?;
+                let (of_parameters, before) = self.parameter_gradients([x, grad], (act, result), affine)?;
                 (Some(of_parameters), before)
             }
             false => (None, None),
@@ -92,6 +113,7 @@ impl Op {
         let of_x = match wanted[0] {
             true => {
                 let through = of_parameters.as_ref().filter(|_| self.of_batch);
+                let columns = Columns::of(&[x, grad], &affine)?;
                 let mut of_x = Fresh::like(x, x.shape().clone())?;
                 let launch = affine
                     .into_iter()
@@ -115,21 +137,20 @@ impl Op {
     /// The gradients of gamma and beta, and the gradient before the clamp that gave `result`, if there is one.
     fn parameter_gradients(
         &self,
-        columns: Columns,
         [x, grad]: [&Tensor; 2],
         (act, result): (Activation, Option<&Tensor>),
         affine: [&Tensor; 4],
     ) -> Result<([Tensor; 2], Option<Tensor>)> {
+        let maps: Vec<&Tensor> = [x, grad].into_iter().chain(result).collect();
+        let columns = Columns::of(&maps, &affine)?;
         let (sums_shape, channels) = (columns.shape_of_parts(), columns.shape_of_parts().1);
         let (mut sums, mut products) = (Fresh::floats(x, sums_shape)?, Fresh::floats(x, sums_shape)?);
         let mut before = result.map(|result| Fresh::like(x, result.shape().clone())).transpose()?;
         let launch = Launch::of(FILE, "gradient_sums", x.dtype())?.read(x).read(grad).read_if(result);
         let launch = affine.into_iter().fold(launch, Launch::read);
         let launch = launch.write_if(before.as_mut()).write(&mut sums).write(&mut products);
-        let (low, high) = Clamp::of(self.act).0.range();
-        // A bound that is infinite is none.
-        let bound = |v: f32| if v.is_finite() { v } else { f32::NAN };
-        let launch = columns.counts(launch).number(bound(low)).number(bound(high));
+        let [low, high] = elementwise::bounds(Clamp::of(self.act).0);
+        let launch = columns.counts(launch).number(low).number(high);
         // SAFETY: as in `result_on_card`; one row of each part's sums is written for each row of blocks.
         unsafe { launch.count(act as u32).count(columns.width()).run(columns.grid())? };
         let (sums, products) = (sums.into_tensor(), products.into_tensor());
@@ -147,7 +168,8 @@ impl Op {
     }
 }
 
-#[cfg(all(test, feature = "emulated-card"))]
+#[cfg(test)]
+#[cfg(feature = "emulated-card")]
 mod tests {
     use super::*;
     use crate::nn::ops::card::emulated;

@@ -1,6 +1,7 @@
 //! Activations and their gradients.
 
 use super::super::Activation;
+use super::super::card;
 use super::super::cpu::Clamp;
 use super::super::graph::Saved;
 use candle_core::{Result, Tensor};
@@ -9,6 +10,9 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 /// The activation of each value; not-a-number stays not-a-number.
 pub(crate) fn value(act: Activation, x: &Tensor) -> Result<Tensor> {
+    if act != Activation::Identity && card::serves(x) {
+        return card::elementwise::activation(act, x);
+    }
     match act {
         Activation::Identity => Ok(x.clone()),
         Activation::Relu => clamp(x, (0.0, f32::INFINITY)),
@@ -23,6 +27,9 @@ pub(crate) fn value(act: Activation, x: &Tensor) -> Result<Tensor> {
 
 /// The gradient at the argument `x` from that at the result, as `Activation::gradient`.
 pub(crate) fn gradient(act: Activation, x: &Tensor, grad: &Tensor) -> Result<Tensor> {
+    if act != Activation::Identity && card::serves(x) {
+        return card::elementwise::gradient_of_activation(act, x, grad);
+    }
     match act {
         Activation::Identity => Ok(grad.clone()),
         Activation::Relu => unless(&x.le(0f32)?, grad),
@@ -66,12 +73,23 @@ pub(crate) fn clamp(x: &Tensor, (low, high): (f32, f32)) -> Result<Tensor> {
     Ok(y)
 }
 
+/// The clamped sum of two tensors of one shape.
+pub(crate) fn sum(a: &Tensor, b: &Tensor, limits: Clamp) -> Result<Tensor> {
+    match card::serves(a) {
+        true => card::elementwise::sum(a, b, limits),
+        false => clamp(&(a + b)?, limits.range()),
+    }
+}
+
 /// The gradient before a clamp: zero where the result lies on a bound.
 pub(crate) fn clamp_gradient(clamp: Clamp, saved: &Saved, grad: &Tensor) -> Result<Tensor> {
     if clamp == Clamp::None {
         return Ok(grad.clone());
     }
     let (result, (low, high)) = (saved.result()?, clamp.range());
+    if card::serves(grad) {
+        return card::elementwise::gradient_of_clamp(clamp, result, grad);
+    }
     let grad = unless(&result.le(low)?, grad)?;
     if high.is_finite() { unless(&result.ge(high)?, &grad) } else { Ok(grad) }
 }

@@ -7,6 +7,7 @@
 pub(crate) mod activation;
 pub(super) mod taps;
 
+use super::card::{self, Channelwise};
 use candle_core::{Result, Tensor};
 use std::cell::Cell;
 
@@ -46,11 +47,36 @@ pub(crate) fn as_rows(t: &Tensor) -> Result<Tensor> {
     t.reshape(((), columns))
 }
 
-/// Sums of the columns of rows of `columns` values, `[columns]`: a matrix product, which every device has fast.
+/// Sums of the columns of rows of `columns` values, `[columns]`: where no kernel serves a matrix product, which every device has fast.
 pub(crate) fn column_sums(t: &Tensor, columns: usize) -> Result<Tensor> {
+    if card::serves(t) {
+        return card::column_sums(t, None, columns);
+    }
     let rows = t.reshape(((), columns))?;
     let ones = Tensor::ones((1, rows.dim(0)?), rows.dtype(), rows.device())?;
     ones.matmul(&rows)?.reshape(columns)
+}
+
+/// The same of the products of two tensors.
+pub(crate) fn column_sums_of_products(a: &Tensor, b: &Tensor, columns: usize) -> Result<Tensor> {
+    match card::serves(a) {
+        true => card::column_sums(a, Some(b), columns),
+        false => column_sums(&(a * b)?, columns),
+    }
+}
+
+/// `act((x + bias) * scale + addend)` of `x: [.., C]`, with a bias and a scale a channel; see [`Channelwise`].
+pub(crate) fn channelwise(x: &Tensor, what: Channelwise<'_>) -> Result<Tensor> {
+    if what.is_nothing() {
+        return Ok(x.clone());
+    }
+    if card::serves(x) {
+        return card::channelwise(x, what);
+    }
+    let y = what.bias.map_or(Ok(x.clone()), |bias| x.broadcast_add(bias))?;
+    let y = what.scale.map_or(Ok(y.clone()), |scale| y.broadcast_mul(scale))?;
+    let y = what.addend.map_or(Ok(y.clone()), |addend| addend + y)?;
+    activation::value(what.act, &y)
 }
 
 #[cfg(test)]

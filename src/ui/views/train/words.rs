@@ -3,6 +3,7 @@
 use crate::backbones;
 use crate::config::{TrainConfig, TrainMode};
 use crate::data::Split;
+use crate::engine::memory::MemoryUse;
 use crate::engine::{BatchChange, CacheProgress, EpochRecord, StepProgress, Summary};
 pub use crate::error::count;
 use crate::error::{Error, part_of, thousands};
@@ -168,7 +169,7 @@ fn running(r: &Running, state: &AppState) -> String {
         At::Step(s) => {
             let left = s.eta_s.map_or(String::new(), |left| format!(" · {} left", clock(left)));
             let memory = state.training.as_ref().and_then(|t| t.memory);
-            let memory = memory.map_or(String::new(), |bytes| format!(" · {} of memory", megabytes(bytes)));
+            let memory = memory.map_or(String::new(), |now| memory_in_use(&now));
             format!(
                 "Step {} · loss {:.3} · {:.0} pictures a second{left}{memory}",
                 part_of(s.step, s.steps),
@@ -177,6 +178,15 @@ fn running(r: &Running, state: &AppState) -> String {
             )
         }
     }
+}
+
+/// " · 1.2 GB of memory · 9.1 GB of 24.0 GB in use on the card", as far as it is known.
+fn memory_in_use(now: &MemoryUse) -> String {
+    let own = now.bytes.map_or(String::new(), |bytes| format!(" · {} of memory", megabytes(bytes)));
+    let card = now.card.map_or(String::new(), |card| {
+        format!(" · {} of {} in use on the card", megabytes(card.used), megabytes(card.total))
+    });
+    own + &card
 }
 
 /// When steps of the training that runs, or of the one that ended with a model, got another number of pictures than was chosen.

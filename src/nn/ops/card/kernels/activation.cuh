@@ -1,6 +1,7 @@
 // Elementwise activations and their derivatives: the arithmetic and the answers for kinks and for what is not a number are those
 // of activation.rs, and so are the numbers.
-#pragma once
+#ifndef ACTIVATION_CUH
+#define ACTIVATION_CUH
 #include "common.cuh"
 
 enum Activation : unsigned { IDENTITY, RELU, RELU6, HARDSWISH, SILU, GELU, SIGMOID, HARDSIGMOID };
@@ -70,3 +71,5 @@ template <class Body> __device__ inline void with_activation(unsigned act, Body 
 __device__ inline float clamp_gradient(float result, float low, float high, float grad) {
     return result <= low || result >= high ? 0.0f : grad;
 }
+
+#endif

@@ -1,6 +1,7 @@
 // Rows of channels, spread over blocks: a thread has W neighbouring channels and takes every blockDim.y-th row of its block's.
 // The host's side is columns.rs.
-#pragma once
+#ifndef COLUMNS_CUH
+#define COLUMNS_CUH
 #include "common.cuh"
 
 struct Columns {
@@ -34,3 +35,5 @@ template <unsigned W> __device__ inline void add_columns(float (&sums)[W], float
     // What is in `shared` may be written over by whoever is first.
     __syncthreads();
 }
+
+#endif

@@ -1,12 +1,10 @@
 // What every kernel begins with. nvcc compiles a kernel's file once for each type of values; for tests the host's C++ compiler
 // compiles the same files, with emulated.h in the place of CUDA.
-#pragma once
+#ifndef COMMON_CUH
+#define COMMON_CUH
 
 #ifdef __CUDACC__
 #include <cuda_bf16.h>
-
-// The type of the values: activations and their gradients. Parameters, statistics and sums are float always.
-using Value = VALUE;
 
 // A kernel with its arguments, which are pointers, `unsigned` and `float`; blocks of at most 256 threads.
 #define KERNEL(name, ...) extern "C" __global__ void __launch_bounds__(256) name(__VA_ARGS__)
@@ -18,6 +16,9 @@ using Value = VALUE;
 #else
 #include "emulated.h"
 #endif
+
+// The type of the values: activations and their gradients. Parameters, statistics and sums are float always.
+using Value = VALUE;
 
 constexpr unsigned MAX_THREADS = 256;
 
@@ -65,3 +66,5 @@ template <class V, class Body> __device__ inline void with_width(unsigned width,
         body(Constant<WIDE<V>>());
     }
 }
+
+#endif

@@ -18,6 +18,7 @@
 #include <vector>
 
 #define __device__
+#define __grid_constant__
 
 // bfloat16: the upper half of a float, rounded to the nearest, ties to even.
 struct __nv_bfloat16 {
@@ -243,8 +244,11 @@ inline void run_block(Machine &m, unsigned count) {
 }
 
 // How the host's side names the types of arguments: see launch.rs.
-template <class T> struct Kind;
+template <class T> struct Kind {
+    static std::string name() { return "t" + std::to_string(sizeof(T)); }
+};
 template <> struct Kind<float> { static std::string name() { return "f"; } };
+template <> struct Kind<double> { static std::string name() { return "d"; } };
 template <> struct Kind<unsigned> { static std::string name() { return "u"; } };
 template <> struct Kind<__nv_bfloat16> { static std::string name() { return "h"; } };
 template <class T> struct Kind<T *> { static std::string name() { return "w" + Kind<T>::name(); } };

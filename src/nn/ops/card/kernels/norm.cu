@@ -112,6 +112,18 @@ KERNEL(
     if (channel < channels) inverse[channel] = 1.0f / sqrtf(variance[channel] + eps);
 }
 
+// Running statistics that a batch's have moved a share; `unbiased` is what its biased variance is multiplied with.
+KERNEL(
+    mix_running, const float *__restrict__ running_mean, const float *__restrict__ running_variance,
+    const float *__restrict__ mean, const float *__restrict__ variance, float *__restrict__ new_mean,
+    float *__restrict__ new_variance, unsigned channels, float share, float unbiased
+) {
+    const unsigned channel = blockIdx.x * blockDim.x + threadIdx.x;
+    if (channel >= channels) return;
+    new_mean[channel] = (1.0f - share) * running_mean[channel] + share * mean[channel];
+    new_variance[channel] = (1.0f - share) * running_variance[channel] + share * unbiased * variance[channel];
+}
+
 // What a thread needs to know of its W channels.
 template <unsigned W> struct Affine {
     float mean[W], inverse[W], scale[W], beta[W];
