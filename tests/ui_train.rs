@@ -122,6 +122,7 @@ fn a_smaller_batch_size_stays_in_sight_while_it_runs_and_once_it_is_finished() {
     let batch_changes = live.training.as_ref().unwrap().batch_changes.clone();
     let h = window(live, SIZE, true);
     h.get_by_label(told);
+    h.get_by_label_contains("Graphics card · ");
     h.get_by_label_contains("1.2 GB of memory · 9.1 GB of 24.0 GB in use on the card");
     let finished = ended(TrainingEnd::Finished(Summary { batch_changes, ..summary() }));
     window(finished, SIZE, true).get_by_label(told);

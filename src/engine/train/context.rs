@@ -12,7 +12,7 @@ use crate::engine::at_once::AtOnce;
 use crate::engine::memory::MemoryUse;
 use crate::engine::picture_cache::{Budget, PictureCache};
 use crate::engine::views::ViewMaker;
-use crate::engine::{Control, TrainEvent, device, memory};
+use crate::engine::{BatchChange, Control, TrainEvent, device, memory};
 use crate::error::{Error, ErrorKind, Result, part_of};
 use candle_core::Device;
 use std::ops::Range;
@@ -62,6 +62,8 @@ pub(crate) struct Context<'a> {
     pub(crate) started: Instant,
     /// When memory in use was told last.
     memory_told: Mutex<Option<Instant>>,
+    /// What became of the size of steps before training begins.
+    pub(crate) batch_changes: Vec<BatchChange>,
     /// How many rows passes without gradients take at once.
     at_once: AtOnce,
     /// Stands for a card's memory.
@@ -137,6 +139,7 @@ impl<'a> Context<'a> {
             weights_sha256,
             started,
             memory_told: Mutex::default(),
+            batch_changes: Vec::new(),
             at_once: AtOnce::default(),
             #[cfg(test)]
             room_for_steps: Default::default(),

@@ -148,7 +148,7 @@ impl Epoch<'_> {
     }
 
     /// What a step learns from.
-    fn inputs(&self, batch: &Batch) -> Result<Tensor> {
+    pub(super) fn inputs(&self, batch: &Batch) -> Result<Tensor> {
         match self.phase.input {
             Input::Pictures => self.views(batch.step, &batch.pictures),
             Input::Features | Input::Maps => self.cached(&batch.pictures),
@@ -211,7 +211,7 @@ impl Epoch<'_> {
     }
 
     /// One step; gives its loss, which a graphics card may still be computing. One that fails for want of memory has changed nothing.
-    fn step(
+    pub(super) fn step(
         &self,
         Batch { step, steps, pictures }: &Batch,
         x: &Tensor,

@@ -9,6 +9,7 @@ mod extend;
 mod files;
 mod fingerprint;
 mod judge;
+mod measure;
 mod pace;
 pub(crate) mod plan;
 mod rates;
@@ -115,7 +116,8 @@ pub fn train(
     control: &Control,
     on_event: &(dyn Fn(TrainEvent) + Sync),
 ) -> Result<TrainOutcome> {
-    let (ctx, network) = Context::prepare(job, control, on_event)?;
+    let (mut ctx, mut network) = Context::prepare(job, control, on_event)?;
+    measure::batch_size(&mut ctx, &mut network, job)?;
     atomic::write(&ctx.run_dir.join(names::CONFIG), ctx.config.to_toml()?.as_bytes())?;
     let trained = match ctx.config.train.solver {
         Solver::Logistic => solve::solve(&ctx, network)?,

@@ -42,7 +42,7 @@ mod rows;
 mod tests;
 mod views;
 
-pub(crate) use columns::{Channelwise, Columns, channelwise, column_sums};
+pub(crate) use columns::{Channelwise, Columns, Pass, channelwise, column_sums};
 pub(crate) use cross_entropy::{cross_entropy, gradient_of_cross_entropy};
 #[cfg(feature = "emulated-card")]
 pub use emulated::{emulated, launched};

@@ -34,7 +34,8 @@ const RATE: About = about(
 const BATCH: About = about(
     "Pictures a step",
     "train.batch_size",
-    "How many pictures each step looks at together. 16 is steady and still makes many steps on a few hundred pictures",
+    "How many pictures each step looks at together. 16 is steady and still makes many steps on a few hundred pictures. On a \
+     graphics card it is measured how many are fastest, unless a number is set here",
 );
 const OPTIMIZER: About = about(
     "Optimizer",
