@@ -149,13 +149,18 @@ impl ViewMaker {
         Ok(parts.concat())
     }
 
+    /// Whether random views for this device are made on it.
+    pub(crate) fn on_card(&self, device: &Device) -> bool {
+        on_card::serves(&self.augment, &self.preprocess, device)
+    }
+
     /// A batch of one view of each of several pictures, in order, on `device`: by kernels for cards where they serve and a view is
     /// random. The card is given the pictures as they are, in 8 bits.
     ///
     /// # Errors
     /// If a picture cannot be decoded, or the device has no room.
     pub(crate) fn batch(&self, requests: &[Request], device: &Device) -> Result<Tensor> {
-        if !on_card::serves(&self.augment, &self.preprocess, device) {
+        if !self.on_card(device) {
             return self.tensor(self.make_all(requests)?, device);
         }
         let planned = requests.par_iter().map(|r| self.planned(r).map_err(|e| changed(r, &e)));
