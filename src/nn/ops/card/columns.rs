@@ -1,6 +1,5 @@
 //! Rows of channels spread over blocks: the host's side of `kernels/columns.cuh` and `kernels/columns.cu`.
 
-use super::join_parts;
 use super::launch::{Fresh, Grid, Launch, MAX_THREADS, vector_width};
 use super::parts::join_parts;
 use crate::nn::ops::Activation;
