@@ -89,6 +89,7 @@ impl<'a> Context<'a> {
             check_stages(&job.config, spec)?;
         }
         let device = device::device(job.config.train.device)?;
+        let bf16 = device::computes_in_bf16(job.config.train.precision, &device)?;
         prepare_folder(&job.run_dir, job.resume)?;
         let (dataset, contents) = usable_pictures(job, control, on_event)?;
         let resolved = job.config.train.resolve(job.config.backbone.weights.is_some());
@@ -97,6 +98,7 @@ impl<'a> Context<'a> {
         let seed = config.train.seed;
         let cut = config.backbone.cut_stage.as_deref();
         let mut network = Network::new(spec, cut, &config.head, dataset.classes.len(), seed, &device)?;
+        network.compute_in_bf16(bf16);
         config.head.pooling = Some(network.pooling());
         let weights_sha256 = match &config.backbone.weights {
             Some(path) => {

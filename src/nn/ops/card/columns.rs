@@ -1,9 +1,10 @@
 //! Rows of channels spread over blocks: the host's side of `kernels/columns.cuh` and `kernels/columns.cu`.
 
+use super::join_parts;
 use super::launch::{Fresh, Grid, Launch, MAX_THREADS, vector_width};
 use super::parts::join_parts;
 use crate::nn::ops::Activation;
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
 const FILE: &str = "columns";
 
@@ -43,10 +44,23 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// The partition of `tensors`, of one shape `[.., channels]` and one type; `per_channel` are read in the same width.
+    /// The partition of `tensors`, of one shape `[.., channels]` and one type; `per_channel`, in f32, are read in the same width.
     pub(crate) fn of(pass: Pass, tensors: &[&Tensor], per_channel: &[&Tensor]) -> Result<Self> {
         let first =
             tensors.first().ok_or_else(|| candle_core::Error::Msg("columns of nothing".to_owned()))?;
+        // A kernel would read past the end of narrower values than it expects.
+        if let Some(other) = tensors.iter().find(|t| t.dtype() != first.dtype() || t.dims() != first.dims()) {
+            candle_core::bail!(
+                "columns of {:?} {:?} beside {:?} {:?}",
+                first.dtype(),
+                first.dims(),
+                other.dtype(),
+                other.dims()
+            );
+        }
+        if let Some(other) = per_channel.iter().find(|t| t.dtype() != DType::F32) {
+            candle_core::bail!("values a channel in {:?}", other.dtype());
+        }
         let channels = first.dim(candle_core::D::Minus1)?;
         let rows = first.elem_count() / channels;
         let all: Vec<&Tensor> = tensors.iter().chain(per_channel).copied().collect();
@@ -143,14 +157,15 @@ pub(crate) fn channelwise(
     x: &Tensor,
     Channelwise { bias, scale, addend, act }: Channelwise<'_>,
 ) -> Result<Tensor> {
-    let contiguous = |t: Option<&Tensor>| t.map(Tensor::contiguous).transpose();
-    let (x, bias, scale, addend) =
-        (x.contiguous()?, contiguous(bias)?, contiguous(scale)?, contiguous(addend)?);
+    // Products round their parameters with their operands; values a channel are read in f32.
+    let floats = |t: Option<&Tensor>| t.map(|t| t.to_dtype(DType::F32)?.contiguous()).transpose();
+    let (bias, scale) = (floats(bias)?, floats(scale)?);
+    let (x, addend) = (x.contiguous()?, addend.map(Tensor::contiguous).transpose()?);
     let maps: Vec<&Tensor> = [&x].into_iter().chain(&addend).collect();
     let per_channel: Vec<&Tensor> = bias.iter().chain(&scale).collect();
     let columns = Columns::of(Pass::Map, &maps, &per_channel)?;
     let channels = columns.channels as usize;
-    if per_channel.iter().any(|t| t.elem_count() != channels) || maps.iter().any(|t| t.dims() != x.dims()) {
+    if per_channel.iter().any(|t| t.elem_count() != channels) {
         candle_core::bail!("values a channel that do not fit {:?}: {per_channel:?}, {addend:?}", x.dims());
     }
     let mut y = Fresh::like(&x, x.shape().clone())?;

@@ -1,7 +1,7 @@
 //! Layer normalisation by kernels for cards (`card/kernels/layer_norm.cu`).
 
 use super::Op;
-use crate::nn::ops::card::{Columns, Fresh, Grid, Launch, join_parts, vector_width};
+use crate::nn::ops::card::{Columns, Fresh, Grid, Launch, Pass, join_parts, vector_width};
 use crate::nn::ops::graph::Saved;
 use crate::nn::ops::tensors::{Grads, column_sums, when};
 use candle_core::{Result, Tensor};
@@ -73,7 +73,7 @@ impl Op {
         grad: &Tensor,
         [means, inverses]: [Tensor; 2],
     ) -> Result<[Tensor; 2]> {
-        let columns = Columns::of(&[x, grad], &[])?;
+        let columns = Columns::of(Pass::Sums, &[x, grad], &[])?;
         let shape = columns.shape_of_parts();
         let (mut products, mut sums) = (Fresh::floats(x, shape)?, Fresh::floats(x, shape)?);
         let launch =
