@@ -2,7 +2,6 @@
 
 use super::join_parts;
 use super::launch::{Fresh, Grid, Launch, MAX_THREADS, vector_width};
-use super::parts::join_parts;
 use crate::nn::ops::Activation;
 use candle_core::{DType, Result, Tensor};
 
