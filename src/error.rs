@@ -14,6 +14,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// Something the user gave (a file, a folder, a setting) cannot be used as it is.
     Input,
+    /// Nothing can be written there, because the disk is read-only.
+    ReadOnly,
     /// The operating system refused: permissions, a full disk, a vanished file.
     Io,
     /// The user asked to stop.
@@ -61,10 +63,17 @@ impl Error {
         let hint = match source.kind() {
             K::PermissionDenied => Some("Check the permissions of this file or folder"),
             K::NotFound => Some("Check that it exists and that the name is right"),
+            K::ReadOnlyFilesystem => {
+                Some("This disk is read-only: copy the folder to another one, and go on there")
+            }
             K::StorageFull => Some("Free some disk space, then try again; what was saved before is intact"),
             _ => None,
         };
-        let mut e = Self::new(ErrorKind::Io, format!("could not {verb} ({source})")).with_path(path);
+        let kind = match source.kind() {
+            K::ReadOnlyFilesystem => ErrorKind::ReadOnly,
+            _ => ErrorKind::Io,
+        };
+        let mut e = Self::new(kind, format!("could not {verb} ({source})")).with_path(path);
         e.hint = hint.map(str::to_owned);
         e
     }

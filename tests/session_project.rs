@@ -153,8 +153,43 @@ fn a_damaged_run_is_named_and_hides_no_other() {
     }
     project.new_run_dir().unwrap();
     let (found, damaged) = project.runs().unwrap();
-    assert_eq!(found.len(), 1);
-    assert_eq!(damaged.len(), 3);
-    assert!(damaged[0].starts_with("0003: line 1 of the run's metrics"), "{damaged:?}");
-    assert!(damaged[2].starts_with("0001: ") && damaged[2].contains("config.toml"), "{damaged:?}");
+    assert_eq!(damaged.len(), 2);
+    assert!(damaged[0].starts_with("run 0003 is left out: line 1 of the run's metrics"), "{damaged:?}");
+    assert!(
+        damaged[1].starts_with("run 0001 is left out: ") && damaged[1].contains("config.toml"),
+        "{damaged:?}"
+    );
+    // Without its numbers a run is still there, and its model of use.
+    assert_eq!(found.iter().map(|r| r.id.as_str()).collect::<Vec<_>>(), ["0004", "0002"]);
+    write(dir.join("runs/0002/model/model.safetensors"), "weights");
+    let (found, damaged) = project.runs().unwrap();
+    assert_eq!((found[1].state, &found[1].summary), (RunState::Finished, &None));
+    assert!(damaged[1].starts_with("run 0002 can be used, but its numbers are lost: "), "{damaged:?}");
+}
+
+#[test]
+fn damaged_settings_are_those_of_the_newest_run_and_are_kept_beside_once_others_are_saved() {
+    for damaged in ["[train\nepochs = 3", "", "no = \"setting\""] {
+        let t = tempfile::tempdir().unwrap();
+        let (data, dir) = folders(t.path());
+        let project = Project::create(&dir, config(&data)).unwrap();
+        write(dir.join("project.toml"), damaged);
+        let error = Project::open(&dir).unwrap_err().to_string();
+        assert!(error.contains("project.toml") && error.contains("begins a new project"), "{error}");
+        for epochs in [7, 9] {
+            let mut of_run = config(&data);
+            of_run.train.epochs = Some(epochs);
+            write(project.new_run_dir().unwrap().join("config.toml"), &of_run.to_toml().unwrap());
+        }
+        let opened = Project::open(&dir).unwrap();
+        assert_eq!((opened.config.train.epochs, opened.config.data.path.as_deref()), (Some(9), Some(&*data)));
+        assert_eq!(
+            std::fs::read_to_string(dir.join("project.toml")).unwrap(),
+            damaged,
+            "opening writes nothing"
+        );
+        opened.save().unwrap();
+        assert_eq!(std::fs::read_to_string(dir.join("project.damaged.toml")).unwrap(), damaged);
+        assert!(headstart::session::project::damage(&dir).is_none());
+    }
 }

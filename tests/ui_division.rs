@@ -179,6 +179,7 @@ fn finished(id: &str, config: TrainConfig, accuracy: f64) -> RunInfo {
         summary: Some(serde_json::from_value(summary).unwrap()),
         model_bytes: Some(1),
         notes: String::new(),
+        damage: None,
     }
 }
 

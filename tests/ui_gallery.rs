@@ -137,6 +137,35 @@ fn a_selection_is_dragged_onto_a_class_and_onto_the_bar() {
 }
 
 #[test]
+fn a_class_stays_where_it_is_while_a_picture_is_dragged_to_it() {
+    let (_dir, state) = open(Screen::Data);
+    let mut h = window(state);
+    let from = h.get_by_label(&label("ash", 1)).rect().center();
+    let class = h.get_by_label("Class cedar: 6 training, 2 validation").rect();
+    drag(&mut h, from, class.center());
+    let want =
+        Decided { decision: Decision::Label("cedar".to_owned()), pictures: vec!["ash/1.png".to_owned()] };
+    assert_eq!(decided(&mut h), want);
+    h.run_steps(3);
+    let moved = h.get_by_label("Class cedar: 6 training, 2 validation").rect();
+    assert!(moved.top() > class.top() + 100.0, "its panel opens once it is let go");
+}
+
+#[test]
+fn findings_come_before_a_long_list_of_classes() {
+    let above = |more: usize| {
+        let (_dir, mut state) = open(Screen::Data);
+        let mut found = (*state.preflight.take().unwrap()).clone();
+        found.dataset.classes.extend((0..more).map(|n| format!("other {n}")));
+        state.preflight = Some(Arc::new(found));
+        let h = window(state);
+        h.get_by_label("Worth a look").rect().top()
+            < h.get_by_label("Class ash: 6 training, 2 validation").rect().top()
+    };
+    assert_eq!([above(0), above(60)], [false, true]);
+}
+
+#[test]
 fn a_band_drawn_on_the_ground_selects_what_it_touches() {
     let (_dir, state) = open(Screen::Data);
     let mut h = window(state);

@@ -53,7 +53,8 @@ fn many() -> AppState {
         bytes: (i * 7919 % 100_003) as u64,
     };
     let mut preflight = Preflight::unseen(dataset);
-    preflight.findings = vec![Finding { severity: Severity::Warning, title, files, offer: None }];
+    preflight.findings =
+        vec![Finding { severity: Severity::Warning, title, files, groups: Vec::new(), offer: None }];
     preflight.sizes = (0..PICTURES).map(size).collect();
     let (_dir, mut state) = open(Screen::Data);
     state.preflight = Some(Arc::new(preflight));

@@ -770,6 +770,7 @@ fn mirror_images_that_were_found_are_warned_of_where_pictures_are_mirrored() {
         severity: headstart::data::Severity::Info,
         title: "2 pictures look mirrored, like a picture of another class".to_owned(),
         files: vec!["Train/0.jpg".to_owned(), "Train/1.jpg".to_owned()],
+        groups: Vec::new(),
         offer: None,
     }];
     state.preflight = Some(Arc::new(found));

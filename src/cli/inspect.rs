@@ -11,7 +11,7 @@ use crate::session::{JobOutput, JobRequest, Worker};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Left-out files of one finding that are printed; JSON has all.
+/// Left-out files and groups of copies of one finding that are printed; JSON has all.
 const SHOWN: usize = 20;
 
 const SPLITS: [(Split, &str); 3] = [(Split::Train, "train"), (Split::Val, "val"), (Split::Test, "test")];
@@ -111,6 +111,13 @@ fn print_text(found: &Preflight, out: &mut Out<'_>) -> CliResult {
     }
     for f in &found.findings {
         out.line(format!("  {}: {}", severity(f.severity), f.title))?;
+        let groups: Vec<&[String]> = f.together().collect();
+        for group in groups.iter().take(SHOWN) {
+            out.line(format!("    {}", group.join(" = ")))?;
+        }
+        if groups.len() > SHOWN {
+            out.line(format!("    and {} more; --json lists all", thousands(groups.len() - SHOWN)))?;
+        }
         // What is no picture here is named nowhere else.
         let elsewhere =
             |name: &&String| d.position(name).is_none() && !d.skipped.iter().any(|s| s.rel == **name);
@@ -147,7 +154,7 @@ fn print_json(found: &Preflight, out: &mut Out<'_>) -> CliResult {
     let findings: Vec<_> = found
         .findings
         .iter()
-        .map(|f| json!({"severity": severity(f.severity), "title": f.title, "files": f.files}))
+        .map(|f| json!({"severity": severity(f.severity), "title": f.title, "files": f.files, "together": f.together().collect::<Vec<_>>()}))
         .collect();
     let skipped: Vec<_> = d
         .skipped

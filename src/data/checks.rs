@@ -1,7 +1,7 @@
 //! What looking at a file showed, remembered for as long as the file stays the same.
 
 use super::PictureSize;
-use super::similar::PerceptualHash;
+use super::similar::{Appearance, PerceptualHash, Thumbnail};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -44,6 +44,9 @@ pub(super) struct Check {
     /// What its mirror image looks like; none where an earlier version looked.
     #[serde(default)]
     pub(super) mirrored: Option<PerceptualHash>,
+    /// The picture in few shades; none where an earlier version looked.
+    #[serde(default)]
+    pub(super) thumbnail: Option<Thumbnail>,
 }
 
 /// How a change of a file is noticed.
@@ -71,14 +74,15 @@ impl Check {
         sha256: [u8; 32],
         animated: bool,
         size: (u32, u32),
-        [appearance, mirrored]: [PerceptualHash; 2],
+        Appearance { hash, mirrored, thumbnail }: Appearance,
     ) -> Self {
-        Self { stamp, sha256, animated, size, appearance: Some(appearance), mirrored: Some(mirrored) }
+        let (appearance, mirrored, thumbnail) = (Some(hash), Some(mirrored), Some(thumbnail));
+        Self { stamp, sha256, animated, size, appearance, mirrored, thumbnail }
     }
 
-    /// What it looks like, as it is and mirrored.
-    pub(super) fn looks(&self) -> Option<[PerceptualHash; 2]> {
-        Some([self.appearance?, self.mirrored?])
+    /// What it looks like.
+    pub(super) fn looks(&self) -> Option<Appearance> {
+        Some(Appearance { hash: self.appearance?, mirrored: self.mirrored?, thumbnail: self.thumbnail? })
     }
 
     /// Of the picture and its file.

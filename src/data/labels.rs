@@ -84,5 +84,5 @@ pub(super) fn divided_groups(dataset: &Dataset) -> Option<Finding> {
     );
     let files = members.values().flatten().map(|(rel, _)| (*rel).to_owned()).collect();
     let offer = (!dataset.layout.has_parts()).then_some(Offer::KeepLabelGroups);
-    Some(Finding { severity: Severity::Warning, title, files, offer })
+    Some(Finding { severity: Severity::Warning, title, files, groups: Vec::new(), offer })
 }

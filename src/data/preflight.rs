@@ -9,7 +9,7 @@ use super::checks::{Check, Stamp};
 use super::decode::{decode_bytes, is_animated, read_picture};
 use super::labels;
 use super::scan::natural;
-use super::similar::{self, PerceptualHash};
+use super::similar::{self, Appearance};
 use super::{Dataset, Progress, SkipReason, Skipped, Split, Verdicts};
 use crate::config::DataConfig;
 use crate::error::{Error, Result, part_of};
@@ -39,11 +39,28 @@ pub struct Finding {
     pub title: String,
     /// The files, relative to the data folder.
     pub files: Vec<String>,
+    /// How many of the files, in turn, belong together: copies of one picture, a pair. Empty where each stands for itself.
+    pub groups: Vec<usize>,
     /// What can be done about all of them at once.
     pub offer: Option<Offer>,
 }
 
 impl Finding {
+    /// One that is about the whole data set rather than about some files.
+    pub fn about_all(severity: Severity, title: impl Into<String>) -> Self {
+        Self { severity, title: title.into(), files: Vec::new(), groups: Vec::new(), offer: None }
+    }
+
+    /// The files that belong together, where some do.
+    pub fn together(&self) -> impl Iterator<Item = &[String]> {
+        let mut rest = self.files.as_slice();
+        self.groups.iter().map(move |&n| {
+            let (group, after) = rest.split_at(n.min(rest.len()));
+            rest = after;
+            group
+        })
+    }
+
     /// Whether it says that mirrored pictures look like pictures of another class.
     pub fn is_of_mirroring(&self) -> bool {
         self.title.ends_with(findings::MIRRORED)
@@ -126,6 +143,17 @@ impl Preflight {
         self.before.as_ref().map_or(&self.dataset, |before| &before.dataset)
     }
 
+    /// With findings first that come from elsewhere and that no decision changes.
+    pub fn telling(self: Arc<Self>, more: impl IntoIterator<Item = Finding>) -> Arc<Self> {
+        let more: Vec<Finding> = more.into_iter().collect();
+        if more.is_empty() {
+            return self;
+        }
+        let mut told = Self::clone(&self);
+        told.lasting.splice(0..0, more);
+        Arc::new(told.judged())
+    }
+
     /// What this, found before any decision, is after some. Reads no file.
     ///
     /// # Errors
@@ -165,8 +193,16 @@ impl Preflight {
         self.decided(verdicts).unwrap_or_else(|why| {
             let title = format!("what you decided about pictures does not hold any more: {why}");
             let mut told = Self { before: Some(Arc::clone(self)), ..Self::clone(self) };
-            told.findings
-                .insert(0, Finding { severity: Severity::Warning, title, files: Vec::new(), offer: None });
+            told.findings.insert(
+                0,
+                Finding {
+                    severity: Severity::Warning,
+                    title,
+                    files: Vec::new(),
+                    groups: Vec::new(),
+                    offer: None,
+                },
+            );
             Arc::new(told)
         })
     }
@@ -220,7 +256,7 @@ pub fn preflight(dataset: Dataset, config: &DataConfig, progress: Progress<'_>) 
     if undecodable_frac > MANY_UNDECODABLE {
         let title = format!("{} pictures cannot be decoded: is this the right folder?", part_of(bad, total));
         let files = lasting.iter().flat_map(|f| f.files.iter().cloned()).collect();
-        lasting.push(Finding { severity: Severity::Error, title, files, offer: None });
+        lasting.push(Finding { severity: Severity::Error, title, files, groups: Vec::new(), offer: None });
     }
     lasting.extend(dataset.labels.iter().flat_map(|file| file.findings.iter().cloned()));
     lasting.extend(findings::animated(&dataset, &looks));
@@ -249,8 +285,8 @@ pub(super) struct Look {
     pub(super) animated: bool,
     /// How large it is; zero where it cannot be decoded.
     size: PictureSize,
-    /// What it looks like, as it is and mirrored; none where it cannot be decoded.
-    looks: Option<[PerceptualHash; 2]>,
+    /// What it looks like; none where it cannot be decoded.
+    looks: Option<Appearance>,
     /// What can be remembered of it.
     check: Option<Check>,
 }
@@ -278,7 +314,7 @@ impl Look {
     fn decoding(path: &Path, stamp: Option<Stamp>, max_megapixels: f64) -> Result<Self> {
         let bytes = read_picture(path, max_megapixels)?;
         let image = decode_bytes(&bytes, max_megapixels)?;
-        let looks = PerceptualHash::with_mirrored(&image)?;
+        let looks = Appearance::of(&image)?;
         let (sha256, animated) = (Sha256::digest(&bytes).into(), is_animated(&bytes));
         let check = stamp.map(|stamp| Check::new(stamp, sha256, animated, image.dimensions(), looks));
         let (width, height) = image.dimensions();
@@ -289,17 +325,18 @@ impl Look {
 
 /// Pairs of pictures that look the same; copies of one file are no news.
 fn alike(dataset: &Dataset, looks: &[Look]) -> Arc<[[String; 2]]> {
-    let seen = looks.iter().enumerate().filter_map(|(i, look)| Some((i, look.looks?[0])));
-    let (indices, hashes): (Vec<usize>, Vec<PerceptualHash>) = seen.unzip();
-    let pairs = similar::alike(&hashes).into_iter().map(|(a, b)| [indices[a], indices[b]]);
+    let seen = looks.iter().enumerate().filter_map(|(i, look)| Some((i, look.looks?)));
+    let (indices, appearances): (Vec<usize>, Vec<Appearance>) = seen.unzip();
+    let pairs = similar::alike(&appearances).into_iter().map(|(a, b)| [indices[a], indices[b]]);
     let differ = |[a, b]: &[usize; 2]| looks[*a].content != looks[*b].content;
     pairs.filter(differ).map(|pair| pair.map(|i| dataset.samples[i].rel.clone())).collect()
 }
 
 /// Pictures that look like one of another class in a mirror, each with that one.
 fn mirrored(dataset: &Dataset, looks: &[Look]) -> Arc<[[String; 2]]> {
-    let seen = looks.iter().enumerate().filter_map(|(i, look)| Some((i, look.looks?)));
-    let (indices, hashes): (Vec<usize>, Vec<[PerceptualHash; 2]>) = seen.unzip();
+    let sides = |seen: Appearance| [seen.hash, seen.mirrored];
+    let seen = looks.iter().enumerate().filter_map(|(i, look)| Some((i, sides(look.looks?))));
+    let (indices, hashes): (Vec<usize>, Vec<_>) = seen.unzip();
     let classes: Vec<usize> = indices.iter().map(|&i| dataset.samples[i].class).collect();
     let pairs = similar::mirrored_alike(&hashes, &classes).into_iter();
     pairs.map(|(a, b)| [a, b].map(|i| dataset.samples[indices[i]].rel.clone())).collect()

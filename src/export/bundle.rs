@@ -10,7 +10,7 @@ use super::timm;
 use crate::backbones::weights::{load_into, read_state_dict};
 use crate::backbones::{BackboneSpec, Network, find};
 use crate::config::{HeadConfig, Preprocess};
-use crate::error::{Error, Result, place_in_json};
+use crate::error::{Error, ErrorKind, Result, place_in_json};
 use candle_core::Device;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
@@ -159,6 +159,10 @@ pub fn find_bundle(run_or_bundle: &Path) -> Result<PathBuf> {
     Err(Error::input(what).with_path(run_or_bundle).with_hint(hint))
 }
 
+/// What to do where a model's own file cannot be read.
+const DAMAGED: &str =
+    "Choose another model, or bring this file back from a copy; a run can be trained again with its settings";
+
 /// Reads a bundle, or a model that timm saved (`config.json` with `architecture`, `model.safetensors` with timm's names), and
 /// builds its network, everything frozen.
 ///
@@ -170,7 +174,12 @@ pub fn read_bundle(dir: &Path, device: &Device) -> Result<(Network, Bundle)> {
     let (spec, bundle) = read_description(&text).map_err(|e| e.with_path(&path))?;
     let mut network =
         Network::new(spec, bundle.cut_stage.as_deref(), &bundle.head, bundle.classes.len(), 0, device)?;
-    let weights = read_state_dict(&dir.join(WEIGHTS))?;
+    let weights = read_state_dict(&dir.join(WEIGHTS)).map_err(|e| match e.kind() {
+        ErrorKind::Input => Error::input(format!("the model's weights are damaged ({})", e.what()))
+            .with_path(dir.join(WEIGHTS))
+            .with_hint(DAMAGED),
+        _ => e,
+    })?;
     let report = load_into(&mut network, &weights)?;
     if report.loaded != network.store.iter().count() || !report.dropped_head.is_empty() {
         return Err(Error::input("the model's weights do not fit its description")

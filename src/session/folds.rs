@@ -151,6 +151,7 @@ mod tests {
             summary: Some(serde_json::from_value(summary).unwrap()),
             model_bytes: None,
             notes: String::new(),
+            damage: None,
         }
     }
 

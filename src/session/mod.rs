@@ -45,6 +45,7 @@ pub use places::check_outside;
 pub use predictions::{TableRow, UNDECIDED, decision, predictions_csv};
 pub use project::{EXPORTS, Project};
 pub use readable::check_readable;
+pub use runner::READ_ONLY;
 pub use runs::{RunInfo, RunState, read_run, save_notes};
 pub use settings::{Settings, ThemeChoice};
 pub use worker::Worker;

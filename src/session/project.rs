@@ -4,9 +4,9 @@ use super::checks;
 use super::journal::{self, Entry};
 use super::judging::test_judged_file;
 use super::places;
-use super::runs::{RunInfo, read_run};
+use super::runs::{RunInfo, RunState, read_run};
 use super::splits;
-use crate::config::TrainConfig;
+use crate::config::{CONFIG_VERSION, TrainConfig};
 use crate::data::Dataset;
 use crate::engine;
 use crate::error::{Error, Result};
@@ -14,6 +14,8 @@ use crate::export::atomic;
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "project.toml";
+/// What damaged settings are called once others are saved in their place.
+const SET_ASIDE: &str = "project.damaged.toml";
 pub(super) const RUNS: &str = "runs";
 /// Folder of a project that the window suggests for saved models.
 pub const EXPORTS: &str = "exports";
@@ -51,14 +53,14 @@ impl Project {
     /// Opens a project folder.
     ///
     /// # Errors
-    /// If it holds no readable `project.toml`.
+    /// If it holds no `project.toml`, or a damaged one and no run whose settings could stand in.
     pub fn open(dir: &Path) -> Result<Self> {
         if !is_project(dir) {
             return Err(Error::input("this folder holds no project")
                 .with_path(dir)
                 .with_hint("Choose a folder with a project.toml in it, or make a new project"));
         }
-        let config = TrainConfig::load(&dir.join(FILE))?;
+        let config = load_settings(dir)?;
         // The same folder has one name, by whichever it is opened.
         Ok(Self { dir: std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_path_buf()), config })
     }
@@ -81,6 +83,11 @@ impl Project {
     /// If the folder cannot be written, or the settings now name pictures that the project would write among.
     pub fn save(&self) -> Result<()> {
         self.check_places()?;
+        let file = self.dir.join(FILE);
+        if damage(&self.dir).is_some() {
+            let aside = self.dir.join(SET_ASIDE);
+            std::fs::rename(&file, &aside).map_err(|e| Error::io("rename to", &aside, &e))?;
+        }
         atomic::write(&self.dir.join(FILE), self.config.to_toml()?.as_bytes())
     }
 
@@ -134,7 +141,8 @@ impl Project {
         Ok((to, config))
     }
 
-    /// The runs, newest first. A run with unreadable files is left out and named in the second value.
+    /// The runs, newest first. The second value tells of damaged ones: those that are left out, and those of which the model can be
+    /// used but the numbers are lost.
     ///
     /// # Errors
     /// If the `runs` folder cannot be read.
@@ -146,8 +154,13 @@ impl Project {
         let mut damaged = Vec::new();
         for name in names {
             match read_run(&runs.join(&name), &self.config) {
-                Ok(run) => found.push(run),
-                Err(e) => damaged.push(format!("{name}: {e}")),
+                Ok(run) => {
+                    if let (Some(why), RunState::Finished) = (&run.damage, run.state) {
+                        damaged.push(format!("run {name} can be used, but its numbers are lost: {why}"));
+                    }
+                    found.push(run);
+                }
+                Err(e) => damaged.push(format!("run {name} is left out: {e}")),
             }
         }
         Ok((found, damaged))
@@ -171,6 +184,38 @@ impl Project {
         }
         Ok(())
     }
+}
+
+/// What is wrong with the settings of the project in `dir`, if anything is: they cannot be understood, or name no pictures.
+pub fn damage(dir: &Path) -> Option<Error> {
+    let path = dir.join(FILE);
+    let bytes = std::fs::read(&path).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    // A newer program's file is whole.
+    let version = text.parse::<toml::Table>().ok().and_then(|t| t.get("version")?.as_integer());
+    if version.is_some_and(|v| v > i64::from(CONFIG_VERSION)) {
+        return None;
+    }
+    match TrainConfig::from_toml(&text) {
+        Ok(config) if config.data.path.is_some() => None,
+        Ok(_) if !text.trim().is_empty() => None,
+        Ok(_) => Some(Error::input("the project's settings are empty").with_path(path)),
+        Err(e) => Some(e.with_path(path)),
+    }
+}
+
+/// The settings of the project in `dir`; where they are damaged, those of its newest run.
+fn load_settings(dir: &Path) -> Result<TrainConfig> {
+    let Some(damage) = damage(dir) else { return TrainConfig::load(&dir.join(FILE)) };
+    let runs = dir.join(RUNS);
+    let mut names = run_names(&runs)?;
+    names.sort_by(|a, b| natord::compare(b, a));
+    let of_run = |name: &String| TrainConfig::load(&runs.join(name).join("config.toml")).ok();
+    names.iter().filter_map(of_run).find(|config| config.data.path.is_some()).ok_or_else(|| {
+        damage.with_hint(
+            "Bring this file back from a copy, or open the folder of pictures: that begins a new project",
+        )
+    })
 }
 
 /// Whether `dir` is a project's folder.

@@ -11,10 +11,10 @@ use super::{
 };
 use crate::backbones::{Network, find, weights};
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
-use crate::data::{self, Checks, Dataset, Preflight, Sample, SavedSplits};
+use crate::data::{self, Checks, Dataset, Finding, Preflight, Sample, SavedSplits, Severity};
 use crate::engine::train::RateSearch;
 use crate::engine::{self, Classifier, Control, TrainEvent, TrainJob};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::export::bundle::export_bundle;
 use candle_core::Device;
 use std::path::{Path, PathBuf};
@@ -207,19 +207,35 @@ fn open_data(
     if let Some(dir) = project {
         places::check_outside("the project", dir, root)?;
     }
-    let saved = project.map(|dir| splits::load(dir, config)).transpose()?.flatten();
+    let (saved, damage) = match project {
+        Some(dir) => splits::load_or_set_aside(dir, config)?,
+        None => (None, None),
+    };
     let known = project.map(checks::load).unwrap_or_default();
     let found = look_through(root, config, saved.as_ref(), known.clone(), job)?;
     let Some(dir) = project else { return Ok(found) };
-    let d = &found.dataset;
-    splits::save(dir, config, d)?;
-    if d.checks != known {
-        checks::save(dir, d.checks.clone())?;
-    }
-    if project::is_project(dir) {
-        journal::append(dir, Entry::opened(d))?;
-    }
+    let told = match keep_look(dir, config, &found.dataset, &known) {
+        Err(e) if e.kind() == ErrorKind::ReadOnly => Some(Finding::about_all(Severity::Warning, READ_ONLY)),
+        kept => kept.map(|()| None)?,
+    };
+    let found = found.telling(damage.into_iter().chain(told));
     Ok(found.decided_if_possible(&decisions::decisions(dir)?.verdicts()))
+}
+
+/// What a window says of a project that can be looked at and not changed.
+pub const READ_ONLY: &str = "this project is on a disk that is read-only: nothing can be saved and no run begun; to do so, copy the project's folder \
+     to another disk and open it there";
+
+/// Saves in the project's folder what a look at its pictures showed.
+fn keep_look(dir: &Path, config: &DataConfig, dataset: &Dataset, known: &Checks) -> Result<()> {
+    splits::save(dir, config, dataset)?;
+    if dataset.checks != *known {
+        checks::save(dir, dataset.checks.clone())?;
+    }
+    match project::is_project(dir) {
+        true => journal::append(dir, Entry::opened(dataset)),
+        false => Ok(()),
+    }
 }
 
 fn write_sample(dir: &Path, job: &Job<'_>) -> Result<()> {

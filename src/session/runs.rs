@@ -40,6 +40,8 @@ pub struct RunInfo {
     pub model_bytes: Option<u64>,
     /// What the user wrote about it; often nothing.
     pub notes: String,
+    /// What of it cannot be read though the rest can be used, if anything.
+    pub damage: Option<String>,
 }
 
 /// File of a run's folder with what the user wrote about it.
@@ -65,15 +67,19 @@ fn read_notes(run_dir: &Path) -> Result<String> {
 /// is ignored. A run that was killed before it wrote its settings gets `fallback`.
 ///
 /// # Errors
-/// If a file of the run is damaged or cannot be read.
+/// If a file of the run cannot be read, or one other than its summary is damaged.
 pub fn read_run(dir: &Path, fallback: &TrainConfig) -> Result<RunInfo> {
     let id = dir.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let config_file = dir.join("config.toml");
     let config = if config_file.exists() { TrainConfig::load(&config_file)? } else { fallback.clone() };
-    let summary = read_summary(dir)?;
+    let (summary, damage) = match read_summary(dir) {
+        Ok(summary) => (summary, None),
+        // The model stands beside its numbers and can be used without them.
+        Err(e) => (None, Some(e.to_string())),
+    };
     let epochs = read_epochs(dir)?;
     let weights = std::fs::metadata(dir.join("model/model.safetensors")).ok().filter(|m| m.is_file());
-    let state = if summary.is_some() && weights.is_some() {
+    let state = if (summary.is_some() || damage.is_some()) && weights.is_some() {
         RunState::Finished
     } else if lock::is_taken(dir) {
         RunState::Training
@@ -86,7 +92,7 @@ pub fn read_run(dir: &Path, fallback: &TrainConfig) -> Result<RunInfo> {
     let summary = summary.filter(|_| finished);
     let model_bytes = weights.map(|m| m.len()).filter(|_| finished);
     let notes = read_notes(dir)?;
-    Ok(RunInfo { id, dir: dir.to_path_buf(), state, config, epochs, summary, model_bytes, notes })
+    Ok(RunInfo { id, dir: dir.to_path_buf(), state, config, epochs, summary, model_bytes, notes, damage })
 }
 
 fn has_files(dir: &Path) -> bool {
@@ -129,6 +135,17 @@ fn read_epochs(dir: &Path) -> Result<Vec<EpochRecord>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_with_a_damaged_summary_keeps_its_model() {
+        let t = tempfile::tempdir().unwrap();
+        std::fs::create_dir(t.path().join("model")).unwrap();
+        std::fs::write(t.path().join("model/model.safetensors"), "weights").unwrap();
+        std::fs::write(t.path().join("summary.json"), "{\"version\": 1, ").unwrap();
+        let run = read_run(t.path(), &TrainConfig::default()).unwrap();
+        assert_eq!((run.state, run.summary, run.model_bytes), (RunState::Finished, None, Some(7)));
+        assert!(run.damage.unwrap().contains("summary is damaged"));
+    }
 
     #[test]
     fn notes_are_kept_with_the_run_and_may_be_missing() {

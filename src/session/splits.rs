@@ -2,7 +2,7 @@
 
 use super::versioned::FileKind;
 use crate::config::{DataConfig, GroupBy, SplitKind};
-use crate::data::{Dataset, SavedSplits};
+use crate::data::{Dataset, Finding, SavedSplits, Severity};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -13,6 +13,9 @@ const KIND: FileKind = FileKind {
     newest: 1,
     if_damaged: "Delete this file to divide the pictures anew",
 };
+
+/// What damaged splits of a project are called once the pictures are divided anew.
+const SET_ASIDE: &str = "splits.damaged.json";
 
 #[derive(Serialize, Deserialize)]
 struct SplitsFile {
@@ -65,6 +68,30 @@ impl Settings {
 pub(super) fn load(dir: &Path, config: &DataConfig) -> Result<Option<SavedSplits>> {
     let file = KIND.read(dir, |f: &SplitsFile| f.saved.version)?;
     Ok(file.filter(|f| f.settings == Settings::of(config)).map(|f| f.saved))
+}
+
+/// The splits saved in a project as [`load`] has them. Damaged ones are renamed, so that the pictures can be divided anew, and told
+/// in a finding.
+pub(super) fn load_or_set_aside(
+    project: &Path,
+    config: &DataConfig,
+) -> Result<(Option<SavedSplits>, Option<Finding>)> {
+    match load(project, config) {
+        Ok(saved) => Ok((saved, None)),
+        Err(e) if e.hint() == Some(KIND.if_damaged) => {
+            // Where nothing can be written nothing is saved over it either.
+            let kept = match std::fs::rename(project.join(KIND.name), project.join(SET_ASIDE)) {
+                Ok(()) => format!("; the damaged file is kept as {SET_ASIDE}"),
+                Err(_) => String::new(),
+            };
+            let title = format!(
+                "{}: the pictures are divided anew by the settings{kept}. Runs from before may have been judged on other pictures",
+                e.what()
+            );
+            Ok((None, Some(Finding::about_all(Severity::Warning, title))))
+        }
+        Err(e) => Err(e),
+    }
 }
 
 /// Saves where each picture of `dataset` is. Pictures that are away for now keep the place they had.
@@ -134,6 +161,22 @@ mod tests {
         save(t.path(), &fold, &dataset(&[("ant/1.png", Split::Train)])).unwrap();
         assert!(load(t.path(), &fold).unwrap().is_some());
         assert!(load(t.path(), &DataConfig { fold: 3, ..fold }).unwrap().is_none());
+    }
+
+    #[test]
+    fn damaged_splits_of_a_project_are_kept_and_told_and_newer_ones_stop() {
+        let t = tempfile::tempdir().unwrap();
+        let config = DataConfig::default();
+        std::fs::write(t.path().join(KIND.name), "{\"version\": 1, \"spl").unwrap();
+        let (saved, told) = load_or_set_aside(t.path(), &config).unwrap();
+        let title = told.unwrap().title;
+        assert!(saved.is_none() && title.contains("divided anew") && title.contains(SET_ASIDE), "{title}");
+        assert!(t.path().join(SET_ASIDE).is_file() && !t.path().join(KIND.name).exists());
+        save(t.path(), &config, &dataset(&[("ant/1.png", Split::Val)])).unwrap();
+        assert!(load_or_set_aside(t.path(), &config).unwrap().1.is_none());
+        let newer = "{\"version\": 7, \"val_fraction\": 0.2, \"split_seed\": 0, \"splits\": {}}";
+        std::fs::write(t.path().join(KIND.name), newer).unwrap();
+        assert!(load_or_set_aside(t.path(), &config).is_err());
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::export::atomic;
 use crate::session::home::{self, ProjectOf, SamplePlace};
 use crate::session::pasted::Pasted;
 use crate::session::{
-    Project, ProjectLock, RunInfo, Settings, decisions, fonts, load_evaluation, save_notes, test_judged,
-    was_compared, weights,
+    Project, ProjectLock, RunInfo, Settings, decisions, fonts, load_evaluation, project, save_notes,
+    test_judged, was_compared, weights,
 };
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
@@ -79,7 +79,8 @@ pub(super) enum DiskRequest {
 /// What the disk answers.
 #[derive(Debug)]
 pub(super) enum DiskAnswer {
-    Opened(Box<Project>),
+    /// With what is wrong with its own settings, where a run's stand in.
+    Opened(Box<Project>, Option<Error>),
     /// It is not on disk yet.
     NewProject(Box<Project>),
     /// Folders of exported models.
@@ -181,7 +182,8 @@ impl Held {
 
     fn opened(&mut self, project: Project) -> Result<DiskAnswer> {
         self.take(&project.dir)?;
-        Ok(DiskAnswer::Opened(Box::new(project)))
+        let damage = project::damage(&project.dir);
+        Ok(DiskAnswer::Opened(Box::new(project), damage))
     }
 }
 
@@ -249,7 +251,7 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
             Ok(DiskAnswer::Settings(settings, lost))
         }
         DiskRequest::SaveSettings(settings) => settings.save().map(|()| DiskAnswer::Nothing),
-        DiskRequest::Fonts => Ok(DiskAnswer::Fonts(fonts::east_asian())),
+        DiskRequest::Fonts => Ok(DiskAnswer::Fonts(fonts::of_this_computer())),
         DiskRequest::FreeMemory => Ok(DiskAnswer::FreeMemory(engine::memory::free())),
         DiskRequest::KnownWeights => {
             let of = |name| (name, weights::known(name));
@@ -326,7 +328,7 @@ mod tests {
         let place = dir.path().join("p");
         Project::create(&place, TrainConfig::default()).unwrap();
         let request = DiskRequest::OpenProject(place.join("runs/.."));
-        let Ok(DiskAnswer::Opened(opened)) = serve(request, &mut Held::default()) else {
+        let Ok(DiskAnswer::Opened(opened, None)) = serve(request, &mut Held::default()) else {
             panic!("it is a project")
         };
         assert_eq!(opened.dir, place.canonicalize().unwrap());

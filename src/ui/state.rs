@@ -30,7 +30,7 @@ pub use jobs::{JobKind, RunningJob};
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
 pub use predictions::{CLASSES, Edition, PredictedPicture, Predictions, predictions_csv};
-pub use setting_names::setting_name;
+pub use setting_names::{setting_name, with_setting_names};
 pub use share::Share;
 pub use training::{LiveTraining, RatePart, TrainingEnd, loaded_words};
 
@@ -204,6 +204,8 @@ pub struct AppState {
     pub trying: Option<Box<DataConfig>>,
     /// The last attempt to save the settings failed, and it has been told.
     pub unsaved: bool,
+    /// The open project lies where nothing can be written, and that has been told.
+    pub read_only: bool,
     /// Why the path that was typed or dropped last could not be opened.
     pub path_error: Option<String>,
     /// Whether the choice of how the pictures are divided is on show.

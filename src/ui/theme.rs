@@ -210,6 +210,7 @@ fn type_and_spacing(style: &mut Style) {
     s.window_margin = Margin::same(space::L as i8);
     s.tooltip_width = 320.0;
     s.combo_width = 120.0;
+    s.slider_rail_height = 4.0;
     s.icon_width = 16.0;
     s.icon_width_inner = 9.0;
     s.scroll = egui::style::ScrollStyle::thin();
@@ -237,7 +238,8 @@ fn visuals(dark: bool) -> Visuals {
     v.selection.bg_fill = Palette::mix(p.surface, p.accent, 0.35);
     // Of the words on what is selected, and of the frame of a field that has the focus.
     v.selection.stroke = Stroke::new(1.0, Palette::mix(p.accent, p.text, 0.6));
-    v.slider_trailing_fill = true;
+    // Its colour is that of a selection, too faint beside a rail that can be seen.
+    v.slider_trailing_fill = false;
     v.indent_has_left_vline = false;
     let popup = Shadow {
         offset: [0, 6],
@@ -258,6 +260,8 @@ fn visuals(dark: bool) -> Visuals {
     let hover = Palette::mix(p.raised, p.text, 0.08);
     v.widgets.noninteractive = widget(p.surface, p.stroke, p.text);
     v.widgets.inactive = widget(p.raised, p.stroke, p.text);
+    // Of rails and their handles; buttons have the weak fill.
+    v.widgets.inactive.bg_fill = p.edge;
     v.widgets.hovered = widget(hover, Palette::mix(p.stroke, p.text, 0.25), p.text);
     v.widgets.active = widget(Palette::mix(p.raised, p.accent, 0.3), p.accent, p.text);
     v.widgets.open = widget(hover, p.stroke, p.text);
@@ -267,6 +271,7 @@ fn visuals(dark: bool) -> Visuals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use egui::Checkbox;
 
     #[test]
     fn text_can_be_read_in_both_themes() {
@@ -287,7 +292,7 @@ mod tests {
             read(p.on_accent, p.accent, 4.5);
             let w = &v.widgets;
             for state in [&w.noninteractive, &w.inactive, &w.hovered, &w.active, &w.open] {
-                read(state.fg_stroke.color, state.bg_fill, 4.5);
+                read(state.fg_stroke.color, state.weak_bg_fill, 4.5);
             }
             read(p.muted, w.hovered.bg_fill, 4.5);
             read(v.selection.stroke.color, v.selection.bg_fill, 4.5);
@@ -313,6 +318,44 @@ mod tests {
             }
             // The filled part against the rest of the bar.
             assert!(contrast(p.accent, p.raised) >= 3.0);
+        }
+    }
+
+    #[test]
+    fn boxes_and_rails_can_be_seen_in_both_themes() {
+        for theme in [Theme::Dark, Theme::Light] {
+            let ctx = Context::default();
+            install(&ctx);
+            ctx.set_theme(theme);
+            let p = Palette::for_mode(theme == Theme::Dark);
+            let mut drawn = Vec::new();
+            // The first pass measures.
+            for _ in 0..2 {
+                let mut output = ctx.run_ui(egui::RawInput::default(), |ui| {
+                    crate::ui::widgets::check_box(ui, Checkbox::without_text(&mut false));
+                    ui.add(egui::Slider::new(&mut 0.0, 0.0..=1.0).show_value(false));
+                });
+                output.textures_delta.clear();
+                drawn = output.shapes.into_iter().map(|s| s.shape).collect();
+            }
+            let rects = drawn.iter().filter_map(|shape| match shape {
+                egui::Shape::Rect(rect) => Some(rect),
+                _ => None,
+            });
+            let seen = |colour: Color32| {
+                [p.background, p.surface].into_iter().all(|ground| contrast(colour, ground) >= 3.0)
+            };
+            let (mut boxes, mut rails) = (0, 0);
+            for rect in rects {
+                if rect.rect.size() == egui::vec2(16.0, 16.0) {
+                    boxes += 1;
+                    assert!(rect.stroke.width >= 1.0 && seen(rect.stroke.color), "{theme:?}: {rect:?}");
+                } else if rect.rect.height() == 4.0 {
+                    rails += 1;
+                    assert!(seen(rect.fill), "{theme:?}: {rect:?}");
+                }
+            }
+            assert_eq!((boxes, rails), (1, 1), "{theme:?}: {drawn:?}");
         }
     }
 

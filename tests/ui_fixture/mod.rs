@@ -71,12 +71,14 @@ fn pictures() -> (TempDir, Preflight) {
             severity: Severity::Warning,
             title: "1 picture cannot be decoded and is left out".to_owned(),
             files: vec!["ash/broken.jpg".to_owned()],
+            groups: Vec::new(),
             offer: None,
         },
         Finding {
             severity: Severity::Info,
             title: "2 pictures are the same".to_owned(),
             files: vec!["birch/0.png".to_owned(), "birch/1.png".to_owned()],
+            groups: Vec::new(),
             offer: None,
         },
     ];

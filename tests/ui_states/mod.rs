@@ -234,6 +234,7 @@ pub(crate) fn run(id: &str, state: RunState) -> RunInfo {
         summary: finished.then(summary),
         model_bytes: finished.then_some(9_123_456),
         notes: String::new(),
+        damage: None,
     }
 }
 

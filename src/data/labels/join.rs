@@ -186,7 +186,7 @@ impl Told {
         };
         let mut found = Vec::new();
         let mut add = |severity, title: String, files: Vec<String>| {
-            found.push(Finding { severity, title, files, offer: None });
+            found.push(Finding { severity, title, files, groups: Vec::new(), offer: None });
         };
         let sorts = [
             (

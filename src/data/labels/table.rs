@@ -66,6 +66,7 @@ impl Table {
                 rows.push(columns.row(&record)?);
             }
         }
+        check_quotes(&text, rows.last())?;
         let name = |i: usize| header.get(i).unwrap_or_default().to_owned();
         let same = |i: usize, j: usize| i != j && plain(&name(i)) == plain(&name(j));
         let repeats = |i: usize| (0..header.len()).any(|j| same(i, j));
@@ -96,6 +97,18 @@ fn text_of(bytes: &[u8]) -> Result<&str> {
             .with_hint("Save it as \"CSV UTF-8\" in the program that it comes from")
     })?;
     Ok(text.strip_prefix('\u{FEFF}').unwrap_or(text))
+}
+
+/// Refuses a quote that is never closed: all lines after it are in one cell of the last row.
+fn check_quotes(text: &str, last: Option<&Row>) -> Result<()> {
+    let open = text.matches('"').count() % 2 == 1;
+    match last.filter(|row| open && (row.file.contains('\n') || row.label.contains('\n'))) {
+        None => Ok(()),
+        Some(row) => {
+            Err(Error::input(format!("the label file opens a quote and never closes it (line {})", row.line))
+                .with_hint("Close it, or take it away: what comes after it is not read as rows"))
+        }
+    }
 }
 
 /// Whichever of comma, semicolon and tab the first line has most often outside of quotes.
@@ -205,6 +218,7 @@ mod tests {
 
     #[test]
     fn delimiters_quotes_marks_and_names_of_columns_are_recognised() {
+        assert_eq!(parse("file,label\na.jpg,5\" pipe\n").rows[0].label, "5\" pipe");
         for text in [
             "file,label\n\"a, b.jpg\",\"a \"\"cat\"\"\"\n",
             "\u{FEFF}File Name;Class\r\na, b.jpg;\"a \"\"cat\"\"\"\r\n\r\n;\r\n",
@@ -280,6 +294,7 @@ mod tests {
             (b"file,breed\na.jpg,pug\n", "no column for the label"),
             (b"file,label\na.jpg,cat\nb,c.jpg,cat\n", "has 3 cells, and its header 2 (line 3)"),
             (b"file,label\na.jpg,K\xE4fer\n", "not UTF-8 text (line 2)"),
+            (b"file,label\na.jpg,cat\nb.jpg,\"cat\nc.jpg,dog\nd.jpg,dog\n", "never closes it (line 3)"),
             (b"\xFF\xFEf\0i\0l\0e\0", "not UTF-8 text (line 1)"),
         ] {
             let e = refusal(bytes, &default);

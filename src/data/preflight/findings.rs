@@ -1,6 +1,7 @@
 //! What a look at a data set shows, in plain sentences.
 
 use super::{Finding, Look, Severity};
+use crate::data::scan::natural;
 use crate::data::{Dataset, Sample, SkipReason, Skipped, Split};
 use crate::error::{count, thousands};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,7 @@ pub(super) fn pictures(n: usize) -> String {
 }
 
 pub(super) fn finding(severity: Severity, title: String, files: Vec<String>) -> Finding {
-    Finding { severity, title, files, offer: None }
+    Finding { severity, title, files, groups: Vec::new(), offer: None }
 }
 
 /// One finding for each reason that pictures cannot be decoded.
@@ -62,10 +63,10 @@ impl Copies {
         copies
     }
 
-    /// A finding for each sort that there is; `subject` says how many.
+    /// A finding for each sort that there is; `subject` says of how many groups and how many files in them.
     fn findings(
         self,
-        subject: impl Fn(usize) -> String,
+        subject: impl Fn(usize, usize) -> String,
         [leak, conflict, repeat]: [&str; 3],
     ) -> Vec<Finding> {
         let sorts = [
@@ -76,7 +77,9 @@ impl Copies {
         let there = sorts.into_iter().filter(|(_, groups, _)| !groups.is_empty());
         there
             .map(|(severity, groups, text)| {
-                finding(severity, format!("{} {text}", subject(groups.len())), groups.concat())
+                let sizes: Vec<usize> = groups.iter().map(Vec::len).collect();
+                let title = format!("{} {text}", subject(sizes.len(), sizes.iter().sum()));
+                Finding { groups: sizes, ..finding(severity, title, groups.concat()) }
             })
             .collect()
     }
@@ -88,18 +91,19 @@ pub(super) fn duplicates(dataset: &Dataset, contents: &[[u8; 32]]) -> Vec<Findin
     for (sample, hash) in dataset.samples.iter().zip(contents) {
         by_content.entry(*hash).or_default().push(sample);
     }
-    let mut found = Copies::of(by_content.into_values().filter(|g| g.len() > 1)).findings(
-        |n| are(n, "picture"),
+    let mut groups: Vec<Vec<&Sample>> = by_content.into_values().filter(|g| g.len() > 1).collect();
+    for group in &mut groups {
+        group.sort_by(|a, b| natural(&a.rel, &b.rel));
+    }
+    groups.sort_by(|a, b| natural(&a[0].rel, &b[0].rel));
+    Copies::of(groups.into_iter()).findings(
+        |n, files| format!("{}, in {files} files, {}", pictures(n), if n == 1 { "is" } else { "are" }),
         [
             "in training and in validation or test too (exact copies): the score will look better than it is",
             "in more than one class (exact copies): one of the labels is wrong",
             "there more than once (exact copies)",
         ],
-    );
-    for finding in &mut found {
-        finding.files.sort_by(|a, b| crate::data::scan::natural(a, b));
-    }
-    found
+    )
 }
 
 /// How the title of a finding about mirror images ends.
@@ -122,7 +126,7 @@ pub(super) fn alike(dataset: &Dataset, pairs: &[[String; 2]]) -> Vec<Finding> {
     let sample = |rel: &String| dataset.position(rel).map(|i| &dataset.samples[i]);
     let there = pairs.iter().filter_map(|[a, b]| Some(vec![sample(a)?, sample(b)?]));
     Copies::of(there).findings(
-        |n| count(n, "pair of pictures looks", "pairs of pictures look"),
+        |n, _| count(n, "pair of pictures looks", "pairs of pictures look"),
         [
             "the same across training and validation or test (near copies): the score may look better than it is",
             "the same in different classes (near copies): one of the labels may be wrong",
@@ -252,8 +256,9 @@ pub(super) fn classes(dataset: &Dataset) -> Vec<Finding> {
     {
         let (big, small) = (&dataset.classes[l], &dataset.classes[s]);
         let (n, m) = (thousands(train[l]), thousands(train[s]));
-        let advice = "consider balancing the classes (train.balance_classes)";
-        let title = format!("{big} has {n} training pictures and {small} has {m}: {advice}");
+        let advice = "consider train.balance_classes";
+        let title =
+            format!("the classes are uneven: {big} has {n} training pictures and {small} has {m}; {advice}");
         add(Severity::Warning, title, &[s]);
     }
     found

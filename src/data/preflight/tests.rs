@@ -74,7 +74,7 @@ impl Folder {
 
 fn finding(severity: Severity, title: &str, files: &[&str]) -> Finding {
     let files = files.iter().map(|&f| f.to_owned()).collect();
-    Finding { severity, title: title.to_owned(), files, offer: None }
+    Finding { severity, title: title.to_owned(), files, groups: Vec::new(), offer: None }
 }
 
 #[test]
@@ -132,18 +132,22 @@ fn copies_are_worst_between_classes_and_between_splits() {
     };
     let leak = copies(&["train/a/x.png", "val/a/y.png"]);
     assert_eq!((leak.severity, leak.files.len()), (Severity::Warning, 2));
-    assert!(leak.title.starts_with("1 picture is in training and in validation or test too"), "{leak:?}");
+    assert!(
+        leak.title.starts_with("1 picture, in 2 files, is in training and in validation or test too"),
+        "{leak:?}"
+    );
     let mut f = Folder::classes(&["a", "b"]);
     f.fill("test/b", 1);
     ["train/a/x.png", "test/a/y.png"].iter().for_each(|place| f.put(place, &png(9999)));
     assert_eq!(f.finding().title, leak.title);
     let conflict = copies(&["train/b/y.png", "train/a/x.png", "val/a/x.png"]);
     assert_eq!(conflict.severity, Severity::Warning);
-    assert!(conflict.title.starts_with("1 picture is in more than one class"), "{conflict:?}");
+    assert!(conflict.title.starts_with("1 picture, in 3 files, is in more than one class"), "{conflict:?}");
     assert_eq!(conflict.files, ["train/a/x.png", "train/b/y.png", "val/a/x.png"]);
     let repeat = copies(&["train/a/x10.png", "train/a/x9.png"]);
-    let title = "1 picture is there more than once (exact copies)";
-    assert_eq!(repeat, finding(Severity::Info, title, &["train/a/x9.png", "train/a/x10.png"]));
+    let title = "1 picture, in 2 files, is there more than once (exact copies)";
+    let expected = finding(Severity::Info, title, &["train/a/x9.png", "train/a/x10.png"]);
+    assert_eq!(repeat, Finding { groups: vec![2], ..expected });
 }
 
 #[test]
@@ -154,8 +158,15 @@ fn several_copied_pictures_are_counted_once_each() {
         f.put(&format!("train/b/y{n}.png"), &png(8888));
     }
     let found = f.finding();
-    assert_eq!(found.title, "2 pictures are there more than once (exact copies)");
-    assert_eq!(found.files.len(), 6);
+    assert_eq!(found.title, "2 pictures, in 6 files, are there more than once (exact copies)");
+    let pairs: Vec<&[String]> = found.together().collect();
+    assert_eq!(
+        pairs,
+        [
+            ["train/a/x0.png", "train/a/x1.png", "train/a/x2.png"],
+            ["train/b/y0.png", "train/b/y1.png", "train/b/y2.png"]
+        ]
+    );
 }
 
 #[test]
@@ -258,7 +269,7 @@ fn a_class_ten_times_another_is_still_no_finding_and_more_is() {
     assert_eq!(f.look().findings, []);
     f.fill("train/b", 1);
     let title =
-        "b has 61 training pictures and a has 6: consider balancing the classes (train.balance_classes)";
+        "the classes are uneven: b has 61 training pictures and a has 6; consider train.balance_classes";
     let found = f.finding();
     assert_eq!((found.severity, found.title.as_str()), (Severity::Warning, title));
     assert!(!found.files.is_empty() && found.files.iter().all(|rel| rel.contains("/a/")), "{found:?}");

@@ -7,7 +7,7 @@ use crate::backbones::weights::{load_into, read_state_dict};
 use crate::backbones::{Network, find};
 use crate::config::{HeadOutput, Learns, ResolvedTrain, Solver, TrainConfig};
 use crate::data::orientation::{Flip, concern};
-use crate::data::{Dataset, Split, preflight};
+use crate::data::{Dataset, Layout, Split, preflight};
 use crate::engine::at_once::AtOnce;
 use crate::engine::memory::MemoryUse;
 use crate::engine::picture_cache::{Budget, PictureCache};
@@ -288,9 +288,15 @@ fn usable_pictures(
             .with_hint("Add pictures of it, or remove the class folder"));
     }
     if dataset.indices(Split::Val).is_empty() {
-        return Err(Error::input("there are no validation pictures")
-            .with_path(&dataset.root)
-            .with_hint("Add some to the val folder, or raise data.val_fraction"));
+        return Err(Error::input("there are no validation pictures").with_path(&dataset.root).with_hint(
+            match dataset.layout {
+                Layout::SplitFolders => "Add some to the val folder",
+                Layout::SplitLabelFile => "Name some for validation in the label file",
+                Layout::ClassFolders | Layout::LabelFile => {
+                    "Add pictures, so that each class has at least two, or raise data.val_fraction"
+                }
+            },
+        ));
     }
     Ok((dataset, found.contents))
 }

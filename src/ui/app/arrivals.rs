@@ -56,7 +56,15 @@ impl App {
 
     fn disk_says(&mut self, ctx: &Context, answer: DiskAnswer) {
         match answer {
-            DiskAnswer::Opened(project) => self.opened(*project),
+            DiskAnswer::Opened(project, damage) => {
+                if let Some(damage) = damage {
+                    let text = format!(
+                        "{damage} The settings of its newest run are used; the damaged file is kept beside when others are saved."
+                    );
+                    self.state.notices.push(Tone::Warn, text);
+                }
+                self.opened(*project);
+            }
             DiskAnswer::NewProject(project) => self.open_new(*project),
             DiskAnswer::Exports(folders) => self.state.exports = folders,
             DiskAnswer::RunReady(run_dir, config, divided) => {

@@ -180,7 +180,7 @@ impl App {
     pub(in crate::ui) fn runs_read(&mut self, runs: Vec<RunInfo>, unreadable: &[String]) {
         if !unreadable.is_empty() && self.state.unreadable_runs != unreadable {
             self.state.unreadable_runs = unreadable.to_vec();
-            let text = format!("Some runs cannot be read and are left out: {}", unreadable.join(", "));
+            let text = format!("Files of this project are damaged: {}", unreadable.join("; "));
             self.state.notices.push(Tone::Warn, text);
         }
         self.state.runs = runs;

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::engine::{BatchReason, TrainEvent, TrainOutcome};
 use crate::error::{Error, count, part_of};
-use crate::session::Copied;
 use crate::session::jobs::{JobEvent, JobId, JobOutput, ModelRef, Outcome};
+use crate::session::{Copied, READ_ONLY};
 use crate::ui::Action;
 
 impl AppState {
@@ -69,12 +69,19 @@ impl AppState {
         match output {
             JobOutput::Data(preflight) => {
                 let mut follow = vec![FollowUp::RefreshRuns, FollowUp::RefreshDecisions];
-                if let Some(project) = self.opening.take() {
+                let labels_before = self.config.data.labels.clone();
+                let opened = self.opening.take();
+                let is_new = opened.is_some();
+                if let Some(project) = opened {
                     self.adopt(*project);
                     follow.insert(0, FollowUp::Opened);
                 } else if self.keep_tried() {
                     follow.insert(0, FollowUp::SaveProject);
                 }
+                if is_new || self.config.data.labels != labels_before {
+                    self.tell_few_labelled(&preflight.dataset);
+                }
+                self.tell_read_only(preflight.findings.iter().any(|f| f.title == READ_ONLY));
                 self.preflight = Some(preflight);
                 self.data_error = None;
                 if std::mem::take(&mut self.sample_wanted) {

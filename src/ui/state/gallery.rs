@@ -227,6 +227,7 @@ mod tests {
             severity: Severity::Info,
             title: "same".to_owned(),
             files,
+            groups: Vec::new(),
             offer: None,
         }];
         found

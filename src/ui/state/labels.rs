@@ -2,7 +2,11 @@
 
 use super::{AppState, file_name};
 use crate::config::DataConfig;
+use crate::data::{Dataset, SkipReason};
+use crate::error::{part_of, thousands};
 use crate::session::Project;
+use crate::ui::Action;
+use crate::ui::state::Tone;
 use std::path::{Path, PathBuf};
 
 impl AppState {
@@ -29,6 +33,22 @@ impl AppState {
         of.data.labels.as_deref()
     }
 
+    /// Says it where a label file that was just taken leaves most pictures out, and offers to do without.
+    pub(super) fn tell_few_labelled(&mut self, data: &Dataset) {
+        let Some(file) = &data.labels else { return };
+        let without = data.skipped.iter().filter(|s| s.reason == SkipReason::Unlabelled).count();
+        let labelled = data.samples.len();
+        if without > labelled {
+            let text = format!(
+                "{} labels only {} pictures: the other {} left out",
+                file.name(),
+                part_of(labelled, labelled + without),
+                if without == 1 { "one is".to_owned() } else { format!("{} are", thousands(without)) }
+            );
+            self.notices.push_with(Tone::Warn, text, "Without this file", Action::UseLabels(None));
+        }
+    }
+
     /// Where the labels are taken from now, for a notice.
     pub fn labels_words(&self) -> String {
         match &self.config.data.labels {
@@ -42,6 +62,7 @@ impl AppState {
 mod tests {
     use super::*;
     use crate::config::TrainConfig;
+    use crate::data::{LabelFile, Layout, Sample, Skipped, Split};
     use crate::error::Error;
 
     fn project(dir: &str) -> Project {
@@ -61,6 +82,40 @@ mod tests {
         let opened = state.with_labels(Some("/l.csv".into())).unwrap();
         assert_eq!((opened.dir, opened.config.data.labels), ("/new".into(), Some("/l.csv".into())));
         assert!(state.refused.is_none() && state.chosen_labels().is_none() && state.trying.is_none());
+    }
+
+    #[test]
+    fn a_file_that_labels_few_pictures_is_told_with_a_way_back() {
+        let told = |labelled: usize, without: usize| {
+            let mut state = AppState::default();
+            let file = LabelFile {
+                path: "/l.csv".into(),
+                label_column: "label".to_owned(),
+                group_column: None,
+                groups: Default::default(),
+                parts: Default::default(),
+                findings: Vec::new(),
+            };
+            let sample = |n| Sample { rel: format!("{n}.jpg"), class: 0, split: Split::Train };
+            let skip = |n| Skipped { rel: format!("{n}.png"), reason: SkipReason::Unlabelled };
+            let data = Dataset {
+                root: "/pictures".into(),
+                layout: Layout::LabelFile,
+                labels: Some(file),
+                classes: vec!["ant".to_owned()],
+                samples: (0..labelled).map(sample).collect(),
+                skipped: (0..without).map(skip).collect(),
+                excluded: Vec::new(),
+                verdicts: Default::default(),
+                checks: Default::default(),
+            };
+            state.tell_few_labelled(&data);
+            state.notices.all().iter().map(|n| (n.text.clone(), n.next.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(told(4, 4), []);
+        let way_back = Some(("Without this file", Action::UseLabels(None)));
+        let text = "l.csv labels only 1 of 72 pictures: the other 71 are left out".to_owned();
+        assert_eq!(told(1, 71), [(text, way_back)]);
     }
 
     #[test]

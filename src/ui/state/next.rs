@@ -2,6 +2,7 @@
 
 use super::{AppState, Screen, WeightsState};
 use crate::config::{BackboneConfig, TrainMode};
+use crate::data::Split;
 use crate::ui::Action;
 use crate::ui::actions::Pick;
 
@@ -27,7 +28,13 @@ impl AppState {
         if self.needs_unreadable_answer() {
             return Some("More than a fifth of the pictures cannot be read: see Data".to_owned());
         }
-        (data.classes.len() < 2).then(|| "Training needs at least two classes".to_owned())
+        if data.classes.len() < 2 {
+            return Some("Training needs at least two classes".to_owned());
+        }
+        data.indices(Split::Val).is_empty().then(|| {
+            "No pictures are held out for validation: add some, or divide the pictures otherwise on Data"
+                .to_owned()
+        })
     }
 
     pub(super) fn weights_block(&self) -> Option<String> {

@@ -1,5 +1,6 @@
 //! Messages: shown once as a toast, kept in a list until they are taken away.
 
+use super::with_setting_names;
 use crate::ui::Action;
 
 /// Number of a notice.
@@ -80,6 +81,7 @@ impl Notices {
 
     fn add(&mut self, tone: Tone, text: String, next: Option<(&'static str, Action)>) {
         self.last += 1;
+        let text = with_setting_names(&text);
         self.list.push(Notice { id: self.last, tone, text, next, shown_s: None });
         if self.list.len() > KEPT {
             self.list.remove(0);

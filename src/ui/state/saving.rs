@@ -1,11 +1,15 @@
 //! Whether the changed settings are on disk, and what is said where they are not.
 
 use super::{AppState, Tone};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
+use crate::session::READ_ONLY;
 
 impl AppState {
     /// An attempt to save the settings ended. Said once, however often it fails.
     pub fn save_ended(&mut self, failed: Option<&Error>) {
+        if failed.is_some_and(|e| e.kind() == ErrorKind::ReadOnly) {
+            return self.tell_read_only(true);
+        }
         match failed {
             Some(error) if !self.unsaved => {
                 let why = error.to_string();
@@ -18,11 +22,31 @@ impl AppState {
         }
         self.unsaved = failed.is_some();
     }
+
+    /// Says once of a project that it can only be looked at.
+    pub(super) fn tell_read_only(&mut self, is: bool) {
+        if is && !self.read_only {
+            let text = READ_ONLY.replacen("this", "This", 1);
+            self.notices.push(Tone::Warn, text);
+        }
+        self.read_only = is;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_that_is_read_only_is_told_once_and_not_tried_again() {
+        let mut state = AppState::default();
+        let error = Error::io("write", "/p", &std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem));
+        state.save_ended(Some(&error));
+        state.tell_read_only(true);
+        state.save_ended(Some(&error));
+        assert_eq!((state.notices.all().len(), state.unsaved), (1, false));
+        assert!(state.notices.all()[0].text.starts_with("This project is on a disk that is read-only"));
+    }
 
     #[test]
     fn a_failure_is_told_once_and_its_end_too() {

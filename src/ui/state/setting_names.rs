@@ -79,9 +79,36 @@ pub fn setting_name(key: &str) -> &str {
     NAMES.iter().find(|(k, _)| *k == key).map_or(key, |(_, name)| name)
 }
 
+/// A sentence of the engine's with the window's names of settings, in quotes, in place of their keys.
+pub fn with_setting_names(text: &str) -> String {
+    let of_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.find(of_key) {
+        let (before, from) = rest.split_at(first);
+        let (token, after) = from.split_at(from.find(|c| !of_key(c)).unwrap_or(from.len()));
+        let key = token.trim_end_matches('.');
+        out.push_str(before);
+        match setting_name(key) {
+            name if name == key => out.push_str(key),
+            name => out.push_str(&format!("“{name}”")),
+        }
+        out.push_str(&token[key.len()..]);
+        rest = after;
+    }
+    out + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_in_a_sentence_become_names() {
+        let text = "Raise data.val_fraction. See data.cache_mib, data.fold and a.png, or train.epochs";
+        let told = "Raise “Share for validation”. See data.cache_mib, “Fold that is held out” and a.png, or “Epochs”";
+        assert_eq!(with_setting_names(text), told);
+    }
 
     #[test]
     fn names_are_those_of_the_settings_panel() {

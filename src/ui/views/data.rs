@@ -21,7 +21,7 @@ use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::gallery::{Filter, Picked, Sorting};
 use crate::ui::state::{JobKind, split_name};
-use crate::ui::theme::{self, Palette, space};
+use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::setting::PathChoice;
 use crate::ui::widgets::{
@@ -58,6 +58,8 @@ pub struct Memory {
     /// For the path of a label file; none until somebody wants to type one.
     labels: Option<PathField>,
     division: division::Memory,
+    /// How many pictures the panel beside the gallery is about, and the first of them.
+    in_panel: (usize, Option<usize>),
 }
 
 impl Memory {
@@ -203,11 +205,15 @@ fn split_words(split: Option<Split>) -> (&'static str, &'static str) {
     }
 }
 
-/// The colour of a split's bars.
-fn split_colour(p: &Palette, split: Split) -> egui::Color32 {
+/// Draws how a split is marked in bars and legends: in grey, because colours are the classes'. Training is a middle grey, validation
+/// the colour of text, test only an outline.
+fn mark_split(painter: &egui::Painter, rect: egui::Rect, p: &Palette, split: Split) {
     match split {
-        Split::Train => p.accent,
-        Split::Val => theme::class_colour(1),
-        Split::Test => theme::class_colour(3),
-    }
+        Split::Train => painter.rect_filled(rect, 2.0, p.edge),
+        Split::Val => painter.rect_filled(rect, 2.0, p.text),
+        Split::Test => {
+            let line = egui::Stroke::new(1.0, p.text);
+            painter.rect_stroke(rect, 2.0, line, egui::StrokeKind::Inside)
+        }
+    };
 }

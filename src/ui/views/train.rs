@@ -20,7 +20,7 @@ use crate::ui::theme::{Palette, space};
 use crate::ui::widgets::basic::words_in;
 use crate::ui::widgets::curves::{self, Look, Measure, Quantity};
 use crate::ui::widgets::segmented::{self, Segment};
-use crate::ui::widgets::{caption, drop_down, lasting_height, link_button};
+use crate::ui::widgets::{caption, check_box, drop_down, lasting_height, link_button};
 use crate::ui::{Action, AppState, Screen};
 use egui::{Align, Checkbox, ComboBox, Id, Layout, RichText, Role, Slider, TextEdit, Ui, WidgetInfo};
 use std::path::PathBuf;
@@ -211,7 +211,8 @@ fn look(ui: &mut Ui, tab: Tab, lines: &mut Lines) {
     let slider = ui.add(slider).on_hover_text(why);
     slider.widget_info(|| WidgetInfo::slider(true, lines.look.smoothing, "Smoothing"));
     ui.label(RichText::new("Smoothing").small().color(muted)).on_hover_text(why);
-    let log = ui.add(Checkbox::new(&mut lines.look.log, RichText::new("Logarithmic").small().color(muted)));
+    let log =
+        check_box(ui, Checkbox::new(&mut lines.look.log, RichText::new("Logarithmic").small().color(muted)));
     log.on_hover_text("Loss and learning rate by powers of ten, so that small changes late in training show");
     if tab == Tab::Curves {
         let second = [(Quantity::Quality, "Quality"), (Quantity::Rate, "Learning rate")];

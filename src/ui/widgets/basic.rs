@@ -4,8 +4,8 @@ use crate::ui::icons::{self, Icon};
 use crate::ui::theme::{self, Palette, RADIUS_CARD, space};
 use egui::text::{LayoutJob, TextFormat, TextWrapping};
 use egui::{
-    Align, Button, Color32, Frame, Label, Layout, Margin, Rect, Response, RichText, Role, Sense, Spinner,
-    Stroke, TextStyle, Ui, UiBuilder, Vec2, WidgetInfo, WidgetText, vec2,
+    Align, Button, Checkbox, Color32, Frame, Label, Layout, Margin, Rect, Response, RichText, Role, Sense,
+    Spinner, Stroke, TextStyle, Ui, UiBuilder, Vec2, WidgetInfo, WidgetText, vec2,
 };
 
 /// The one button of a screen that leads on: filled with the accent.
@@ -30,6 +30,20 @@ pub fn secondary_button(ui: &mut Ui, label: impl Into<WidgetText>) -> Response {
 /// A small button for the status bar.
 pub fn button_small(ui: &mut Ui, label: &str) -> Response {
     ui.add(Button::new(RichText::new(label).small()).small().min_size(vec2(0.0, 18.0)))
+}
+
+/// A box to tick, with a frame that can be seen while it is not.
+pub fn check_box(ui: &mut Ui, checkbox: Checkbox<'_>) -> Response {
+    let p = Palette::of(ui);
+    ui.scope(|ui| {
+        let widgets = &mut ui.visuals_mut().widgets;
+        widgets.inactive.bg_fill = p.raised;
+        for state in [&mut widgets.noninteractive, &mut widgets.inactive, &mut widgets.hovered] {
+            state.bg_stroke.color = p.edge;
+        }
+        ui.add(checkbox)
+    })
+    .inner
 }
 
 /// A button without a frame, in the accent's colour.

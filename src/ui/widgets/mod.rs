@@ -14,7 +14,7 @@ pub mod segmented;
 pub mod setting;
 
 pub use basic::{
-    badge, caption, card, class_dot, empty_state, icon_button, is_behind_question, lasting_height,
+    badge, caption, card, check_box, class_dot, empty_state, icon_button, is_behind_question, lasting_height,
     link_button, paint_bar, paint_icon, primary_button, progress_bar, secondary_button, section, stat, wheel,
 };
 pub use drop_down::{choice, drop_down};

@@ -1,6 +1,6 @@
 //! How the pictures are divided: a line beside the gallery, and the choice of another way with what each part would get.
 
-use super::{ViewContext, split_colour};
+use super::{ViewContext, mark_split};
 use crate::config::{DEFAULT_FOLDS, DataConfig, GroupBy, SplitKind};
 use crate::data::{Dataset, Division, Preflight, Split};
 use crate::error::{Error, Result, thousands};
@@ -305,7 +305,7 @@ fn outcome(ui: &mut Ui, preview: &Preview, now: Option<[usize; 3]>, asks: bool) 
     for (part, n) in parts.into_iter().zip(counts) {
         let width = bar.width() * n as f32 / all as f32;
         let rect = egui::Rect::from_min_size(egui::pos2(left, bar.top()), vec2(width, bar.height()));
-        ui.painter().rect_filled(rect, 2.0, split_colour(&p, part));
+        mark_split(ui.painter(), rect, &p, part);
         left += width;
     }
     let words = |(part, n): (Split, usize)| {

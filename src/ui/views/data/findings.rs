@@ -6,6 +6,7 @@ use crate::data::{Dataset, Decided, Decision, Finding, Offer, Severity, SkipReas
 use crate::ui::Action;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::gallery::Filter;
+use crate::ui::state::with_setting_names;
 use crate::ui::theme::Palette;
 use crate::ui::views::decide;
 use crate::ui::views::train::words::{count, sentence};
@@ -42,7 +43,7 @@ pub(super) fn show_finding(
     ui.horizontal_top(|ui| {
         ui.label(icons::coloured(icon, icons::SIZE, ink));
         ui.vertical(|ui| {
-            ui.add(Label::new(sentence(&finding.title)).wrap());
+            ui.add(Label::new(sentence(&with_setting_names(&finding.title))).wrap());
             if finding.files.is_empty() {
                 return;
             }

@@ -1,7 +1,7 @@
 //! The Data screen's inspector: the selected picture, the classes with their counts, what was found, what was left out.
 
 use super::findings::{excluded, show_finding, skipped};
-use super::{ViewContext, division, drop_bar, split_colour};
+use super::{ViewContext, division, drop_bar, mark_split};
 use crate::config::DataConfig;
 use crate::data::{Dataset, Decision, Preflight, Split};
 use crate::error::thousands;
@@ -20,6 +20,8 @@ use egui::{Align, Label, Layout, Response, RichText, Role, Sense, Stroke, Stroke
 
 /// Pictures shown of a selection.
 const STRIP: usize = 4;
+/// A list of more classes than this comes after what was found.
+const MANY_CLASSES: usize = 10;
 
 pub(super) fn show(
     ui: &mut Ui,
@@ -28,22 +30,27 @@ pub(super) fn show(
     actions: &mut Vec<Action>,
 ) {
     let data = &preflight.dataset;
-    let first = cx.data.picked.iter().next();
-    match (cx.data.picked.len(), first) {
+    // What is pressed may be about to be dragged onto a class: the panel that would move that away waits for the release.
+    if !ui.input(|i| i.pointer.any_down()) {
+        cx.data.in_panel = (cx.data.picked.len(), cx.data.picked.iter().next());
+    }
+    match cx.data.in_panel {
         (1, Some(index)) => selected(ui, data, index, cx, actions),
         (2.., _) => several(ui, data, cx, actions),
         _ => {}
+    }
+    // Under a long list of classes nobody would see them.
+    let findings_first = data.classes.len() > MANY_CLASSES;
+    if findings_first {
+        findings(ui, (state, preflight), cx, actions);
     }
     section(ui, "Classes");
     labels(ui, data, &state.config.data, &mut cx.data.labels, actions);
     division::line(ui, cx.data.shown.overview.own, &state.config.data, actions);
     classes(ui, data, cx, actions);
-    if !preflight.findings.is_empty() {
+    if !findings_first {
         ui.add_space(space::S);
-        section(ui, "Worth a look");
-        for (i, finding) in preflight.findings.iter().enumerate() {
-            show_finding(ui, (i, finding), &state.config.data, cx, actions);
-        }
+        findings(ui, (state, preflight), cx, actions);
     }
     if !data.excluded.is_empty() {
         ui.add_space(space::S);
@@ -54,6 +61,21 @@ pub(super) fn show(
         ui.add_space(space::S);
         section(ui, "Left out");
         skipped(ui, data);
+    }
+}
+
+fn findings(
+    ui: &mut Ui,
+    (state, preflight): (&AppState, &Preflight),
+    cx: &mut ViewContext,
+    actions: &mut Vec<Action>,
+) {
+    if preflight.findings.is_empty() {
+        return;
+    }
+    section(ui, "Worth a look");
+    for (i, finding) in preflight.findings.iter().enumerate() {
+        show_finding(ui, (i, finding), &state.config.data, cx, actions);
     }
 }
 
@@ -207,8 +229,8 @@ fn legend(
         for (split, counts) in splits {
             let whole = ui.horizontal(|ui| {
                 let (rect, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
-                ui.painter().rect_filled(rect, 2.0, split_colour(&p, *split));
-                caption(ui, format!("{} {}", counts.iter().sum::<usize>(), split_name(*split)));
+                mark_split(ui.painter(), rect, &p, *split);
+                caption(ui, format!("{} {}", thousands(counts.iter().sum::<usize>()), split_name(*split)));
             });
             let target = ui.interact(whole.response.rect, ui.scope_id().with(split), Sense::hover());
             if drop_bar::take(&target, Decision::Split(*split), data, cx, actions) {
@@ -264,7 +286,7 @@ fn class_row(
     for (split, n) in counts {
         let w = room * *n as f32 / most as f32;
         let bar = egui::Rect::from_min_size(egui::pos2(left, rect.top() + 24.0), vec2(w, 4.0));
-        ui.painter().rect_filled(bar, 2.0, split_colour(&p, *split));
+        mark_split(ui.painter(), bar, &p, *split);
         left += w + 1.0;
     }
     focus_ring(ui, &response);

@@ -10,9 +10,9 @@ use crate::ui::views::ViewContext;
 use crate::ui::views::predict::rows::unlike_badge;
 use crate::ui::views::train::words::sentence;
 use crate::ui::widgets::heat_overlay::{self, HeatOverlay};
-use crate::ui::widgets::{caption, drop_down, link_button, picture_button};
+use crate::ui::widgets::{caption, check_box, drop_down, link_button, picture_button};
 use crate::ui::{Action, AppState};
-use egui::{ComboBox, Label, Rect, RichText, Slider, Ui};
+use egui::{Checkbox, ComboBox, Label, Rect, RichText, Slider, Ui};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -86,7 +86,8 @@ pub(super) fn controls(
     };
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
-        ui.checkbox(&mut memory.on, "Heat map").on_hover_text(heat_overlay::method(heat.method));
+        check_box(ui, Checkbox::new(&mut memory.on, "Heat map"))
+            .on_hover_text(heat_overlay::method(heat.method));
         ui.add_enabled_ui(memory.on, |ui| {
             ui.spacing_mut().slider_width = 72.0;
             let strength = Slider::new(&mut memory.strength, 0.2..=1.0).show_value(false);

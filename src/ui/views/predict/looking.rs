@@ -3,10 +3,10 @@
 use crate::session::Explained;
 use crate::ui::state::JobKind;
 use crate::ui::theme::space;
-use crate::ui::widgets::caption;
 use crate::ui::widgets::heat_overlay::{self, HeatOverlay, STRENGTH};
+use crate::ui::widgets::{caption, check_box};
 use crate::ui::{Action, AppState};
-use egui::{Context, Rect, Ui};
+use egui::{Checkbox, Context, Rect, Ui};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,7 +112,7 @@ pub(super) fn enlarged(
             memory.enlarged.paint(ui, (place, place), explained, STRENGTH);
         }
         let mut on = !memory.off;
-        ui.checkbox(&mut on, "Heat map").on_hover_text(heat_overlay::method(heat.method));
+        check_box(ui, Checkbox::new(&mut on, "Heat map")).on_hover_text(heat_overlay::method(heat.method));
         memory.off = !on;
     }
     caption(ui, look.words(class));

@@ -7,7 +7,7 @@ use crate::session::{RunInfo, RunState};
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::LiveTraining;
 use crate::ui::theme::{Palette, space};
-use crate::ui::widgets::{badge, drop_down, link_button};
+use crate::ui::widgets::{badge, check_box, drop_down, link_button};
 use crate::ui::{Action, AppState};
 use egui::{Align, Button, Checkbox, Color32, ComboBox, Label, Layout, RichText, Role, Ui, WidgetInfo};
 use egui_extras::{Column, TableBuilder, TableRow};
@@ -250,7 +250,8 @@ fn compared(ui: &mut Ui, run: &RunInfo, memory: &mut Memory) {
     let mut on = memory.compared.contains(&run.dir);
     let full = !on && memory.compared.len() >= compare::MOST;
     let name = format!("Compare run {}", run.id);
-    let response = ui.add_enabled(!full && !run.epochs.is_empty(), Checkbox::without_text(&mut on));
+    let can = !full && !run.epochs.is_empty();
+    let response = ui.add_enabled_ui(can, |ui| check_box(ui, Checkbox::without_text(&mut on))).inner;
     response.widget_info(|| WidgetInfo::selected(Role::CheckBox, ui.is_enabled(), on, &name));
     if response.changed() {
         match on {
@@ -345,6 +346,7 @@ mod tests {
             summary,
             model_bytes: None,
             notes: String::new(),
+            damage: None,
         }
     }
 

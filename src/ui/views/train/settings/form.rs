@@ -4,7 +4,7 @@ use crate::config::{ResolvedTrain, TrainConfig};
 use crate::ui::icons::{self, Icon};
 use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::search::Search;
-use crate::ui::widgets::{drop_down, section, setting_reset};
+use crate::ui::widgets::{check_box, drop_down, section, setting_reset};
 use egui::emath::Numeric;
 use egui::{
     Checkbox, CollapsingHeader, ComboBox, DragValue, Id, Response, RichText, Slider, SliderClamping, Ui,
@@ -193,7 +193,7 @@ impl<'a> Form<'a> {
 
     /// A switch.
     pub(super) fn switch(&mut self, ui: &mut Ui, what: About, get: impl Fn(&mut TrainConfig) -> &mut bool) {
-        self.row(ui, what, get, |ui, on| ui.add(Checkbox::without_text(on)));
+        self.row(ui, what, get, |ui, on| check_box(ui, Checkbox::without_text(on)));
     }
 
     /// One of several, each with its word.
