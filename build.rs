@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 
 const KERNELS: &str = "src/nn/ops/card/kernels";
 
+/// Kernels with mistakes, by which tests try the emulation.
+#[cfg(feature = "emulated-card")]
+const FAULTY: &str = "src/nn/ops/card/tests";
+
 /// The types of values, as the modules are called and as in C++.
 const VALUES: [(&str, &str); 2] = [("f32", "float"), ("bf16", "__nv_bfloat16")];
 
@@ -27,12 +31,12 @@ fn out_dir() -> Result<PathBuf, String> {
     std::env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| "cargo gave no OUT_DIR".to_owned())
 }
 
-/// The files of kernels with this extension, in order, and their names without it.
-fn files(extension: &str) -> Result<Vec<(PathBuf, String)>, String> {
-    let listed = std::fs::read_dir(KERNELS).map_err(|e| format!("{KERNELS}: {e}"))?;
+/// The files of a folder with this extension, in order, and their names without it.
+fn files(folder: &str, extension: &str) -> Result<Vec<(PathBuf, String)>, String> {
+    let listed = std::fs::read_dir(folder).map_err(|e| format!("{folder}: {e}"))?;
     let mut files = Vec::new();
     for entry in listed {
-        let path = entry.map_err(|e| format!("{KERNELS}: {e}"))?.path();
+        let path = entry.map_err(|e| format!("{folder}: {e}"))?.path();
         if path.extension().is_some_and(|e| e == extension)
             && let Some(name) = path.file_stem().and_then(|name| name.to_str())
         {
@@ -56,7 +60,7 @@ fn for_cards() -> Result<(), String> {
     // Ampere, the first generation with bfloat16; newer cards run what is made for it.
     let generation = std::env::var("CUDA_COMPUTE_CAP").unwrap_or_else(|_| "80".to_owned()).replace('.', "");
     let mut list = String::new();
-    for (source, name) in files("cu")? {
+    for (source, name) in files(KERNELS, "cu")? {
         for (suffix, value) in VALUES {
             let ptx = out_dir()?.join(format!("{name}_{suffix}.ptx"));
             let mut command = std::process::Command::new(&nvcc);
@@ -89,9 +93,10 @@ fn for_the_processor() -> Result<(), String> {
 /// A library of all kernels in one file, each module in a namespace, in which its headers are included anew.
 #[cfg(feature = "emulated-card")]
 fn for_the_processor() -> Result<(), String> {
-    let headers = files("cuh")?;
+    println!("cargo::rerun-if-changed={FAULTY}");
+    let headers = files(KERNELS, "cuh")?;
     let mut all = "#include \"emulated.h\"\n".to_owned();
-    for (_, name) in files("cu")? {
+    for (_, name) in files(KERNELS, "cu")?.into_iter().chain(files(FAULTY, "cu")?) {
         for (suffix, value) in VALUES {
             for (_, header) in &headers {
                 all.push_str(&format!("#undef {}_CUH\n", header.to_uppercase()));
@@ -107,7 +112,14 @@ fn for_the_processor() -> Result<(), String> {
     write(&source, &all)?;
     let mut compiler = cc::Build::new();
     // Fibers change stacks by longjmp, which the checks of _FORTIFY_SOURCE take for an error.
-    compiler.cpp(true).std("c++17").opt_level(2).include(KERNELS).file(&source).flag("-U_FORTIFY_SOURCE");
+    compiler
+        .cpp(true)
+        .std("c++17")
+        .opt_level(2)
+        .include(KERNELS)
+        .include(FAULTY)
+        .file(&source)
+        .flag("-U_FORTIFY_SOURCE");
     compiler.flag_if_supported("-Wno-unknown-pragmas").warnings_into_errors(true);
     compiler.try_compile("headstart_emulated_card").map_err(|e| e.to_string())
 }

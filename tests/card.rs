@@ -15,5 +15,7 @@ mod nn_golden;
 mod ops_golden;
 #[path = "ops_transformer_golden.rs"]
 mod ops_transformer_golden;
+#[path = "short_training.rs"]
+mod short_training;
 #[path = "tensor_training.rs"]
 mod tensor_training;

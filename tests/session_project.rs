@@ -48,6 +48,7 @@ fn summary() -> Summary {
         backbone: "small_cnn".to_owned(),
         mode: "scratch".to_owned(),
         device: "cpu".to_owned(),
+        precision: "f32".to_owned(),
         epochs_run: 2,
         best_epoch: 1,
         val: SplitScore { accuracy: 0.8, macro_f1: 0.79, loss: 0.4 },

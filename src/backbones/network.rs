@@ -17,7 +17,7 @@ use crate::nn::ops::Activation;
 use crate::nn::params::{ParamId, ParamStore};
 use crate::nn::tape;
 use by_picture::by_picture;
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 /// A network that can be run stage by stage. Activations are `[N, H, W, C]`; those of vision transformers are `[N, 1, T, C]`, a
 /// row of tokens of which the first is the class token.
@@ -37,6 +37,7 @@ pub struct Network {
     feature_width: usize,
     head: Head,
     head_is_published: bool,
+    bf16: bool,
 }
 
 /// What a network is built from.
@@ -217,7 +218,19 @@ impl Network {
             feature_width: plan.feature_width,
             head,
             head_is_published: plan.head_is_published,
+            bf16: false,
         })
+    }
+
+    /// Whether activations of the stages, and their gradients, are bf16 from now on; at first they are f32. Parameters stay f32, and
+    /// so do features and logits. For devices other than the processor.
+    pub fn compute_in_bf16(&mut self, bf16: bool) {
+        self.bf16 = bf16;
+    }
+
+    /// Whether activations of the stages are bf16.
+    pub fn computes_in_bf16(&self) -> bool {
+        self.bf16
     }
 
     /// Number of stages that are left after the cut.
@@ -245,7 +258,7 @@ impl Network {
         self.head_is_published
     }
 
-    /// Runs stages `from..to` (boundaries).
+    /// Runs stages `from..to` (boundaries). The result is f32, or bf16 where the network computes in it; the input may be either.
     ///
     /// # Errors
     /// If the input's shape does not fit.
@@ -254,6 +267,7 @@ impl Network {
             Error::internal(format!("stages {from} to {to} of a network of {}", self.stages.len()))
         })?;
         let layers: Vec<&Part> = stages.iter().flatten().collect();
+        let x = &if self.bf16 { x.to_dtype(DType::BF16)? } else { x.clone() };
         let together = f.train || f.train_batch_norm || x.track_op() || tape::recording();
         let (done, mut x) = if together { (0, x.clone()) } else { by_picture(f, &layers, x)? };
         for part in &layers[done..] {
@@ -288,12 +302,12 @@ impl Network {
         }
     }
 
-    /// Pools the backbone's output `[N, H, W, C]` to features `[N, F]`. A class token is the features by itself, or left out.
+    /// Pools the backbone's output `[N, H, W, C]` to features `[N, F]`, in f32. A class token is the features by itself, or left out.
     ///
     /// # Errors
     /// If the input's shape does not fit.
     pub fn pool(&self, f: &Forward<'_>, x: &Tensor) -> Result<Tensor> {
-        self.pool.features(f, x)
+        Ok(self.pool.features(f, x)?.to_dtype(DType::F32)?)
     }
 
     /// Features `[N, F]` to logits `[N, K]` (`[N, 1]` with a sigmoid output).

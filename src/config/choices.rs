@@ -177,3 +177,15 @@ pub enum DeviceChoice {
     /// The Mac's graphics.
     Metal,
 }
+
+/// How many bits activations and their gradients have. Parameters, statistics, logits and losses are always f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// `bf16` on NVIDIA cards of compute capability 8.0 or more, otherwise `f32`.
+    Auto,
+    /// 24 bits of mantissa.
+    F32,
+    /// 8 bits of mantissa, with the range of f32; on NVIDIA cards of compute capability 8.0 or more.
+    Bf16,
+}

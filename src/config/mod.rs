@@ -16,7 +16,7 @@ mod validate;
 pub use augment::AugmentConfig;
 pub use choices::{
     AugmentPolicy, BatchNormMode, DeviceChoice, GroupBy, HeadActivation, HeadKind, HeadOutput, Metric,
-    OptimizerKind, Pooling, ScheduleKind, Solver, SplitKind, TrainMode,
+    OptimizerKind, Pooling, Precision, ScheduleKind, Solver, SplitKind, TrainMode,
 };
 pub use differences::Difference;
 pub use mode_defaults::{ModeDefaults, ResolvedTrain};
@@ -277,6 +277,8 @@ pub struct OptimConfig {
     pub seed: u64,
     /// Where the work is done.
     pub device: DeviceChoice,
+    /// Bits of what the network computes there.
+    pub precision: Precision,
     /// Threads for the work; 0 is one for each core.
     pub threads: usize,
     /// Which weights a phase begins with that follows another.
@@ -315,6 +317,7 @@ impl Default for OptimConfig {
             patience: 0,
             seed: 0,
             device: DeviceChoice::Auto,
+            precision: Precision::Auto,
             threads: 0,
             carry_over: CarryOver::Last,
             phases: Vec::new(),

@@ -1,6 +1,9 @@
 //! Ranges of the values, and which of them exclude each other.
 
-use super::{CONFIG_VERSION, GroupBy, HeadKind, Learns, OptimConfig, Solver, TrainConfig, TrainMode};
+use super::{
+    CONFIG_VERSION, DeviceChoice, GroupBy, HeadKind, Learns, OptimConfig, Precision, Solver, TrainConfig,
+    TrainMode,
+};
 use crate::error::{Error, Result};
 
 /// More memory than any machine that this runs on has.
@@ -161,6 +164,12 @@ impl TrainConfig {
         )?;
         check(not_negative(t.clip_norm), "train.clip_norm", t.clip_norm, "at least 0")?;
         check(t.threads <= 1024, "train.threads", t.threads, "0 to 1024")?;
+        if t.precision == Precision::Bf16 && matches!(t.device, DeviceChoice::Cpu | DeviceChoice::Metal) {
+            return Err(Error::input(
+                "train.precision = \"bf16\" needs an NVIDIA card, and train.device is another",
+            )
+            .with_hint("Set train.precision to \"auto\" or \"f32\", or train.device to \"cuda\""));
+        }
         check_phases(t)?;
         if t.solver == Solver::Logistic {
             if h.kind != HeadKind::Linear {
@@ -262,6 +271,21 @@ mod tests {
         c.data.val_fraction = 1.4;
         let e = c.validate().unwrap_err().to_string();
         assert!(e.contains("data.val_fraction") && e.contains("1.4") && e.contains("below 1"), "{e}");
+    }
+
+    #[test]
+    fn bf16_needs_a_card_that_could_have_it() {
+        let mut c = TrainConfig::default();
+        c.train.precision = Precision::Bf16;
+        for device in [DeviceChoice::Auto, DeviceChoice::Cuda] {
+            c.train.device = device;
+            c.validate().unwrap();
+        }
+        for device in [DeviceChoice::Cpu, DeviceChoice::Metal] {
+            c.train.device = device;
+            let e = c.validate().unwrap_err().to_string();
+            assert!(e.contains("train.precision") && e.contains("train.device"), "{e}");
+        }
     }
 
     #[test]

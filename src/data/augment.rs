@@ -3,15 +3,17 @@
 //! In torchvision's terms: `RandomResizedCrop → RandomHorizontalFlip → RandomVerticalFlip → RandomRotation → ColorJitter →
 //! TrivialAugmentWide or RandAugment → ToTensor → Normalize → RandomErasing`, on Pillow pictures.
 
+pub(crate) mod on_card;
 pub mod operations;
+mod plan;
 pub mod policy;
 
-use super::color;
 use super::transform::{self, Source};
 use crate::config::{AugmentConfig, Interpolation, Preprocess};
 use crate::error::{Error, Result};
 use crate::nn::rng::Rng;
 use image::{RgbImage, imageops};
+pub use plan::{Adjustment, Plan};
 
 /// How often a random rectangle is drawn again when it does not fit.
 const TRIES: usize = 10;
@@ -35,26 +37,7 @@ pub fn train_view(
     if !config.enabled {
         return transform::eval_view(image, p);
     }
-    let region = random_region(image.dimensions(), config.crop_scale, config.crop_ratio, rng)?;
-    let mut view = resized_crop(image, region, p.crop_px, p.interpolation)?;
-    if rng.uniform() < config.hflip {
-        imageops::flip_horizontal_in_place(&mut view);
-    }
-    if rng.uniform() < config.vflip {
-        imageops::flip_vertical_in_place(&mut view);
-    }
-    if config.rotation_degrees > 0.0 {
-        view = rotate(&view, rng.range(-config.rotation_degrees, config.rotation_degrees));
-    }
-    color_jitter(&mut view, config, rng);
-    policy::vary(&mut view, config, rng);
-    let mut out = transform::normalize(&view, p);
-    if rng.uniform() < config.erasing
-        && let Some(r) = random_erasure(p.crop_px, rng)
-    {
-        erase(&mut out, p.crop_px, r);
-    }
-    Ok(out)
+    Plan::draw(image.dimensions(), p, config, rng)?.view(image, p)
 }
 
 /// Shorter side in pixels at which a picture is large enough that no random crop of it has to be enlarged to `crop_px`.
@@ -151,6 +134,11 @@ pub fn rotate(image: &RgbImage, degrees: f64) -> RgbImage {
     if w == h && degrees == 270.0 {
         return imageops::rotate90(image);
     }
+    affine(image, rotation(degrees, (w, h)))
+}
+
+/// Pillow's matrix of [`rotate`] for a picture of `w` times `h` pixels, as [`affine`] takes it.
+fn rotation(degrees: f64, (w, h): (u32, u32)) -> [f64; 6] {
     let angle = -degrees.to_radians();
     let round15 = |v: f64| (v * 1e15).round() / 1e15;
     let (a, b, d, e) =
@@ -158,20 +146,18 @@ pub fn rotate(image: &RgbImage, degrees: f64) -> RgbImage {
     let (cx, cy) = (f64::from(w) / 2.0, f64::from(h) / 2.0);
     let c = a * -cx + b * -cy + cx;
     let f = d * -cx + e * -cy + cy;
-    affine(image, [a, b, c, d, e, f])
+    [a, b, c, d, e, f]
 }
 
 /// Pillow's `transform(size, AFFINE, [a, b, c, d, e, f], NEAREST)`: the pixel at (x, y) is the one of `image` at
 /// (ax + by + c, dx + ey + f), black where that is outside. Repeats Pillow's 16.16 fixed-point arithmetic.
-pub(super) fn affine(image: &RgbImage, [a, b, c, d, e, f]: [f64; 6]) -> RgbImage {
+pub(super) fn affine(image: &RgbImage, matrix: [f64; 6]) -> RgbImage {
     let (w, h) = image.dimensions();
-    let fix = |v: f64| (v * 65536.0 + 0.5).floor() as i64;
-    let (step_x, step_y) = ((fix(a), fix(d)), (fix(b), fix(e)));
-    let start = (fix(c + a * 0.5 + b * 0.5), fix(f + d * 0.5 + e * 0.5));
+    let [start_x, start_y, x_of_x, y_of_x, x_of_y, y_of_y] = fixed(matrix);
     RgbImage::from_fn(w, h, |x, y| {
         let (x, y) = (i64::from(x), i64::from(y));
-        let from_x = (start.0 + x * step_x.0 + y * step_y.0) >> 16;
-        let from_y = (start.1 + x * step_x.1 + y * step_y.1) >> 16;
+        let from_x = (start_x + x * x_of_x + y * x_of_y) >> 16;
+        let from_y = (start_y + x * y_of_x + y * y_of_y) >> 16;
         match (u32::try_from(from_x), u32::try_from(from_y)) {
             (Ok(x), Ok(y)) if x < w && y < h => *image.get_pixel(x, y),
             _ => image::Rgb([0, 0, 0]),
@@ -179,20 +165,12 @@ pub(super) fn affine(image: &RgbImage, [a, b, c, d, e, f]: [f64; 6]) -> RgbImage
     })
 }
 
-/// `ColorJitter`: brightness, contrast, saturation and hue in random order, each only where its range is not 0.
-fn color_jitter(image: &mut RgbImage, config: &AugmentConfig, rng: &mut Rng) {
-    let mut order = [0, 1, 2, 3];
-    rng.shuffle(&mut order);
-    let factor = |rng: &mut Rng, range: f64| rng.range((1.0 - range).max(0.0), 1.0 + range);
-    for what in order {
-        match what {
-            0 if config.brightness > 0.0 => color::adjust_brightness(image, factor(rng, config.brightness)),
-            1 if config.contrast > 0.0 => color::adjust_contrast(image, factor(rng, config.contrast)),
-            2 if config.saturation > 0.0 => color::adjust_saturation(image, factor(rng, config.saturation)),
-            3 if config.hue > 0.0 => color::adjust_hue(image, rng.range(-config.hue, config.hue)),
-            _ => {}
-        }
-    }
+/// A matrix with 16 bits behind the point: where the middle of the first pixel comes from, x and y, and how far that moves with x and
+/// with y.
+fn fixed([a, b, c, d, e, f]: [f64; 6]) -> [i64; 6] {
+    let fix = |v: f64| (v * 65536.0 + 0.5).floor() as i64;
+    let start = (fix(c + a * 0.5 + b * 0.5), fix(f + d * 0.5 + e * 0.5));
+    [start.0, start.1, fix(a), fix(d), fix(b), fix(e)]
 }
 
 /// `RandomErasing.get_params` for a square of `side`: 2 to 33 % of the area, height over width from 0.3 to 3.3, log-uniform;

@@ -34,12 +34,16 @@ pub fn adjust_saturation(image: &mut RgbImage, factor: f64) {
 
 /// Turns the hue by `shift` of a full circle, `-0.5..=0.5`, in Pillow's 8-bit HSV.
 pub fn adjust_hue(image: &mut RgbImage, shift: f64) {
-    // torchvision adds the shift as an unsigned byte that wraps.
-    let shift = ((shift * 255.0) as i32).rem_euclid(256) as u8;
+    let shift = hue_steps(shift);
     for p in image.pixels_mut() {
         let [h, s, v] = to_hsv(*p);
         *p = from_hsv([h.wrapping_add(shift), s, v]);
     }
+}
+
+/// A shift of the hue as torchvision adds it: an unsigned byte that wraps.
+pub(super) fn hue_steps(shift: f64) -> u8 {
+    ((shift * 255.0) as i32).rem_euclid(256) as u8
 }
 
 /// Pillow's `Image.blend`: `from + factor * (to - from)`, cut to whole levels.

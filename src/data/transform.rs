@@ -1,11 +1,14 @@
 //! The evaluation view: torchvision's `Resize → CenterCrop → Normalize`.
 
+mod taps;
+
 use crate::config::{Interpolation, Preprocess};
 use crate::error::{Error, Result};
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 use std::cell::RefCell;
+pub(in crate::data) use taps::taps;
 
 /// The evaluation view of a picture, `[crop_px, crop_px, 3]` f32, normalised.
 ///
@@ -68,13 +71,17 @@ pub fn normalize(image: &RgbImage, p: &Preprocess) -> Vec<f32> {
 
 /// [`normalize`] into a slice of the picture's length; a longer rest stays as it is.
 pub fn normalize_into(image: &RgbImage, p: &Preprocess, out: &mut [f32]) {
-    let tables: [[f32; 256]; 3] =
-        std::array::from_fn(|c| std::array::from_fn(|v| (v as f32 / 255.0 - p.mean[c]) / p.std[c]));
+    let tables = levels(p);
     for (o, px) in out.chunks_exact_mut(3).zip(image.as_raw().chunks_exact(3)) {
         for c in 0..3 {
             o[c] = tables[c][usize::from(px[c])];
         }
     }
+}
+
+/// What [`normalize`] makes of each level of each channel.
+pub(in crate::data) fn levels(p: &Preprocess) -> [[f32; 256]; 3] {
+    std::array::from_fn(|c| std::array::from_fn(|v| (v as f32 / 255.0 - p.mean[c]) / p.std[c]))
 }
 
 /// A normalised `[side, side, 3]` view as a picture again: the inverse of [`normalize`], rounded to whole levels.

@@ -1,7 +1,7 @@
 //! Where the work is done, and how much memory it took.
 
 use super::memory::CardMemory;
-use crate::config::DeviceChoice;
+use crate::config::{DeviceChoice, Precision};
 use crate::error::{Error, Result};
 use candle_core::{CudaDevice, Device, MetalDevice, utils};
 use std::sync::OnceLock;
@@ -48,6 +48,38 @@ fn graphics(
         Error::input(format!("train.device = \"{name}\" did not start ({e})")).with_hint(hint)
     })?;
     Ok(opened.get_or_init(|| device).clone())
+}
+
+/// Whether a network computes in bf16 there.
+///
+/// # Errors
+/// If bf16 is asked for by name and the device has none.
+pub(crate) fn computes_in_bf16(choice: Precision, device: &Device) -> Result<bool> {
+    let capability = capability(device);
+    let has = capability.is_some_and(|(major, _)| major >= 8);
+    if choice == Precision::Bf16 && !has {
+        let found = match capability {
+            Some((major, minor)) => format!("this card has compute capability {major}.{minor}, not 8.0"),
+            None => format!("the work is done on \"{}\"", device_name(device)),
+        };
+        return Err(Error::input(format!(
+            "train.precision = \"bf16\" needs an NVIDIA card from Ampere on, and {found}"
+        ))
+        .with_hint("Set train.precision to \"auto\" or \"f32\""));
+    }
+    Ok(has && choice != Precision::F32)
+}
+
+/// An NVIDIA card's compute capability; `None` of anything else.
+#[cfg(feature = "cuda")]
+fn capability(device: &Device) -> Option<(i32, i32)> {
+    let Device::Cuda(card) = device else { return None };
+    card.cuda_stream().context().compute_capability().ok()
+}
+
+#[cfg(not(feature = "cuda"))]
+fn capability(_: &Device) -> Option<(i32, i32)> {
+    None
 }
 
 /// `cpu`, `cuda` or `metal`.
@@ -106,6 +138,15 @@ mod tests {
             assert!(e.contains("cuda") && e.contains("train.device"), "{e}");
         }
         assert!(device(DeviceChoice::Auto).is_ok() && device(DeviceChoice::Cpu).unwrap().is_cpu());
+    }
+
+    #[test]
+    fn bf16_is_refused_where_there_is_none() {
+        let cpu = Device::Cpu;
+        assert!(!computes_in_bf16(Precision::Auto, &cpu).unwrap());
+        assert!(!computes_in_bf16(Precision::F32, &cpu).unwrap());
+        let e = computes_in_bf16(Precision::Bf16, &cpu).unwrap_err().to_string();
+        assert!(e.contains("train.precision") && e.contains("\"cpu\""), "{e}");
     }
 
     #[cfg(target_os = "linux")]

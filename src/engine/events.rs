@@ -58,6 +58,8 @@ pub struct BatchChange {
 pub enum BatchReason {
     /// The card's memory was full.
     OutOfMemory,
+    /// It was left open, and this was measured to be faster.
+    Measured,
 }
 
 impl BatchChange {
@@ -65,6 +67,7 @@ impl BatchChange {
     pub fn words(&self) -> String {
         let why = match self.reason {
             BatchReason::OutOfMemory => "the card's memory was full",
+            BatchReason::Measured => "measured to be faster on this card",
         };
         let pictures = count(self.to, "picture", "pictures");
         format!("{pictures} a step instead of {} from epoch {} on: {why}", self.from, self.epoch)

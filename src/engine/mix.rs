@@ -7,6 +7,7 @@
 use crate::config::AugmentConfig;
 use crate::data::augment::Region;
 use crate::nn::rng::Rng;
+use candle_core::Tensor;
 
 /// How the pictures of one step are mixed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,6 +59,28 @@ impl Mix {
         }
     }
 
+    /// What [`Self::apply`] makes of views `[N, side, side, 3]`, on their device.
+    pub(crate) fn of_tensor(&self, views: &Tensor) -> candle_core::Result<Tensor> {
+        let count = views.dim(0)?;
+        if count < 2 {
+            return Ok(views.clone());
+        }
+        let others = Tensor::cat(&[views.narrow(0, count - 1, 1)?, views.narrow(0, 0, count - 1)?], 0)?;
+        match self.how {
+            How::Blend => {
+                let own = self.own as f32;
+                views.affine(f64::from(own), 0.0)? + others.affine(f64::from(1.0 - own), 0.0)?
+            }
+            How::Paste(r) => {
+                if r.height * r.width == 0 {
+                    return Ok(views.clone());
+                }
+                let mixed = with_part(views, &others, 2, (r.left, r.width))?;
+                with_part(views, &mixed, 1, (r.top, r.height))
+            }
+        }
+    }
+
     fn pair(&self, view: &mut [f32], other: &[f32], side: usize) {
         match self.how {
             How::Blend => {
@@ -83,6 +106,23 @@ impl Mix {
         }
         shares
     }
+}
+
+/// `t` with `count` positions of an axis from `first` on replaced by those of `other`.
+fn with_part(
+    t: &Tensor,
+    other: &Tensor,
+    axis: usize,
+    (first, count): (usize, usize),
+) -> candle_core::Result<Tensor> {
+    let end = first + count;
+    let parts = [
+        t.narrow(axis, 0, first)?,
+        other.narrow(axis, first, count)?,
+        t.narrow(axis, end, t.dim(axis)? - end)?,
+    ];
+    let parts: Vec<&Tensor> = parts.iter().filter(|part| part.elem_count() > 0).collect();
+    Tensor::cat(&parts, axis)
 }
 
 /// A rectangle of the picture's shape with `1 - own` of its area, its middle anywhere, cut at the edges.
@@ -135,6 +175,21 @@ mod tests {
         let own = mixed[..SIDE * SIDE * 3].iter().filter(|v| **v == 5.0).count() as f64;
         assert!((own / (SIDE * SIDE * 3) as f64 - mix.own).abs() < 1e-9);
         assert!(mixed.iter().all(|v| *v == 5.0 || *v == 7.0));
+    }
+
+    #[test]
+    fn tensors_are_mixed_to_the_same_values() {
+        let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        for count in [1, 2, 5] {
+            let values: Vec<f32> = (0..count * SIDE * SIDE * 3).map(|i| (i as f32 * 0.7).sin()).collect();
+            let x = Tensor::from_slice(&values, (count, SIDE, SIDE, 3), &candle_core::Device::Cpu).unwrap();
+            for key in 0..60 {
+                let mix = Mix::draw(&config(0.4, 1.0), SIDE, &mut Rng::for_key(9, &[key])).unwrap();
+                let mut want = values.clone();
+                mix.apply(&mut want, SIDE);
+                assert!(flat(&mix.of_tensor(&x).unwrap()) == want, "{mix:?} of {count}");
+            }
+        }
     }
 
     #[test]

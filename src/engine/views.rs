@@ -3,7 +3,7 @@
 use super::keys;
 use super::picture_cache::{Kept, PictureCache};
 use crate::config::{AugmentConfig, Preprocess};
-use crate::data::augment::{sufficient_side, train_view};
+use crate::data::augment::{Plan, on_card, sufficient_side, train_view};
 use crate::data::decode::decode_file;
 use crate::data::transform::{eval_picture, normalize, reduced};
 use crate::error::{Error, Result};
@@ -121,13 +121,20 @@ impl ViewMaker {
     }
 
     fn view(&self, prepared: &RgbImage, picture: usize, view: View) -> Result<Vec<f32>> {
+        let Some(mut rng) = self.generator(picture, view) else {
+            return Ok(normalize(prepared, &self.preprocess));
+        };
+        train_view(prepared, &self.preprocess, &self.augment, &mut rng)
+    }
+
+    /// What a random view of a picture is drawn from.
+    fn generator(&self, picture: usize, view: View) -> Option<Rng> {
         let (purpose, draw) = match view {
-            View::Eval => return Ok(normalize(prepared, &self.preprocess)),
+            View::Eval => return None,
             View::Cached(v) => (keys::CACHED_VIEW, v),
             View::Fresh(epoch) => (keys::FRESH_VIEW, epoch),
         };
-        let mut rng = Rng::for_key(self.seed, &[purpose, picture as u64, draw as u64]);
-        train_view(prepared, &self.preprocess, &self.augment, &mut rng)
+        Some(Rng::for_key(self.seed, &[purpose, picture as u64, draw as u64]))
     }
 
     /// All views of several pictures in order, on all cores.
@@ -137,15 +144,45 @@ impl ViewMaker {
     pub(crate) fn make_all(&self, requests: &[Request]) -> Result<Vec<f32>> {
         let parts: Vec<Vec<f32>> = requests
             .par_iter()
-            .map(|r| {
-                self.make(r).map_err(|e| {
-                    let hint =
-                        "It could be decoded when the job began: check that it was not changed or removed";
-                    Error::new(e.kind(), e.what()).with_path(&r.path).with_hint(hint)
-                })
-            })
+            .map(|request| self.make(request).map_err(|e| changed(request, &e)))
             .collect::<Result<_>>()?;
         Ok(parts.concat())
+    }
+
+    /// Whether random views for this device are made on it.
+    pub(crate) fn on_card(&self, device: &Device) -> bool {
+        on_card::serves(&self.augment, &self.preprocess, device)
+    }
+
+    /// A batch of one view of each of several pictures, in order, on `device`: by kernels for cards where they serve and a view is
+    /// random. The card is given the pictures as they are, in 8 bits.
+    ///
+    /// # Errors
+    /// If a picture cannot be decoded, or the device has no room.
+    pub(crate) fn batch(&self, requests: &[Request], device: &Device) -> Result<Tensor> {
+        if !self.on_card(device) {
+            return self.tensor(self.make_all(requests)?, device);
+        }
+        let planned = requests.par_iter().map(|r| self.planned(r).map_err(|e| changed(r, &e)));
+        match planned.collect::<Result<Option<Vec<_>>>>()? {
+            Some(planned) => on_card::views(&planned, &self.preprocess, device),
+            None => self.tensor(self.make_all(requests)?, device),
+        }
+    }
+
+    /// What a picture's random view is made from and how; none where that is not what is wanted of it.
+    fn planned(&self, request: &Request) -> Result<Option<(Arc<RgbImage>, Plan)>> {
+        let &[view] = &request.views[..] else { return Ok(None) };
+        let Some(mut rng) = self.generator(request.picture, view) else { return Ok(None) };
+        let prepared = match self.recall(request.picture, view) {
+            Some(prepared) => prepared,
+            None => {
+                let image = Arc::new(decode_file(&request.path, self.max_megapixels)?);
+                self.prepare(&image, request.picture, view)?
+            }
+        };
+        let plan = Plan::draw(prepared.dimensions(), &self.preprocess, &self.augment, &mut rng)?;
+        Ok(Some((prepared, plan)))
     }
 
     /// Views as a batch.
@@ -157,6 +194,12 @@ impl ViewMaker {
         let batch = values.len() / self.len().max(1);
         Ok(Tensor::from_vec(values, (batch, side, side, 3), device)?)
     }
+}
+
+/// An error about a picture that could be decoded before.
+fn changed(request: &Request, e: &Error) -> Error {
+    let hint = "It could be decoded when the job began: check that it was not changed or removed";
+    Error::new(e.kind(), e.what()).with_path(&request.path).with_hint(hint)
 }
 
 /// Runs `consume` on each item in order while the next item is being made by `produce` on the other cores. Ends early once
@@ -184,6 +227,39 @@ pub(crate) fn pipelined<I: Sync, T: Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Drawn pictures, decoded from files and recalled: the same batch as the processor's.
+    #[cfg(feature = "emulated-card")]
+    #[test]
+    fn a_batch_of_a_card_is_that_of_the_processor() {
+        use crate::config::AugmentPolicy;
+        use crate::engine::picture_cache::Budget;
+        use crate::nn::ops::card::{emulated, launched};
+        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/data_policies.png");
+        let requests: Vec<Request> = (0..5)
+            .map(|picture| Request { path: file.clone(), picture, views: vec![View::Fresh(2)] })
+            .collect();
+        for policy in [AugmentPolicy::None, AugmentPolicy::Rand] {
+            let augment =
+                AugmentConfig { policy, rotation_degrees: 20.0, hue: 0.1, ..AugmentConfig::default() };
+            let maker = ViewMaker {
+                preprocess: Preprocess { crop_px: 32, ..Preprocess::IMAGENET },
+                augment: AugmentConfig { enabled: true, ..augment },
+                max_megapixels: 10.0,
+                seed: 7,
+                kept: Some(Arc::new(PictureCache::new(Budget::mib(4)))),
+            };
+            let values = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let want = values(maker.batch(&requests, &Device::Cpu).unwrap());
+            for _ in 0..2 {
+                let before = launched();
+                let got = emulated(|| maker.batch(&requests, &Device::Cpu).unwrap());
+                assert_eq!(got.dims(), [5, 32, 32, 3]);
+                assert_eq!(launched() - before, if policy == AugmentPolicy::None { 4 } else { 0 });
+                assert!(values(got) == want, "{policy:?}");
+            }
+        }
+    }
 
     #[test]
     fn a_pipeline_keeps_the_order_and_stops_at_an_error() {

@@ -1,9 +1,10 @@
-//! Losses on logits.
+//! Losses on logits, in f32.
 
 use super::ops::card;
 use super::ops::cpu::{check_operands, with_values};
 use super::ops::graph::{self, Grad, Keeps, Operation, Saved};
 use super::ops::tensors::Grads;
+use super::ops::tensors::short::widened;
 use crate::error::{Error, Result};
 use candle_core::{D, Device, Shape, Tensor};
 use candle_nn::ops::{sigmoid, softmax_last_dim};
@@ -45,7 +46,7 @@ pub fn cross_entropy(
     let shares = targets.iter().flat_map(|&t| (0..classes).map(move |c| (t, c)));
     let op = CrossEntropy { shares: shares.map(|(t, c)| of_class(t, c)).collect(), classes, total };
     check_operands(NAME, [Some(logits)])?;
-    Ok(graph::apply(op, &[&logits.contiguous()?])?)
+    Ok(graph::apply(op, &[&widened(logits)?.contiguous()?])?)
 }
 
 /// Softmax cross-entropy with a share of each class as the target, PyTorch's `CrossEntropyLoss(weight, label_smoothing)` with
@@ -80,7 +81,7 @@ pub fn soft_cross_entropy(
     let shares = targets.iter().enumerate().map(smooth).collect();
     let op = CrossEntropy { shares, classes, total: n as f64 };
     check_operands(NAME, [Some(logits)])?;
-    Ok(graph::apply(op, &[&logits.contiguous()?])?)
+    Ok(graph::apply(op, &[&widened(logits)?.contiguous()?])?)
 }
 
 fn check_smoothing(smoothing: f64) -> Result<()> {
@@ -105,7 +106,7 @@ pub fn binary_cross_entropy(logits: &Tensor, targets: &[f32], pos_weight: Option
     }
     let op = Binary { targets: targets.to_vec(), pos_weight: f64::from(pos_weight.unwrap_or(1.0)) };
     check_operands(BINARY, [Some(logits)])?;
-    Ok(graph::apply(op, &[&logits.contiguous()?])?)
+    Ok(graph::apply(op, &[&widened(logits)?.contiguous()?])?)
 }
 
 const NAME: &str = "cross-entropy";

@@ -14,7 +14,7 @@ use super::ops::graph::{self, Grad, Made, Operation, Saved};
 use super::ops::tensors;
 use crate::error::{Error, Result};
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, TensorId};
+use candle_core::{CpuStorage, CustomOp1, DType, Layout, Shape, Tensor, TensorId};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
@@ -46,7 +46,7 @@ enum Arg {
     /// No gradient wanted.
     Constant,
     /// A parameter, or the result of a recorded operation.
-    Leaf(TensorId, Shape),
+    Leaf(TensorId, Shape, DType),
     /// A result of candle's operations.
     Graph(Tensor),
 }
@@ -91,9 +91,11 @@ impl Tape {
             drop(record.saved);
             for (arg, grad) in record.args.into_iter().zip(made) {
                 match (arg, grad) {
-                    (Arg::Leaf(id, shape), Some(grad)) => grads.add(id, shape, grad)?,
+                    (Arg::Leaf(id, shape, dtype), Some(grad)) => {
+                        grads.add(id, shape, grad.of_type(dtype)?)?
+                    }
                     (Arg::Graph(tensor), Some(grad)) => {
-                        let grad = grad.into_tensor(tensor.shape())?;
+                        let grad = grad.of_type(tensor.dtype())?.into_tensor(tensor.shape())?;
                         let root = match tensors::serve(&tensor) {
                             // Its gradient is what the tensor is multiplied with.
                             true => (&tensor * grad)?.sum_all()?,
@@ -174,15 +176,20 @@ pub(crate) fn recording() -> bool {
     TAPES.with_borrow(|tapes| !tapes.is_empty())
 }
 
-/// Puts an operation on the tape; gives its result.
-pub(super) fn push(op: impl Operation, args: &[&Tensor], made: Made) -> candle_core::Result<Tensor> {
+/// Puts an operation on the tape, which read `operands` where it was given `args`; gives its result.
+pub(super) fn push(
+    op: impl Operation,
+    args: &[&Tensor],
+    operands: &[&Tensor],
+    made: Made,
+) -> candle_core::Result<Tensor> {
     let of_tensors = matches!(made, Made::Tensor(_));
-    let result = recorded::recorded(made, args)?;
+    let result = recorded::recorded(made, operands)?;
     let wanted: Vec<bool> = args.iter().map(|t| t.track_op()).collect();
     let keeps = op.keeps(&wanted);
     let kept = |keep: bool, tensor: &Tensor| keep.then(|| tensor.detach());
     let saved = Saved {
-        args: args.iter().enumerate().map(|(i, t)| kept(keeps.args >> i & 1 == 1, t)).collect(),
+        args: operands.iter().enumerate().map(|(i, t)| kept(keeps.args >> i & 1 == 1, t)).collect(),
         result: kept(keeps.result, &result),
     };
     TAPES.with_borrow_mut(|tapes| {
@@ -190,7 +197,7 @@ pub(super) fn push(op: impl Operation, args: &[&Tensor], made: Made) -> candle_c
         let arg = |tensor: &&Tensor| match tensor.track_op() {
             false => Arg::Constant,
             true if tensor.is_variable() || tape.results.contains(&tensor.id()) => {
-                Arg::Leaf(tensor.id(), tensor.shape().clone())
+                Arg::Leaf(tensor.id(), tensor.shape().clone(), tensor.dtype())
             }
             true => Arg::Graph((*tensor).clone()),
         };

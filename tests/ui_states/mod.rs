@@ -179,6 +179,7 @@ pub(crate) fn summary() -> Summary {
         backbone: "mobilenet_v2".to_owned(),
         mode: "frozen".to_owned(),
         device: "cpu".to_owned(),
+        precision: "f32".to_owned(),
         epochs_run: 25,
         best_epoch: 17,
         val: SplitScore { accuracy: 145.0 / 153.0, macro_f1: 0.946, loss: 0.183 },

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::nn::layers::{ConvNormAct, Dropout, Flatten, Forward, Layer, Linear};
+use crate::nn::ops::tensors::short::in_f32;
 use crate::nn::ops::{Activation, concat_channels, global_avg_pool};
 use candle_core::{Device, Tensor};
 
@@ -70,11 +71,12 @@ fn adaptive_avg_pool(x: &Tensor, side: usize) -> Result<Tensor> {
     if side == 1 {
         return Ok(global_avg_pool(x)?.reshape((n, 1, 1, c))?);
     }
-    let rows = pooling_matrix(h, side, x.device())?;
-    let x = rows.broadcast_matmul(&x.reshape((n, h, w * c))?)?;
-    let columns = pooling_matrix(w, side, x.device())?;
-    let x = columns.broadcast_matmul(&x.reshape((n * side, w, c))?)?;
-    Ok(x.reshape((n, side, side, c))?)
+    let (rows, columns) = (pooling_matrix(h, side, x.device())?, pooling_matrix(w, side, x.device())?);
+    Ok(in_f32(x, |x| {
+        let x = rows.broadcast_matmul(&x.reshape((n, h, w * c))?)?;
+        let x = columns.broadcast_matmul(&x.reshape((n * side, w, c))?)?;
+        x.reshape((n, side, side, c))
+    })?)
 }
 
 fn pooling_matrix(from: usize, to: usize, device: &Device) -> Result<Tensor> {

@@ -6,37 +6,38 @@
 use super::operations::Operation;
 use crate::config::{AugmentConfig, AugmentPolicy};
 use crate::nn::rng::Rng;
-use image::RgbImage;
 
 /// Steps from the least to the largest magnitude.
 pub const BINS: usize = 31;
 
-/// Varies a picture by the chosen policy; without one, nothing is drawn from `rng`.
-pub fn vary(image: &mut RgbImage, config: &AugmentConfig, rng: &mut Rng) {
+/// What the chosen policy does to a picture of these dimensions, each operation with its magnitude; without one, nothing is drawn
+/// from `rng`.
+pub fn draw(config: &AugmentConfig, dimensions: (u32, u32), rng: &mut Rng) -> Vec<(Operation, f64)> {
     match config.policy {
-        AugmentPolicy::None => {}
+        AugmentPolicy::None => Vec::new(),
         AugmentPolicy::Trivial => {
-            let operation = draw(rng);
+            let operation = any(rng);
             let bin = rng.below(BINS);
-            one(image, operation, trivial(operation, bin), rng);
+            vec![signed(operation, trivial(operation, bin), rng)]
         }
         AugmentPolicy::Rand => {
+            let mut operations = Vec::with_capacity(config.rand_operations);
             for _ in 0..config.rand_operations {
-                let operation = draw(rng);
-                let magnitude = rand(operation, config.rand_magnitude, image.dimensions());
-                one(image, operation, magnitude, rng);
+                let operation = any(rng);
+                operations.push(signed(operation, rand(operation, config.rand_magnitude, dimensions), rng));
             }
+            operations
         }
     }
 }
 
-fn draw(rng: &mut Rng) -> Operation {
+fn any(rng: &mut Rng) -> Operation {
     Operation::ALL.get(rng.below(Operation::ALL.len())).copied().unwrap_or(Operation::Identity)
 }
 
-fn one(image: &mut RgbImage, operation: Operation, magnitude: f64, rng: &mut Rng) {
+fn signed(operation: Operation, magnitude: f64, rng: &mut Rng) -> (Operation, f64) {
     let sign = if has_sign(operation) && rng.below(2) == 1 { -1.0 } else { 1.0 };
-    operation.apply(image, sign * magnitude);
+    (operation, sign * magnitude)
 }
 
 /// Whether a magnitude may go either way.

@@ -12,7 +12,7 @@ mod driver;
 mod place;
 mod remembered;
 
-pub use place::Place;
+use place::Place;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// Where a companion is, and what is looked at to see whether it can be used.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub(super) struct Place {
     /// The companion of this program.
     pub(super) program: PathBuf,
     /// The command line beside it, which can be asked.

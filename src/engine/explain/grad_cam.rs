@@ -6,7 +6,7 @@ use crate::config::HeadOutput;
 use crate::error::{Error, Result};
 use crate::nn::layers::Forward;
 use crate::nn::tape::Tape;
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 /// What speaks for a class: the channels of the last map, each weighted with the mean of its logit's gradient, summed, and cut at 0
 /// (equations 1 and 2). The last map is the backbone's output, or what its hidden layers read.
@@ -19,7 +19,7 @@ use candle_core::{Tensor, Var};
 pub fn grad_cam(network: &Network, x: &Tensor, class: usize, output: HeadOutput) -> Result<HeatMap> {
     let f = Forward::eval(&network.store);
     let at = network.last_map();
-    let map = network.forward_stages(&f, x, 0, at)?.detach();
+    let map = network.forward_stages(&f, x, 0, at)?.detach().to_dtype(DType::F32)?;
     let (batch, rows, columns, channels) = map.dims4()?;
     if batch != 1 || network.has_class_token() {
         return Err(Error::internal("Grad-CAM is of one picture and of a network of convolutions"));

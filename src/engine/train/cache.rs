@@ -8,7 +8,7 @@ use crate::engine::views::{EVAL_BATCH, Request, View, ViewMaker, pipelined};
 use crate::engine::{CacheProgress, TrainEvent};
 use crate::error::{Result, thousands};
 use crate::nn::layers::Forward;
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -248,7 +248,7 @@ impl Fill<'_> {
 }
 
 fn store(table: &mut Option<Table>, rows: &[usize], x: &Tensor, count: usize, room: Room<'_>) -> Result<()> {
-    let values = x.flatten_all()?.to_vec1::<f32>()?;
+    let values = x.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
     let table = match table {
         Some(t) => t,
         None => table.insert(Table::new(&x.dims()[1..], count, room.budget, room.dir)?),

@@ -12,7 +12,7 @@ use crate::engine::at_once::AtOnce;
 use crate::engine::memory::MemoryUse;
 use crate::engine::picture_cache::{Budget, PictureCache};
 use crate::engine::views::ViewMaker;
-use crate::engine::{Control, TrainEvent, device, memory};
+use crate::engine::{BatchChange, Control, TrainEvent, device, memory};
 use crate::error::{Error, ErrorKind, Result, part_of};
 use candle_core::Device;
 use std::ops::Range;
@@ -62,6 +62,8 @@ pub(crate) struct Context<'a> {
     pub(crate) started: Instant,
     /// When memory in use was told last.
     memory_told: Mutex<Option<Instant>>,
+    /// What became of the size of steps before training begins.
+    pub(crate) batch_changes: Vec<BatchChange>,
     /// How many rows passes without gradients take at once.
     at_once: AtOnce,
     /// Stands for a card's memory.
@@ -87,6 +89,7 @@ impl<'a> Context<'a> {
             check_stages(&job.config, spec)?;
         }
         let device = device::device(job.config.train.device)?;
+        let bf16 = device::computes_in_bf16(job.config.train.precision, &device)?;
         prepare_folder(&job.run_dir, job.resume)?;
         let (dataset, contents) = usable_pictures(job, control, on_event)?;
         let resolved = job.config.train.resolve(job.config.backbone.weights.is_some());
@@ -95,6 +98,7 @@ impl<'a> Context<'a> {
         let seed = config.train.seed;
         let cut = config.backbone.cut_stage.as_deref();
         let mut network = Network::new(spec, cut, &config.head, dataset.classes.len(), seed, &device)?;
+        network.compute_in_bf16(bf16);
         config.head.pooling = Some(network.pooling());
         let weights_sha256 = match &config.backbone.weights {
             Some(path) => {
@@ -137,6 +141,7 @@ impl<'a> Context<'a> {
             weights_sha256,
             started,
             memory_told: Mutex::default(),
+            batch_changes: Vec::new(),
             at_once: AtOnce::default(),
             #[cfg(test)]
             room_for_steps: Default::default(),

@@ -148,7 +148,7 @@ impl Epoch<'_> {
     }
 
     /// What a step learns from.
-    fn inputs(&self, batch: &Batch) -> Result<Tensor> {
+    pub(super) fn inputs(&self, batch: &Batch) -> Result<Tensor> {
         match self.phase.input {
             Input::Pictures => self.views(batch.step, &batch.pictures),
             Input::Features | Input::Maps => self.cached(&batch.pictures),
@@ -175,11 +175,14 @@ impl Epoch<'_> {
                 Request { path: path.clone(), picture: *picture, views: vec![View::Fresh(self.epoch)] }
             })
             .collect();
-        let mut values = self.ctx.maker.make_all(&requests)?;
-        if let Some(mix) = self.mix(step) {
-            mix.apply(&mut values, self.ctx.maker.preprocess.crop_px);
+        let (maker, device) = (&self.ctx.maker, self.network.store.device());
+        let Some(mix) = self.mix(step) else { return maker.batch(&requests, device) };
+        if maker.on_card(device) {
+            return Ok(mix.of_tensor(&maker.batch(&requests, device)?)?);
         }
-        self.ctx.maker.tensor(values, self.network.store.device())
+        let mut values = maker.make_all(&requests)?;
+        mix.apply(&mut values, maker.preprocess.crop_px);
+        maker.tensor(values, device)
     }
 
     /// How the pictures of a step are mixed, where they are.
@@ -211,7 +214,7 @@ impl Epoch<'_> {
     }
 
     /// One step; gives its loss, which a graphics card may still be computing. One that fails for want of memory has changed nothing.
-    fn step(
+    pub(super) fn step(
         &self,
         Batch { step, steps, pictures }: &Batch,
         x: &Tensor,

@@ -8,6 +8,7 @@ use crate::config::{DeviceChoice, TrainConfig, TrainMode};
 use crate::data::{Checks, Dataset, Layout, Sample, Split, Verdicts};
 use crate::engine::{BatchChange, BatchReason, Control, TrainEvent};
 use crate::error::{ErrorKind, Result};
+use crate::nn::params::ParamStore;
 use candle_core::Device;
 use image::{Rgb, RgbImage};
 use std::path::Path;
@@ -42,7 +43,7 @@ impl RoomForSteps {
 
 const PER_CLASS: usize = 11;
 
-fn dataset(root: &Path) -> Dataset {
+pub(super) fn dataset(root: &Path) -> Dataset {
     let classes = ["dark", "light"];
     let mut samples = Vec::new();
     for (class, name) in classes.iter().enumerate() {
@@ -71,7 +72,7 @@ fn dataset(root: &Path) -> Dataset {
 }
 
 /// Everything learns, with batch statistics, dropout and mixed pictures: all that a step draws and keeps.
-fn config(batch_size: usize) -> TrainConfig {
+pub(super) fn config(batch_size: usize) -> TrainConfig {
     let mut c = TrainConfig::default();
     c.backbone.cut_stage = Some("block1".to_owned());
     c.head.dropout = 0.3;
@@ -107,12 +108,15 @@ fn train(
 }
 
 fn bits(trained: &Trained) -> Vec<u32> {
-    let store = &trained.network.store;
+    bits_of(&trained.network.store)
+}
+
+pub(super) fn bits_of(store: &ParamStore) -> Vec<u32> {
     let values = store.iter().flat_map(|(_, p)| p.var.flatten_all().unwrap().to_vec1::<f32>().unwrap());
     values.map(f32::to_bits).collect()
 }
 
-fn room(pictures: usize, after: usize) -> RoomForSteps {
+pub(super) fn room(pictures: usize, after: usize) -> RoomForSteps {
     RoomForSteps { pictures, after, ..RoomForSteps::default() }
 }
 

@@ -9,6 +9,7 @@ mod extend;
 mod files;
 mod fingerprint;
 mod judge;
+mod measure;
 mod pace;
 pub(crate) mod plan;
 mod rates;
@@ -70,6 +71,9 @@ pub struct Summary {
     pub mode: String,
     /// `cpu`, `cuda`, `metal`.
     pub device: String,
+    /// What activations were while training and in `val`: `f32`, `bf16`; empty in runs of before there was a choice.
+    #[serde(default)]
+    pub precision: String,
     /// Epochs really run.
     pub epochs_run: usize,
     /// From 1; 0 where the solver has no epochs.
@@ -115,7 +119,8 @@ pub fn train(
     control: &Control,
     on_event: &(dyn Fn(TrainEvent) + Sync),
 ) -> Result<TrainOutcome> {
-    let (ctx, network) = Context::prepare(job, control, on_event)?;
+    let (mut ctx, mut network) = Context::prepare(job, control, on_event)?;
+    measure::batch_size(&mut ctx, &mut network, job)?;
     atomic::write(&ctx.run_dir.join(names::CONFIG), ctx.config.to_toml()?.as_bytes())?;
     let trained = match ctx.config.train.solver {
         Solver::Logistic => solve::solve(&ctx, network)?,
@@ -131,6 +136,7 @@ fn finish(ctx: &Context<'_>, t: Trained) -> Result<TrainOutcome> {
         backbone: t.network.spec.name.to_owned(),
         mode: mode_name(ctx.resolved.mode).to_owned(),
         device: device_name(t.network.store.device()).to_owned(),
+        precision: if t.network.computes_in_bf16() { "bf16" } else { "f32" }.to_owned(),
         epochs_run: t.records.len(),
         best_epoch: t.best_epoch,
         val: SplitScore {

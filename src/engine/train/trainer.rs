@@ -91,12 +91,13 @@ impl<'a> Trainer<'a> {
         } else {
             Named::new()
         };
-        let fresh = Progress::new(
+        let mut fresh = Progress::new(
             ctx.config.to_toml()?,
             fingerprint(&ctx.dataset),
             contents(&ctx.contents),
             ctx.weights_sha256.clone(),
         );
+        fresh.batch_changes.clone_from(&ctx.batch_changes);
         let saved = match resume {
             true => Checkpoint::load(&ctx.run_dir, network.store.device())?,
             false => None,

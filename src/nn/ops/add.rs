@@ -73,6 +73,10 @@ impl Operation for Add {
         Ok(if wanted[0] { vec![Some(grad), None] } else { vec![None, Some(grad)] })
     }
 
+    fn takes_short(&self) -> bool {
+        true
+    }
+
     fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
         activation::sum(args[0], args[1], self.clamp)
     }

@@ -106,6 +106,10 @@ impl Operation for Concat {
         })
     }
 
+    fn takes_short(&self) -> bool {
+        true
+    }
+
     fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
         Tensor::cat(args, D::Minus1)
     }

@@ -3,7 +3,7 @@
 use super::Activation;
 use super::graph::{Grad, Saved};
 use super::parallel::{add_parts, task_size};
-use super::simd;
+use super::{simd, tensors};
 use crate::error::{Error, ErrorKind, Result};
 use candle_core::{CpuStorage, DType, Layout, Storage, Tensor};
 use rayon::prelude::*;
@@ -48,12 +48,13 @@ pub(crate) fn with_all_values<R>(
     Ok(body(&slices))
 }
 
-/// Checks that operands are f32, for which these operations are written, and on one device.
+/// Checks that operands are f32, for which these operations are written (bf16 is served by tensor operations as well), and on one
+/// device.
 pub(crate) fn check_operands<const N: usize>(op: &str, tensors: [Option<&Tensor>; N]) -> Result<()> {
     let first = tensors.iter().flatten().next().map(|t| t.device());
     for t in tensors.into_iter().flatten() {
         let (dtype, device) = (t.dtype(), t.device());
-        if dtype != DType::F32 {
+        if dtype != DType::F32 && !(dtype == DType::BF16 && tensors::serve(t)) {
             let what = format!("{op} needs f32, not {dtype:?} {:?}", t.dims());
             return Err(Error::new(ErrorKind::Numeric, what));
         }

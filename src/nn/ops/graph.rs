@@ -7,7 +7,7 @@ mod grad;
 
 use super::card;
 use super::cpu;
-use super::tensors::{self, Grads};
+use super::tensors::{self, Grads, short};
 use crate::nn::tape;
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Error, Layout, MetalStorage, Result, Shape,
@@ -66,14 +66,20 @@ pub(crate) trait Operation: Send + Sync + 'static {
     /// [`Self::backward`] for devices other than the processor.
     fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads;
 
-    /// [`Self::forward_tensors`] by kernels for cards, where there are some.
+    /// Whether [`Self::forward_tensors`] and [`Self::backward_tensors`] work on bf16 as it is, all arguments alike: products, and
+    /// what only moves values. Others get f32 in its place.
+    fn takes_short(&self) -> bool {
+        false
+    }
+
+    /// [`Self::forward_tensors`] by kernels for cards, where there are some; of activations that may be bf16.
     fn forward_on_card(&self, args: &[&Tensor]) -> Result<Tensor> {
-        self.forward_tensors(args)
+        short::forward(self, args)
     }
 
     /// [`Self::backward_tensors`] by kernels for cards, where there are some.
     fn backward_on_card(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
-        self.backward_tensors(saved, grad, wanted)
+        short::backward(self, saved, grad, wanted)
     }
 }
 
@@ -91,7 +97,7 @@ pub(crate) fn gradients(
     let grad = grad.0.into_tensor(grad.1)?.detach().contiguous()?;
     let grads = match card::serves(&grad) {
         true => op.backward_on_card(saved, &grad, wanted)?,
-        false => op.backward_tensors(saved, &grad, wanted)?,
+        false => short::backward(op, saved, &grad, wanted)?,
     };
     Ok(grads.into_iter().map(|grad| grad.map(Grad::Shared)).collect())
 }
@@ -104,19 +110,24 @@ pub(crate) fn takes(args: &[&Tensor]) -> bool {
 /// Applies an operation to contiguous f32 tensors of one device.
 pub(crate) fn apply(op: impl Operation, args: &[&Tensor]) -> Result<Tensor> {
     let tracked = args.iter().any(|t| t.track_op());
-    let made = match args.iter().any(|t| tensors::serve(t)) {
-        true => Some(of_tensors(&op, args)?),
-        false => None,
-    };
-    match made {
-        Some(made) if !tracked => return Ok(made),
-        Some(made) if tape::recording() => return tape::push(op, args, Made::Tensor(made)),
-        _ => {}
+    let mut made = None;
+    if args.iter().any(|t| tensors::serve(t)) {
+        // What is computed inside must not enter candle's graph as well.
+        let operands = short::operands(&op, args)?;
+        let operands: Vec<&Tensor> = operands.iter().collect();
+        let result = of_tensors(&op, &operands)?;
+        if !tracked {
+            return Ok(result);
+        }
+        if tape::recording() {
+            return tape::push(op, args, &operands, Made::Tensor(result));
+        }
+        made = Some(result);
     }
     if made.is_none() && (!tracked || tape::recording()) {
         let (values, shape) = cpu::with_all_values(args, |args| op.forward(args))?;
         return match tracked {
-            true => tape::push(op, args, Made::Values(values, shape)),
+            true => tape::push(op, args, args, Made::Values(values, shape)),
             false => Tensor::from_vec(values, shape, &candle_core::Device::Cpu),
         };
     }
@@ -138,12 +149,9 @@ pub(crate) enum Made {
 
 /// The result by tensor operations, with values of its own.
 fn of_tensors(op: &impl Operation, args: &[&Tensor]) -> Result<Tensor> {
-    // What is computed inside must not enter candle's graph as well.
-    let detached: Vec<Tensor> = args.iter().map(|t| t.detach()).collect();
-    let args: Vec<&Tensor> = detached.iter().collect();
     match args.first().is_some_and(|first| card::serves(first)) {
-        true => op.forward_on_card(&args)?.contiguous(),
-        false => op.forward_tensors(&args)?.contiguous(),
+        true => op.forward_on_card(args)?.contiguous(),
+        false => short::forward(op, args)?.contiguous(),
     }
 }
 
@@ -209,7 +217,8 @@ impl<O: Operation> InGraph<O> {
         let mut grads = made.into_iter();
         let mut out = [const { None }; N];
         for (out, arg) in out.iter_mut().zip(args) {
-            *out = grads.next().flatten().map(|grad| grad.into_tensor(arg.shape())).transpose()?;
+            let grad = grads.next().flatten().map(|grad| grad.into_tensor(arg.shape())).transpose()?;
+            *out = grad.map(|grad| grad.to_dtype(arg.dtype())).transpose()?;
         }
         Ok(out)
     }

@@ -11,7 +11,7 @@ use super::card;
 use super::cpu::{Clamp, with_values};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
 use super::memory::filled;
-use super::tensors::{Grads, serve as on_device};
+use super::tensors::{Grads, serve as on_device, short};
 use crate::error::{Error, Result};
 use candle_core::{DType, Device, Shape, Tensor};
 pub(crate) use on_card::mix_running;
@@ -130,7 +130,8 @@ const NAME: &str = "batch-norm";
 
 fn check(x: &Tensor, per_channel: &[&Tensor]) -> Result<usize> {
     let channels = x.dims().last().copied().unwrap_or(0);
-    if channels == 0 || x.elem_count() == 0 || x.dtype() != DType::F32 {
+    let served = x.dtype() == DType::F32 || short::is_short(x) && on_device(x);
+    if channels == 0 || x.elem_count() == 0 || !served {
         return Err(Error::internal(format!("batch normalisation of {:?} {:?}", x.dtype(), x.dims())));
     }
     match per_channel.iter().find(|t| t.dims() != [channels] || t.dtype() != DType::F32) {
@@ -187,7 +188,7 @@ impl Op {
         let Some(addend) = addend else {
             return Ok(graph::apply(self, &[x, &gamma, &beta])?);
         };
-        if addend.dims() != x.dims() || addend.dtype() != DType::F32 {
+        if addend.dims() != x.dims() || addend.dtype() != x.dtype() {
             return Err(Error::internal(format!(
                 "a sum of {:?} {:?} and a batch normalisation of {:?}",
                 addend.dtype(),

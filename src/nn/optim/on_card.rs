@@ -1,4 +1,4 @@
-//! The update rules by kernels for cards, of many parameters with one launch: `ops/card/kernels/optimizer.cu`.
+//! The update rules by kernels for cards, of many parameters with one launch.
 //!
 //! Nothing is waited for before the update is in the card's queue: the factor by which gradients are clipped stays on the card. Their norm
 //! is read afterwards; the kernels change nothing where it is not finite.
@@ -6,92 +6,10 @@
 use super::rules::{Rule, Update};
 use super::{Optimizer, finite};
 use crate::error::Result;
-use crate::nn::ops::card::{self, Fresh, Grid, Launch, MAX_THREADS, Word, vector_width};
+use crate::nn::ops::card;
+use crate::nn::ops::card::optimizer::{Parameter, Step, update};
 use crate::nn::params::ParamStore;
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Tensor};
-
-const FILE: &str = "optimizer";
-/// Parameters of a launch, values of a block and words of a parameter, as the kernels have them.
-const PARAMETERS: usize = 48;
-const BLOCK_VALUES: usize = 4096;
-const WORDS: usize = 8;
-
-/// A parameter that has a gradient.
-struct Entry {
-    slot: usize,
-    values: Tensor,
-    grad: Tensor,
-    first: Option<Tensor>,
-    second: Option<Tensor>,
-    source: Option<Tensor>,
-    /// Rate, decay, shrinkage and the root of Adam's second correction.
-    numbers: [f32; 4],
-}
-
-impl Entry {
-    fn blocks(&self) -> usize {
-        self.values.elem_count().div_ceil(BLOCK_VALUES)
-    }
-
-    fn tensors(&self) -> impl Iterator<Item = &Tensor> {
-        let kept = [&self.first, &self.second, &self.source];
-        [&self.values, &self.grad].into_iter().chain(kept.into_iter().flatten())
-    }
-
-    /// The words of the table; `first_block` of the launch is the parameter's first.
-    fn words(&self, first_block: usize) -> Result<[Word<'_>; WORDS]> {
-        fn update(kept: &Option<Tensor>) -> Word<'_> {
-            kept.as_ref().map_or(Word::Absent, Word::Update)
-        }
-        let count = |n: usize| u32::try_from(n).map_err(candle_core::Error::from);
-        let [rate, decay, shrink, root] = self.numbers.map(f32::to_bits);
-        Ok([
-            Word::Update(&self.values),
-            Word::Read(&self.grad),
-            update(&self.first),
-            update(&self.second),
-            self.source.as_ref().map_or(Word::Absent, Word::Read),
-            Word::Pair([count(self.values.elem_count())?, count(first_block)?]),
-            Word::Pair([rate, decay]),
-            Word::Pair([shrink, root]),
-        ])
-    }
-}
-
-/// Parameters that are updated by one launch.
-struct Batch<'a> {
-    entries: &'a [Entry],
-    blocks: usize,
-    width: u32,
-}
-
-impl<'a> Batch<'a> {
-    fn of(entries: &'a [Entry]) -> Self {
-        // All values are of one type; the number of a block's is a multiple of any width.
-        let tensors: Vec<&Tensor> = entries.iter().flat_map(Entry::tensors).collect();
-        Self {
-            entries,
-            blocks: entries.iter().map(Entry::blocks).sum(),
-            width: vector_width(BLOCK_VALUES, &tensors),
-        }
-    }
-
-    /// The beginning of a launch: the kernel and its table.
-    fn launch(&self, kernel: &'static str) -> Result<Launch<'a>> {
-        let (mut words, mut block) = (Vec::with_capacity(PARAMETERS * WORDS), 0);
-        for entry in self.entries {
-            words.extend(entry.words(block)?);
-            block += entry.blocks();
-        }
-        Ok(Launch::of(FILE, kernel, DType::F32)?.table(words, PARAMETERS * WORDS))
-    }
-
-    fn grid(&self) -> Result<Grid> {
-        let blocks = u32::try_from(self.blocks).map_err(candle_core::Error::from)?;
-        Ok(Grid { blocks: [blocks, 1], threads: [MAX_THREADS, 1] })
-    }
-}
 
 impl Optimizer {
     /// Whether kernels serve the parameters.
@@ -106,39 +24,15 @@ impl Optimizer {
         grads: &GradStore,
         lr: f64,
     ) -> Result<Option<f64>> {
-        let entries = self.entries(store, grads, lr)?;
-        let batches: Vec<Batch<'_>> = entries.chunks(PARAMETERS).map(Batch::of).collect();
-        let pull = (2.0 * self.l2_sp) as f32;
-        let clip = match (self.clip_norm, entries.first()) {
-            (Some(most), Some(first)) => Some(clip_factor(&batches, &first.values, pull, most as f32)?),
-            _ => None,
-        };
-        for batch in &batches {
-            let count = batch.entries.len() as u32;
-            let launch = match self.rule {
-                Rule::Sgd { momentum, nesterov } => {
-                    // The gradient counts once more in Nesterov's form.
-                    let (ahead, kept) = if nesterov { (1.0, momentum) } else { (0.0, 1.0) };
-                    let launch = batch.launch("descend")?.read_if(clip.as_ref()).count(count);
-                    launch.number(momentum as f32).number(ahead).number(kept as f32)
-                }
-                Rule::Adam { beta1, beta2, eps, .. } => {
-                    let launch = batch.launch("adam")?.read_if(clip.as_ref()).count(count);
-                    let launch = launch.number((1.0 - beta1) as f32).number(beta2 as f32);
-                    launch.number((1.0 - beta2) as f32).number(eps as f32)
-                }
-            };
-            // SAFETY: the table has as many parameters as are counted, with a block for each part of their values; a gradient, a
-            // moment and a source have as many values as their parameter.
-            unsafe { launch.number(pull).count(batch.width).run(batch.grid()?)? };
-        }
-        let norm = match &clip {
-            Some(clip) => Some(finite(clip.to_vec1::<f64>()?[0])?),
-            // Nothing has a gradient.
+        let (slots, parameters) = self.with_gradients(store, grads, lr)?;
+        let most = self.clip_norm.map(|most| most as f32);
+        let norm = match update(&parameters, self.rule.step(), (2.0 * self.l2_sp) as f32, most)? {
+            Some(norm_and_factor) => Some(finite(norm_and_factor.to_vec1::<f64>()?[0])?),
+            // Nothing has a gradient, or nothing is clipped.
             None => self.clip_norm.map(|_| 0.0),
         };
-        for entry in &entries {
-            let slot = &mut self.slots[entry.slot];
+        for index in slots {
+            let slot = &mut self.slots[index];
             slot.steps += 1;
             store.touch(slot.id);
         }
@@ -146,11 +40,16 @@ impl Optimizer {
         Ok(norm)
     }
 
-    /// The parameters that have gradients, with what belongs to them.
-    fn entries(&mut self, store: &ParamStore, grads: &GradStore, lr: f64) -> Result<Vec<Entry>> {
-        let keeps = self.rule.keeps();
+    /// The parameters that have gradients, and which slots are theirs.
+    fn with_gradients(
+        &mut self,
+        store: &ParamStore,
+        grads: &GradStore,
+        lr: f64,
+    ) -> Result<(Vec<usize>, Vec<Parameter>)> {
         let (rule, l2_sp) = (self.rule, self.l2_sp);
-        let mut entries = Vec::new();
+        let (keeps_first, keeps_second) = rule.keeps();
+        let mut found = (Vec::new(), Vec::new());
         let mut slots = self.slots.iter_mut().enumerate();
         for group in &self.groups {
             for (index, slot) in slots.by_ref().take(group.ids.len()) {
@@ -158,45 +57,49 @@ impl Optimizer {
                 let Some(grad) = grads.get(var) else { continue };
                 slot.check(var, grad)?;
                 let (lr, weight_decay, step) = (lr * group.lr_scale, group.weight_decay, slot.steps + 1);
-                let update = Update { rule, lr, weight_decay, l2_sp, clip: 1.0, step };
-                entries.push(Entry {
-                    slot: index,
+                let [rate, decay, shrink, root] =
+                    Update { rule, lr, weight_decay, l2_sp, clip: 1.0, step }.numbers();
+                found.0.push(index);
+                found.1.push(Parameter {
                     values: var.detach(),
                     grad: grad.detach().contiguous()?,
-                    first: keeps.0.then(|| slot.first.tensor(var)).transpose()?,
-                    second: keeps.1.then(|| slot.second.tensor(var)).transpose()?,
+                    first: keeps_first.then(|| slot.first.tensor(var)).transpose()?,
+                    second: keeps_second.then(|| slot.second.tensor(var)).transpose()?,
                     source: slot.source.as_mut().map(|s| s.tensor(var)).transpose()?,
-                    numbers: update.numbers(),
+                    rate,
+                    decay,
+                    shrink,
+                    root,
                 });
             }
         }
-        Ok(entries)
+        Ok(found)
     }
 }
 
-/// The norm of all gradients and the factor that brings it down to `most`, in f64.
-fn clip_factor(batches: &[Batch<'_>], like: &Tensor, pull: f32, most: f32) -> Result<Tensor> {
-    let blocks: usize = batches.iter().map(|batch| batch.blocks).sum();
-    let mut parts = Fresh::new(like.device(), DType::F64, blocks)?;
-    let mut first_part = 0;
-    for batch in batches {
-        let launch = batch.launch("square_sums")?.write(&mut parts).count(batch.entries.len() as u32);
-        let launch = launch.count(u32::try_from(first_part).map_err(candle_core::Error::from)?);
-        // SAFETY: as in `step_on_card`; each block writes one part, behind those of the batches before.
-        unsafe { launch.number(pull).count(batch.width).run(batch.grid()?)? };
-        first_part += batch.blocks;
+impl Rule {
+    /// The rule as the kernels take it.
+    fn step(self) -> Step {
+        match self {
+            // The gradient counts once more in Nesterov's form.
+            Self::Sgd { momentum, nesterov: true } => {
+                Step::Descend { momentum: momentum as f32, ahead: 1.0, kept: momentum as f32 }
+            }
+            Self::Sgd { momentum, nesterov: false } => {
+                Step::Descend { momentum: momentum as f32, ahead: 0.0, kept: 1.0 }
+            }
+            Self::Adam { beta1, beta2, eps, .. } => Step::Adam {
+                new_first: (1.0 - beta1) as f32,
+                old_second: beta2 as f32,
+                new_second: (1.0 - beta2) as f32,
+                eps: eps as f32,
+            },
+        }
     }
-    let parts = parts.into_tensor();
-    let mut norm_and_factor = Fresh::new(like.device(), DType::F64, 2)?;
-    let launch = Launch::of(FILE, "clip_factor", DType::F32)?.read(&parts).write(&mut norm_and_factor);
-    let launch = launch.count(u32::try_from(blocks).map_err(candle_core::Error::from)?).number(most);
-    // SAFETY: one block reads as many parts as there are, and writes two values.
-    unsafe { launch.run(Grid { blocks: [1, 1], threads: [MAX_THREADS, 1] })? };
-    Ok(norm_and_factor.into_tensor())
 }
 
 impl Update {
-    /// What the kernels need to know of a parameter.
+    /// Rate, decay, shrinkage and the root of Adam's second correction, for one parameter.
     fn numbers(self) -> [f32; 4] {
         let (rate, decay, shrink, root) = match self.rule {
             Rule::Sgd { .. } => (self.lr, self.weight_decay, 1.0, 1.0),

@@ -15,13 +15,13 @@ thread_local! {
     static ORIGINS: RefCell<Vec<Tensor>> = RefCell::default();
 }
 
-/// The result of a recorded operation of `args`: to candle the beginning of a graph. The storage that was made for it becomes its
-/// own; one that an argument has as well is copied.
-pub(super) fn recorded(made: Made, args: &[&Tensor]) -> Result<Tensor> {
+/// The result of a recorded operation of `operands`: to candle the beginning of a graph. The storage that was made for it becomes
+/// its own; one that an operand has as well is copied.
+pub(super) fn recorded(made: Made, operands: &[&Tensor]) -> Result<Tensor> {
     let (device, made) = match made {
         Made::Values(..) => (Device::Cpu, made),
         Made::Tensor(tensor) => {
-            let shared = args.iter().any(|arg| storage_of(arg) == storage_of(&tensor));
+            let shared = operands.iter().any(|operand| storage_of(operand) == storage_of(&tensor));
             let part = tensor.layout().start_offset() != 0 || !tensor.is_contiguous();
             let own = if shared || part { tensor.force_contiguous()? } else { tensor };
             (own.device().clone(), Made::Tensor(own))

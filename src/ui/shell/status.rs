@@ -18,7 +18,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         ui.painter().circle_filled(dot.center(), 3.5, if working { p.accent } else { p.good });
         let threads = state.threads();
         let word = if threads == 1 { "thread" } else { "threads" };
-        quiet(ui, &format!("CPU · {threads} {word}")).on_hover_text("Where the work is done");
+        let device = if on_a_card(state) { "Graphics card" } else { "CPU" };
+        quiet(ui, &format!("{device} · {threads} {word}")).on_hover_text("Where the work is done");
         ui.add_space(space::S);
         if let Some(job) = state.job() {
             job_part(ui, state, job, actions);
@@ -34,6 +35,12 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| notices(ui, state, actions));
     });
+}
+
+/// Whether the training that runs is done on a graphics card; pictures are prepared on the processor all the same.
+fn on_a_card(state: &AppState) -> bool {
+    let memory = state.training.as_ref().filter(|_| state.training_job().is_some()).and_then(|t| t.memory);
+    memory.is_some_and(|now| now.card.is_some())
 }
 
 fn quiet(ui: &mut Ui, text: &str) -> egui::Response {

@@ -5,7 +5,7 @@ use super::{
     AppState, FollowUp, JobKind, MapLayout, RunningJob, Screen, Tone, TrainingEnd, WeightsState, file_name,
     training,
 };
-use crate::engine::{TrainEvent, TrainOutcome};
+use crate::engine::{BatchReason, TrainEvent, TrainOutcome};
 use crate::error::{Error, count, part_of};
 use crate::session::jobs::{JobEvent, JobId, JobOutput, ModelRef, Outcome};
 use crate::session::{Copied, READ_ONLY};
@@ -33,7 +33,11 @@ impl AppState {
                     self.rate_part = RatePart::of(&event);
                 } else if let Some(t) = &mut self.training {
                     if let TrainEvent::BatchSize(change) = &event {
-                        self.notices.push(Tone::Warn, change.words());
+                        let tone = match change.reason {
+                            BatchReason::OutOfMemory => Tone::Warn,
+                            BatchReason::Measured => Tone::Info,
+                        };
+                        self.notices.push(tone, change.words());
                     }
                     t.absorb(event);
                 }

@@ -1,7 +1,7 @@
 //! What settings are called in the window, by the keys that files and the command line call them.
 
 /// Keys with their names, in the order of the keys.
-const NAMES: [(&str, &str); 69] = [
+const NAMES: [(&str, &str); 70] = [
     ("augment.brightness", "Brightness"),
     ("augment.contrast", "Contrast"),
     ("augment.crop_ratio", "Random cut, shape"),
@@ -62,6 +62,7 @@ const NAMES: [(&str, &str); 69] = [
     ("train.optimizer", "Optimizer"),
     ("train.patience", "Stop without progress, epochs"),
     ("train.phases", "Phases"),
+    ("train.precision", "Precision"),
     ("train.schedule", "Rate over time"),
     ("train.seed", "Seed"),
     ("train.solver", "Fitting the head"),

@@ -218,6 +218,10 @@ impl Operation for Op {
         Ok(vec![Some(Grad::Owned(of_qkv))])
     }
 
+    fn takes_short(&self) -> bool {
+        true
+    }
+
     fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
         self.attention.result_of_tensors(args[0])?.reshape(&self.shape)
     }

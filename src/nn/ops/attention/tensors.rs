@@ -2,6 +2,7 @@
 
 use super::{Attention, on_card};
 use crate::nn::ops::card;
+use crate::nn::ops::tensors::short::{in_f32, product, widened};
 use candle_core::{D, Result, Tensor};
 use candle_nn::ops::softmax_last_dim;
 
@@ -19,17 +20,17 @@ impl Attention {
 
     /// Probabilities with which each query attends to each key, `[pictures, heads, T, T]`.
     fn probabilities_of_tensors(&self, [q, k, _]: &[Tensor; 3]) -> Result<Tensor> {
-        let scores = q.matmul(&k.t()?)?;
+        let scores = product(q, &k.t()?)?;
         if card::serves(&scores) {
             return on_card::softmax(&scores, self.scale());
         }
-        softmax_last_dim(&scores.affine(f64::from(self.scale()), 0.0)?)
+        in_f32(&scores, |scores| softmax_last_dim(&scores.affine(f64::from(self.scale()), 0.0)?))
     }
 
     /// The result, `[pictures, T, heads * D]`.
     pub(super) fn result_of_tensors(&self, qkv: &Tensor) -> Result<Tensor> {
         let parts = self.parts(qkv)?;
-        let result = self.probabilities_of_tensors(&parts)?.matmul(&parts[2])?;
+        let result = product(&self.probabilities_of_tensors(&parts)?, &parts[2])?;
         let by_token = match card::serves(&result) {
             true => self.join_heads(&[&result])?,
             false => result.transpose(1, 2)?.contiguous()?,
@@ -39,7 +40,7 @@ impl Attention {
 
     /// The mean over heads of the probabilities, `[pictures, T, T]`.
     pub(super) fn mean_weights_of_tensors(&self, qkv: &Tensor) -> Result<Tensor> {
-        self.probabilities_of_tensors(&self.parts(qkv)?)?.mean(1)
+        widened(&self.probabilities_of_tensors(&self.parts(qkv)?)?)?.mean(1)
     }
 
     /// The gradient of `qkv`, `[pictures, T, 3, heads, D]`; see `backward` for the formulas.
@@ -54,9 +55,9 @@ impl Attention {
             }
         };
         let [q, k, v] = parts;
-        let of_v = p.t()?.matmul(&grad)?;
-        let of_scores = self.gradient_of_scores(p, grad.matmul(&v.t()?)?)?;
-        let (of_q, of_k) = (of_scores.matmul(&k)?, of_scores.t()?.matmul(&q)?);
+        let of_v = product(&p.t()?, &grad)?;
+        let of_scores = self.gradient_of_scores(&p, &product(&grad, &v.t()?)?)?;
+        let (of_q, of_k) = (product(&of_scores, &k)?, product(&of_scores.t()?, &q)?);
         if card::serves(&of_q) {
             return self.join_heads(&[&of_q, &of_k, &of_v]);
         }
@@ -65,11 +66,14 @@ impl Attention {
     }
 
     /// The gradient of the scores from the probabilities' one.
-    fn gradient_of_scores(&self, p: Tensor, of_p: Tensor) -> Result<Tensor> {
-        if card::serves(&p) {
-            return on_card::softmax_gradient(&p, &of_p, self.scale());
+    fn gradient_of_scores(&self, p: &Tensor, of_p: &Tensor) -> Result<Tensor> {
+        if card::serves(p) {
+            return on_card::softmax_gradient(p, of_p, self.scale());
         }
-        let mean = (&of_p * &p)?.sum_keepdim(D::Minus1)?;
-        (p * of_p.broadcast_sub(&mean)?)?.affine(f64::from(self.scale()), 0.0)
+        in_f32(of_p, |of_p| {
+            let p = widened(p)?;
+            let mean = (of_p * &p)?.sum_keepdim(D::Minus1)?;
+            (p * of_p.broadcast_sub(&mean)?)?.affine(f64::from(self.scale()), 0.0)
+        })
     }
 }

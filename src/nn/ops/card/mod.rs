@@ -34,28 +34,36 @@ pub(crate) mod elementwise;
 #[cfg(feature = "emulated-card")]
 mod emulated;
 mod launch;
+pub(crate) mod optimizer;
 mod parts;
 mod pictures;
 mod rows;
 #[cfg(test)]
 #[cfg(feature = "emulated-card")]
 mod tests;
+mod views;
 
-pub(crate) use columns::{Channelwise, Columns, channelwise, column_sums};
+pub(crate) use columns::{Channelwise, Columns, Pass, channelwise, column_sums};
 pub(crate) use cross_entropy::{cross_entropy, gradient_of_cross_entropy};
 #[cfg(feature = "emulated-card")]
 pub use emulated::{emulated, launched};
-pub(crate) use launch::{Fresh, Grid, Launch, MAX_THREADS, Word, vector_width};
+pub(crate) use launch::{Fresh, Grid, Launch, MAX_THREADS, vector_width};
 pub(crate) use parts::join_parts;
 pub(crate) use pictures::{gate, picture_sums};
+pub(crate) use views::{LARGEST_VIEW, Recolour, Taps, View, views};
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 /// Whether kernels serve what is done with `tensor`.
 pub(crate) fn serves(tensor: &Tensor) -> bool {
+    serves_device(tensor.device())
+}
+
+/// Whether kernels serve what is done on this device.
+pub(crate) fn serves_device(device: &Device) -> bool {
     #[cfg(feature = "emulated-card")]
-    if emulated::is_forced() && tensor.device().is_cpu() {
+    if emulated::is_forced() && device.is_cpu() {
         return true;
     }
-    cfg!(feature = "cuda") && tensor.device().is_cuda()
+    cfg!(feature = "cuda") && device.is_cuda()
 }

@@ -14,7 +14,7 @@ use super::Activation;
 use super::card::Channelwise;
 use super::cpu::{Clamp, check_operands, column_sums, with_values};
 use super::graph::{self, Grad, Keeps, Operation, Saved};
-use super::tensors::{Grads, activation, channelwise, column_sums as tensor_sums, when};
+use super::tensors::{Grads, activation, channelwise, column_sums as tensor_sums, short, when};
 use crate::error::Result;
 use candle_core::{Shape, Tensor};
 use geometry::Form;
@@ -117,6 +117,11 @@ impl Operation for Conv {
         })?
     }
 
+    fn takes_short(&self) -> bool {
+        // Depthwise, values of a channel are added one by one.
+        !self.geometry.depthwise()
+    }
+
     fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
         let y = self.geometry.forward_tensors(args[0], args[1])?;
         let bias = args.get(2).copied();
@@ -139,14 +144,14 @@ impl Operation for Conv {
     fn forward_on_card(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
         match self.geometry.depthwise() {
             true => self.depthwise_result_on_card(args),
-            false => self.forward_tensors(args),
+            false => short::forward(self, args),
         }
     }
 
     fn backward_on_card(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
         match self.geometry.depthwise() {
             true => self.depthwise_gradients_on_card(saved, grad, wanted),
-            false => self.backward_tensors(saved, grad, wanted),
+            false => short::backward(self, saved, grad, wanted),
         }
     }
 }

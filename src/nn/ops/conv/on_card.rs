@@ -138,7 +138,7 @@ impl Conv {
             when(wanted[1], || self.geometry.depthwise_weight_gradient_on_card(saved.arg(0)?, &grad))?,
         ];
         if let Some(&bias) = wanted.get(2) {
-            grads.push(when(bias, || column_sums(&floats(&grad)?, self.geometry.output[2]))?);
+            grads.push(when(bias, || column_sums(&grad, self.geometry.output[2]))?);
         }
         Ok(grads)
     }
@@ -151,22 +151,21 @@ mod tests {
     use crate::nn::ops::card::{emulated, launched};
     use crate::nn::ops::testing::{flat, wave};
 
-    /// Forward, and both gradients, of maps of this type.
-    fn passes(g: &Geometry, dtype: DType) -> [Vec<f32>; 3] {
-        let short = |t: Tensor| t.to_dtype(DType::BF16).unwrap().to_dtype(dtype).unwrap();
-        let [h, w, c] = g.input;
-        let x = short(wave(&[g.n, h, w, c], 0.7));
-        let grad = short(wave(&g.output_shape(), 1.1));
-        let weight = wave(&[g.kernel[0], g.kernel[1], 1, c], 1.3);
-        let bias = wave(&[c], 0.4);
-        let y = g.depthwise_on_card([&x, &weight], Some(&bias), Clamp::Relu6).unwrap();
-        let of_x = g.depthwise_input_gradient_on_card(&weight, &grad).unwrap();
-        let of_weight = g.depthwise_weight_gradient_on_card(&x, &grad).unwrap();
-        [y, of_x, of_weight].map(|t| flat(&t.to_dtype(DType::F32).unwrap()))
-    }
-
     #[test]
     fn short_values_are_convolved_as_long_ones() {
+        // Forward, and both gradients, of maps of this type.
+        let passes = |g: &Geometry, dtype: DType| {
+            let short = |t: Tensor| t.to_dtype(DType::BF16).unwrap().to_dtype(dtype).unwrap();
+            let [h, w, c] = g.input;
+            let x = short(wave(&[g.n, h, w, c], 0.7));
+            let grad = short(wave(&g.output_shape(), 1.1));
+            let weight = wave(&[g.kernel[0], g.kernel[1], 1, c], 1.3);
+            let bias = wave(&[c], 0.4);
+            let y = g.depthwise_on_card([&x, &weight], Some(&bias), Clamp::Relu6).unwrap();
+            let of_x = g.depthwise_input_gradient_on_card(&weight, &grad).unwrap();
+            let of_weight = g.depthwise_weight_gradient_on_card(&x, &grad).unwrap();
+            [y, of_x, of_weight].map(|t| flat(&t.to_dtype(DType::F32).unwrap()))
+        };
         for (size, channels, stride, dilation) in
             [(3, 24, 1, 1), (3, 6, 2, 1), (5, 16, 2, 1), (7, 8, 1, 1), (7, 40, 2, 1), (3, 16, 1, 2)]
         {

@@ -4,6 +4,7 @@ use super::cudnn::Frozen;
 use super::{Conv2dSpec, Form, Geometry, conv2d};
 use crate::error::Result;
 use crate::nn::ops::cpu::{check_operands, with_values};
+use crate::nn::ops::tensors::short::Constant;
 use crate::nn::ops::{Activation, add, tensors};
 use candle_core::Tensor;
 use std::sync::OnceLock;
@@ -11,8 +12,8 @@ use std::sync::OnceLock;
 /// A convolution with constant weights and bias.
 #[derive(Debug)]
 pub struct PackedConv {
-    weight: Tensor,
-    bias: Tensor,
+    weight: Constant,
+    bias: Constant,
     spec: Conv2dSpec,
     /// For maps on which a matrix product is best, and for those on which Winograd's algorithm is.
     forms: [OnceLock<Form>; 2],
@@ -23,7 +24,8 @@ impl PackedConv {
     /// `weight: [KH, KW, Cin / groups, Cout]` and `bias: [Cout]`; neither gets a gradient.
     pub fn new(weight: &Tensor, bias: &Tensor, spec: Conv2dSpec) -> Self {
         let forms = [OnceLock::new(), OnceLock::new()];
-        Self { weight: weight.detach(), bias: bias.detach(), spec, forms, on_card: Frozen::default() }
+        let (weight, bias) = (Constant::new(weight), Constant::new(bias));
+        Self { weight, bias, spec, forms, on_card: Frozen::default() }
     }
 
     /// `act(convolution(x) + bias + addend)`. Differentiable in `x` and `addend`.
@@ -31,23 +33,28 @@ impl PackedConv {
     /// # Errors
     /// If shapes or types do not fit.
     pub fn forward(&self, x: &Tensor, addend: Option<&Tensor>, act: Activation) -> Result<Tensor> {
-        let geometry = Geometry::new(x.dims(), self.weight.dims(), Some(self.bias.dims()), self.spec)?;
+        let (weight, bias) = (self.weight.values(), self.bias.values());
+        let geometry = Geometry::new(x.dims(), weight.dims(), Some(bias.dims()), self.spec)?;
+        let (weight, bias) = match geometry.depthwise() {
+            true => (weight, bias),
+            false => (self.weight.like(x)?, self.bias.like(x)?),
+        };
         let tracked = x.track_op() || addend.is_some_and(Tensor::track_op);
         let separate = addend.is_some_and(|a| geometry.depthwise() || a.dims() != geometry.output_shape());
-        if !tracked && !separate {
-            let operands = [x, &self.weight, &self.bias];
-            if let Some(y) = self.on_card.forward(&geometry, operands, addend, act)? {
-                return Ok(y);
-            }
+        if !tracked
+            && !separate
+            && let Some(y) = self.on_card.forward(&geometry, [x, weight, bias], addend, act)?
+        {
+            return Ok(y);
         }
         if tracked || separate || tensors::serve(x) {
             let act_of_conv = if addend.is_some() { Activation::Identity } else { act };
-            let y = conv2d(x, &self.weight, Some(&self.bias), self.spec, act_of_conv)?;
+            let y = conv2d(x, weight, Some(bias), self.spec, act_of_conv)?;
             return addend.map_or(Ok(y.clone()), |addend| add(&y, addend, act));
         }
-        check_operands("conv2d", [Some(x), Some(&self.weight), Some(&self.bias), addend])?;
+        check_operands("conv2d", [Some(x), Some(weight), Some(bias), addend])?;
         let addend = addend.map(Tensor::contiguous).transpose()?;
-        let (x, weight, bias) = (x.contiguous()?, self.weight.contiguous()?, self.bias.contiguous()?);
+        let (x, weight, bias) = (x.contiguous()?, weight.contiguous()?, bias.contiguous()?);
         let operands = [&x, &weight, &bias, addend.as_ref().unwrap_or(&bias)];
         let values = with_values(operands, |[x, weight, bias, added]| {
             let form =

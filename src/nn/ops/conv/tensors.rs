@@ -7,6 +7,7 @@
 //! kernel: candle's own gradients of convolution are wrong on Metal and slow elsewhere.
 
 use super::{Conv2dSpec, Geometry, cudnn};
+use crate::nn::ops::tensors::short::{multiplied, product};
 use crate::nn::ops::tensors::taps::{Frame, Taps, fit, spread};
 use crate::nn::ops::tensors::{as_rows, column_sums};
 use candle_core::{D, Result, Tensor};
@@ -20,7 +21,7 @@ impl Geometry {
         }
         if self.pointwise() {
             let pixels = as_rows(&self.picked(&x)?)?;
-            return pixels.matmul(&weight.reshape(self.matrix())?)?.reshape(&self.output_shape());
+            return product(&pixels, &weight.reshape(self.matrix())?)?.reshape(&self.output_shape());
         }
         if self.depthwise() {
             return depthwise(&Taps::new(&x, self.frame(), 0.0)?, &self.taps(), &self.tap_rows(weight)?);
@@ -37,7 +38,7 @@ impl Geometry {
             return Ok(of_x);
         }
         if self.pointwise() {
-            let pixels = as_rows(&grad)?.matmul(&weight.reshape(self.matrix())?.t()?)?;
+            let pixels = product(&as_rows(&grad)?, &weight.reshape(self.matrix())?.t()?)?;
             let pixels = pixels.reshape((self.n, self.output[0], self.output[1], self.input[2]))?;
             let map = spread(&pixels, self.spec.stride)?;
             return sized(&map, [h, w], (0, 0));
@@ -66,7 +67,7 @@ impl Geometry {
             return Ok(of_weight);
         }
         if self.pointwise() {
-            return as_rows(&self.picked(&x)?)?.t()?.matmul(&as_rows(grad)?)?.reshape(shape);
+            return product(&as_rows(&self.picked(&x)?)?.t()?, &as_rows(grad)?)?.reshape(shape);
         }
         let (taps, seen) = (self.taps(), Taps::new(&x, self.frame(), 0.0)?);
         if self.depthwise() {
@@ -85,7 +86,7 @@ impl Geometry {
                 let parts = views.iter().map(part).collect::<Result<Vec<_>>>()?;
                 let seen = as_rows(&Tensor::cat(&parts, D::Minus1)?)?;
                 let grad = grad.narrow(1, group * cout, cout)?.contiguous()?;
-                groups.push(seen.t()?.matmul(&grad)?.reshape((1, kw, cin, cout))?);
+                groups.push(product(&seen.t()?, &grad)?.reshape((1, kw, cin, cout))?);
             }
             rows.push(Tensor::cat(&groups, D::Minus1)?);
         }
@@ -167,7 +168,7 @@ fn convolved(x: &Tensor, weight: &Tensor, spec: Conv2dSpec) -> Result<Tensor> {
     let of_group = |group: usize| {
         let x = x.narrow(1, group * cin, cin)?.contiguous()?;
         let weight = weight.narrow(0, group * cout, cout)?.contiguous()?;
-        x.conv2d(&weight, padding, stride, dilation, 1)
+        multiplied(&x, &weight, |x, weight| x.conv2d(weight, padding, stride, dilation, 1))
     };
     let maps = (0..groups).map(of_group).collect::<Result<Vec<_>>>()?;
     if let [map] = &maps[..] { Ok(map.clone()) } else { Tensor::cat(&maps, 1) }

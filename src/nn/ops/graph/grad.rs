@@ -3,7 +3,7 @@
 use crate::nn::ops::cpu::{self, CHUNK, Clamp};
 use crate::nn::ops::memory::filled;
 use crate::nn::ops::{simd, tensors};
-use candle_core::{Device, Result, Shape, Tensor};
+use candle_core::{DType, Device, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 /// A gradient on its way.
@@ -53,6 +53,14 @@ impl Grad {
                 // SAFETY: every chunk is copied before anything else.
                 unsafe { filled(from.len(), fill) }
             }),
+        }
+    }
+
+    /// In this type.
+    pub(crate) fn of_type(self, dtype: DType) -> Result<Self> {
+        match self {
+            Self::Owned(values) => Ok(Self::Owned(values)),
+            Self::Shared(tensor) => Ok(Self::Shared(tensor.to_dtype(dtype)?)),
         }
     }
 

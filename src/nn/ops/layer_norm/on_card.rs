@@ -1,10 +1,10 @@
 //! Layer normalisation by kernels for cards (`card/kernels/layer_norm.cu`).
 
 use super::Op;
-use crate::nn::ops::card::{Columns, Fresh, Grid, Launch, join_parts, vector_width};
+use crate::nn::ops::card::{Columns, Fresh, Grid, Launch, Pass, join_parts, vector_width};
 use crate::nn::ops::graph::Saved;
 use crate::nn::ops::tensors::{Grads, column_sums, when};
-use candle_core::{DType, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 const FILE: &str = "layer_norm";
 
@@ -37,7 +37,7 @@ impl Op {
     pub(super) fn gradients_on_card(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
         let channels = self.rows.channels;
         if !wanted[0] && !wanted[1] {
-            let of_beta = when(wanted[2], || column_sums(&grad.to_dtype(DType::F32)?, channels))?;
+            let of_beta = when(wanted[2], || column_sums(grad, channels))?;
             return Ok(vec![None, None, of_beta]);
         }
         let (x, rows) = (saved.arg(0)?, self.count());
@@ -73,7 +73,7 @@ impl Op {
         grad: &Tensor,
         [means, inverses]: [Tensor; 2],
     ) -> Result<[Tensor; 2]> {
-        let columns = Columns::of(&[x, grad], &[])?;
+        let columns = Columns::of(Pass::Sums, &[x, grad], &[])?;
         let shape = columns.shape_of_parts();
         let (mut products, mut sums) = (Fresh::floats(x, shape)?, Fresh::floats(x, shape)?);
         let launch =
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use crate::nn::ops::card::emulated;
     use crate::nn::ops::testing::{flat, wave};
-    use candle_core::Var;
+    use candle_core::{DType, Var};
 
     /// Rows shorter and longer than a warp's turn, of both widths, and many of them.
     #[test]

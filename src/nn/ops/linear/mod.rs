@@ -298,6 +298,10 @@ impl Operation for LinearOfActivated {
         })?
     }
 
+    fn takes_short(&self) -> bool {
+        true
+    }
+
     fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
         let behind = Channelwise { bias: args.get(2).copied(), ..Channelwise::default() };
         self.dense.product_of_tensors(args[0], args[1], behind)?.reshape(&self.shape)

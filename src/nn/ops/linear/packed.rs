@@ -4,6 +4,7 @@ use super::{Dense, NAME, linear_residual, scaled};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nn::ops::cpu::{check_operands, with_values};
 use crate::nn::ops::gemm::Packed;
+use crate::nn::ops::tensors::short::Constant;
 use crate::nn::ops::{Activation, linear_of_activated, tensors};
 use candle_core::Tensor;
 use std::sync::OnceLock;
@@ -11,9 +12,9 @@ use std::sync::OnceLock;
 /// A fully connected layer with constant weights, bias and scale.
 #[derive(Debug)]
 pub struct PackedLinear {
-    weight: Tensor,
-    bias: Tensor,
-    scale: Option<Tensor>,
+    weight: Constant,
+    bias: Constant,
+    scale: Option<Constant>,
     /// The weights and the bias times the scale.
     form: OnceLock<(Packed, Vec<f32>)>,
 }
@@ -21,8 +22,8 @@ pub struct PackedLinear {
 impl PackedLinear {
     /// `weight: [In, Out]`, `bias` and `scale`: `[Out]`; none of them gets a gradient.
     pub fn new(weight: &Tensor, bias: &Tensor, scale: Option<&Tensor>) -> Self {
-        let scale = scale.map(Tensor::detach);
-        Self { weight: weight.detach(), bias: bias.detach(), scale, form: OnceLock::new() }
+        let (weight, bias) = (Constant::new(weight), Constant::new(bias));
+        Self { weight, bias, scale: scale.map(Constant::new), form: OnceLock::new() }
     }
 
     /// `act(addend + scale * (before(x) · weight + bias))`. Differentiable in `x` and `addend`.
@@ -39,7 +40,8 @@ impl PackedLinear {
         addend: Option<&Tensor>,
         act: Activation,
     ) -> Result<Tensor> {
-        let (weight, bias, scale) = (&self.weight, &self.bias, self.scale.as_ref());
+        let (weight, bias) = (self.weight.like(x)?, self.bias.like(x)?);
+        let scale = self.scale.as_ref().map(|scale| scale.like(x)).transpose()?;
         let dense = Dense { before, ..Dense::new(x.dims(), weight.dims(), Some(bias.dims()))? };
         let shape = dense.result_shape(x.dims());
         if addend.is_some_and(|a| a.shape() != &shape) {

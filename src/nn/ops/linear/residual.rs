@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::nn::ops::card::Channelwise;
 use crate::nn::ops::cpu::{check_operands, column_sums, with_values};
 use crate::nn::ops::graph::{self, Grad, Keeps, Operation, Saved};
+use crate::nn::ops::tensors::short::widened;
 use crate::nn::ops::tensors::{self, Grads, as_rows, when};
 use crate::nn::ops::{Activation, residual};
 use candle_core::{DType, Device, Shape, Tensor};
@@ -111,6 +112,10 @@ impl Operation for Branch {
         Ok(grads)
     }
 
+    fn takes_short(&self) -> bool {
+        true
+    }
+
     fn forward_tensors(&self, args: &[&Tensor]) -> candle_core::Result<Tensor> {
         let addend = as_rows(args[3])?;
         let behind = Channelwise {
@@ -125,7 +130,7 @@ impl Operation for Branch {
     fn backward_tensors(&self, saved: &Saved, grad: &Tensor, wanted: &[bool]) -> Grads {
         let of_scale = wanted.get(4) == Some(&true);
         let scaled = |t: Tensor| match wanted.len() > 4 {
-            true => t.broadcast_mul(saved.arg(4)?),
+            true => t.broadcast_mul(&saved.arg(4)?.to_dtype(t.dtype())?),
             false => Ok(t),
         };
         let product = when(wanted[1] || of_scale, || self.dense.weight_gradient_tensor(saved.arg(0)?, grad))?;
@@ -136,7 +141,9 @@ impl Operation for Branch {
         // As in `scale_gradient`.
         let of_scale = match (&product, &sums) {
             (Some(product), Some(sums)) if of_scale => {
-                Some(((product * saved.arg(1)?)?.sum(0)? + (sums * saved.arg(2)?)?)?)
+                let [product, sums] = [widened(product)?, widened(sums)?];
+                let [weight, bias] = [widened(saved.arg(1)?)?, widened(saved.arg(2)?)?];
+                Some(((product * weight)?.sum(0)? + (sums * bias)?)?)
             }
             _ => None,
         };

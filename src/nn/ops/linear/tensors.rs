@@ -2,6 +2,7 @@
 
 use super::Dense;
 use crate::nn::ops::card::Channelwise;
+use crate::nn::ops::tensors::short::product;
 use crate::nn::ops::tensors::{activation, as_rows, channelwise};
 use candle_core::{Result, Tensor};
 
@@ -13,17 +14,17 @@ impl Dense {
         weight: &Tensor,
         behind: Channelwise<'_>,
     ) -> Result<Tensor> {
-        channelwise(&activation::value(self.before, &as_rows(x)?)?.matmul(weight)?, behind)
+        channelwise(&product(&activation::value(self.before, &as_rows(x)?)?, weight)?, behind)
     }
 
     /// The gradient of `weight`.
     pub(super) fn weight_gradient_tensor(&self, x: &Tensor, grad: &Tensor) -> Result<Tensor> {
-        activation::value(self.before, &as_rows(x)?)?.t()?.matmul(&as_rows(grad)?)
+        product(&activation::value(self.before, &as_rows(x)?)?.t()?, &as_rows(grad)?)
     }
 
     /// The gradient of `x`, in its shape.
     pub(super) fn input_gradient_tensor(&self, x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<Tensor> {
-        let grad = as_rows(grad)?.matmul(&weight.t()?)?.reshape(x.shape())?;
+        let grad = product(&as_rows(grad)?, &weight.t()?)?.reshape(x.shape())?;
         activation::gradient(self.before, x, &grad)
     }
 }

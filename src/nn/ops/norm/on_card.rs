@@ -2,7 +2,7 @@
 
 use super::{BatchStats, Op};
 use crate::nn::ops::Activation;
-use crate::nn::ops::card::{Columns, Fresh, Grid, Launch, elementwise};
+use crate::nn::ops::card::{Columns, Fresh, Grid, Launch, Pass, elementwise};
 use crate::nn::ops::cpu::Clamp;
 use crate::nn::ops::graph::Saved;
 use crate::nn::ops::tensors::Grads;
@@ -12,7 +12,7 @@ const FILE: &str = "norm";
 
 /// Mean, biased variance and `1 / sqrt(variance + eps)` of each channel.
 pub(super) fn moments(x: &Tensor, eps: f64) -> Result<[Tensor; 3]> {
-    let columns = Columns::of(&[x], &[])?;
+    let columns = Columns::of(Pass::Sums, &[x], &[])?;
     let (mut means, mut squares) =
         (Fresh::floats(x, columns.shape_of_parts())?, Fresh::floats(x, columns.shape_of_parts())?);
     let launch = Launch::of(FILE, "moments", x.dtype())?.read(x).write(&mut means).write(&mut squares);
@@ -74,7 +74,7 @@ impl Op {
         let (x, gamma, beta, addend) = (args[0], args[1], args[2], args.get(3).copied());
         let [mean, inverse] = self.statistics.tensors(x.device())?;
         let maps: Vec<&Tensor> = [x].into_iter().chain(addend).collect();
-        let columns = Columns::of(&maps, &[&mean, &inverse, gamma, beta])?;
+        let columns = Columns::of(Pass::Map, &maps, &[&mean, &inverse, gamma, beta])?;
         let mut y = Fresh::like(x, x.shape().clone())?;
         let launch = Launch::of(FILE, "normalise", x.dtype())?
             .read(x)
@@ -113,7 +113,7 @@ impl Op {
         let of_x = match wanted[0] {
             true => {
                 let through = of_parameters.as_ref().filter(|_| self.of_batch);
-                let columns = Columns::of(&[x, grad], &affine)?;
+                let columns = Columns::of(Pass::Map, &[x, grad], &affine)?;
                 let mut of_x = Fresh::like(x, x.shape().clone())?;
                 let launch = affine
                     .into_iter()
@@ -142,7 +142,7 @@ impl Op {
         affine: [&Tensor; 4],
     ) -> Result<([Tensor; 2], Option<Tensor>)> {
         let maps: Vec<&Tensor> = [x, grad].into_iter().chain(result).collect();
-        let columns = Columns::of(&maps, &affine)?;
+        let columns = Columns::of(Pass::Sums, &maps, &affine)?;
         let (sums_shape, channels) = (columns.shape_of_parts(), columns.shape_of_parts().1);
         let (mut sums, mut products) = (Fresh::floats(x, sums_shape)?, Fresh::floats(x, sums_shape)?);
         let mut before = result.map(|result| Fresh::like(x, result.shape().clone())).transpose()?;

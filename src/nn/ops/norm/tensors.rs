@@ -4,13 +4,13 @@ use super::Op;
 use crate::nn::ops::Activation;
 use crate::nn::ops::cpu::Clamp;
 use crate::nn::ops::graph::Saved;
-use crate::nn::ops::tensors::{Grads, activation, as_rows, column_sums, when};
+use crate::nn::ops::tensors::{Grads, activation, as_rows, column_sums, short, when};
 use candle_core::{Result, Tensor};
 
 /// Mean, biased variance and `1 / sqrt(variance + eps)` of each channel. In two passes, the second of which also corrects the rounding of the mean: the
 /// variance of values far from zero would be lost otherwise.
 pub(super) fn moments(x: &Tensor, channels: usize, eps: f64) -> Result<[Tensor; 3]> {
-    let x = as_rows(x)?;
+    let x = as_rows(&short::widened(x)?)?;
     let share = 1.0 / x.dim(0)? as f64;
     let mean = column_sums(&x, channels)?.affine(share, 0.0)?;
     let centred = x.broadcast_sub(&mean)?;

@@ -4,6 +4,7 @@ use super::super::Activation;
 use super::super::card;
 use super::super::cpu::Clamp;
 use super::super::graph::Saved;
+use super::short::{in_f32, is_short, widened};
 use candle_core::{Result, Tensor};
 use candle_nn::ops::sigmoid;
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
@@ -15,6 +16,7 @@ pub(crate) fn value(act: Activation, x: &Tensor) -> Result<Tensor> {
     }
     match act {
         Activation::Identity => Ok(x.clone()),
+        _ if is_short(x) => in_f32(x, |x| value(act, x)),
         Activation::Relu => clamp(x, (0.0, f32::INFINITY)),
         Activation::Relu6 => clamp(x, (0.0, 6.0)),
         Activation::Hardswish => x * hard_sigmoid(x)?,
@@ -32,6 +34,7 @@ pub(crate) fn gradient(act: Activation, x: &Tensor, grad: &Tensor) -> Result<Ten
     }
     match act {
         Activation::Identity => Ok(grad.clone()),
+        _ if is_short(grad) => in_f32(grad, |grad| gradient(act, &widened(x)?, grad)),
         Activation::Relu => unless(&x.le(0f32)?, grad),
         Activation::Relu6 => within(x, (0.0, 6.0), grad),
         Activation::Hardswish => {
@@ -59,7 +62,8 @@ pub(crate) fn gradient(act: Activation, x: &Tensor, grad: &Tensor) -> Result<Ten
 pub(crate) fn clamp(x: &Tensor, (low, high): (f32, f32)) -> Result<Tensor> {
     // Comparisons that are false for not-a-number, which stays; candle's `relu` and `clamp` would make a number of it.
     let bounded = |x: Tensor, bound: f32, beyond: Tensor| {
-        beyond.where_cond(&Tensor::full(bound, x.shape(), x.device())?.contiguous()?, &x)
+        let bound = Tensor::full(bound, x.shape(), x.device())?.to_dtype(x.dtype())?;
+        beyond.where_cond(&bound.contiguous()?, &x)
     };
     let mut y = x.clone();
     if low.is_finite() {

@@ -5,6 +5,7 @@
 //! layouts are those of the processor's path, and so are the answers for what is not a number and at kinks.
 
 pub(crate) mod activation;
+pub(crate) mod short;
 pub(super) mod taps;
 
 use super::card::{self, Channelwise};
@@ -54,7 +55,7 @@ pub(crate) fn column_sums(t: &Tensor, columns: usize) -> Result<Tensor> {
     }
     let rows = t.reshape(((), columns))?;
     let ones = Tensor::ones((1, rows.dim(0)?), rows.dtype(), rows.device())?;
-    ones.matmul(&rows)?.reshape(columns)
+    short::product(&ones, &rows)?.reshape(columns)
 }
 
 /// The same of the products of two tensors.

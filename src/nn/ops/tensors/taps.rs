@@ -10,7 +10,7 @@ pub(crate) fn fit(t: &Tensor, axis: usize, (before, after): (isize, isize), valu
     let piece = |n: isize| {
         let mut shape = t.dims().to_vec();
         shape[axis] = n.max(0).unsigned_abs();
-        Tensor::full(value, shape, t.device())?.contiguous()
+        Tensor::full(value, shape, t.device())?.to_dtype(t.dtype())?.contiguous()
     };
     let mut parts = Vec::with_capacity(3);
     if before > 0 {

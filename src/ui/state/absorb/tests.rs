@@ -44,6 +44,7 @@ fn outcome() -> TrainOutcome {
             backbone: "small_cnn".into(),
             mode: "scratch".into(),
             device: "cpu".into(),
+            precision: "f32".to_owned(),
             epochs_run: 1,
             best_epoch: 1,
             val: SplitScore { accuracy: 0.5, macro_f1: 1.0 / 3.0, loss: 1.0 },

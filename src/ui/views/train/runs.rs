@@ -328,6 +328,7 @@ mod tests {
             backbone: "small_cnn".into(),
             mode: "scratch".into(),
             device: "cpu".into(),
+            precision: "f32".to_owned(),
             epochs_run: 1,
             best_epoch: 1,
             val: SplitScore { accuracy, macro_f1: 1.0 - accuracy, loss: 1.0 - accuracy },

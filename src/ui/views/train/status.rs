@@ -2,6 +2,7 @@
 
 use super::Memory;
 use super::words::{self, Running, Standing};
+use crate::engine::BatchReason;
 use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::NOTHING_TO_KEEP;
@@ -40,7 +41,11 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
     for change in words::batch_changes(state, &standing) {
         ui.add_space(space::XS);
         ui.horizontal_wrapped(|ui| {
-            ui.label(icons::coloured(Icon::TriangleAlert, icons::SIZE, p.warn));
+            let (icon, ink) = match change.reason {
+                BatchReason::OutOfMemory => (Icon::TriangleAlert, p.warn),
+                BatchReason::Measured => (Icon::Info, p.muted),
+            };
+            ui.label(icons::coloured(icon, icons::SIZE, ink));
             ui.label(change.words());
         });
     }

@@ -28,18 +28,6 @@ KERNEL(
     });
 }
 
-// Joins the `parts` that `column_sums` gives.
-KERNEL(join_column_sums, const float *__restrict__ parts_of, float *__restrict__ sums, unsigned channels, unsigned parts) {
-    SHARED(float, shared, MAX_THREADS);
-    const unsigned channel = blockIdx.x * blockDim.x + threadIdx.x;
-    float sum[1] = {};
-    if (channel < channels) {
-        for (unsigned part = threadIdx.y; part < parts; part += blockDim.y) sum[0] += parts_of[size_t(part) * channels + channel];
-    }
-    add_columns<1>(sum, shared);
-    if (threadIdx.y == 0 && channel < channels) sums[channel] = sum[0];
-}
-
 // `act((x + bias) * scale + addend)` with a bias and a scale a channel; each but x may be missing.
 KERNEL(
     channelwise, const Value *__restrict__ x, const float *__restrict__ bias, const float *__restrict__ scale,

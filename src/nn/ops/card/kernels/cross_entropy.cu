@@ -24,7 +24,7 @@ KERNEL(
 #pragma unroll
             for (unsigned i = 0; i < W; i++) cost += share[i] == 0.0f ? 0.0f : share[i] * (all.most - value[i] + rest);
         });
-        cost = sum_of_lanes(cost);
+        cost = warp_sum(cost);
         if (threadIdx.x == 0) costs_of_rows[row] = cost;
     });
 }
@@ -56,7 +56,7 @@ KERNEL(
 #pragma unroll
             for (unsigned i = 0; i < W; i++) sum += share[i];
         });
-        const float factor = grad[0] * scale, of_softmax = sum_of_lanes(sum) / all.sum;
+        const float factor = grad[0] * scale, of_softmax = warp_sum(sum) / all.sum;
         for_lane<W>(classes, [&](unsigned at) {
             float value[W], share[W];
             load<W>(logits + first + at, value);

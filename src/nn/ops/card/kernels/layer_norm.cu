@@ -16,14 +16,14 @@ template <unsigned W> __device__ inline Moments moments_of(const Value *row, uns
 #pragma unroll
         for (unsigned i = 0; i < W; i++) sum += value[i];
     });
-    const float mean = sum_of_lanes(sum) * share;
+    const float mean = warp_sum(sum) * share;
     for_lane<W>(channels, [&](unsigned at) {
         float value[W];
         load<W>(row + at, value);
 #pragma unroll
         for (unsigned i = 0; i < W; i++) squares += (value[i] - mean) * (value[i] - mean);
     });
-    return {mean, 1.0f / sqrtf(sum_of_lanes(squares) * share + eps)};
+    return {mean, 1.0f / sqrtf(warp_sum(squares) * share + eps)};
 }
 
 // `(x - mean) * inverse * gamma + beta` of each row.
@@ -79,8 +79,8 @@ KERNEL(
                 product += (value[i] - moments.mean) * slope[i] * scale[i];
             }
         });
-        const float share = 1.0f / channels, mean = sum_of_lanes(sum) * share;
-        const float mean_of_products = sum_of_lanes(product) * moments.inverse * share;
+        const float share = 1.0f / channels, mean = warp_sum(sum) * share;
+        const float mean_of_products = warp_sum(product) * moments.inverse * share;
         for_lane<W>(channels, [&](unsigned at) {
             float value[W], slope[W], scale[W];
             load<W>(x + first + at, value);

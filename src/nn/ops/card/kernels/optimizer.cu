@@ -1,4 +1,4 @@
-// Updates of many parameters at once. The arithmetic is that of optim/rules.rs, the host's side optim/on_card.rs.
+// Updates of many parameters at once. The arithmetic is that of optim/rules.rs, the host's side card/optimizer.rs.
 #include "reduce.cuh"
 
 // A parameter and what belongs to it; pointers are null where a rule does not keep it.

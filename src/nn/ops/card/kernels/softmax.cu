@@ -40,7 +40,7 @@ KERNEL(
 #pragma unroll
             for (unsigned i = 0; i < W; i++) sum += share[i] * slope[i];
         });
-        sum = sum_of_lanes(sum);
+        sum = warp_sum(sum);
         for_lane<W>(columns, [&](unsigned at) {
             float share[W], slope[W];
             load<W>(p + first + at, share);

@@ -1,6 +1,6 @@
 //! The calls of cuDNN. Its handle belongs to a thread, and so do the plans and the workspace.
 
-use super::plan::{self, Plans, Sizes};
+use super::plan::{self, Plans, Refused, Sizes};
 use super::{Geometry, Onto, Pass};
 use candle_core::cuda_backend::cudarc::cudnn::sys::{
     cudnnActivationMode_t, cudnnConvolutionBwdDataAlgo_t as InputAlgorithm,
@@ -258,8 +258,12 @@ fn run_of<T: Value>(
         }
         let Some(engine) = engines.get_mut(&device.id()) else { return Ok(None) };
         let cudnn = engine.cudnn.clone();
-        let make = |sizes: &Sizes| Plan::new(&cudnn, pass, sizes);
-        let Some(plan) = T::plans(engine).get(pass, geometry, make) else { return Ok(None) };
+        let failed = |e| Error::Msg(format!("cuDNN failed at {pass:?} of {geometry:?}: {e}"));
+        let make = |sizes: &Sizes| match Plan::new(&cudnn, pass, sizes) {
+            Ok(plan) => Ok(Ok(plan)),
+            Err(e) => refused(e).map(Err).ok_or_else(|| failed(e)),
+        };
+        let Some(plan) = T::plans(engine).get(pass, geometry, make)? else { return Ok(None) };
         let workspace = engine.workspace(device, plan.workspace)?;
         let shape = plan::result_shape(pass, geometry);
         let guards = operands.map(Tensor::storage_and_layout);
@@ -278,11 +282,11 @@ fn run_of<T: Value>(
                 let storage = Storage::Cuda(CudaStorage::wrap_cuda_slice(out, device.clone()));
                 Ok(Some(Tensor::from_storage(storage, &shape[..], BackpropOp::none(), false)))
             }
-            Err(e) if unsupported(e) => {
-                T::plans(engine).refuse(pass, geometry, e);
+            Err(e) => {
+                let why = refused(e).ok_or_else(|| failed(e))?;
+                T::plans(engine).refuse(pass, geometry, &why);
                 Ok(None)
             }
-            Err(e) => Err(Error::Msg(format!("cuDNN failed at {pass:?} of {geometry:?}: {e}"))),
         }
     })
 }
@@ -295,7 +299,8 @@ fn values<'a, T: Value>((storage, layout): &'a (StorageRef<'_>, &Layout)) -> Res
     Ok(storage.as_cuda_slice::<T>()?.slice(begin..end))
 }
 
-/// Whether it is no failure, but a case that the library has no kernel for: cuDNN 9's statuses from 3000 on.
-fn unsupported(e: CudnnError) -> bool {
-    (3000..4000).contains(&(e.0 as u32))
+/// Why the library has no kernel for a case, where it says so: cuDNN 9's statuses from 2000 (an argument that it does not take) and from
+/// 3000 on (a case that it does not support). Nothing was begun then.
+fn refused(e: CudnnError) -> Option<Refused> {
+    (2000..4000).contains(&(e.0 as u32)).then(|| Refused(e.to_string()))
 }

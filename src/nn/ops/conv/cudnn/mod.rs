@@ -30,6 +30,7 @@ mod calls {
 
 use super::Geometry;
 use crate::nn::ops::Activation;
+use crate::nn::ops::tensors::short::is_short;
 use candle_core::{DType, Result, Tensor};
 use std::sync::OnceLock;
 
@@ -60,8 +61,8 @@ pub(super) fn forward(geometry: &Geometry, x: &Tensor, weight: &Tensor) -> Resul
 /// A convolution with weights that do not change, which no graph follows.
 #[derive(Debug, Default)]
 pub(super) struct Frozen {
-    /// The weights as cuDNN reads them, brought into this form once.
-    filter: OnceLock<Tensor>,
+    /// The weights as cuDNN reads them, brought into this form once; in f32 and in bf16.
+    filters: [OnceLock<Tensor>; 2],
 }
 
 impl Frozen {
@@ -76,12 +77,13 @@ impl Frozen {
         if geometry.depthwise() || !x.device().is_cuda() {
             return Ok(None);
         }
-        let filter = match self.filter.get() {
+        let place = &self.filters[usize::from(is_short(weight))];
+        let filter = match place.get() {
             Some(filter) => filter,
-            None => self.filter.get_or_init({
+            None => {
                 let turned = filter(weight)?;
-                || turned
-            }),
+                place.get_or_init(|| turned)
+            }
         };
         let (x, bias, addend) =
             (x.contiguous()?, bias.contiguous()?, addend.map(Tensor::contiguous).transpose()?);

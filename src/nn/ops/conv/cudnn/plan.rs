@@ -3,7 +3,6 @@
 use super::Pass;
 use crate::nn::ops::conv::Geometry;
 use std::collections::HashMap;
-use std::fmt::Display;
 use std::rc::Rc;
 
 /// Sizes as cuDNN's descriptors take them; tensors are told as `[N, C, H, W]` whatever their layout.
@@ -96,29 +95,44 @@ impl<P> Default for Plans<P> {
 
 impl<P> Plans<P> {
     /// The plan, by `make` where there is none yet; `None` where there can be none.
-    pub(super) fn get<E: Display>(
+    ///
+    /// # Errors
+    /// What `make` gives, unless it is [`Refused`].
+    pub(super) fn get<E>(
         &mut self,
         pass: Pass,
         geometry: &Geometry,
-        make: impl FnOnce(&Sizes) -> Result<P, E>,
-    ) -> Option<Rc<P>> {
-        let plan = self.0.entry((pass, *geometry)).or_insert_with(|| match make(&Sizes::of(geometry)?) {
-            Ok(plan) => Some(Rc::new(plan)),
-            Err(e) => {
-                warn(pass, geometry, &e);
-                None
+        make: impl FnOnce(&Sizes) -> Result<Result<P, Refused>, E>,
+    ) -> Result<Option<Rc<P>>, E> {
+        if let Some(plan) = self.0.get(&(pass, *geometry)) {
+            return Ok(plan.clone());
+        }
+        let made = match Sizes::of(geometry) {
+            Some(sizes) => make(&sizes)?,
+            None => Err(Refused("more values than it counts".to_owned())),
+        };
+        match made {
+            Ok(plan) => {
+                let plan = Rc::new(plan);
+                self.0.insert((pass, *geometry), Some(plan.clone()));
+                Ok(Some(plan))
             }
-        });
-        plan.clone()
+            Err(why) => {
+                self.refuse(pass, geometry, &why);
+                Ok(None)
+            }
+        }
     }
 
     /// From now on there is none: it turned out that it cannot be run.
-    pub(super) fn refuse(&mut self, pass: Pass, geometry: &Geometry, why: impl Display) {
-        warn(pass, geometry, &why);
+    pub(super) fn refuse(&mut self, pass: Pass, geometry: &Geometry, Refused(why): &Refused) {
+        tracing::warn!(
+            "cuDNN does not serve {pass:?} of {geometry:?} ({why}); it is done by tensor operations"
+        );
         self.0.insert((pass, *geometry), None);
     }
 }
 
-fn warn(pass: Pass, geometry: &Geometry, why: &dyn Display) {
-    tracing::warn!("cuDNN does not serve {pass:?} of {geometry:?} ({why}); it is done by tensor operations");
-}
+/// Why cuDNN has nothing for a convolution, now and always.
+#[derive(Debug)]
+pub(super) struct Refused(pub(super) String);

@@ -1,9 +1,12 @@
 //! What can be said of cuDNN without a card; and with one, where there is one.
 
-use super::plan::{Plans, Sizes, exact, first_of, grown, result_shape};
+use super::plan::{Plans, Refused, Sizes, exact, first_of, grown, result_shape};
 use super::*;
 use crate::nn::ops::conv::Conv2dSpec;
 use std::rc::Rc;
+
+/// What making a plan gives.
+type Made<P> = std::result::Result<std::result::Result<P, Refused>, &'static str>;
 
 fn geometry(x: [usize; 4], kernel: [usize; 2], cout: usize, spec: [usize; 4]) -> Geometry {
     let [stride, padding, dilation, groups] = spec;
@@ -38,8 +41,8 @@ fn what_cudnn_cannot_count_is_not_given_to_it() {
     let large = geometry([1 << 15, 256, 256, 1], [3, 3], 1, [1, 1, 1, 1]);
     assert_eq!(Sizes::of(&large), None);
     let mut plans = Plans::<u8>::default();
-    let plan = plans.get(Pass::Forward, &large, |_| -> Result<u8> { panic!("it has no descriptors") });
-    assert!(plan.is_none());
+    let make = |_: &Sizes| -> Made<u8> { panic!("it has no descriptors") };
+    assert!(plans.get(Pass::Forward, &large, make).unwrap().is_none());
 }
 
 #[test]
@@ -50,11 +53,11 @@ fn a_plan_is_made_once_for_each_pass_and_geometry() {
     );
     let (mut plans, mut made) = (Plans::default(), 0);
     let mut get = |pass, geometry| {
-        let make = |sizes: &Sizes| -> std::result::Result<_, String> {
+        let make = |sizes: &Sizes| -> Made<(i32, i32)> {
             made += 1;
-            Ok((made, sizes.x[0]))
+            Ok(Ok((made, sizes.x[0])))
         };
-        plans.get(pass, &geometry, make).map(|plan: Rc<(i32, i32)>| *plan)
+        plans.get(pass, &geometry, make).unwrap().map(|plan: Rc<(i32, i32)>| *plan)
     };
     assert_eq!(get(Pass::Forward, a), Some((1, 8)));
     assert_eq!(get(Pass::Forward, b), Some((2, 5)));
@@ -68,17 +71,26 @@ fn what_cannot_be_planned_or_run_is_not_tried_again() {
     let mut plans = Plans::<u8>::default();
     let mut tries = 0;
     for _ in 0..2 {
-        let plan = plans.get(Pass::Filter, &g, |_| {
+        let make = |_: &Sizes| -> Made<u8> {
             tries += 1;
-            Err("not supported")
-        });
-        assert!(plan.is_none());
+            Ok(Err(Refused("not supported".to_owned())))
+        };
+        assert!(plans.get(Pass::Filter, &g, make).unwrap().is_none());
     }
     assert_eq!(tries, 1);
-    let make = |_: &Sizes| -> std::result::Result<u8, String> { Ok(7) };
-    assert!(plans.get(Pass::Forward, &g, make).is_some());
-    plans.refuse(Pass::Forward, &g, "not supported");
-    assert!(plans.get(Pass::Forward, &g, make).is_none());
+    let make = |_: &Sizes| -> Made<u8> { Ok(Ok(7)) };
+    assert!(plans.get(Pass::Forward, &g, make).unwrap().is_some());
+    plans.refuse(Pass::Forward, &g, &Refused("not supported".to_owned()));
+    assert!(plans.get(Pass::Forward, &g, make).unwrap().is_none());
+}
+
+#[test]
+fn what_fails_this_time_is_tried_again() {
+    let g = geometry([8, 9, 7, 12], [3, 3], 20, [1, 1, 1, 1]);
+    let mut plans = Plans::<u8>::default();
+    let failing = |_: &Sizes| -> Made<u8> { Err("the memory is full") };
+    assert_eq!(plans.get(Pass::Input, &g, failing).unwrap_err(), "the memory is full");
+    assert!(plans.get(Pass::Input, &g, |_: &Sizes| -> Made<u8> { Ok(Ok(7)) }).unwrap().is_some());
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The settings of learning: `[train]`.
 
 use super::form::{About, Form, about, epochs, rate, scale};
-use crate::config::{BatchNormMode, DeviceChoice, Metric, OptimizerKind, ScheduleKind, Solver, TrainMode};
+use crate::config::{
+    BatchNormMode, DeviceChoice, Metric, OptimizerKind, Precision, ScheduleKind, Solver, TrainMode,
+};
 use crate::engine::devices::{NotBuilt, not_built};
 use crate::ui::views::train::words::sentence;
 use crate::ui::views::train::{Tab, phases};
@@ -34,7 +36,8 @@ const RATE: About = about(
 const BATCH: About = about(
     "Pictures a step",
     "train.batch_size",
-    "How many pictures each step looks at together. 16 is steady and still makes many steps on a few hundred pictures",
+    "How many pictures each step looks at together. 16 is steady and still makes many steps on a few hundred pictures. On a \
+     graphics card it is measured how many are fastest, unless a number is set here",
 );
 const OPTIMIZER: About = about(
     "Optimizer",
@@ -212,6 +215,11 @@ const DEVICE: About = about(
     "train.device",
     "Where the work is done. Automatic takes the graphics card where this build has one, otherwise the processor",
 );
+const PRECISION: About = about(
+    "Precision",
+    "train.precision",
+    "How exactly an NVIDIA card computes. Automatic takes bf16 where the card has it; weights and results stay f32",
+);
 const THREADS: About =
     about("Threads", "train.threads", "How many processor threads do the work. 0 is one for each core");
 
@@ -251,6 +259,14 @@ pub(super) fn advanced(ui: &mut Ui, form: &mut Form<'_>) {
         .map(|(device, word, why)| (*device, *word, why.as_ref().map(|(short, why)| (*short, why.as_str()))))
         .collect();
     form.choice_of(ui, DEVICE, &devices, |c| &mut c.train.device);
+    let no_bf16 =
+        devices.iter().find(|(device, ..)| *device == DeviceChoice::Cuda).and_then(|(_, _, why)| *why);
+    let precisions = [
+        (Precision::Auto, "Automatic", None),
+        (Precision::F32, "f32", None),
+        (Precision::Bf16, "bf16", no_bf16),
+    ];
+    form.choice_of(ui, PRECISION, &precisions, |c| &mut c.train.precision);
     form.number(ui, THREADS, scale(0..=1024, 0.1, 0), |c| &mut c.train.threads);
 }
 
