@@ -51,7 +51,8 @@ fn sizes(logits: &Tensor, shares: &Tensor) -> Result<(usize, usize)> {
     logits.dims2()
 }
 
-#[cfg(all(test, feature = "emulated-card"))]
+#[cfg(test)]
+#[cfg(feature = "emulated-card")]
 mod tests {
     use super::super::{emulated, launched};
     use crate::nn::loss::{cross_entropy, soft_cross_entropy};

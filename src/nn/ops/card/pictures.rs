@@ -61,7 +61,8 @@ pub(crate) fn gate(x: &Tensor, factors: &Tensor, offsets: Option<&Tensor>) -> Re
     Ok(y.into_tensor())
 }
 
-#[cfg(all(test, feature = "emulated-card"))]
+#[cfg(test)]
+#[cfg(feature = "emulated-card")]
 mod tests {
     use super::super::emulated;
     use super::*;

@@ -144,7 +144,8 @@ impl Conv {
     }
 }
 
-#[cfg(all(test, feature = "emulated-card"))]
+#[cfg(test)]
+#[cfg(feature = "emulated-card")]
 mod tests {
     use super::super::Conv2dSpec;
     use super::*;

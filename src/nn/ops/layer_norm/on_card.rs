@@ -87,7 +87,8 @@ impl Op {
     }
 }
 
-#[cfg(all(test, feature = "emulated-card"))]
+#[cfg(test)]
+#[cfg(feature = "emulated-card")]
 mod tests {
     use super::super::{Op, Rows};
     use super::*;

@@ -65,7 +65,8 @@ impl Windows {
     }
 }
 
-#[cfg(all(test, feature = "emulated-card"))]
+#[cfg(test)]
+#[cfg(feature = "emulated-card")]
 mod tests {
     use super::super::{PoolSpec, avg_pool2d, global_avg_pool, global_max_pool, max_pool2d};
     use crate::nn::ops::card::{emulated, launched};

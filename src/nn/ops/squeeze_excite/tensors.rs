@@ -119,7 +119,8 @@ fn gated(maps: &Tensor, gates: &Tensor, offsets: Option<&Tensor>) -> Result<Tens
     offsets.map_or(Ok(own.clone()), |offsets| own.broadcast_add(&offsets.unsqueeze(1)?))
 }
 
-#[cfg(all(test, feature = "emulated-card"))]
+#[cfg(test)]
+#[cfg(feature = "emulated-card")]
 mod tests {
     use super::super::{Op, squeeze_excite};
     use super::*;
