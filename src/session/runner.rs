@@ -76,8 +76,8 @@ impl Runner {
 
     fn dispatch(&mut self, request: JobRequest, job: &Job<'_>) -> Result<JobOutput> {
         match request {
-            JobRequest::OpenData { root, config, project } => {
-                open_data(&root, &config, project.as_deref(), job).map(JobOutput::Data)
+            JobRequest::OpenData { root, config, project, anew } => {
+                open_data(&root, &config, (project.as_deref(), anew), job).map(JobOutput::Data)
             }
             JobRequest::WriteSample { dir } => write_sample(&dir, job).map(|()| JobOutput::Sample(dir)),
             JobRequest::CheckWeights { backbone, weights } => check_weights(&backbone, &weights),
@@ -201,18 +201,18 @@ pub(super) fn look_through(
 fn open_data(
     root: &Path,
     config: &DataConfig,
-    project: Option<&Path>,
+    (project, anew): (Option<&Path>, bool),
     job: &Job<'_>,
 ) -> Result<Arc<Preflight>> {
     if let Some(dir) = project {
         places::check_outside("the project", dir, root)?;
     }
-    let saved = project.map(|dir| splits::load(dir, config)).transpose()?.flatten();
+    let saved = project.filter(|_| !anew).map(|dir| splits::load(dir, config)).transpose()?.flatten();
     let known = project.map(checks::load).unwrap_or_default();
     let found = look_through(root, config, saved.as_ref(), known.clone(), job)?;
     let Some(dir) = project else { return Ok(found) };
     let d = &found.dataset;
-    splits::save(dir, config, d)?;
+    splits::keep(dir, config, d, anew)?;
     if d.checks != known {
         checks::save(dir, d.checks.clone())?;
     }

@@ -79,7 +79,8 @@ pub(super) enum DiskRequest {
 /// What the disk answers.
 #[derive(Debug)]
 pub(super) enum DiskAnswer {
-    Opened(Box<Project>),
+    /// With what is missing from its journal, if anything is.
+    Opened(Box<Project>, Option<Error>),
     /// It is not on disk yet.
     NewProject(Box<Project>),
     /// Folders of exported models.
@@ -181,7 +182,8 @@ impl Held {
 
     fn opened(&mut self, project: Project) -> Result<DiskAnswer> {
         self.take(&project.dir)?;
-        Ok(DiskAnswer::Opened(Box::new(project)))
+        let damaged = project.mend_journal();
+        Ok(DiskAnswer::Opened(Box::new(project), damaged))
     }
 }
 
@@ -326,10 +328,16 @@ mod tests {
         let place = dir.path().join("p");
         Project::create(&place, TrainConfig::default()).unwrap();
         let request = DiskRequest::OpenProject(place.join("runs/.."));
-        let Ok(DiskAnswer::Opened(opened)) = serve(request, &mut Held::default()) else {
+        let Ok(DiskAnswer::Opened(opened, None)) = serve(request, &mut Held::default()) else {
             panic!("it is a project")
         };
         assert_eq!(opened.dir, place.canonicalize().unwrap());
+        std::fs::write(place.join("journal.jsonl"), "damaged").unwrap();
+        let request = DiskRequest::OpenProject(place);
+        let Ok(DiskAnswer::Opened(_, Some(told))) = serve(request, &mut Held::default()) else {
+            panic!("what is lost is told")
+        };
+        assert!(told.to_string().contains("line 1 of the journal"), "{told}");
     }
 
     #[test]

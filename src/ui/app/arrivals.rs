@@ -6,6 +6,7 @@ use crate::session::jobs::JobRequest;
 use crate::ui::actions::Action;
 use crate::ui::disk::{DiskAnswer, DiskRequest};
 use crate::ui::state::{FollowUp, JobKind, Tone, plan_drop};
+use crate::ui::views::train::words::sentence;
 use crate::ui::{fonts, theme};
 use egui::Context;
 
@@ -48,6 +49,7 @@ impl App {
             FollowUp::RefreshDecisions => self.refresh_decisions(),
             FollowUp::Compare => self.compare(),
             FollowUp::Arrange => self.arrange(),
+            FollowUp::CheckPictures => self.check_pictures(),
             FollowUp::Downloaded(backbone, path) => self.downloaded(backbone, path),
             FollowUp::NextFold => self.next_fold(),
             FollowUp::SaveSettings => self.disk.ask(DiskRequest::SaveSettings(self.state.settings.clone())),
@@ -56,7 +58,12 @@ impl App {
 
     fn disk_says(&mut self, ctx: &Context, answer: DiskAnswer) {
         match answer {
-            DiskAnswer::Opened(project) => self.opened(*project),
+            DiskAnswer::Opened(project, damaged) => {
+                self.opened(*project);
+                if let Some(damaged) = damaged {
+                    self.state.notices.push(Tone::Warn, sentence(&damaged.to_string()));
+                }
+            }
             DiskAnswer::NewProject(project) => self.open_new(*project),
             DiskAnswer::Exports(folders) => self.state.exports = folders,
             DiskAnswer::RunReady(run_dir, config, divided) => {
