@@ -64,7 +64,7 @@ impl Place {
 
     fn open(&self) -> Arc<Preflight> {
         let (root, config) = (self.pictures(), self.config.data.clone());
-        match self.run(JobRequest::OpenData { root, config, project: Some(self.project()) }) {
+        match self.run(JobRequest::OpenData { root, config, project: Some(self.project()), anew: false }) {
             Ok(JobOutput::Data(found)) => found,
             other => panic!("{other:?}"),
         }

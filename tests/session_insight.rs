@@ -34,8 +34,12 @@ impl Place {
         let mut config = TrainConfig::for_sample();
         config.data.path = Some(place.pictures());
         config.train.epochs = Some(3);
-        let open =
-            JobRequest::OpenData { root: place.pictures(), config: config.data.clone(), project: None };
+        let open = JobRequest::OpenData {
+            root: place.pictures(),
+            config: config.data.clone(),
+            project: None,
+            anew: false,
+        };
         let (JobOutput::Data(found), _) = place.done(open) else { panic!("not opened") };
         let dataset = found.dataset.clone();
         place.done(JobRequest::Train {

@@ -52,7 +52,8 @@ fn test_pictures_are_judged_only_when_asked_and_each_time_is_counted() {
     let mut config = TrainConfig::for_sample();
     config.data.path = Some(data.clone());
     config.train.epochs = Some(1);
-    let open = JobRequest::OpenData { root: data.clone(), config: config.data.clone(), project: None };
+    let open =
+        JobRequest::OpenData { root: data.clone(), config: config.data.clone(), project: None, anew: false };
     let JobOutput::Data(found) = run(&worker, open).unwrap() else { panic!("no pictures") };
     let request = JobRequest::Train {
         config: Box::new(config),

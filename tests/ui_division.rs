@@ -8,7 +8,7 @@ use egui::{Key, Role, Theme};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use headstart::config::{DataConfig, GroupBy, SplitKind, TrainConfig};
-use headstart::data::{Layout, Split};
+use headstart::data::{Layout, Preflight, Split};
 use headstart::session::{RunInfo, RunState};
 use headstart::ui::state::FoldsLeft;
 use headstart::ui::{Action, AppState, Screen};
@@ -24,6 +24,14 @@ fn window(state: AppState) -> Harness<'static, Desk> {
 fn asked() -> (tempfile::TempDir, AppState) {
     let (dir, mut state) = open(Screen::Data);
     state.division_asked = true;
+    (dir, state)
+}
+
+/// The same, and the pictures lie as the settings divide them.
+fn divided_as_chosen() -> (tempfile::TempDir, AppState) {
+    let (dir, mut state) = asked();
+    let pictures = state.preflight.as_ref().unwrap();
+    state.preflight = Some(Arc::new(Preflight::unseen(pictures.divided(&state.config.data).unwrap())));
     (dir, state)
 }
 
@@ -53,9 +61,10 @@ fn the_panel_says_how_pictures_are_divided_and_leads_to_the_choice() {
 
 #[test]
 fn nothing_changes_until_another_division_is_chosen() {
-    let (_dir, state) = asked();
+    let (_dir, state) = divided_as_chosen();
+    let now = state.dataset().unwrap().indices(Split::Val).len();
     let mut h = window(state);
-    h.get_by_label("18 training (75.0 %) · 6 validation (25.0 %)");
+    h.get_by_label_contains(&format!(" · {now} validation ("));
     click(&mut h, "Divide");
     assert!(h.state().actions.is_empty(), "nothing is different yet");
     // Keys are for the choice, not for pictures behind it.
@@ -65,6 +74,16 @@ fn nothing_changes_until_another_division_is_chosen() {
     h.key_press(Key::Escape);
     h.run_steps(2);
     assert_eq!(h.state().actions, [Action::AskDivision(false)]);
+}
+
+#[test]
+fn pictures_that_lie_otherwise_than_chosen_can_be_divided_as_chosen() {
+    let (_dir, state) = asked();
+    let chosen = state.config.data.clone();
+    let mut h = window(state);
+    h.get_by_label("18 training (75.0 %) · 6 validation (25.0 %)");
+    h.get_by_label_contains("would be in another part");
+    assert_eq!(wanted(&mut h), chosen);
 }
 
 #[test]
@@ -208,7 +227,7 @@ fn all_folds_are_trained_from_the_train_screen_which_tells_what_they_come_to() {
 
 #[test]
 fn runs_so_far_are_warned_of_only_by_a_change() {
-    let (_dir, mut state) = asked();
+    let (_dir, mut state) = divided_as_chosen();
     state.runs = vec![finished("0001", state.config.clone(), 0.5)];
     let mut h = window(state);
     assert!(h.query_by_label_contains("cannot be compared").is_none());

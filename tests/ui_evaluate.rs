@@ -7,8 +7,8 @@ mod ui_states;
 use egui::Key;
 use egui_kittest::kittest::Queryable;
 use headstart::data::{Decided, Decision, DecisionChanges, Decisions, Step};
-use headstart::engine::Evaluation;
 use headstart::engine::analysis::Comparison;
+use headstart::engine::{ConfusionMatrix, Evaluation};
 use headstart::ui::state::{Compared, EvaluateTab, Selection};
 use headstart::ui::{Action, AppState, Screen};
 use std::sync::Arc;
@@ -34,6 +34,32 @@ fn numbers_come_with_what_they_are_of() {
     let h = window(state, SIZE, true);
     h.get_by_label(&format!("accuracy ({low:.3} to {high:.3}) · {right} of {all} · run 0003 · validation"));
     h.get_by_label(&format!("{} mistakes", all - right));
+}
+
+#[test]
+fn classes_without_pictures_have_no_numbers_and_do_not_count_in_the_mean() {
+    let mut state = judged(2, 76, None);
+    let shown = state.evaluation.as_mut().unwrap();
+    let mut e = Evaluation::clone(&shown.evaluation);
+    e.classes.extend(["moths", "wasps"].map(str::to_owned));
+    e.confusion = ConfusionMatrix::new(4);
+    for p in &mut e.predictions {
+        p.probabilities.extend([0.0; 2]);
+        e.confusion.add(p.truth, p.predicted);
+    }
+    let f1: Vec<f64> = e.confusion.per_class().iter().map(|m| m.f1).collect();
+    let mean = format!("{:.3}", (f1[0] + f1[1]) / 2.0);
+    shown.evaluation = Arc::new(e);
+    let mut h = window(state, SIZE, true);
+    settle(&mut h);
+    assert!(h.query_all_by_label(&mean).next().is_some());
+    h.get_by_label_contains("mean over 2 of 4 classes");
+    assert_eq!(h.query_all_by_label("–").count(), 6, "three numbers of two classes");
+    h.state_mut().state.evaluate_tab = EvaluateTab::Classes;
+    settle(&mut h);
+    for what in ["recall", "precision", "F1"] {
+        h.get_by_label(&format!("{what} of wasps: there are no such pictures"));
+    }
 }
 
 #[test]

@@ -108,6 +108,7 @@ fn analysed(pictures: usize) -> AppState {
         root: shown.data_root.clone(),
         classes: shown.evaluation.classes.clone(),
         pictures: list,
+        verdicts: state.dataset().unwrap().verdicts.clone(),
         suspects,
         right,
         plane: Plane { points, shares: [0.41, 0.12] },
@@ -206,6 +207,7 @@ fn doubtful_labels_are_decided_with_the_keyboard() {
     state.evaluate_tab = EvaluateTab::Suspects;
     let mut h = window(state, SIZE, true);
     h.get_by_label("15 doubtful labels of 244 pictures");
+    h.get_by_label("Compared by the labels as they are now");
     for (key, wanted) in [
         (Key::Enter, Decision::Label("ants".to_owned())),
         (Key::Num2, Decision::Label("bees".to_owned())),
@@ -226,6 +228,7 @@ fn doubtful_labels_are_decided_with_the_keyboard() {
     let state = &mut h.state_mut().state;
     state.preflight = Some(state.preflight.take().unwrap().decided(&decisions.verdicts()).unwrap());
     h.run();
+    h.get_by_label("Compared by the labels before 1 decision since");
     h.get_by_label("1 decided");
     assert!(h.query_by_label_contains("Train/0.jpg: labelled").is_none());
     h.key_press(Key::ArrowRight);

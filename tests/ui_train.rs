@@ -300,6 +300,7 @@ fn a_run_of_the_list_shows_its_curves() {
 fn two_chosen_runs_show_their_curves_and_what_differs() {
     let mut state = running();
     state.runs[1].config.train.epochs = Some(30);
+    state.runs[1].config.data.labels = Some("labels.csv".into());
     let mut h = window(state, SIZE, true);
     h.run_steps(3);
     assert!(h.query_by_label("Compared runs").is_none());
@@ -308,7 +309,9 @@ fn two_chosen_runs_show_their_curves_and_what_differs() {
         h.run_steps(4);
     }
     h.get_by_label_contains("Validation accuracy, last epoch: Run 0001");
-    h.get_by_label("train.epochs");
+    h.get_by_label_contains("Judged on different pictures or labels");
+    h.get_by_label("Label file");
+    h.get_by_label("none: the folders");
     h.get_by_label("automatic");
     h.get_by_label("30");
     h.get_by_label("Compare none").click();

@@ -537,6 +537,27 @@ fn the_list_of_commands_does_what_its_words_say() {
 }
 
 #[test]
+fn a_search_without_hits_leaves_the_list_of_commands_as_high_as_it_was() {
+    let mut h = window(AppState { palette_open: true, ..AppState::default() }, Theme::Dark);
+    h.run();
+    let first = |h: &Harness<'_, Desk>| h.get_all_by_label("Go to Data").next().unwrap().rect().top();
+    let before = first(&h);
+    h.get_by_label("Find a command").type_text("zzzz");
+    h.run();
+    h.get_by_label("No command has these words");
+    h.state_mut().state.palette_open = false;
+    h.run();
+    h.state_mut().state.palette_open = true;
+    h.run();
+    // The sixth command is on the screen: the list does not move to show it.
+    for _ in 0..5 {
+        h.key_press(egui::Key::ArrowDown);
+        h.run();
+    }
+    assert_eq!(first(&h), before);
+}
+
+#[test]
 fn words_typed_before_the_list_of_commands_is_drawn_count() {
     let mut h = window(AppState::default(), Theme::Dark);
     h.run();

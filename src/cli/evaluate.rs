@@ -9,7 +9,7 @@ use crate::engine::analysis::Calibration;
 use crate::engine::analysis::bootstrap::macro_f1_interval;
 use crate::engine::metrics::wilson_interval;
 use crate::engine::{Evaluation, TrainEvent};
-use crate::error::times;
+use crate::error::{part_of, times};
 use crate::session::{
     JobEvent, JobOutput, JobRequest, Worker, check_outside, check_place_of_evaluation, save_evaluation,
 };
@@ -73,14 +73,19 @@ fn print(e: &Evaluation, out: &mut Out<'_>) -> CliResult {
     out.line(format!("accuracy  {} · {interval}", share(m.correct(), m.total())))?;
     let (low, high) = macro_f1_interval(e);
     let interval = format!("between {} and {} with 95 % confidence", percent(low), percent(high));
-    out.line(format!("macro F1  {} · {interval}", percent(m.macro_f1())))?;
+    let over = match (m.occurring(), m.classes()) {
+        (judged, all) if judged < all => format!(" · mean over {} classes that occur", part_of(judged, all)),
+        _ => String::new(),
+    };
+    out.line(format!("macro F1  {} · {interval}{over}", percent(m.macro_f1())))?;
     out.line(format!("loss      {:.4}", e.loss))?;
     let error = Calibration::of(&e.predictions).error;
     out.line(format!("calibration error  {}\n", percent(error)))?;
     let mut table = Table::new(&["class", "precision", "recall", "F1"]);
     for (class, (name, c)) in e.classes.iter().zip(m.per_class()).enumerate() {
         let hit = m.count(class, class);
-        table.row([name.clone(), share(hit, m.column_total(class)), share(hit, c.support), percent(c.f1)]);
+        let f1 = if m.occurs(class) { percent(c.f1) } else { "–".to_owned() };
+        table.row([name.clone(), share(hit, m.column_total(class)), share(hit, c.support), f1]);
     }
     table.print(out)?;
     if e.classes.len() > MOST_COLUMNS {

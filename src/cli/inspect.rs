@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     let mut reporter = Reporter::new(Style::or_by_terminal(None), "Looking at the pictures");
     let labels = args.labels.as_deref().map(job::label_file);
     let config = DataConfig { labels, ..DataConfig::default() };
-    let request = JobRequest::OpenData { root: args.data.clone(), config, project: None };
+    let request = JobRequest::OpenData { root: args.data.clone(), config, project: None, anew: false };
     let output = job::run_quietly(&Worker::spawn(|| {}), request, &mut reporter, out)?;
     let JobOutput::Data(found) = output else { return Err(job::wrong_output()) };
     if args.json {

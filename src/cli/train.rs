@@ -82,6 +82,7 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
         root: data,
         config: config.data.clone(),
         project: place_of_splits(args).map(Path::to_path_buf),
+        anew: false,
     };
     let JobOutput::Data(found) = job::run_quietly(&worker, request, &mut reporter, out)? else {
         return Err(job::wrong_output());

@@ -15,6 +15,8 @@ const EXAMPLES: usize = 3;
 pub struct Division {
     /// Pictures for training, validation and test.
     pub counts: [usize; 3],
+    /// Pictures that would be in another part than now.
+    pub moved: usize,
     /// What stays together; none where pictures are divided one by one.
     pub groups: Option<Groups>,
 }
@@ -69,6 +71,12 @@ impl Dataset {
     /// Whether the folder, or the label file, says itself that pictures belong to `part`.
     pub fn has_own(&self, part: Split) -> bool {
         self.layout.has_parts() && self.samples.iter().any(|s| self.own_part(s) == Some(part))
+    }
+
+    /// The pictures that neither the folder nor the label file puts into a part itself.
+    pub fn divided_by_chance(&self) -> impl Iterator<Item = &Sample> {
+        let own_val = self.has_own(Split::Val);
+        self.samples.iter().filter(move |s| !own_val && self.own_part(s) != Some(Split::Test))
     }
 
     /// The same pictures, divided as `config` says and no decision about them counted.
@@ -126,7 +134,12 @@ impl Preflight {
             }
         };
         let count = |part| data.samples.iter().filter(|s| s.split == part).count();
-        Ok(Division { counts: [Split::Train, Split::Val, Split::Test].map(count), groups })
+        let moved = data.samples.iter().zip(&self.dataset.samples).filter(|(a, b)| a.split != b.split);
+        Ok(Division {
+            moved: moved.count(),
+            counts: [Split::Train, Split::Val, Split::Test].map(count),
+            groups,
+        })
     }
 }
 

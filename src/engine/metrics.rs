@@ -107,15 +107,21 @@ impl ConfusionMatrix {
             .collect()
     }
 
+    /// Whether a class occurs, in truth or prediction: without that, nothing can be said of it.
+    pub fn occurs(&self, class: usize) -> bool {
+        self.row_total(class) + self.column_total(class) > 0
+    }
+
+    /// How many classes occur: those that [`Self::macro_f1`] is the mean over.
+    pub fn occurring(&self) -> usize {
+        (0..self.classes).filter(|&c| self.occurs(c)).count()
+    }
+
     /// Unweighted mean of F1 over the classes that occur (in truth or prediction), as in scikit-learn.
     pub fn macro_f1(&self) -> f64 {
-        let seen: Vec<f64> = self
-            .per_class()
-            .iter()
-            .enumerate()
-            .filter(|(c, m)| m.support + self.column_total(*c) > 0)
-            .map(|(_, m)| m.f1)
-            .collect();
+        let classes = self.per_class();
+        let seen: Vec<f64> =
+            classes.iter().enumerate().filter(|(c, _)| self.occurs(*c)).map(|(_, m)| m.f1).collect();
         if seen.is_empty() { 0.0 } else { seen.iter().sum::<f64>() / seen.len() as f64 }
     }
 }
@@ -153,6 +159,14 @@ mod tests {
         assert!((m.macro_f1() - (2.0 / 3.0 + 0.8) / 3.0).abs() < 1e-12);
         assert_eq!((m.total(), m.most(), m.row_total(1), m.column_total(0)), (6, 2, 2, 3));
         assert_eq!(m.per_class()[2], ClassMetrics { precision: 0.0, recall: 0.0, f1: 0.0, support: 1 });
+        assert_eq!(m.occurring(), 3);
+        // The same with two more classes that nothing is and one that is only named: sklearn's mean is over four.
+        let mut more = ConfusionMatrix::new(6);
+        for (t, p) in [(0, 0), (0, 0), (0, 1), (1, 1), (1, 4), (2, 0)] {
+            more.add(t, p);
+        }
+        assert_eq!((more.occurring(), more.occurs(3), more.occurs(4)), (4, false, true));
+        assert!((more.macro_f1() - (2.0 / 3.0 + 0.5) / 4.0).abs() < 1e-12);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use super::jobs::ModelRef;
 use super::opened::Opened;
 use super::places;
-use crate::data::{Dataset, Progress, Split};
+use crate::data::{Dataset, Progress, Split, Verdicts};
 use crate::engine::features::Reference;
 use crate::engine::features::map::{Plane, principal_plane};
 use crate::engine::features::suspects::{ConfidentJoint, Suspect};
@@ -73,6 +73,8 @@ pub struct Analysis {
     pub classes: Vec<String>,
     /// In the order of the data set.
     pub pictures: Vec<AnalysedPicture>,
+    /// What was decided about pictures when they were compared.
+    pub verdicts: Verdicts,
     /// Doubtful labels, the most doubtful first.
     pub suspects: Vec<Suspect>,
     /// Pictures that the classifiers behind the doubts, none of which had seen the picture, gave the class that it has.
@@ -188,6 +190,7 @@ pub(super) fn analyse(
         split: sample.split,
     };
     let pictures = dataset.samples.iter().enumerate().map(analysed).collect();
-    let (root, classes) = (dataset.root.clone(), features.classes.clone());
-    Ok(Analysis { run_dir, root, classes, pictures, suspects, right, plane })
+    let (root, classes, verdicts) =
+        (dataset.root.clone(), features.classes.clone(), dataset.verdicts.clone());
+    Ok(Analysis { run_dir, root, classes, pictures, verdicts, suspects, right, plane })
 }

@@ -27,6 +27,8 @@ pub enum JobRequest {
         config: DataConfig,
         /// The project whose saved splits apply, if there is one.
         project: Option<PathBuf>,
+        /// Divide the pictures anew, whatever the project has saved.
+        anew: bool,
     },
     /// Write the sample data set.
     WriteSample {

@@ -77,6 +77,11 @@ impl Project {
         journal::append(&self.dir, Entry::opened(dataset))
     }
 
+    /// Takes damaged lines out of the journal, and keeps the file as it was beside it. Returns what to tell, if there were any.
+    pub fn mend_journal(&self) -> Option<Error> {
+        journal::mend(&self.dir).unwrap_or_else(Some)
+    }
+
     /// Saves the settings, atomically.
     ///
     /// # Errors
@@ -91,13 +96,13 @@ impl Project {
         atomic::write(&self.dir.join(FILE), self.config.to_toml()?.as_bytes())
     }
 
-    /// Saves where each picture of `dataset` is, so that the split stays the same when files are added. Opening the data
+    /// Saves where chance put the pictures of `dataset`, so that the split stays the same when files are added. Opening the data
     /// with the project named does this by itself.
     ///
     /// # Errors
     /// If the folder cannot be written.
     pub fn save_splits(&self, dataset: &Dataset) -> Result<()> {
-        splits::save(&self.dir, &self.config.data, dataset)
+        splits::keep(&self.dir, &self.config.data, dataset, false)
     }
 
     /// A fresh folder for the next run. Numbers are never used again, not even those of deleted runs.

@@ -76,8 +76,8 @@ impl Runner {
 
     fn dispatch(&mut self, request: JobRequest, job: &Job<'_>) -> Result<JobOutput> {
         match request {
-            JobRequest::OpenData { root, config, project } => {
-                open_data(&root, &config, project.as_deref(), job).map(JobOutput::Data)
+            JobRequest::OpenData { root, config, project, anew } => {
+                open_data(&root, &config, (project.as_deref(), anew), job).map(JobOutput::Data)
             }
             JobRequest::WriteSample { dir } => write_sample(&dir, job).map(|()| JobOutput::Sample(dir)),
             JobRequest::CheckWeights { backbone, weights } => check_weights(&backbone, &weights),
@@ -201,20 +201,20 @@ pub(super) fn look_through(
 fn open_data(
     root: &Path,
     config: &DataConfig,
-    project: Option<&Path>,
+    (project, anew): (Option<&Path>, bool),
     job: &Job<'_>,
 ) -> Result<Arc<Preflight>> {
     if let Some(dir) = project {
         places::check_outside("the project", dir, root)?;
     }
-    let (saved, damage) = match project {
+    let (saved, damage) = match project.filter(|_| !anew) {
         Some(dir) => splits::load_or_set_aside(dir, config)?,
         None => (None, None),
     };
     let known = project.map(checks::load).unwrap_or_default();
     let found = look_through(root, config, saved.as_ref(), known.clone(), job)?;
     let Some(dir) = project else { return Ok(found) };
-    let told = match keep_look(dir, config, &found.dataset, &known) {
+    let told = match keep_look((dir, anew), config, &found.dataset, &known) {
         Err(e) if e.kind() == ErrorKind::ReadOnly => Some(Finding::about_all(Severity::Warning, READ_ONLY)),
         kept => kept.map(|()| None)?,
     };
@@ -226,9 +226,14 @@ fn open_data(
 pub const READ_ONLY: &str = "this project is on a disk that is read-only: nothing can be saved and no run begun; to do so, copy the project's folder \
      to another disk and open it there";
 
-/// Saves in the project's folder what a look at its pictures showed.
-fn keep_look(dir: &Path, config: &DataConfig, dataset: &Dataset, known: &Checks) -> Result<()> {
-    splits::save(dir, config, dataset)?;
+/// Saves in the project's folder what a look at its pictures showed; where they were divided `anew`, no earlier division stays.
+fn keep_look(
+    (dir, anew): (&Path, bool),
+    config: &DataConfig,
+    dataset: &Dataset,
+    known: &Checks,
+) -> Result<()> {
+    splits::keep(dir, config, dataset, anew)?;
     if dataset.checks != *known {
         checks::save(dir, dataset.checks.clone())?;
     }

@@ -2,7 +2,7 @@
 
 use super::versioned::FileKind;
 use crate::config::{DataConfig, GroupBy, SplitKind};
-use crate::data::{Dataset, Finding, SavedSplits, Severity};
+use crate::data::{Dataset, Finding, Sample, SavedSplits, Severity};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -94,11 +94,27 @@ pub(super) fn load_or_set_aside(
     }
 }
 
-/// Saves where each picture of `dataset` is. Pictures that are away for now keep the place they had.
+/// Saves where each picture of `dataset` is, as a run keeps it. Pictures that are away for now keep the place they had.
 pub(super) fn save(dir: &Path, config: &DataConfig, dataset: &Dataset) -> Result<()> {
-    let mut saved = load(dir, config)?.unwrap_or_default();
+    let saved = load(dir, config)?.unwrap_or_default();
+    write(dir, config, saved, dataset.samples.iter())
+}
+
+/// Saves where each picture is that chance divides, as a project keeps it. What a folder or a label file says itself is not saved:
+/// once the file is put aside, the pictures are where they were before it. With `anew` nothing earlier stays.
+pub(super) fn keep(dir: &Path, config: &DataConfig, dataset: &Dataset, anew: bool) -> Result<()> {
+    let saved = if anew { None } else { load(dir, config)? };
+    write(dir, config, saved.unwrap_or_default(), dataset.divided_by_chance())
+}
+
+fn write<'a>(
+    dir: &Path,
+    config: &DataConfig,
+    mut saved: SavedSplits,
+    samples: impl Iterator<Item = &'a Sample>,
+) -> Result<()> {
     saved.version = KIND.newest;
-    saved.splits.extend(dataset.samples.iter().map(|s| (s.rel.clone(), s.split)));
+    saved.splits.extend(samples.map(|s| (s.rel.clone(), s.split)));
     KIND.write(dir, &SplitsFile { settings: Settings::of(config), saved })
 }
 
@@ -110,7 +126,7 @@ pub(super) fn remove(dir: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Checks, Layout, Sample, Split, Verdicts};
+    use crate::data::{Checks, Layout, Split, Verdicts};
 
     fn dataset(pictures: &[(&str, Split)]) -> Dataset {
         let sample = |&(rel, split): &(&str, Split)| Sample { rel: rel.to_owned(), class: 0, split };

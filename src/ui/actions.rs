@@ -156,6 +156,10 @@ pub enum Action {
     SetPredictModel(ModelRef),
     /// Classify pictures (files or folders) with the model of [`Action::SetPredictModel`].
     Predict(Vec<PathBuf>),
+    /// Hold classified pictures that were not against those in training.
+    CheckPictures,
+    /// Paste what is on the clipboard, as its keys do.
+    AskPaste,
     /// Classify a picture from the clipboard: its size in pixels, and red, green, blue and opacity of each.
     PastePicture([usize; 2], Vec<u8>),
     /// Leave pictures undecided whose most probable class is less probable than this.

@@ -251,7 +251,7 @@ fn shortcuts(ctx: &Context, state: &AppState, actions: &mut Vec<Action>) {
             && ctx.input_mut(|i| i.consume_shortcut(&keys))
             && command.blocked.is_none()
         {
-            actions.push(command.action);
+            actions.extend(command.actions());
         }
     }
 }

@@ -110,12 +110,18 @@ impl App {
             Action::LookInto(picture) => self.explain(self.state.predict_model(), picture, None),
             Action::Analyse => self.analyse(),
             Action::ArrangeMap(layout) => self.lay_out(layout),
+            Action::AskPaste => {
+                // What is pasted is not for the text field that had the keyboard.
+                ctx.memory_mut(|m| m.focused().into_iter().for_each(|id| m.surrender_focus(id)));
+                ctx.send_viewport_cmd(ViewportCommand::RequestPaste);
+            }
             Action::PastePicture(size, rgba) => {
                 self.state.screen = Screen::Predict;
                 self.disk.ask(DiskRequest::Paste(size, rgba));
             }
             Action::SetPredictModel(_)
             | Action::Predict(_)
+            | Action::CheckPictures
             | Action::DecideFrom(_)
             | Action::CopyByClass(_)
             | Action::ClearPredictions

@@ -1,5 +1,7 @@
 //! Every command of the window with its words and keys: one table for the keyboard and for the list of commands.
 
+mod subjects;
+
 use super::state::{AppState, EvaluateTab, NOTHING_TO_KEEP, Screen, file_name};
 use crate::backbones::registry;
 use crate::ui::Action;
@@ -15,6 +17,8 @@ pub struct Command {
     pub keys: Option<KeyboardShortcut>,
     /// What it asks for.
     pub action: Action,
+    /// Asked for before it: the place where it is seen.
+    pub lead: Option<Action>,
     /// Why it cannot be done now.
     pub blocked: Option<String>,
 }
@@ -36,8 +40,11 @@ impl AppState {
         let mut list = Vec::new();
         self.places(&mut list);
         self.work(&mut list);
+        self.looking_commands(&mut list);
+        self.setting_commands(&mut list);
         self.opening_commands(&mut list);
         self.named_things(&mut list);
+        self.run_commands(&mut list);
         list
     }
 
@@ -165,7 +172,19 @@ fn command(
     action: Action,
     blocked: Option<String>,
 ) -> Command {
-    Command { name: name.into(), keys, action, blocked }
+    Command { name: name.into(), keys, action, lead: None, blocked }
+}
+
+impl Command {
+    /// The same, once `lead` is done.
+    fn after(self, lead: Action) -> Self {
+        Self { lead: Some(lead), ..self }
+    }
+
+    /// All that it asks for, in order.
+    pub fn actions(&self) -> impl Iterator<Item = Action> {
+        self.lead.iter().chain([&self.action]).cloned()
+    }
 }
 
 /// The commands whose names hold every word of `query`: what can be done now before what cannot, then the name itself, names and words

@@ -79,8 +79,8 @@ pub(super) enum DiskRequest {
 /// What the disk answers.
 #[derive(Debug)]
 pub(super) enum DiskAnswer {
-    /// With what is wrong with its own settings, where a run's stand in.
-    Opened(Box<Project>, Option<Error>),
+    /// With what to tell of its files that are damaged.
+    Opened(Box<Project>, Vec<String>),
     /// It is not on disk yet.
     NewProject(Box<Project>),
     /// Folders of exported models.
@@ -182,8 +182,13 @@ impl Held {
 
     fn opened(&mut self, project: Project) -> Result<DiskAnswer> {
         self.take(&project.dir)?;
-        let damage = project::damage(&project.dir);
-        Ok(DiskAnswer::Opened(Box::new(project), damage))
+        let settings = project::damage(&project.dir).map(|damage| {
+            format!(
+                "{damage} The settings of its newest run are used; the damaged file is kept beside when others are saved."
+            )
+        });
+        let journal = project.mend_journal().map(|damage| damage.to_string());
+        Ok(DiskAnswer::Opened(Box::new(project), settings.into_iter().chain(journal).collect()))
     }
 }
 
@@ -328,10 +333,17 @@ mod tests {
         let place = dir.path().join("p");
         Project::create(&place, TrainConfig::default()).unwrap();
         let request = DiskRequest::OpenProject(place.join("runs/.."));
-        let Ok(DiskAnswer::Opened(opened, None)) = serve(request, &mut Held::default()) else {
+        let Ok(DiskAnswer::Opened(opened, told)) = serve(request, &mut Held::default()) else {
             panic!("it is a project")
         };
+        assert!(told.is_empty(), "{told:?}");
         assert_eq!(opened.dir, place.canonicalize().unwrap());
+        std::fs::write(place.join("journal.jsonl"), "damaged").unwrap();
+        let request = DiskRequest::OpenProject(place);
+        let Ok(DiskAnswer::Opened(_, told)) = serve(request, &mut Held::default()) else {
+            panic!("what is lost is told")
+        };
+        assert!(matches!(&told[..], [told] if told.contains("line 1 of the journal")), "{told:?}");
     }
 
     #[test]

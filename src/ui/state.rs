@@ -32,7 +32,7 @@ pub use notices::{Notice, NoticeId, Notices, Tone};
 pub use predictions::{CLASSES, Edition, PredictedPicture, Predictions, predictions_csv};
 pub use setting_names::{setting_name, with_setting_names};
 pub use share::Share;
-pub use training::{LiveTraining, RatePart, TrainingEnd, loaded_words};
+pub use training::{LiveTraining, MORE_EPOCHS, RatePart, TrainingEnd, loaded_words};
 
 use crate::backbones::LoadReport;
 use crate::config::{DataConfig, TrainConfig};
@@ -118,6 +118,8 @@ pub enum FollowUp {
     Compare,
     /// Arrange the pictures that were compared.
     Arrange,
+    /// Hold pictures that were classified before against those in training.
+    CheckPictures,
     /// Weights of a backbone were downloaded to this place.
     Downloaded(&'static str, PathBuf),
     /// Save what is remembered between starts.

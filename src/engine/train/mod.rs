@@ -58,6 +58,9 @@ pub struct SplitScore {
     pub macro_f1: f64,
     /// Mean cross-entropy.
     pub loss: f64,
+    /// Pictures that were judged; 0 where an earlier version did not say.
+    #[serde(default)]
+    pub pictures: usize,
 }
 
 /// `summary.json`.
@@ -143,6 +146,7 @@ fn finish(ctx: &Context<'_>, t: Trained) -> Result<TrainOutcome> {
             accuracy: t.evaluation.confusion.accuracy(),
             macro_f1: t.evaluation.confusion.macro_f1(),
             loss: t.evaluation.loss,
+            pictures: t.evaluation.confusion.total(),
         },
         wall_s: 0.0,
         images_per_s: t.images_per_s,

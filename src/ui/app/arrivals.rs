@@ -6,6 +6,7 @@ use crate::session::jobs::JobRequest;
 use crate::ui::actions::Action;
 use crate::ui::disk::{DiskAnswer, DiskRequest};
 use crate::ui::state::{FollowUp, JobKind, Tone, plan_drop};
+use crate::ui::views::train::words::sentence;
 use crate::ui::{fonts, theme};
 use egui::Context;
 
@@ -48,6 +49,7 @@ impl App {
             FollowUp::RefreshDecisions => self.refresh_decisions(),
             FollowUp::Compare => self.compare(),
             FollowUp::Arrange => self.arrange(),
+            FollowUp::CheckPictures => self.check_pictures(),
             FollowUp::Downloaded(backbone, path) => self.downloaded(backbone, path),
             FollowUp::NextFold => self.next_fold(),
             FollowUp::SaveSettings => self.disk.ask(DiskRequest::SaveSettings(self.state.settings.clone())),
@@ -56,14 +58,11 @@ impl App {
 
     fn disk_says(&mut self, ctx: &Context, answer: DiskAnswer) {
         match answer {
-            DiskAnswer::Opened(project, damage) => {
-                if let Some(damage) = damage {
-                    let text = format!(
-                        "{damage} The settings of its newest run are used; the damaged file is kept beside when others are saved."
-                    );
-                    self.state.notices.push(Tone::Warn, text);
-                }
+            DiskAnswer::Opened(project, damages) => {
                 self.opened(*project);
+                for damage in damages {
+                    self.state.notices.push(Tone::Warn, sentence(&damage));
+                }
             }
             DiskAnswer::NewProject(project) => self.open_new(*project),
             DiskAnswer::Exports(folders) => self.state.exports = folders,

@@ -33,11 +33,11 @@ impl App {
             Action::DivideAnew(data) => {
                 self.state.division_asked = false;
                 self.state.trying = Some(data);
-                self.look_through();
+                self.look_through(true);
             }
             Action::UseLabels(labels) => match self.state.with_labels(labels) {
                 Some(project) => self.open_new(project),
-                None => self.look_through(),
+                None => self.look_through(false),
             },
             _ => self.scan(),
         }
@@ -59,7 +59,7 @@ impl App {
         self.save_if_due();
         self.state.data_error = None;
         self.state.opening = Some(Box::new(project));
-        self.submit(JobKind::OpenData, JobRequest::OpenData { root, config, project: None });
+        self.submit(JobKind::OpenData, JobRequest::OpenData { root, config, project: None, anew: false });
     }
 
     /// The pictures of a new project turned out usable.
@@ -90,11 +90,12 @@ impl App {
 
     pub(super) fn scan(&mut self) {
         self.state.trying = None;
-        self.look_through();
+        self.look_through(false);
     }
 
-    /// Looks through the open project's pictures, with the settings that are being tried if there are any.
-    fn look_through(&mut self) {
+    /// Looks through the open project's pictures, with the settings that are being tried if there are any; with `anew`, divides all
+    /// of them anew.
+    fn look_through(&mut self, anew: bool) {
         let Some(project) = &self.state.project else { return };
         let Some(root) = project.config.data.path.clone() else {
             let text = "The project names no folder of pictures. Open the folder itself.";
@@ -105,6 +106,7 @@ impl App {
             root,
             config: self.state.trying.as_deref().unwrap_or(&self.state.config.data).clone(),
             project: Some(project.dir.clone()),
+            anew,
         };
         self.submit(JobKind::OpenData, request);
     }

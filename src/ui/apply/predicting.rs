@@ -17,6 +17,7 @@ impl App {
                 self.predict(paths);
             }
             Action::Predict(paths) => self.predict(paths),
+            Action::CheckPictures => self.check_pictures(),
             Action::DecideFrom(probability) => {
                 self.state.predictions.decide_from = probability.clamp(0.0, 1.0)
             }
@@ -31,6 +32,15 @@ impl App {
                 Err(error) => self.fail(&error),
             },
             _ => {}
+        }
+    }
+
+    /// Classifies once more what was classified before the training pictures were compared. Until then the answers stay.
+    pub(in crate::ui) fn check_pictures(&mut self) {
+        let (paths, model) = (self.state.checkable(), self.state.predict_model());
+        let idle = self.state.job_of(&JobKind::Predict).is_none();
+        if let Some(model) = model.filter(|_| idle && !paths.is_empty()) {
+            self.submit(JobKind::Predict, JobRequest::Predict { model, paths });
         }
     }
 

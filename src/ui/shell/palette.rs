@@ -49,19 +49,22 @@ pub(super) fn show(ui: &Ui, state: &AppState, memory: &mut Memory, actions: &mut
         if found.is_empty() {
             caption(ui, "No command has these words");
         }
-        ScrollArea::vertical().max_height(ROW * ROWS).auto_shrink([false, true]).show(ui, |ui| {
+        // As high as there are rows, also where the frame before had few: a modal offers no more than it was high.
+        let list = ScrollArea::vertical().max_height(ROW * ROWS).min_scrolled_height(ROW * ROWS);
+        list.auto_shrink([false, true]).show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             for (i, command) in found.iter().enumerate() {
                 let at_cursor = i == memory.cursor;
                 let pressed = row(ui, command, at_cursor, step != 0);
                 if command.blocked.is_none() && (pressed || enter && at_cursor) {
-                    chosen = Some(command.action.clone());
+                    chosen = Some(command.actions());
                 }
             }
         });
     });
-    if let Some(action) = chosen {
-        actions.extend([Action::TogglePalette, action]);
+    if let Some(chosen) = chosen {
+        actions.push(Action::TogglePalette);
+        actions.extend(chosen);
     } else if modal.should_close() {
         actions.push(Action::TogglePalette);
     }

@@ -110,18 +110,17 @@ impl AppState {
             }
             JobOutput::Predicted => {
                 self.predictions.drop_waiting();
-                Vec::new()
+                self.due_check().into_iter().collect()
             }
             JobOutput::Explained(explained) => {
                 self.insight.put(*explained);
                 Vec::new()
             }
             JobOutput::Analysed(analysis) => {
+                let check = self.training_compared(ModelRef::Saved(analysis.run_dir.clone()));
                 self.insight.compared(*analysis);
-                match self.insight.layout {
-                    MapLayout::Directions => Vec::new(),
-                    MapLayout::Neighbourhood => vec![FollowUp::Arrange],
-                }
+                let arrange = (self.insight.layout == MapLayout::Neighbourhood).then_some(FollowUp::Arrange);
+                arrange.into_iter().chain(check).collect()
             }
             JobOutput::Arranged(analysis, found) => {
                 self.insight.arranged = Some((analysis, found));
@@ -215,7 +214,10 @@ impl AppState {
                 self.sample_wanted = false;
                 (self.opening, self.trying) = (None, None);
             }
-            JobKind::Predict => self.predictions.drop_waiting(),
+            JobKind::Predict => {
+                self.predictions.drop_waiting();
+                self.drop_check();
+            }
             JobKind::Explain => {
                 self.insight.fail(None);
                 return Vec::new();
@@ -265,7 +267,10 @@ impl AppState {
                     }
                 }
             }
-            JobKind::Predict => self.predictions.drop_waiting(),
+            JobKind::Predict => {
+                self.predictions.drop_waiting();
+                self.drop_check();
+            }
             JobKind::Export => {
                 self.export_error = Some(error.clone());
                 follow.push(FollowUp::RefreshExports);

@@ -20,10 +20,10 @@ impl AppState {
         }
     }
 
-    /// What dividing the pictures as `draft` says means for the runs so far, if there are any and it changes something.
-    pub fn division_warning(&self, draft: &DataConfig) -> Option<&'static str> {
+    /// What dividing the pictures means for the runs so far, if there are any and it changes something (`otherwise`).
+    pub fn division_warning(&self, otherwise: bool) -> Option<&'static str> {
         let judged = self.runs.iter().any(|run| run.summary.is_some());
-        (judged && divides_otherwise(draft, &self.config.data)).then_some(
+        (judged && otherwise).then_some(
             "Runs so far were judged on other validation pictures: their numbers cannot be compared with those of later runs",
         )
     }
@@ -39,6 +39,15 @@ pub fn divides_otherwise(a: &DataConfig, b: &DataConfig) -> bool {
         (group, pattern, c.test_fraction, fold, share, c.split_seed)
     };
     by(a) != by(b)
+}
+
+/// In what the pictures that a run is judged on differ from those of other settings: such numbers cannot be compared.
+pub fn judged_otherwise(a: &DataConfig, b: &DataConfig) -> Option<&'static str> {
+    if a.labels != b.labels {
+        Some("other labels")
+    } else {
+        divides_otherwise(a, b).then_some("divided otherwise")
+    }
 }
 
 /// What belongs together, in a word or two.
@@ -161,6 +170,10 @@ mod tests {
         let pattern = DataConfig { group_pattern: Some("a(b)".to_owned()), ..c.clone() };
         assert!(!divides_otherwise(&c, &pattern));
         assert!(divides_otherwise(&c, &DataConfig { split_seed: 1, ..c.clone() }));
+        assert_eq!(judged_otherwise(&c, &pattern), None);
+        assert_eq!(judged_otherwise(&c, &folds), Some("divided otherwise"));
+        let table = DataConfig { labels: Some("labels.csv".into()), ..folds };
+        assert_eq!(judged_otherwise(&c, &table), Some("other labels"));
     }
 
     #[test]

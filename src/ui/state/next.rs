@@ -1,7 +1,7 @@
 //! The next sensible step, and what stands in its way.
 
-use super::{AppState, Screen, WeightsState};
-use crate::config::{BackboneConfig, TrainMode};
+use super::{AppState, JobKind, Screen, WeightsState};
+use crate::config::{BackboneConfig, Solver, TrainMode};
 use crate::data::Split;
 use crate::ui::Action;
 use crate::ui::actions::Pick;
@@ -59,6 +59,17 @@ impl AppState {
         self.data_block().or_else(|| self.weights_block()).or_else(|| {
             self.config.validate().and_then(|()| self.config.check_mixing()).err().map(|e| e.to_string())
         })
+    }
+
+    /// Why rates cannot be tried, if they cannot.
+    pub fn rates_block(&self) -> Option<String> {
+        if self.job_of(&JobKind::FindRate).is_some() {
+            return Some("Rates are being tried".to_owned());
+        }
+        match self.config.train.solver {
+            Solver::Logistic => Some("A head that is fitted at once has no learning rate".to_owned()),
+            Solver::Gradient => self.train_block(),
+        }
     }
 
     /// Whether the training that runs, or ran last, has something to keep.

@@ -1,5 +1,6 @@
 //! New pictures and what the model says of them.
 
+use super::{AppState, FollowUp, JobKind};
 use crate::engine::{Ranked, Unlike};
 use crate::error::Error;
 use crate::session::jobs::ModelRef;
@@ -52,6 +53,8 @@ pub struct Predictions {
     pub model: Option<ModelRef>,
     /// Pictures whose most probable class is less probable than this stay undecided, in `[0, 1]`.
     pub decide_from: f32,
+    /// The model whose training pictures were compared while these were classified: they are to be held against them.
+    check_against: Option<ModelRef>,
     /// In the order in which they were asked for.
     pictures: Vec<PredictedPicture>,
     /// Where each picture stands in the list.
@@ -106,6 +109,12 @@ impl Predictions {
         self.entry(path).result = Some(result);
     }
 
+    /// Classified pictures that were not held against those in training.
+    pub fn unchecked(&self) -> Vec<PathBuf> {
+        let unchecked = |p: &&PredictedPicture| matches!(p.result, Some(Ok(_))) && p.compared.is_none();
+        self.pictures.iter().filter(unchecked).map(|p| p.path.clone()).collect()
+    }
+
     /// The picture's place in the list, the last one where it has none yet.
     fn entry(&mut self, path: PathBuf) -> &mut PredictedPicture {
         self.edition = Edition::default();
@@ -146,6 +155,40 @@ impl Predictions {
     /// Every classified picture with its decision, for copying.
     pub fn decisions(&self) -> Vec<(PathBuf, String)> {
         self.pictures.iter().filter_map(|p| Some((p.path.clone(), self.decision(p)?.to_owned()))).collect()
+    }
+}
+
+impl AppState {
+    /// A model's training pictures were compared just now.
+    pub(super) fn training_compared(&mut self, model: ModelRef) -> Option<FollowUp> {
+        self.predictions.check_against = Some(model);
+        self.due_check()
+    }
+
+    /// Whether pictures that were classified before that are to be held against them now, once for each comparison.
+    pub(super) fn due_check(&mut self) -> Option<FollowUp> {
+        if self.job_of(&JobKind::Predict).is_some() {
+            return None;
+        }
+        let model = self.predictions.check_against.take()?;
+        let due = self.predict_model() == Some(model) && !self.predictions.unchecked().is_empty();
+        due.then_some(FollowUp::CheckPictures)
+    }
+
+    /// Somebody does not want it, or it does not work: it does not begin by itself.
+    pub(super) fn drop_check(&mut self) {
+        self.predictions.check_against = None;
+    }
+
+    /// Whether new pictures can be held against those that the model learned from: these were compared.
+    pub fn checks_pictures(&self) -> bool {
+        let compared = self.insight.analysis.as_ref().map(|a| ModelRef::Saved(a.run_dir.clone()));
+        compared.is_some() && compared == self.predict_model()
+    }
+
+    /// Classified pictures that could be held against those in training and were not.
+    pub fn checkable(&self) -> Vec<PathBuf> {
+        if self.checks_pictures() { self.predictions.unchecked() } else { Vec::new() }
     }
 }
 

@@ -10,6 +10,9 @@ use crate::engine::{
 use crate::error::{Error, part_of};
 use std::path::PathBuf;
 
+/// How many more epochs a finished run is offered to go on for.
+pub const MORE_EPOCHS: [usize; 2] = [5, 20];
+
 /// How a training ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TrainingEnd {

@@ -212,16 +212,21 @@ fn headline(ui: &mut Ui, shown: &ShownEvaluation, memory: &mut Memory) {
              interval). More pictures make it narrower",
             thousands(all)
         ));
-        let classes = e.classes.len();
+        let (judged, classes) = (e.confusion.occurring(), e.classes.len());
+        let over = match judged == classes {
+            true => count(classes, "class", "classes"),
+            false => format!("{} classes", part_of(judged, classes)),
+        };
         let interval = memory.analysed.of(ui.ctx(), e).map(|analysis| analysis.macro_f1_interval);
         let between = interval.map_or_else(String::new, |(low, high)| format!(" ({low:.3} to {high:.3})"));
         let mean = match wide {
-            true => format!("macro F1{between} · mean over {}", count(classes, "class", "classes")),
+            true => format!("macro F1{between} · mean over {over}"),
             false => "macro F1".to_owned(),
         };
         stat(ui, &format!("{:.3}", e.confusion.macro_f1()), &mean).on_hover_text(format!(
-            "F1 is high only where precision and recall both are; every class counts the same, however many pictures it has. The \
-             95 % interval{between} is that of {RESAMPLES} draws of as many of these pictures (bootstrap)"
+            "F1 is high only where precision and recall both are; every class counts the same, however many pictures it has, and \
+             one without any that is never named does not count. The 95 % interval{between} is that of {RESAMPLES} draws of as many \
+             of these pictures (bootstrap)"
         ));
         stat(ui, &thousands(wrong), if wrong == 1 { "mistake" } else { "mistakes" });
         stat(ui, &format!("{:.3}", e.loss), if wide { "loss · lower is better" } else { "loss" });

@@ -8,7 +8,7 @@ use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::JobKind;
 use crate::ui::theme::{self, Palette, RADIUS, space};
-use crate::ui::views::train::words::{backbone_title, count, score, sentence, val_pictures, what_learns};
+use crate::ui::views::train::words::{backbone_title, count, judged_pictures, score, sentence, what_learns};
 use crate::ui::widgets::{
     badge, caption, card, empty_state, link_button, primary_button, secondary_button, section, wheel,
 };
@@ -87,7 +87,7 @@ pub fn inspector(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &
             (cx.export.run, cx.export.folder) = (Some(run.dir.clone()), String::new());
         }
         Frame::new().inner_margin(Margin { left: space::M as i8, ..Margin::ZERO }).show(ui, |ui| {
-            caption(ui, score(summary.val.accuracy, val_pictures(state)));
+            caption(ui, score(summary.val.accuracy, judged_pictures(state, summary)));
         });
     }
     ui.add_space(space::S);
@@ -125,7 +125,7 @@ fn contents(ui: &mut Ui, state: &AppState, run: &RunInfo) {
         what_learns(&run.config)
     );
     if let Some(s) = &run.summary {
-        line.push_str(&format!(" · accuracy {}", score(s.val.accuracy, val_pictures(state))));
+        line.push_str(&format!(" · accuracy {}", score(s.val.accuracy, judged_pictures(state, s))));
     }
     caption(ui, line);
     ui.add_space(space::S);

@@ -312,7 +312,19 @@ fn overview(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     }
     let tally = cx.predict.listing.tally;
     let own_model = matches!(state.predict_model(), Some(ModelRef::Saved(_)));
-    if own_model && tally.compared == 0 && tally.classified + tally.undecided > 0 {
+    let answered = tally.classified + tally.undecided;
+    let compared = state.checks_pictures();
+    if own_model && compared && answered > tally.compared && state.job_of(&JobKind::Predict).is_none() {
+        ui.add_space(space::S);
+        let words = match answered - tally.compared {
+            1 => "1 picture was not compared with those in training".to_owned(),
+            n => format!("{} pictures were not compared with those in training", thousands(n)),
+        };
+        caption(ui, words);
+        if link_button(ui, "Compare them now").on_hover_text("Classifies them once more").clicked() {
+            actions.push(Action::CheckPictures);
+        }
+    } else if own_model && !compared && tally.compared == 0 && answered > 0 {
         ui.add_space(space::S);
         caption(
             ui,

@@ -3,7 +3,7 @@
 mod compare;
 mod folds;
 mod hardest;
-pub(super) mod phases;
+pub(in crate::ui) mod phases;
 mod rates;
 mod runs;
 mod search;
@@ -130,7 +130,7 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
             let runs = compare::chosen(state, memory);
             ui.allocate_ui(size, |ui| {
                 ui.set_min_size(size);
-                compare::show(ui, &runs, memory, words::val_pictures(state), height);
+                compare::show(ui, state, &runs, memory, height);
             });
         }
         Tab::Phases => {

@@ -3,11 +3,12 @@
 use super::*;
 use crate::config::TrainConfig;
 use crate::data::{Checks, Dataset, Layout, Preflight, Sample, Split, Verdicts};
+use crate::engine::features::map::Plane;
 use crate::engine::train::SplitScore;
 use crate::engine::{
-    BatchChange, BatchReason, ConfusionMatrix, EpochRecord, Evaluation, Prediction, Summary,
+    BatchChange, BatchReason, ConfusionMatrix, EpochRecord, Evaluation, Prediction, Summary, Unlike,
 };
-use crate::session::Project;
+use crate::session::{Analysis, Project};
 use crate::ui::state::LiveTraining;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,7 +48,7 @@ fn outcome() -> TrainOutcome {
             precision: "f32".to_owned(),
             epochs_run: 1,
             best_epoch: 1,
-            val: SplitScore { accuracy: 0.5, macro_f1: 1.0 / 3.0, loss: 1.0 },
+            val: SplitScore { accuracy: 0.5, macro_f1: 1.0 / 3.0, loss: 1.0, pictures: 2 },
             wall_s: 1.0,
             images_per_s: 1.0,
             peak_rss_mib: 1,
@@ -246,4 +247,50 @@ fn answers_find_the_picture_that_waits() {
     state.absorb(done(JobOutput::Predicted));
     let left: Vec<_> = state.predictions.pictures().iter().map(|p| p.path.to_str().unwrap()).collect();
     assert_eq!(left, ["b.png"], "what was never answered does not wait for ever");
+}
+
+fn compared(run_dir: &str) -> JobOutput {
+    JobOutput::Analysed(Box::new(Analysis {
+        run_dir: run_dir.into(),
+        root: "/pictures".into(),
+        classes: vec!["ants".into(), "bees".into()],
+        pictures: Vec::new(),
+        verdicts: Verdicts::default(),
+        suspects: Vec::new(),
+        right: 0,
+        plane: Plane { points: Vec::new(), shares: [0.0; 2] },
+    }))
+}
+
+#[test]
+fn pictures_classified_before_a_comparison_are_held_against_training_once_after_it() {
+    let classified = |kind| {
+        let mut state = with_job(kind);
+        state.predictions.model = Some(ModelRef::Saved("/project/runs/0001".into()));
+        state.predictions.put("a.png".into(), Ok(vec![("ants".into(), 1.0)]));
+        state.predictions.put("broken.png".into(), Err(Error::input("no picture")));
+        state
+    };
+    let mut state = classified(JobKind::Analyse);
+    assert!(state.checkable().is_empty(), "nothing was compared yet");
+    assert_eq!(state.absorb(done(compared("/project/runs/0001"))), [FollowUp::CheckPictures]);
+    assert_eq!(state.checkable(), [PathBuf::from("a.png")]);
+    assert_eq!(state.due_check(), None, "it is done once");
+
+    // What is being classified meanwhile comes first.
+    let mut state = classified(JobKind::Predict);
+    let mut other = state.jobs[0].clone();
+    (other.id, other.kind) = (JobId(2), JobKind::Analyse);
+    state.jobs.push(other);
+    let analysed = JobEvent::Finished(JobId(2), Outcome::Done(compared("/project/runs/0001")));
+    assert_eq!(state.absorb(analysed), []);
+    assert_eq!(state.absorb(done(JobOutput::Predicted)), [FollowUp::CheckPictures]);
+
+    let mut state = classified(JobKind::Analyse);
+    assert_eq!(state.absorb(done(compared("/project/runs/0002"))), [], "another run classified them");
+    assert!(state.checkable().is_empty());
+    let unlike = Unlike { similarity: 0.2, familiar: 0.5 };
+    let mut state = classified(JobKind::Analyse);
+    state.absorb(JobEvent::Compared(JobId(3), "a.png".into(), unlike));
+    assert_eq!(state.absorb(done(compared("/project/runs/0001"))), [], "all are checked");
 }

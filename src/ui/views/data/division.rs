@@ -3,7 +3,7 @@
 use super::{ViewContext, mark_split};
 use crate::config::{DEFAULT_FOLDS, DataConfig, GroupBy, SplitKind};
 use crate::data::{Dataset, Division, Preflight, Split};
-use crate::error::{Error, Result, thousands};
+use crate::error::{Error, Result, count, thousands};
 use crate::ui::state::division::{OwnParts, divides_otherwise, division_words, groups_words};
 use crate::ui::state::split_name;
 use crate::ui::theme::{Palette, section_style, space};
@@ -51,6 +51,11 @@ struct Preview {
 }
 
 impl Preview {
+    /// Pictures that the chosen division would put into another part; 0 where that is not known.
+    fn moved(&self) -> usize {
+        self.is.as_ref().and_then(|is| is.as_ref().ok()).map_or(0, |division| division.moved)
+    }
+
     /// Brings it up to date, or sees to it that it will be.
     fn update(&mut self, ctx: &Context, pictures: &Arc<Preflight>, draft: &DataConfig) {
         if let Some(Ok(division)) = self.coming.as_ref().map(Receiver::try_recv) {
@@ -144,12 +149,18 @@ pub(super) fn ask(
         let unchanged = !divides_otherwise(draft, &state.config.data);
         let now = unchanged.then(|| shown.overview.totals());
         outcome(ui, &memory.preview, now, lacks_pattern(draft));
-        if let Some(warning) = state.division_warning(draft) {
+        let moved = memory.preview.moved();
+        if unchanged && moved > 0 {
+            let pictures = count(moved, "picture", "pictures");
+            let words = format!("Divided anew, {pictures} would be in another part. This cannot be undone");
+            ui.add(Label::new(RichText::new(words).small().color(Palette::of(ui).muted)).wrap());
+        }
+        if let Some(warning) = state.division_warning(!unchanged || moved > 0) {
             ui.add_space(space::XS);
             ui.add(Label::new(RichText::new(warning).color(Palette::of(ui).warn)).wrap());
         }
         ui.add_space(space::S);
-        buttons(ui, draft, &state.config.data, &memory.preview, actions);
+        buttons(ui, draft, unchanged, &memory.preview, actions);
     });
     let height = modal.response.rect.height();
     // What was just chosen is counted, and what came or went is in its place, in the next frame.
@@ -319,8 +330,9 @@ fn outcome(ui: &mut Ui, preview: &Preview, now: Option<[usize; 3]>, asks: bool) 
 }
 
 /// Why the pictures cannot be divided as chosen, if they cannot.
-fn block(draft: &DataConfig, now: &DataConfig, preview: &Preview) -> Option<&'static str> {
-    if !divides_otherwise(draft, now) {
+fn block(draft: &DataConfig, unchanged: bool, preview: &Preview) -> Option<&'static str> {
+    // Pictures may lie otherwise than these settings would divide them anew: some came later, say.
+    if unchanged && preview.moved() == 0 {
         return Some("The pictures are divided like this already");
     }
     match &preview.is {
@@ -331,8 +343,8 @@ fn block(draft: &DataConfig, now: &DataConfig, preview: &Preview) -> Option<&'st
     }
 }
 
-fn buttons(ui: &mut Ui, draft: &DataConfig, now: &DataConfig, preview: &Preview, actions: &mut Vec<Action>) {
-    let block = block(draft, now, preview);
+fn buttons(ui: &mut Ui, draft: &DataConfig, unchanged: bool, preview: &Preview, actions: &mut Vec<Action>) {
+    let block = block(draft, unchanged, preview);
     // No higher than its buttons: else it takes what the choice was once higher.
     let size = vec2(ui.available_width(), ui.spacing().interact_size.y);
     ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {

@@ -13,6 +13,7 @@ use egui_extras::{Column as Width, TableBuilder, TableRow};
 use std::ops::Range;
 
 const ROW: f32 = 26.0;
+const NO_PICTURES: &str = "No picture of this class was judged";
 
 /// Draws the table; a click on a heading orders it, a click on a class shows its pictures.
 pub(super) fn show(
@@ -57,7 +58,8 @@ pub(super) fn show(
                 body.row(ROW, |mut row| {
                     let name = evaluation.classes.get(*class).map_or("?", String::as_str);
                     let selected = selection == Some(Selection::Class(*class));
-                    if cells(&mut row, (*class, name), metrics, selected) {
+                    let named = evaluation.confusion.column_total(*class) > 0;
+                    if cells(&mut row, (*class, name), (metrics, named), selected) {
                         let wanted = (!selected).then_some(Selection::Class(*class));
                         actions.push(Action::Select(wanted));
                     }
@@ -111,7 +113,7 @@ fn arrow(ui: &Ui, rect: egui::Rect, descending: bool, colour: egui::Color32) {
 fn cells(
     row: &mut TableRow<'_, '_>,
     (class, name): (usize, &str),
-    metrics: &ClassMetrics,
+    (metrics, named): (&ClassMetrics, bool),
     selected: bool,
 ) -> bool {
     let mut clicked = false;
@@ -123,10 +125,26 @@ fn cells(
     });
     let found = (metrics.recall * metrics.support as f64).round() as usize;
     let (low, high) = wilson_interval(found, metrics.support);
-    let recall =
-        format!("{}: between {low:.3} and {high:.3} with 95 % confidence", part_of(found, metrics.support));
-    for (number, more) in [(metrics.precision, ""), (metrics.recall, recall.as_str()), (metrics.f1, "")] {
-        row.col(|ui| number_cell(ui, &format!("{number:.3}"), more));
+    let there = metrics.support > 0;
+    let recall = match there {
+        true => {
+            format!(
+                "{}: between {low:.3} and {high:.3} with 95 % confidence",
+                part_of(found, metrics.support)
+            )
+        }
+        false => NO_PICTURES.to_owned(),
+    };
+    // Of nothing there is no share.
+    let precision = if named { "" } else { "No picture was called this class" };
+    let f1 = if there || named { "" } else { NO_PICTURES };
+    for (number, is, more) in [
+        (metrics.precision, named, precision),
+        (metrics.recall, there, recall.as_str()),
+        (metrics.f1, there || named, f1),
+    ] {
+        let text = if is { format!("{number:.3}") } else { "–".to_owned() };
+        row.col(|ui| number_cell(ui, &text, more));
     }
     row.col(|ui| number_cell(ui, &thousands(metrics.support), ""));
     clicked

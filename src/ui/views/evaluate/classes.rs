@@ -129,7 +129,7 @@ fn class_name(ui: &mut Ui, place: Rect, class: usize, name: &str) {
 struct Share {
     what: &'static str,
     value: f64,
-    /// Pictures that count, and all; none for F1, which is no share of pictures.
+    /// Pictures that count, and all; none for F1 of a class that occurs, which is no share of pictures.
     of: Option<(usize, usize)>,
     selection: Selection,
 }
@@ -144,9 +144,12 @@ impl Share {
                 of: Some((hit, confusion.column_total(class))),
                 selection: Selection::PredictedAs(class),
             },
-            Column::F1 => {
-                Self { what: "F1", value: m.f1, of: None, selection: Selection::ClassOrPredictedAs(class) }
-            }
+            Column::F1 => Self {
+                what: "F1",
+                value: m.f1,
+                of: (!confusion.occurs(class)).then_some((0, 0)),
+                selection: Selection::ClassOrPredictedAs(class),
+            },
             _ => Self {
                 what: "recall",
                 value: m.recall,

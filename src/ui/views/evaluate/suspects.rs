@@ -1,7 +1,7 @@
 //! Pictures whose label is doubtful, to be decided one by one with the keyboard.
 
 use super::{beside, tile};
-use crate::data::{Dataset, Decision};
+use crate::data::{Dataset, Decision, DecisionChanges};
 use crate::engine::features::suspects::Suspect;
 use crate::error::{part_of, thousands};
 use crate::session::Analysis;
@@ -24,7 +24,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions:
         return not_compared(ui, state, "Labels that may be wrong", actions);
     };
     let open = undecided(analysis, data);
-    headline(ui, state, analysis, open.len(), actions);
+    headline(ui, state, (analysis, data), open.len(), actions);
     if open.is_empty() {
         let body = "No picture's label is left in doubt. Decisions count from the next run on";
         return empty_state(ui, Icon::CircleCheck, "Nothing to decide", body, |_| {});
@@ -100,7 +100,13 @@ pub(super) fn not_compared(ui: &mut Ui, state: &AppState, title: &str, actions: 
     });
 }
 
-fn headline(ui: &mut Ui, state: &AppState, analysis: &Analysis, open: usize, actions: &mut Vec<Action>) {
+fn headline(
+    ui: &mut Ui,
+    state: &AppState,
+    (analysis, data): (&Analysis, &Dataset),
+    open: usize,
+    actions: &mut Vec<Action>,
+) {
     let (all, found) = (analysis.pictures.len(), analysis.suspects.len());
     ui.horizontal(|ui| {
         let words = format!("{} of {} pictures", count(found, "doubtful label", "doubtful labels"), thousands(all));
@@ -118,11 +124,21 @@ fn headline(ui: &mut Ui, state: &AppState, analysis: &Analysis, open: usize, act
         }
     });
     caveat(ui, analysis);
+    caption(ui, labels_words(data.verdicts.changes_since(&analysis.verdicts)));
     caption(
         ui,
         "The most doubtful first. Keys: 1 to 9 for the class, Delete to leave it out, Enter if the label is right",
     );
     ui.add_space(space::S);
+}
+
+/// Which labels were compared: those of now, or those before `since`.
+fn labels_words(since: DecisionChanges) -> String {
+    // A label is doubted by what the other pictures are labelled, and which of them there are.
+    match since.labelled + since.left_out + since.taken_back {
+        0 => "Compared by the labels as they are now".to_owned(),
+        n => format!("Compared by the labels before {} since", count(n, "decision", "decisions")),
+    }
 }
 
 /// How good the classifiers behind the doubts are; a warning where they are not good enough.

@@ -150,6 +150,12 @@ fn counts(predictions: &Predictions) -> (Tally, Vec<(String, usize)>) {
 }
 
 impl Tally {
+    /// How many were not held against the pictures in training, where others were.
+    pub(super) fn unchecked(self) -> Option<usize> {
+        let n = (self.classified + self.undecided).saturating_sub(self.compared);
+        (self.compared > 0 && n > 0).then_some(n)
+    }
+
     /// "126 classified · 2 could not be read".
     pub(super) fn words(self) -> String {
         let mut parts = vec![format!("{} classified", thousands(self.classified))];
@@ -164,6 +170,9 @@ impl Tally {
         }
         if self.unlike > 0 {
             parts.push(format!("{} unlike anything in training", thousands(self.unlike)));
+        }
+        if let Some(n) = self.unchecked() {
+            parts.push(format!("{} not compared with training", thousands(n)));
         }
         parts.join(" · ")
     }
@@ -225,8 +234,8 @@ mod tests {
         p.decide_from = 0.7;
         let (t, classes) = counts(&p);
         assert_eq!((t.classified, t.undecided, t.waiting, t.unreadable, t.unlike), (2, 1, 1, 1, 1));
-        let words =
-            "2 classified · 1 undecided · 1 waiting · 1 could not be read · 1 unlike anything in training";
+        let words = "2 classified · 1 undecided · 1 waiting · 1 could not be read · 1 unlike anything in training · \
+                     1 not compared with training";
         assert_eq!(t.words(), words);
         assert_eq!(classes, [("bees".to_owned(), 2), ("undecided".to_owned(), 1)]);
         assert_eq!(listed(&p, &by("undecided"), Order::Added).len(), 1);

@@ -4,7 +4,7 @@ use crate::session::RunState;
 use crate::session::jobs::ModelRef;
 use crate::ui::actions::Pick;
 use crate::ui::state::file_name;
-use crate::ui::views::train::words::{backbone_title, score, val_pictures};
+use crate::ui::views::train::words::{backbone_title, judged_pictures, score};
 use crate::ui::widgets::setting::{PathChoice, PathField};
 use crate::ui::widgets::{caption, drop_down, secondary_button};
 use crate::ui::{Action, AppState};
@@ -73,7 +73,7 @@ fn explanation(state: &AppState, model: &ModelRef) -> String {
         ModelRef::Saved(dir) => {
             let run = state.runs.iter().find(|r| r.dir == *dir);
             match run.and_then(|r| r.summary.as_ref()) {
-                Some(s) => format!("Accuracy {}", score(s.val.accuracy, val_pictures(state))),
+                Some(s) => format!("Accuracy {}", score(s.val.accuracy, judged_pictures(state, s))),
                 None => dir.display().to_string(),
             }
         }

@@ -6,6 +6,8 @@ use crate::config::TrainConfig;
 use crate::engine::EpochRecord;
 use crate::session::RunInfo;
 use crate::ui::AppState;
+use crate::ui::state::division::judged_otherwise;
+use crate::ui::state::setting_name;
 use crate::ui::theme::{Palette, class_colour, space};
 use crate::ui::widgets::curves::{self, Measure};
 use crate::ui::widgets::{caption, drop_down, link_button};
@@ -24,7 +26,7 @@ pub(super) fn chosen<'a>(state: &'a AppState, memory: &Memory) -> Vec<&'a RunInf
 }
 
 /// Draws them in `height` points.
-pub(super) fn show(ui: &mut Ui, runs: &[&RunInfo], memory: &mut Memory, val_pictures: usize, height: f32) {
+pub(super) fn show(ui: &mut Ui, state: &AppState, runs: &[&RunInfo], memory: &mut Memory, height: f32) {
     ui.horizontal(|ui| {
         let combo = ComboBox::from_id_salt("measure").selected_text(memory.lines.measure.name());
         let combo = drop_down(ui, combo, |lines| {
@@ -34,6 +36,13 @@ pub(super) fn show(ui: &mut Ui, runs: &[&RunInfo], memory: &mut Memory, val_pict
         });
         combo.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Compared by"));
         caption(ui, format!("{} of {MOST} runs at most", runs.len()));
+        let differ =
+            |pair: &[&RunInfo]| judged_otherwise(&pair[0].config.data, &pair[1].config.data).is_some();
+        if runs.windows(2).any(differ) {
+            let text = "Judged on different pictures or labels: these numbers cannot be compared";
+            let warn = Palette::of(ui).warn;
+            ui.add(Label::new(RichText::new(text).small().color(warn)).truncate());
+        }
         if link_button(ui, "Compare none").clicked() {
             memory.compared.clear();
         }
@@ -52,11 +61,11 @@ pub(super) fn show(ui: &mut Ui, runs: &[&RunInfo], memory: &mut Memory, val_pict
         .collect();
     curves::show_overlay(ui, &named, (measure, look), (height - table_height - space::S).max(120.0));
     ui.add_space(space::S);
-    ui.push_id("differences", |ui| table(ui, runs, &different, val_pictures));
+    ui.push_id("differences", |ui| table(ui, state, runs, &different));
 }
 
 /// A row of results, and one for each setting that differs.
-fn table(ui: &mut Ui, runs: &[&RunInfo], different: &[Setting], val_pictures: usize) {
+fn table(ui: &mut Ui, state: &AppState, runs: &[&RunInfo], different: &[Setting]) {
     let p = Palette::of(ui);
     ui.spacing_mut().item_spacing = egui::vec2(space::M, 2.0);
     let table = TableBuilder::new(ui)
@@ -82,8 +91,8 @@ fn table(ui: &mut Ui, runs: &[&RunInfo], different: &[Setting], val_pictures: us
         body.rows(ROW, different.len() + 1, |mut row| {
             let difference = row.index().checked_sub(1).and_then(|i| different.get(i));
             let (name, values) = match difference {
-                Some((key, values)) => (key.clone(), values.clone()),
-                None => ("validation accuracy".to_owned(), accuracies(runs, val_pictures)),
+                Some((key, values)) => (setting_name(key).to_owned(), values.clone()),
+                None => ("validation accuracy".to_owned(), accuracies(state, runs)),
             };
             row.col(|ui| {
                 ui.add(Label::new(RichText::new(name).color(p.muted)).truncate());
@@ -106,23 +115,29 @@ type Setting = (String, Vec<String>);
 /// The settings in which runs differ, by key.
 fn differences(configs: &[&TrainConfig]) -> Vec<Setting> {
     let Some((first, others)) = configs.split_first() else { return Vec::new() };
-    let value =
-        |v: Option<String>| v.map_or_else(|| "automatic".to_owned(), |v| v.trim_matches('"').to_owned());
+    let value = |key: &str, v: Option<String>| match v {
+        Some(v) => v.trim_matches('"').to_owned(),
+        None if key == "data.labels" => "none: the folders".to_owned(),
+        None => "automatic".to_owned(),
+    };
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (i, other) in others.iter().enumerate() {
         // Settings are written to files all the time: what cannot be written was told there.
         for d in first.differences(other).unwrap_or_default() {
-            let values = found.entry(d.key).or_insert_with(|| vec![value(d.before); configs.len()]);
-            values[i + 1] = value(d.after);
+            let (before, after) = (value(&d.key, d.before), value(&d.key, d.after));
+            let values = found.entry(d.key).or_insert_with(|| vec![before; configs.len()]);
+            values[i + 1] = after;
         }
     }
     found.into_iter().collect()
 }
 
-fn accuracies(runs: &[&RunInfo], val_pictures: usize) -> Vec<String> {
+fn accuracies(state: &AppState, runs: &[&RunInfo]) -> Vec<String> {
     let of = |run: &&RunInfo| match (&run.summary, curves::best(&run.epochs)) {
-        (Some(s), _) => words::share(s.val.accuracy, val_pictures),
-        (None, Some(e)) => format!("{} · so far", words::share(e.val_accuracy, val_pictures)),
+        (Some(s), _) => words::share(s.val.accuracy, words::judged_pictures(state, s)),
+        (None, Some(e)) => {
+            format!("{} · so far", words::share(e.val_accuracy, words::val_pictures(state)))
+        }
         (None, None) => "none yet".to_owned(),
     };
     runs.iter().map(of).collect()

@@ -88,6 +88,20 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, height: f32, actions: &mut Vec
     }
 }
 
+/// The settings with a phase more; nothing where there are enough.
+pub(in crate::ui) fn with_one_more(config: &TrainConfig) -> Option<TrainConfig> {
+    let mut phases = config.train.own_phases(config.backbone.weights.is_some());
+    let before = phases.len();
+    if before < MOST_PHASES {
+        apply(&mut phases, Some(Edit::Add), stages(config).len());
+    }
+    let mut more = config.clone();
+    (phases.len() > before).then(|| {
+        more.train.set_phases(phases);
+        more
+    })
+}
+
 /// "head 2, everything 3 epochs".
 pub(in crate::ui::views) fn in_short(config: &TrainConfig) -> String {
     let stages = stages(config);

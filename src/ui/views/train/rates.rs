@@ -1,6 +1,5 @@
 //! Finding a learning rate: the loss over rising rates, with the suggestion marked.
 
-use crate::config::Solver;
 use crate::engine::train::RateSearch;
 use crate::ui::state::JobKind;
 use crate::ui::theme::{Palette, space};
@@ -14,12 +13,7 @@ use egui_plot::{GridInput, GridMark, Line, LineStyle, Plot, PlotPoints, VLine};
 pub(super) fn show(ui: &mut Ui, state: &AppState, height: f32, actions: &mut Vec<Action>) {
     let p = Palette::of(ui);
     let job = state.job_of(&JobKind::FindRate);
-    let at_once = state.config.train.solver == Solver::Logistic;
-    let block = match job {
-        Some(_) => Some("Rates are being tried".to_owned()),
-        None if at_once => Some("A head that is fitted at once has no learning rate".to_owned()),
-        None => state.train_block(),
-    };
+    let block = state.rates_block();
     ui.horizontal_wrapped(|ui| {
         let search = state.rate_search.as_ref();
         if let Some(rate) = search.and_then(|s| s.suggestion).filter(|_| job.is_none()) {

@@ -5,7 +5,8 @@ use super::{Memory, Tab, compare};
 use crate::config::Solver;
 use crate::session::{RunInfo, RunState};
 use crate::ui::icons::{self, Icon};
-use crate::ui::state::LiveTraining;
+use crate::ui::state::division::judged_otherwise;
+use crate::ui::state::{LiveTraining, MORE_EPOCHS};
 use crate::ui::theme::{Palette, space};
 use crate::ui::widgets::{badge, check_box, drop_down, link_button};
 use crate::ui::{Action, AppState};
@@ -15,8 +16,6 @@ use egui_extras::{Column, TableBuilder, TableRow};
 const ROW: f32 = 28.0;
 /// Narrower than this, what learns is left to hovering over the backbone, in points.
 const NARROW: f32 = 740.0;
-/// How many more epochs the menu of a finished run offers.
-const MORE_EPOCHS: [usize; 2] = [5, 20];
 
 /// What the list is sorted by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -223,8 +222,14 @@ fn cells(
     }
     row.col(|ui| {
         let numbers = Numbers::of(run, live);
-        let text =
-            numbers.map_or("none yet".to_owned(), |n| n.words(memory.order, words::val_pictures(state)));
+        let pictures = run
+            .summary
+            .as_ref()
+            .map_or_else(|| words::val_pictures(state), |summary| words::judged_pictures(state, summary));
+        let mut text = numbers.map_or("none yet".to_owned(), |n| n.words(memory.order, pictures));
+        if let Some(how) = numbers.and_then(|_| judged_otherwise(&config.data, &state.config.data)) {
+            text.push_str(&format!(" · {how}"));
+        }
         ui.add(Label::new(&text).truncate()).on_hover_text(text);
     });
     row.col(|ui| match run.state {
@@ -331,7 +336,7 @@ mod tests {
             precision: "f32".to_owned(),
             epochs_run: 1,
             best_epoch: 1,
-            val: SplitScore { accuracy, macro_f1: 1.0 - accuracy, loss: 1.0 - accuracy },
+            val: SplitScore { accuracy, macro_f1: 1.0 - accuracy, loss: 1.0 - accuracy, pictures: 0 },
             wall_s,
             images_per_s: 1.0,
             peak_rss_mib: 1,

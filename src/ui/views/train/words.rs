@@ -274,7 +274,7 @@ fn stopped(state: &AppState, s: &Summary) -> String {
     format!(
         "Epoch {} is kept, of {planned} planned · accuracy {} · {} in all",
         s.best_epoch,
-        score(s.val.accuracy, val_pictures(state)),
+        score(s.val.accuracy, judged_pictures(state, s)),
         clock(s.wall_s)
     )
 }
@@ -314,6 +314,14 @@ pub fn misses_weights(config: &TrainConfig) -> bool {
 /// Validation pictures of the open folder.
 pub fn val_pictures(state: &AppState) -> usize {
     state.dataset().map_or(0, |d| d.class_counts(Split::Val).iter().sum())
+}
+
+/// Validation pictures that a finished run was judged on: as it says itself, whatever is open now.
+pub fn judged_pictures(state: &AppState, summary: &Summary) -> usize {
+    match summary.val.pictures {
+        0 => val_pictures(state),
+        own => own,
+    }
 }
 
 /// A share with what it is of: "0.948 · 145 of 153 · validation"; without the counts where they are not known.
