@@ -45,5 +45,5 @@ for program in headstart headstart-cli; do
     fi
 done
 
-tar --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -C "$stage" -caf "$out" headstart
+tar --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -C "$stage" --create --auto-compress --file "$out" headstart
 echo "made: $out ($(du -h "$out" | cut -f 1))"
