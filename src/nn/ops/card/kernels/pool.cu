@@ -1,24 +1,6 @@
 // Pooling of channels-last maps over windows; a thread has W neighbouring channels of a position.
 #include "columns.cuh"
 
-// The windows of a map: its sizes, those of the result and of the window, the same step and padding on both axes.
-struct Windows {
-    unsigned height, width, high, wide, channels, kernel_high, kernel_wide, stride, padding;
-
-    __device__ size_t pixel(unsigned picture, unsigned y, unsigned x) const {
-        return ((size_t(picture) * height + y) * width + x) * channels;
-    }
-    __device__ size_t result(unsigned picture, unsigned y, unsigned x) const {
-        return ((size_t(picture) * high + y) * wide + x) * channels;
-    }
-};
-
-#define WINDOWS_ARGUMENTS                                                                                                    \
-    unsigned height, unsigned width, unsigned high, unsigned wide, unsigned channels, unsigned kernel_high,                  \
-        unsigned kernel_wide, unsigned stride, unsigned padding
-#define WINDOWS                                                                                                              \
-    Windows { height, width, high, wide, channels, kernel_high, kernel_wide, stride, padding }
-
 // The positions from `begin` up to `end`, and the number of them with those of the padding, which count as well.
 struct Range {
     unsigned begin, end, all;
@@ -35,6 +17,28 @@ __device__ inline Range containing(unsigned i, unsigned count, unsigned kernel, 
     const unsigned at = i + padding, behind = max(at + 1, kernel) - kernel;
     return {(behind + stride - 1) / stride, min(at / stride + 1, count), 0};
 }
+
+// The windows of a map: its sizes, those of the result and of the window, the same step and padding on both axes.
+struct Windows {
+    unsigned height, width, high, wide, channels, kernel_high, kernel_wide, stride, padding;
+
+    __device__ size_t pixel(unsigned picture, unsigned y, unsigned x) const {
+        return ((size_t(picture) * height + y) * width + x) * channels;
+    }
+    __device__ size_t result(unsigned picture, unsigned y, unsigned x) const {
+        return ((size_t(picture) * high + y) * wide + x) * channels;
+    }
+    __device__ Range rows_of(unsigned y) const { return range_of(y, height, kernel_high, stride, padding); }
+    __device__ Range columns_of(unsigned x) const { return range_of(x, width, kernel_wide, stride, padding); }
+    __device__ Range rows_with(unsigned y) const { return containing(y, high, kernel_high, stride, padding); }
+    __device__ Range columns_with(unsigned x) const { return containing(x, wide, kernel_wide, stride, padding); }
+};
+
+#define WINDOWS_ARGUMENTS                                                                                                    \
+    unsigned height, unsigned width, unsigned high, unsigned wide, unsigned channels, unsigned kernel_high,                  \
+        unsigned kernel_wide, unsigned stride, unsigned padding
+#define WINDOWS                                                                                                              \
+    Windows { height, width, high, wide, channels, kernel_high, kernel_wide, stride, padding }
 
 // What a thread has: some channels of a position of a map.
 template <unsigned W> struct Place {
@@ -60,8 +64,8 @@ KERNEL(largest, const Value *__restrict__ x, Value *__restrict__ y, WINDOWS_ARGU
     with_width<Value>(pack, [&](auto w) {
         constexpr unsigned W = decltype(w)::value;
         const Place<W> place(item_of_thread(), windows.channels, windows.wide, windows.high);
-        const Range rows = range_of(place.y, windows.height, windows.kernel_high, windows.stride, windows.padding);
-        const Range columns = range_of(place.x, windows.width, windows.kernel_wide, windows.stride, windows.padding);
+        const Range rows = windows.rows_of(place.y);
+        const Range columns = windows.columns_of(place.x);
         float most[W];
 #pragma unroll
         for (unsigned c = 0; c < W; c++) most[c] = -INFINITY;
@@ -84,8 +88,8 @@ KERNEL(mean, const Value *__restrict__ x, Value *__restrict__ y, WINDOWS_ARGUMEN
     with_width<Value>(pack, [&](auto w) {
         constexpr unsigned W = decltype(w)::value;
         const Place<W> place(item_of_thread(), windows.channels, windows.wide, windows.high);
-        const Range rows = range_of(place.y, windows.height, windows.kernel_high, windows.stride, windows.padding);
-        const Range columns = range_of(place.x, windows.width, windows.kernel_wide, windows.stride, windows.padding);
+        const Range rows = windows.rows_of(place.y);
+        const Range columns = windows.columns_of(place.x);
         float sum[W] = {};
         for (unsigned row = rows.begin; row < rows.end; row++) {
             for (unsigned column = columns.begin; column < columns.end; column++) {
@@ -113,8 +117,8 @@ KERNEL(
     with_width<Value>(pack, [&](auto w) {
         constexpr unsigned W = decltype(w)::value;
         const Place<W> place(item_of_thread(), windows.channels, windows.width, windows.height);
-        const Range rows = containing(place.y, windows.high, windows.kernel_high, windows.stride, windows.padding);
-        const Range columns = containing(place.x, windows.wide, windows.kernel_wide, windows.stride, windows.padding);
+        const Range rows = windows.rows_with(place.y);
+        const Range columns = windows.columns_with(place.x);
         const auto is = [](float value, float most) { return value == most || (is_lost(value) && is_lost(most)); };
         float own[W], sum[W] = {};
         load<W>(x + windows.pixel(place.picture, place.y, place.x) + place.channel, own);
@@ -126,8 +130,8 @@ KERNEL(
                 bool first[W], any = false;
 #pragma unroll
                 for (unsigned c = 0; c < W; c++) any |= first[c] = is(own[c], most[c]);
-                const Range ys = range_of(row, windows.height, windows.kernel_high, windows.stride, windows.padding);
-                const Range xs = range_of(column, windows.width, windows.kernel_wide, windows.stride, windows.padding);
+                const Range ys = windows.rows_of(row);
+                const Range xs = windows.columns_of(column);
                 for (unsigned other_y = ys.begin; any && other_y <= place.y; other_y++) {
                     const unsigned end = other_y == place.y ? place.x : xs.end;
                     for (unsigned other_x = xs.begin; any && other_x < end; other_x++) {
@@ -158,13 +162,13 @@ KERNEL(
     with_width<Value>(pack, [&](auto w) {
         constexpr unsigned W = decltype(w)::value;
         const Place<W> place(item_of_thread(), windows.channels, windows.width, windows.height);
-        const Range rows = containing(place.y, windows.high, windows.kernel_high, windows.stride, windows.padding);
-        const Range columns = containing(place.x, windows.wide, windows.kernel_wide, windows.stride, windows.padding);
+        const Range rows = windows.rows_with(place.y);
+        const Range columns = windows.columns_with(place.x);
         float sum[W] = {};
         for (unsigned row = rows.begin; row < rows.end; row++) {
-            const Range ys = range_of(row, windows.height, windows.kernel_high, windows.stride, windows.padding);
+            const Range ys = windows.rows_of(row);
             for (unsigned column = columns.begin; column < columns.end; column++) {
-                const Range xs = range_of(column, windows.width, windows.kernel_wide, windows.stride, windows.padding);
+                const Range xs = windows.columns_of(column);
                 const float share = 1.0f / (ys.all * xs.all);
                 float slope[W];
                 load<W>(grad + windows.result(place.picture, row, column) + place.channel, slope);
