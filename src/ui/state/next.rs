@@ -2,7 +2,7 @@
 
 use super::{AppState, JobKind, Screen, WeightsState};
 use crate::config::{BackboneConfig, Solver, TrainMode};
-use crate::data::Split;
+use crate::data::{Layout, Split};
 use crate::ui::Action;
 use crate::ui::actions::Pick;
 
@@ -32,8 +32,17 @@ impl AppState {
             return Some("Training needs at least two classes".to_owned());
         }
         data.indices(Split::Val).is_empty().then(|| {
-            "No pictures are held out for validation: add some, or divide the pictures otherwise on Data"
-                .to_owned()
+            match data.layout {
+                Layout::SplitLabelFile => {
+                    "No pictures are held out for validation: name some in the label table"
+                }
+                _ if data.can_hold_out() => {
+                    "No pictures are held out for validation: raise the share for validation under \u{201c}Divide \
+                     otherwise\u{2026}\u{201d} on Data"
+                }
+                _ => "Each class needs at least two pictures, one of them to judge by: add some",
+            }
+            .to_owned()
         })
     }
 
