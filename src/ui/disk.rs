@@ -81,6 +81,8 @@ pub(super) enum DiskRequest {
 pub(super) enum DiskAnswer {
     /// With what to tell of its files that are damaged.
     Opened(Box<Project>, Vec<String>),
+    /// The project's settings are damaged, and it has no run whose settings could stand in.
+    Damaged(Error),
     /// It is not on disk yet.
     NewProject(Box<Project>),
     /// Folders of exported models.
@@ -115,6 +117,8 @@ pub(super) enum DiskAnswer {
     Pasted(PathBuf),
     /// The project, its decisions, its pictures after them, and what was decided just now.
     Decided(PathBuf, Box<Decisions>, Arc<Preflight>, Option<Decided>),
+    /// A step could not be kept; whether it was a new decision.
+    NotDecided(Error, bool),
     Nothing,
 }
 
@@ -202,7 +206,11 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
             project.keep(&dataset)?;
             held.take(&project.dir).map(|()| DiskAnswer::Nothing)
         }
-        DiskRequest::OpenProject(dir) => held.opened(Project::open(&dir)?),
+        DiskRequest::OpenProject(dir) => match Project::open(&dir) {
+            Ok(project) => held.opened(project),
+            Err(error) if project::damage(&dir).is_some() => Ok(DiskAnswer::Damaged(error)),
+            Err(error) => Err(error),
+        },
         DiskRequest::Save(project) => {
             let failed = project.save().err();
             Ok(DiskAnswer::Saved(project.dir, failed))
@@ -277,8 +285,11 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
                 Step::Decided(new) => Some(new.clone()),
                 Step::Undone | Step::Redone => None,
             };
-            decisions::decide(&project, &found, step).map(|(decisions, preflight)| {
-                DiskAnswer::Decided(project, Box::new(decisions), preflight, new)
+            Ok(match decisions::decide(&project, &found, step) {
+                Ok((decisions, preflight)) => {
+                    DiskAnswer::Decided(project, Box::new(decisions), preflight, new)
+                }
+                Err(error) => DiskAnswer::NotDecided(error, new.is_some()),
             })
         }
     }

@@ -32,7 +32,8 @@ use crate::ui::widgets::confusion_matrix::{CellValue, Zoom};
 use crate::ui::widgets::segmented::{self, Segment};
 use crate::ui::widgets::{card, empty_state, primary_button, stat, stat_width};
 use crate::ui::{Action, AppState, Screen};
-use egui::{Align, Layout, Rect, Ui, UiBuilder, Vec2, pos2, vec2};
+use egui::{Align, Event, Layout, Rect, Ui, UiBuilder, Vec2, pos2, vec2};
+use std::collections::VecDeque;
 
 /// What the view remembers between frames.
 #[derive(Debug, Default)]
@@ -61,6 +62,8 @@ pub struct Memory {
     pub visiting: Option<String>,
     /// The doubtful picture that is selected: its place among those that are left.
     pub suspect: usize,
+    /// Keys that are still to be taken, where several came in one frame.
+    keys: VecDeque<Event>,
     /// The plane with all pictures.
     pub map: map::Memory,
     /// What the network looks at in it.
