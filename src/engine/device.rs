@@ -50,6 +50,24 @@ fn graphics(
     Ok(opened.get_or_init(|| device).clone())
 }
 
+/// Whether this build can use a kind of device, were it there.
+pub fn is_built_in(choice: DeviceChoice) -> bool {
+    match choice {
+        DeviceChoice::Auto | DeviceChoice::Cpu => true,
+        DeviceChoice::Cuda => utils::cuda_is_available(),
+        DeviceChoice::Metal => utils::metal_is_available(),
+    }
+}
+
+/// The choice that names a device.
+pub(crate) fn choice_of(device: &Device) -> DeviceChoice {
+    match device {
+        Device::Cpu => DeviceChoice::Cpu,
+        Device::Cuda(_) => DeviceChoice::Cuda,
+        Device::Metal(_) => DeviceChoice::Metal,
+    }
+}
+
 /// Whether a network computes in bf16 there.
 ///
 /// # Errors

@@ -139,9 +139,9 @@ impl Runner {
                 let progress = |done, total| job.progress(done, total);
                 copies::copy_by_class(&pictures, &out, data.as_deref(), &progress).map(JobOutput::Copied)
             }
-            JobRequest::MeasureSpeed { backbone, .. } => {
-                let images_per_s = engine::images_per_s(find(&backbone)?, job.control)?;
-                Ok(JobOutput::Speed { backbone, threads: rayon::current_num_threads(), images_per_s })
+            JobRequest::MeasureSpeed { backbone, device, precision, .. } => {
+                let measured = engine::speed(find(&backbone)?, device, precision, job.control)?;
+                Ok(JobOutput::Speed { backbone, threads: rayon::current_num_threads(), measured })
             }
             JobRequest::ExportBundle { run_dir, out } => export(&run_dir, out),
         }
