@@ -11,13 +11,17 @@ use std::path::Path;
 /// # Errors
 /// If the folder cannot be written or the disk is full; `path` then still holds what it held.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    // By the time that this is told, the temporary file has given its room back.
+    replace(path, bytes).map_err(|e| Error::io("write", path, &without_place(e)))
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let io = |e: std::io::Error| Error::io("write", path, &without_place(e));
-    let mut file = create_beside(dir).map_err(io)?;
-    file.write_all(bytes).map_err(io)?;
-    keep_permissions(path, file.as_file()).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|e| io(e.error))?;
+    let mut file = create_beside(dir)?;
+    file.write_all(bytes)?;
+    keep_permissions(path, file.as_file())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
     Ok(())
 }
 
