@@ -118,8 +118,10 @@ impl AppState {
             | JobKind::Arrange
             | JobKind::Copy
             | JobKind::Export => true,
-            // What was compared before is only read.
-            JobKind::Analyse => self.insight.kept.is_none(),
+            // What was compared before is only read, unless the pictures are others since.
+            JobKind::Analyse => {
+                self.insight.kept.is_none() || job.progress.is_some_and(|(done, total)| done < total)
+            }
             JobKind::Train { .. }
             | JobKind::OpenData
             | JobKind::WriteSample
@@ -163,6 +165,8 @@ mod tests {
         assert_eq!((lost(&state), state.question_asked()), (Some(JobId(3)), true));
         state.insight.kept = Some("/runs/0001".into());
         assert_eq!(lost(&state), None, "it is only read again");
+        state.jobs[2].progress = Some((3, 398));
+        assert_eq!(lost(&state), Some(JobId(3)), "its pictures are run again");
         state.jobs.extend([job(4, JobKind::Export), job(5, JobKind::Train { run_dir: "/runs/0002".into() })]);
         assert_eq!(lost(&state), Some(JobId(5)));
     }
