@@ -366,6 +366,18 @@ mod tests {
     }
 
     #[test]
+    fn damaged_settings_that_nothing_stands_in_for_are_told_apart_and_stay_as_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("p");
+        Project::create(&place, TrainConfig::default()).unwrap();
+        std::fs::write(place.join("project.toml"), "garbage = [").unwrap();
+        let open = |place: PathBuf| serve(DiskRequest::OpenProject(place), &mut Held::default());
+        assert!(matches!(open(place.clone()), Ok(DiskAnswer::Damaged(_))));
+        assert_eq!(std::fs::read(place.join("project.toml")).unwrap(), b"garbage = [");
+        assert!(open(dir.path().join("none")).is_err(), "that is no project at all");
+    }
+
+    #[test]
     fn settings_that_cannot_be_saved_are_told_with_their_project() {
         let dir = tempfile::tempdir().unwrap();
         let project = Project::create(&dir.path().join("p"), TrainConfig::default()).unwrap();

@@ -129,3 +129,33 @@ impl AppState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Checks, Dataset, Preflight, Sample, Verdicts};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_can_be_done_about_missing_validation_pictures_is_said_in_the_windows_words() {
+        let why = |layout, a_class: usize| {
+            let sample = |i: usize| Sample { rel: format!("{i}.png"), class: i % 2, split: Split::Train };
+            let dataset = Dataset {
+                root: "/pictures".into(),
+                layout,
+                labels: None,
+                classes: vec!["ants".to_owned(), "bees".to_owned()],
+                samples: (0..2 * a_class).map(sample).collect(),
+                skipped: Vec::new(),
+                excluded: Vec::new(),
+                verdicts: Verdicts::default(),
+                checks: Checks::default(),
+            };
+            let preflight = Some(Arc::new(Preflight::unseen(dataset)));
+            AppState { preflight, ..AppState::default() }.train_block().unwrap_or_default()
+        };
+        assert!(why(Layout::ClassFolders, 1).contains("at least two pictures"));
+        assert!(why(Layout::ClassFolders, 4).contains("raise the share for validation"));
+        assert!(why(Layout::SplitLabelFile, 4).contains("label table"));
+    }
+}
