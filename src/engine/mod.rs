@@ -26,7 +26,7 @@ mod views;
 
 pub use analysis::Analysis;
 pub use control::Control;
-pub(crate) use device::{computes_in_bf16, device_name, peak_rss_mib};
+pub(crate) use device::{computes_in_bf16, device_name, free_unused, peak_rss_mib};
 pub use device::{device, is_built_in};
 pub use evaluate::{Evaluation, Prediction, evaluate};
 pub use events::{

@@ -71,7 +71,11 @@ impl Runner {
             .thread_name(|i| format!("headstart-{i}"))
             .build()
             .map_err(|e| Error::internal(format!("could not start {threads} threads ({e})")))?;
-        pool.install(|| self.dispatch(request, &Job { events, control }))
+        let done = pool.install(|| self.dispatch(request, &Job { events, control }));
+        if let Err(e) = engine::free_unused() {
+            tracing::warn!("a card's memory could not be given back: {e}");
+        }
+        done
     }
 
     fn dispatch(&mut self, request: JobRequest, job: &Job<'_>) -> Result<JobOutput> {
