@@ -13,7 +13,6 @@ use crate::export::bundle::WEIGHTS;
 use crate::export::{find_bundle, read_bundle};
 use crate::nn::layers::Forward;
 use candle_core::Tensor;
-use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// Classes with their probabilities, highest first.
@@ -167,43 +166,47 @@ impl Classifier {
     ) -> Result<()> {
         progress(0, paths.len())?;
         let batches: Vec<&[PathBuf]> = paths.chunks(EVAL_BATCH).collect();
-        let mut ready = batches.first().map(|b| self.prepare(b)).unwrap_or_default();
+        let Some(first) = batches.first() else { return Ok(()) };
+        let mut ready = self.prepare(first)?;
         let mut done = 0;
         for (i, batch) in batches.iter().enumerate() {
+            let (told, views) = ready;
             // The next pictures are decoded while these are classified.
             let (next, answers) = rayon::join(
-                || batches.get(i + 1).map(|b| self.prepare(b)).unwrap_or_default(),
-                || self.answer(&ready, answer),
+                || batches.get(i + 1).map(|b| self.prepare(b)).transpose(),
+                || self.answer(&views, answer),
             );
             let mut answers = answers?.into_iter();
-            for (path, view) in batch.iter().zip(std::mem::replace(&mut ready, next)) {
+            for (path, told) in batch.iter().zip(told) {
                 let lost = || Error::internal("a picture has no answer");
-                each(path, view.and_then(|_| answers.next().ok_or_else(lost)));
+                each(path, told.and_then(|()| answers.next().ok_or_else(lost)));
             }
             done += batch.len();
             progress(done, paths.len())?;
+            match next? {
+                Some(next) => ready = next,
+                None => break,
+            }
         }
         Ok(())
     }
 
-    fn prepare(&self, paths: &[PathBuf]) -> Vec<Result<Vec<f32>>> {
+    /// The views of pictures, and of each why it has none.
+    fn prepare(&self, paths: &[PathBuf]) -> Result<(Vec<Result<()>>, Tensor)> {
         let request = |path: &PathBuf| Request { path: path.clone(), picture: 0, views: vec![View::Eval] };
-        paths.par_iter().map(|path| self.maker.make(&request(path))).collect()
+        self.maker.ahead(&paths.iter().map(request).collect::<Vec<_>>(), self.network.store.device())
     }
 
-    /// Answers to the views that there are, in order.
+    /// Answers to views, in order.
     fn answer<T>(
         &self,
-        views: &[Result<Vec<f32>>],
+        views: &Tensor,
         answer: &(dyn Fn(&Tensor) -> Result<Vec<T>> + Sync),
     ) -> Result<Vec<T>> {
-        let views: Vec<&[f32]> = views.iter().flatten().map(Vec::as_slice).collect();
         let device = self.network.store.device();
         // Fewer at once take longer and answer the same: nobody needs to know.
         let fewer = |most| tracing::info!("the card's memory was full: {most} pictures at once");
-        self.at_once.rows(views.len(), device, fewer, |part| {
-            answer(&self.maker.tensor(views[part].concat(), device)?)
-        })
+        self.at_once.rows(views.dim(0)?, device, fewer, |part| answer(&self.maker.part(views, part, device)?))
     }
 
     fn probabilities_of(&self, x: &Tensor) -> Result<Vec<Vec<f32>>> {

@@ -132,22 +132,24 @@ impl FrozenCache {
         let work = cache.requests(pictures);
         let total: usize = work.iter().map(|w| w.request.views.len()).sum();
         let chunks: Vec<&[Work]> = work.chunks(PICTURES).collect();
-        let mut fill = Fill { cache: &mut cache, network, maker, total, room };
+        let mut fill = Fill { cache: &mut cache, network, total, room };
+        let device = network.store.device();
         let started = Instant::now();
         let mut done = 0;
         pipelined(
             &chunks,
             |chunk| {
                 (job.keep_going)()?;
-                maker.make_all(&chunk.iter().map(|w| w.request.clone()).collect::<Vec<_>>())
+                maker.all_ahead(&chunk.iter().map(|w| w.request.clone()).collect::<Vec<_>>(), device)
             },
-            |i, values| {
+            |i, views| {
                 let rows: Vec<usize> = chunks[i].iter().flat_map(|w| w.rows.iter().copied()).collect();
-                for (rows, values) in rows.chunks(EVAL_BATCH).zip(values.chunks(EVAL_BATCH * maker.len())) {
+                for (at, rows) in rows.chunks(EVAL_BATCH).enumerate() {
                     (job.keep_going)()?;
-                    job.rows(rows.len(), network.store.device(), |part| {
-                        let values = &values[part.start * maker.len()..part.end * maker.len()];
-                        fill.batch(&rows[part], values.to_vec()).map(|()| Vec::<()>::new())
+                    let views = views.narrow(0, at * EVAL_BATCH, rows.len())?;
+                    job.rows(rows.len(), device, |part| {
+                        let x = maker.part(&views, part.clone(), device)?;
+                        fill.batch(&rows[part], x).map(|()| Vec::<()>::new())
                     })?;
                     done += rows.len();
                     let views_per_s = done as f64 / started.elapsed().as_secs_f64().max(1e-9);
@@ -223,15 +225,13 @@ struct Work {
 struct Fill<'a> {
     cache: &'a mut FrozenCache,
     network: &'a Network,
-    maker: &'a ViewMaker,
     total: usize,
     room: Room<'a>,
 }
 
 impl Fill<'_> {
-    fn batch(&mut self, rows: &[usize], values: Vec<f32>) -> Result<()> {
+    fn batch(&mut self, rows: &[usize], mut x: Tensor) -> Result<()> {
         let f = Forward::eval(&self.network.store);
-        let mut x = self.maker.tensor(values, self.network.store.device())?;
         let mut at = 0;
         if let Some(boundary) = self.cache.wanted.maps {
             x = self.network.forward_stages(&f, &x, 0, boundary)?;

@@ -9,7 +9,7 @@ use crate::engine::forward;
 use crate::engine::views::{EVAL_BATCH, Request, View, pipelined};
 use crate::error::Result;
 use crate::nn::layers::Forward;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -31,11 +31,9 @@ pub(crate) fn validation_probabilities(
     };
     let device = network.store.device();
     let Some((cache, table)) = cached else {
-        from_pictures(ctx, |values| {
-            let len = ctx.maker.len();
-            all.extend(ctx.rows(values.len() / len.max(1), device, |part| {
-                let values = values[part.start * len..part.end * len].to_vec();
-                outputs(ctx, network, &ctx.maker.tensor(values, device)?, Input::Pictures, 0)
+        from_pictures(ctx, device, |views| {
+            all.extend(ctx.rows(views.dim(0)?, device, |part| {
+                outputs(ctx, network, &ctx.maker.part(&views, part, device)?, Input::Pictures, 0)
             })?);
             Ok(())
         })?;
@@ -72,7 +70,11 @@ fn outputs(
     forward::probabilities(&logits, ctx.output())
 }
 
-fn from_pictures(ctx: &Context<'_>, mut judge: impl FnMut(Vec<f32>) -> Result<()> + Send) -> Result<()> {
+fn from_pictures(
+    ctx: &Context<'_>,
+    device: &Device,
+    mut judge: impl FnMut(Tensor) -> Result<()> + Send,
+) -> Result<()> {
     let batches: Vec<_> = ctx.val.chunks(EVAL_BATCH).collect();
     let request = |(picture, path): &(usize, PathBuf)| Request {
         path: path.clone(),
@@ -81,10 +83,10 @@ fn from_pictures(ctx: &Context<'_>, mut judge: impl FnMut(Vec<f32>) -> Result<()
     };
     pipelined(
         &batches,
-        |batch| ctx.maker.make_all(&batch.iter().map(request).collect::<Vec<_>>()),
-        |_, values| {
+        |batch| ctx.maker.all_ahead(&batch.iter().map(request).collect::<Vec<_>>(), device),
+        |_, views| {
             ctx.control.checkpoint()?;
-            judge(values)?;
+            judge(views)?;
             Ok(ControlFlow::Continue(()))
         },
     )

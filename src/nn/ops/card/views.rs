@@ -1,4 +1,4 @@
-//! Random views of pictures, made on a card: the host's side of `kernels/views.cu`.
+//! Views of pictures, made on a card: the host's side of `kernels/views.cu`.
 
 use super::launch::{Fresh, Grid, Launch, MAX_THREADS};
 use candle_core::{DType, Device, Result, Tensor, bail};
@@ -9,7 +9,8 @@ pub(crate) const LARGEST_VIEW: usize = 4096;
 /// Most adjustments of colour.
 const ADJUSTMENTS: usize = 4;
 
-/// Whole numbers that resize an axis: each result is the sum of levels times taps, rounded and shifted by `bits`.
+/// Whole numbers that resize an axis: each result is the sum of levels times taps, rounded and shifted by `bits`; one without taps is
+/// black.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Taps {
     /// Bits behind the point, at least 1.
@@ -77,19 +78,49 @@ impl Words {
         Ok(())
     }
 
-    fn add(&mut self, view: &View<'_>, side: usize) -> Result<()> {
-        let [top, left, height, width] = view.cut;
-        let row = view.width * 3;
-        let inside = left + width <= view.width && (top + height) * row <= view.pixels.len();
-        if height * width == 0 || !inside || view.recolours.len() > ADJUSTMENTS {
-            bail!("a view of {:?} of {} pixels in rows of {}", view.cut, view.pixels.len() / 3, view.width);
+    /// Adds views of one picture: what several of them show is sent once.
+    fn add_views(&mut self, views: &[View<'_>], side: usize) -> Result<()> {
+        let Some(first) = views.first() else { return Ok(()) };
+        for view in views {
+            let [top, left, height, width] = view.cut;
+            let inside = left + width <= view.width && (top + height) * view.width * 3 <= view.pixels.len();
+            if height * width == 0 || !inside || view.recolours.len() > ADJUSTMENTS {
+                let pixels = view.pixels.len() / 3;
+                bail!("a view of {:?} of {pixels} pixels in rows of {}", view.cut, view.width);
+            }
         }
-        self.plans.extend([self.bytes.len(), width, self.middle].map(|v| v as u32));
-        u32::try_from(self.bytes.len() + height * width * 3)?;
-        u32::try_from(self.middle + side * width)?;
-        for line in view.pixels.chunks_exact(row).skip(top).take(height) {
+        let area = |[_, _, height, width]: [usize; 4]| height * width;
+        let all = views.iter().map(|view| view.cut).reduce(around).unwrap_or(first.cut);
+        if area(all) >= views.iter().map(|view| area(view.cut)).sum() {
+            for view in views {
+                let at = self.add_pixels(view, view.cut)?;
+                self.add(view, (at, view.cut[3] * 3), side)?;
+            }
+            return Ok(());
+        }
+        let (at, row) = (self.add_pixels(first, all)?, all[3] * 3);
+        for view in views {
+            let own = (view.cut[0] - all[0]) * row + (view.cut[1] - all[1]) * 3;
+            self.add(view, (at + own, row), side)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what is in a cut, and gives its first byte.
+    fn add_pixels(&mut self, view: &View<'_>, [top, left, height, width]: [usize; 4]) -> Result<usize> {
+        let at = self.bytes.len();
+        u32::try_from(at + height * width * 3)?;
+        for line in view.pixels.chunks_exact(view.width * 3).skip(top).take(height) {
             self.bytes.extend_from_slice(&line[left * 3..(left + width) * 3]);
         }
+        Ok(at)
+    }
+
+    /// Adds a view of which the cut's pixels begin `at` a byte, and its rows so many bytes behind each other.
+    fn add(&mut self, view: &View<'_>, (at, row): (usize, usize), side: usize) -> Result<()> {
+        let [_, _, height, width] = view.cut;
+        self.plans.extend([at, row, width, self.middle].map(|v| v as u32));
+        u32::try_from(self.middle + side * width)?;
         self.middle += side * width;
         self.widest = self.widest.max(width);
         let [down, across] = &view.taps;
@@ -113,6 +144,13 @@ impl Words {
     }
 }
 
+/// The smallest cut with both in it.
+fn around(a: [usize; 4], b: [usize; 4]) -> [usize; 4] {
+    let (top, left) = (a[0].min(b[0]), a[1].min(b[1]));
+    let (bottom, right) = ((a[0] + a[2]).max(b[0] + b[2]), (a[1] + a[3]).max(b[1] + b[3]));
+    [top, left, bottom - top, right - left]
+}
+
 /// A batch of views, `[N, side, side, 3]` in `dtype` on `device`. Each level of each channel has its value in `values`, one channel's
 /// 256 behind the other's; what is erased is 0.
 ///
@@ -126,8 +164,8 @@ pub(crate) fn views(
     dtype: DType,
 ) -> Result<Tensor> {
     let mut words = Words::default();
-    for view in views {
-        words.add(view, side)?;
+    for views in views.chunk_by(|a, b| std::ptr::eq(a.pixels, b.pixels)) {
+        words.add_views(views, side)?;
     }
     if views.is_empty() || !(1..=LARGEST_VIEW).contains(&side) || values.len() != 3 * 256 {
         bail!("{} views of {side} pixels", views.len());

@@ -1,4 +1,4 @@
-// Random views of pictures: cut, resized with an antialiased filter, mirrored, turned, adjusted in colour, normalised, erased. Every
+// Views of pictures, random ones and those of evaluation: cut, resized with an antialiased filter, mirrored, turned, adjusted in colour, normalised, erased. Every
 // step rounds as the processor's does, which is as Pillow does, so that the result is the same to the bit.
 //
 // A pixel on the way is a word of three bytes. What is done to each picture is in its row of `plans`.
@@ -6,8 +6,9 @@
 
 // The words of a plan; views.rs writes them in this order.
 enum Plan : unsigned {
-    // The first byte of the cut's pixels, rows of packed RGB, and its columns.
+    // The first byte of the cut's pixels, packed RGB, the bytes from one row to the next, and its columns.
     PIXELS,
+    STRIDE,
     WIDTH,
     // The first of the cut's columns, resized downwards.
     MIDDLE,
@@ -84,7 +85,7 @@ KERNEL(
     const unsigned *own = taps + plan[DOWN] + size_t(y) * plan[DOWN_STEP];
     Levels levels(plan[DOWN_BITS]);
     for (unsigned tap = 0; tap < own[1]; tap++) {
-        const size_t at = plan[PIXELS] + (size_t(own[0] + tap) * width + x) * 3;
+        const size_t at = plan[PIXELS] + size_t(own[0] + tap) * plan[STRIDE] + x * 3;
         for (unsigned c = 0; c < 3; c++) levels.sums[c] += int(byte_at(pixels, at + c)) * int(own[2 + tap]);
     }
     middle[size_t(plan[MIDDLE]) + item] = levels.colour(plan[DOWN_BITS]).word();
