@@ -23,7 +23,12 @@ pub(crate) fn validation_probabilities(
     phase: &Phase,
     cache: Option<&FrozenCache>,
 ) -> Result<Vec<Vec<f32>>> {
-    let mut all = Vec::with_capacity(ctx.val.len());
+    // A card's are read once all are in its queue, so that it is never idle between them.
+    let mut all: Vec<Tensor> = Vec::new();
+    let read = |all: Vec<Tensor>| {
+        let rows = all.iter().map(|logits| forward::probabilities(logits, ctx.output()));
+        Ok(rows.collect::<Result<Vec<_>>>()?.concat())
+    };
     let cached = match (phase.input, cache) {
         (Input::Features, Some(c)) => c.features().map(|t| (c, t)),
         (Input::Maps, Some(c)) => c.maps().map(|t| (c, t)),
@@ -33,11 +38,12 @@ pub(crate) fn validation_probabilities(
     let Some((cache, table)) = cached else {
         from_pictures(ctx, device, |views| {
             all.extend(ctx.rows(views.dim(0)?, device, |part| {
-                outputs(ctx, network, &ctx.maker.part(&views, part, device)?, Input::Pictures, 0)
+                let x = ctx.maker.part(&views, part, device)?;
+                Ok(vec![logits(network, &x, Input::Pictures, 0)?])
             })?);
             Ok(())
         })?;
-        return Ok(all);
+        return read(all);
     };
     // Rows of the head are tiny: one product for all of them.
     let batch = if phase.input == Input::Features { 4096 } else { EVAL_BATCH };
@@ -46,28 +52,21 @@ pub(crate) fn validation_probabilities(
         ctx.control.checkpoint()?;
         all.extend(ctx.rows(rows.len(), device, |part| {
             let x = table.gather(&rows[part], device)?;
-            outputs(ctx, network, &x, phase.input, phase.first_stage)
+            Ok(vec![logits(network, &x, phase.input, phase.first_stage)?])
         })?);
     }
-    Ok(all)
+    read(all)
 }
 
-fn outputs(
-    ctx: &Context<'_>,
-    network: &Network,
-    x: &Tensor,
-    input: Input,
-    from: usize,
-) -> Result<Vec<Vec<f32>>> {
+fn logits(network: &Network, x: &Tensor, input: Input, from: usize) -> Result<Tensor> {
     let f = Forward::eval(&network.store);
-    let logits = match input {
-        Input::Features => network.forward_head(&f, x)?,
+    match input {
+        Input::Features => network.forward_head(&f, x),
         Input::Maps | Input::Pictures => {
             let x = network.forward_stages(&f, x, from, network.stage_count())?;
-            network.forward_head(&f, &network.pool(&f, &x)?)?
+            network.forward_head(&f, &network.pool(&f, &x)?)
         }
-    };
-    forward::probabilities(&logits, ctx.output())
+    }
 }
 
 fn from_pictures(
