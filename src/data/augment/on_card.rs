@@ -4,13 +4,14 @@
 //! They get the pixels that are cut out, in 8 bits, and do with them what [`Plan::view`] and [`eval_view`](crate::data::transform::eval_view)
 //! do, with the same numbers: the taps of the resizing filter are computed here. The views are the processor's to the bit.
 
+use super::operations::{Operation, kept_bits};
 use super::plan::{Adjustment, Plan};
 use super::{Region, fixed, resized_crop, rotation};
-use crate::config::{AugmentConfig, AugmentPolicy, Preprocess};
+use crate::config::Preprocess;
 use crate::data::color::hue_steps;
 use crate::data::transform::{eval_picture, eval_taps, levels, taps};
 use crate::error::Result;
-use crate::nn::ops::card::{self, Recolour, View};
+use crate::nn::ops::card::{self, Change, Recolour, View};
 use candle_core::{DType, Device, Tensor};
 use image::RgbImage;
 use rayon::prelude::*;
@@ -37,12 +38,6 @@ pub(crate) enum Recipe {
 /// Whether kernels make views on this device.
 pub(crate) fn serves(p: &Preprocess, device: &Device) -> bool {
     p.crop_px <= card::LARGEST_VIEW && card::serves_device(device)
-}
-
-/// Whether they make random views by these settings, too. The operations of policies look at a picture's levels and neighbourhoods, and
-/// stay on the processor.
-pub(crate) fn serves_random(config: &AugmentConfig) -> bool {
-    config.policy == AugmentPolicy::None
 }
 
 /// The same of a picture that is worth sending: of a large one, the square that is cut out of it.
@@ -114,6 +109,7 @@ fn view<'a>(image: &'a RgbImage, recipe: &Recipe, p: &Preprocess) -> Result<View
         mirrored: [false; 2],
         turned: None,
         recolours: Vec::new(),
+        changes: Vec::new(),
         erased: None,
     })
 }
@@ -121,21 +117,47 @@ fn view<'a>(image: &'a RgbImage, recipe: &Recipe, p: &Preprocess) -> Result<View
 fn random_view<'a>(image: &'a RgbImage, plan: &Plan, p: &Preprocess) -> View<'a> {
     let numbers = |r: Region| [r.top, r.left, r.height, r.width];
     let side = p.crop_px;
-    let turn = |degrees: f64| {
-        let turned = fixed(rotation(degrees, (side as u32, side as u32)));
-        // Pictures of some thousand pixels: 16 bits are left for them in front of the point.
-        turned.map(|v| v as i32)
-    };
     View {
         pixels: image.as_raw(),
         width: image.width() as usize,
         cut: numbers(plan.region),
         taps: [plan.region.height, plan.region.width].map(|size| taps(size, side, p.interpolation)),
         mirrored: plan.mirrored,
-        turned: plan.rotation.map(turn),
+        turned: plan.rotation.map(|degrees| turn(degrees, side)),
         recolours: plan.adjustments.iter().map(|a| recolour(*a)).collect(),
+        changes: plan.operations.iter().filter_map(|&(o, magnitude)| change(o, magnitude, side)).collect(),
         erased: plan.erased.map(numbers),
     }
+}
+
+/// Where the pixels of a turned square come from.
+fn turn(degrees: f64, side: usize) -> [i32; 6] {
+    from(rotation(degrees.rem_euclid(360.0), (side as u32, side as u32)))
+}
+
+/// Pictures of some thousand pixels: 16 bits are left for them in front of the point.
+fn from(matrix: [f64; 6]) -> [i32; 6] {
+    fixed(matrix).map(|v| v as i32)
+}
+
+/// An operation of a policy, unless it changes nothing.
+fn change(operation: Operation, magnitude: f64, side: usize) -> Option<Change> {
+    let factor = (1.0 + magnitude) as f32;
+    if let Some(matrix) = operation.matrix(magnitude) {
+        return Some(Change::Move(from(matrix)));
+    }
+    Some(match operation {
+        Operation::Rotate => Change::Move(turn(magnitude, side)),
+        Operation::Brightness => Change::Brightness(factor),
+        Operation::Color => Change::Colour(factor),
+        Operation::Contrast => Change::Contrast(factor),
+        Operation::Sharpness => Change::Sharpness(factor),
+        Operation::Posterize => Change::Posterize(kept_bits(magnitude)),
+        Operation::Solarize => Change::Solarize(magnitude.ceil() as u32),
+        Operation::AutoContrast => Change::AutoContrast,
+        Operation::Equalize => Change::Equalize,
+        _ => return None,
+    })
 }
 
 fn recolour(adjustment: Adjustment) -> Recolour {
@@ -147,10 +169,12 @@ fn recolour(adjustment: Adjustment) -> Recolour {
     }
 }
 
-#[cfg(all(test, feature = "emulated-card"))]
+#[cfg(test)]
+#[cfg(feature = "emulated-card")]
 mod tests {
     use super::*;
-    use crate::config::Interpolation;
+    use crate::config::{AugmentConfig, AugmentPolicy, Interpolation};
+    use crate::data::augment::policy::{BINS, rand, trivial};
     use crate::data::transform::{eval_view, normalize};
     use crate::nn::ops::card::emulated;
     use crate::nn::rng::Rng;
@@ -303,6 +327,58 @@ mod tests {
         for (i, (image, recipe)) in plans.iter().enumerate() {
             let got = made.get(i).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
             assert!(got == on_processor(image, recipe, &p).unwrap(), "{recipe:?}");
+        }
+    }
+
+    /// Every operation with the least and the largest magnitudes and some between, both ways, of a picture with all levels, of one with
+    /// few and of one with a single colour; two operations in a row; behind turns and jitter: no value differs.
+    #[test]
+    fn operations_of_policies_are_those_of_the_processor_to_the_bit() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let many = Arc::new(image::open(root.join("tests/fixtures/data_policies.png")).unwrap().to_rgb8());
+        let (w, h) = many.dimensions();
+        let few =
+            |x: u32, y: u32| [90 + x % 3, 100 + (x * y) % 7, if y < 9 { 0 } else { 31 }].map(|v| v as u8);
+        let few = Arc::new(RgbImage::from_fn(w, h, |x, y| image::Rgb(few(x, y))));
+        let one = Arc::new(RgbImage::from_pixel(w, h, image::Rgb([7, 200, 255])));
+        let side = 45;
+        let p = Preprocess { crop_px: side, ..Preprocess::IMAGENET };
+        let region = Region { top: 1, left: 2, height: h as usize - 1, width: w as usize - 2 };
+        let plan = |operations, rotation, adjustments| {
+            let mirrored = [false; 2];
+            Recipe::Random(Plan { region, mirrored, rotation, adjustments, operations, erased: None })
+        };
+        let mut all = Vec::new();
+        for operation in Operation::ALL {
+            let bins = [0, 1, 7, 15, 22, BINS - 1];
+            let wide = bins.map(|bin| trivial(operation, bin));
+            let magnitudes = wide.into_iter().chain(bins.map(|bin| rand(operation, bin, (45, 45))));
+            for (i, magnitude) in magnitudes.enumerate() {
+                let image = [&many, &few, &one][i % 3];
+                let signed = if i % 2 == 0 { magnitude } else { -magnitude };
+                let steps = matches!(operation, Operation::Posterize | Operation::Solarize);
+                let first = (operation, if steps { magnitude } else { signed });
+                all.push((Arc::clone(image), plan(vec![first], None, Vec::new())));
+                let next = (Operation::ALL[(i * 5 + 3) % Operation::ALL.len()], 0.4);
+                let (turned, contrast) = (Some(11.0), vec![Adjustment::Contrast(1.3)]);
+                all.push((Arc::clone(&many), plan(vec![first, next], turned, contrast)));
+            }
+        }
+        // None at all among them, and policies as they are drawn.
+        all.push((Arc::clone(&many), plan(Vec::new(), Some(20.0), vec![Adjustment::Saturation(0.2)])));
+        for (key, policy) in (0..24).map(|key| (key, [AugmentPolicy::Trivial, AugmentPolicy::Rand][key % 2]))
+        {
+            let config = AugmentConfig { policy, erasing: 0.5, ..AugmentConfig::default() };
+            let mut rng = Rng::for_key(5, &[key as u64]);
+            let drawn = Plan::draw(many.dimensions(), &p, &config, &mut rng).unwrap();
+            all.push((Arc::clone(&many), Recipe::Random(drawn)));
+        }
+        let made = emulated(|| views(&all, &p, &Device::Cpu).unwrap());
+        for (i, (image, recipe)) in all.iter().enumerate() {
+            let got = made.get(i).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let want = on_processor(image, recipe, &p).unwrap();
+            let differing = want.iter().zip(&got).filter(|(a, b)| a != b).count();
+            assert_eq!(differing, 0, "{recipe:?}");
         }
     }
 

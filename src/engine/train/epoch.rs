@@ -184,7 +184,7 @@ impl Epoch<'_> {
             .collect();
         let (maker, device) = (&self.ctx.maker, self.network.store.device());
         let Some(mix) = self.mix(step) else { return maker.batch(&requests, device) };
-        if maker.on_card(&requests, device) {
+        if maker.on_card(device) {
             return Ok(mix.of_tensor(&maker.batch(&requests, device)?)?);
         }
         let mut values = maker.make_all(&requests)?;

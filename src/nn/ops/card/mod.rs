@@ -50,7 +50,7 @@ pub use emulated::{emulated, launched};
 pub(crate) use launch::{Fresh, Grid, Launch, MAX_THREADS, vector_width};
 pub(crate) use parts::join_parts;
 pub(crate) use pictures::{gate, picture_sums};
-pub(crate) use views::{LARGEST_VIEW, Recolour, Taps, View, views};
+pub(crate) use views::{Change, LARGEST_VIEW, Recolour, Taps, View, views};
 
 use candle_core::{Device, Tensor};
 

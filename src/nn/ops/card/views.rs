@@ -29,6 +29,50 @@ pub(crate) enum Recolour {
     Hue(u8),
 }
 
+/// An operation of a policy, as `Operation` in views.cu.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Change {
+    /// As a view is turned.
+    Move([i32; 6]),
+    /// Between each pixel's grey and itself, or beyond.
+    Colour(f32),
+    /// Between the smoothed picture and the picture, or beyond.
+    Sharpness(f32),
+    /// Between black and the picture, or beyond.
+    Brightness(f32),
+    /// Between the picture's mean grey and itself, or beyond.
+    Contrast(f32),
+    /// The bits that are kept.
+    Posterize(u8),
+    /// The first level that is inverted.
+    Solarize(u32),
+    AutoContrast,
+    Equalize,
+}
+
+/// Words of a [`Change`].
+const CHANGE_WORDS: usize = 8;
+
+impl Change {
+    fn words(self) -> [u32; CHANGE_WORDS] {
+        let (what, by) = match self {
+            Self::Move(from) => {
+                let [a, b, c, d, e, f] = from.map(i32::cast_unsigned);
+                return [1, 0, a, b, c, d, e, f];
+            }
+            Self::Colour(factor) => (2, factor.to_bits()),
+            Self::Sharpness(factor) => (3, factor.to_bits()),
+            Self::Brightness(factor) => (4, factor.to_bits()),
+            Self::Contrast(factor) => (5, factor.to_bits()),
+            Self::Posterize(kept) => (6, u32::from(kept)),
+            Self::Solarize(from) => (7, from),
+            Self::AutoContrast => (8, 0),
+            Self::Equalize => (9, 0),
+        };
+        [what, by, 0, 0, 0, 0, 0, 0]
+    }
+}
+
 /// A view that is to be made.
 #[derive(Debug, Clone)]
 pub(crate) struct View<'a> {
@@ -45,6 +89,8 @@ pub(crate) struct View<'a> {
     /// Where the first pixel comes from, x and y, and how far that moves with x and with y; 16 bits behind the point.
     pub(crate) turned: Option<[i32; 6]>,
     pub(crate) recolours: Vec<Recolour>,
+    /// Behind them, one after another.
+    pub(crate) changes: Vec<Change>,
     /// The first row and column, rows and columns.
     pub(crate) erased: Option<[usize; 4]>,
 }
@@ -176,10 +222,7 @@ pub(crate) fn views(
     let (pixels, plans, taps) = (on_card(pixels)?, on_card(words.plans)?, on_card(words.taps)?);
     let values = Tensor::new(values, device)?;
     let (count, size) = (u32::try_from(views.len())?, u32::try_from(side)?);
-    let grid = |items: usize| {
-        let blocks = [u32::try_from(items.div_ceil(MAX_THREADS as usize))?, count];
-        Ok::<_, candle_core::Error>(Grid { blocks, threads: [MAX_THREADS, 1] })
-    };
+    let grid = |items: usize| grid(items, count);
 
     let mut middle = Fresh::new(device, DType::U32, words.middle)?;
     let launch = Launch::of(FILE, "down", dtype)?.read(&pixels).read(&plans).read(&taps).write(&mut middle);
@@ -199,9 +242,49 @@ pub(crate) fn views(
     unsafe { launch.count(size).run(Grid { blocks: [count, 1], threads: [MAX_THREADS, 1] })? };
     let means = means.into_tensor();
 
+    let rounds = views.iter().map(|view| view.changes.len()).max().unwrap_or(0);
+    let (squares, means) = if rounds == 0 {
+        (squares, Some(means))
+    } else {
+        let mut adjusted = Fresh::new(device, DType::U32, (views.len(), side, side))?;
+        let launch = Launch::of(FILE, "adjust", dtype)?.read(&squares).read(&plans).read(&means);
+        // SAFETY: threads read pixels of their square, and each writes one.
+        unsafe { launch.write(&mut adjusted).count(size).run(grid(side * side)?)? };
+        let mut squares = adjusted.into_tensor();
+        for round in 0..rounds {
+            squares = changed(&squares, views, round, dtype)?;
+        }
+        (squares, None)
+    };
+
     let mut batch = Fresh::new(device, dtype, (views.len(), side, side, 3))?;
-    let launch = Launch::of(FILE, "finish", dtype)?.read(&squares).read(&plans).read(&means).read(&values);
+    let launch = Launch::of(FILE, "finish", dtype)?.read(&squares).read(&plans).read_if(means.as_ref());
     // SAFETY: threads read pixels of their square, and each writes one of its view.
-    unsafe { launch.write(&mut batch).count(size).run(grid(side * side)?)? };
+    unsafe { launch.read(&values).write(&mut batch).count(size).run(grid(side * side)?)? };
     Ok(batch.into_tensor())
+}
+
+/// A row of blocks for each of `count` pictures, with a thread for each of `items` things.
+fn grid(items: usize, count: u32) -> Result<Grid> {
+    let blocks = [u32::try_from(items.div_ceil(MAX_THREADS as usize))?, count];
+    Ok(Grid { blocks, threads: [MAX_THREADS, 1] })
+}
+
+/// Squares `[N, side, side]` behind this operation of each view, from 0; those of views that have no more stay as they are.
+fn changed(squares: &Tensor, views: &[View<'_>], round: usize, dtype: DType) -> Result<Tensor> {
+    let (count, side, _) = squares.dims3()?;
+    let change = |view: &View<'_>| view.changes.get(round).map_or([0; CHANGE_WORDS], |change| change.words());
+    let words: Vec<u32> = views.iter().flat_map(change).collect();
+    let changes = Tensor::new(words, squares.device())?;
+    let (blocks, size) = (u32::try_from(count)?, u32::try_from(side)?);
+    let mut tables = Fresh::new(squares.device(), DType::U32, (count, 3, 256))?;
+    let launch = Launch::of(FILE, "level_tables", dtype)?.read(squares).read(&changes).write(&mut tables);
+    // SAFETY: each block reads its square and its change, and writes its tables where the next kernel reads them.
+    unsafe { launch.count(size).run(Grid { blocks: [blocks, 1], threads: [MAX_THREADS, 1] })? };
+    let tables = tables.into_tensor();
+    let mut changed = Fresh::new(squares.device(), DType::U32, (count, side, side))?;
+    let launch = Launch::of(FILE, "operate", dtype)?.read(squares).read(&changes).read(&tables);
+    // SAFETY: threads read pixels of their square and levels of its tables, and each writes a pixel.
+    unsafe { launch.write(&mut changed).count(size).run(grid(side * side, blocks)?)? };
+    Ok(changed.into_tensor())
 }
