@@ -34,6 +34,8 @@ pub(crate) mod elementwise;
 #[cfg(feature = "emulated-card")]
 mod emulated;
 mod launch;
+#[cfg(any(feature = "cuda", feature = "emulated-card"))]
+mod lend;
 pub(crate) mod optimizer;
 mod parts;
 mod pictures;
