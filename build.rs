@@ -59,6 +59,7 @@ fn for_cards() -> Result<(), String> {
     let nvcc = std::env::var("NVCC").unwrap_or_else(|_| "nvcc".to_owned());
     // Ampere, the first generation with bfloat16; newer cards run what is made for it.
     let generation = std::env::var("CUDA_COMPUTE_CAP").unwrap_or_else(|_| "80".to_owned()).replace('.', "");
+    println!("cargo::rustc-env=HEADSTART_CARD_GENERATION={generation}");
     let mut list = String::new();
     for (source, name) in files(KERNELS, "cu")? {
         for (suffix, value) in VALUES {

@@ -2,7 +2,7 @@
 """One measurement of a peer, as one JSON line with the keys of `headstart-cli bench speed`.
 
     peers.py torch   --arch resnet18 --batch 16   PyTorch: forward pass (inference_mode) and training step, each in the better
-                                                  of its two memory layouts
+                                                  of its two memory layouts; on a card, --device cuda, with --bf16 under autocast
     peers.py runtime --arch resnet18 --batch 16   ONNX Runtime: forward pass of the same network
     peers.py decode  --data DIR                   Pillow and torchvision: pictures to network inputs, a thread for each core
 
@@ -45,17 +45,22 @@ def median_ms(work, runs, warm_up=1):
 
 def torch_speed(a):
     forwards, steps = {}, {}
+    device = torch.device(a.device)
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    short = torch.autocast(device.type, torch.bfloat16, enabled=a.bf16)
+    torch.backends.cudnn.benchmark = True
     for layout, form in (("nchw", torch.contiguous_format), ("nhwc", torch.channels_last)):
-        model = network(a.arch).to(memory_format=form)
-        x = torch.randn(a.batch, 3, 224, 224).to(memory_format=form)
-        y = torch.arange(a.batch) % 10
+        model = network(a.arch).to(device, memory_format=form)
+        x = torch.randn(a.batch, 3, 224, 224).to(device, memory_format=form)
+        y = torch.arange(a.batch, device=device) % 10
         model.eval()
 
         def forward():
-            with torch.inference_mode():
+            with torch.inference_mode(), short:
                 model(x)
+            wait()
 
-        forwards[layout] = median_ms(forward, a.runs)
+        forwards[layout] = median_ms(forward, a.runs, a.warm_up)
         if a.forward_only:
             continue
         model.train()
@@ -63,10 +68,13 @@ def torch_speed(a):
 
         def step():
             optimizer.zero_grad(set_to_none=True)
-            nn.functional.cross_entropy(model(x), y).backward()
+            with short:
+                loss = nn.functional.cross_entropy(model(x), y)
+            loss.backward()
             optimizer.step()
+            wait()
 
-        steps[layout] = median_ms(step, a.runs)
+        steps[layout] = median_ms(step, a.runs, a.warm_up)
         del optimizer
         model.zero_grad(set_to_none=True)
     return {
@@ -117,6 +125,9 @@ def main():
     p.add_argument("--batch", type=int, default=16)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--runs", type=int, default=3)
+    p.add_argument("--warm-up", type=int, default=1)
+    p.add_argument("--device", default="cpu")
+    p.add_argument("--bf16", action="store_true")
     p.add_argument("--forward-only", action="store_true")
     p.add_argument("--data", type=Path)
     a = p.parse_args()

@@ -169,6 +169,22 @@ fn classify(p: &Place) {
     let name = picture.to_str().unwrap();
     failed(&p.cli(&["predict", "--model", run, name, "--csv", name]));
     assert!(std::fs::read(&picture).unwrap() == before && !here.exists());
+
+    // Nor among those that the model learned from, whatever is classified; a model knows them as its run does.
+    let (new, data) = (p.path("new.png"), p.data.to_str().unwrap());
+    std::fs::copy(&picture, &new).unwrap();
+    let (sorted, model) = (p.data.join("sorted"), p.run.join("model"));
+    for model in [run, model.to_str().unwrap()] {
+        let into = |flag, place: &str| failed(&p.cli(&["predict", "--model", model, &new, flag, place]));
+        for line in [
+            into("--copy-to", data),
+            into("--copy-to", sorted.to_str().unwrap()),
+            into("--csv", here.to_str().unwrap()),
+        ] {
+            assert!(line.contains("folder of pictures"), "{line}");
+        }
+    }
+    assert!(!sorted.exists() && !here.exists());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use egui::Theme;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use headstart::backbones::LoadReport;
-use headstart::config::{GroupBy, SplitKind, TrainMode};
+use headstart::config::{DeviceChoice, GroupBy, SplitKind, TrainMode};
 use headstart::data::{LabelFile, Layout};
 use headstart::error::Error;
 use headstart::session::hub::DownloadEvent;
@@ -229,7 +229,7 @@ fn downloading() -> (tempfile::TempDir, AppState) {
     state.config.backbone.name = "resnet18".to_owned();
     state.known_weights.insert("mobilenet_v3_small", vec!["/w/mobilenet_v3_small.safetensors".into()]);
     for (name, speed) in [("mobilenet_v2", 61.2), ("resnet18", 43.9), ("mobilenet_v3_small", 214.0)] {
-        state.settings.remember_speed(name, 4, speed);
+        state.settings.remember_speed(name, DeviceChoice::Cpu, 4, speed);
     }
     for (backbone, done, total) in [("resnet18", 17_000_000, 46_800_000), ("vgg16", 9_000_000, 553_000_000)] {
         state.absorb_download(DownloadEvent::Progress { backbone, done, total });

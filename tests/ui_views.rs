@@ -8,7 +8,7 @@ use egui::Theme;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use headstart::backbones::LoadReport;
-use headstart::config::{HeadKind, TrainMode};
+use headstart::config::{DeviceChoice, HeadKind, TrainMode};
 use headstart::data::{SkipReason, Skipped};
 use headstart::error::Error;
 use headstart::session::JobId;
@@ -263,8 +263,8 @@ fn a_download_shows_how_far_it_is_and_how_it_ended() {
 fn the_backbones_are_sorted_by_a_press_on_a_column() {
     let (_dir, mut state) = open(Screen::Model);
     state.cores = 2;
-    state.settings.remember_speed("vgg16", 2, 1.0);
-    state.settings.remember_speed("resnet18", 2, 30.0);
+    state.settings.remember_speed("vgg16", DeviceChoice::Cpu, 2, 1.0);
+    state.settings.remember_speed("resnet18", DeviceChoice::Cpu, 2, 30.0);
     state.config.backbone.name = "vit_base".to_owned();
     let mut h = window(state, Theme::Dark);
     let top = |h: &Harness<'_, Desk>, name: &str| {
@@ -330,7 +330,7 @@ fn a_speed_is_measured_on_request_and_never_while_something_runs() {
     let mut h = window(state.clone(), Theme::Dark);
     h.run();
     assert_eq!(clicked(&mut h, "Measure speed"), [Action::MeasureSpeed("mobilenet_v2")]);
-    state.settings.remember_speed("mobilenet_v2", 2, 41.26);
+    state.settings.remember_speed("mobilenet_v2", DeviceChoice::Cpu, 2, 41.26);
     state.jobs.push(job(JobKind::Predict, None));
     let mut h = window(state, Theme::Dark);
     h.run_steps(4);

@@ -11,7 +11,8 @@ use crate::engine::metrics::wilson_interval;
 use crate::engine::{Evaluation, TrainEvent};
 use crate::error::{part_of, times};
 use crate::session::{
-    JobEvent, JobOutput, JobRequest, Worker, check_outside, check_place_of_evaluation, save_evaluation,
+    JobEvent, JobOutput, JobRequest, Worker, check_outside, check_place_of_evaluation, pictures_of,
+    save_evaluation,
 };
 use std::path::PathBuf;
 
@@ -41,7 +42,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
-    check_outside("the evaluation", &args.out, &args.data)?;
+    for folder in [Some(args.data.clone()), pictures_of(&args.model)].into_iter().flatten() {
+        check_outside("the evaluation", &args.out, &folder)?;
+    }
     // Before any work is done, and any judging of test pictures counted.
     check_place_of_evaluation(&args.out, args.force)?;
     let mut reporter = Reporter::new(Style::or_by_terminal(None), "Judging the pictures");

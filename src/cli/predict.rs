@@ -9,7 +9,7 @@ use crate::error::{Error, Result, part_of, thousands};
 use crate::session::jobs::ModelRef;
 use crate::session::{
     Copied, JobEvent, JobOutput, JobRequest, TableRow, UNDECIDED, Worker, check_outside, decision,
-    predictions_csv, weights,
+    pictures_of, predictions_csv, weights,
 };
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -48,11 +48,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
+    let learned_from = args.model.as_deref().and_then(pictures_of);
     if let Some(file) = &args.csv {
-        check_table(file, &args.paths)?;
+        check_table(file, args.paths.iter().chain(&learned_from))?;
     }
     if let Some(dir) = &args.copy_to {
-        for folder in args.paths.iter().filter(|p| p.is_dir()) {
+        for folder in args.paths.iter().chain(&learned_from).filter(|p| p.is_dir()) {
             check_outside("the copies", dir, folder)?;
         }
     }
@@ -157,7 +158,7 @@ fn probability(text: &str) -> std::result::Result<f32, String> {
 }
 
 /// Refuses to write the table over anything but an older table, or among the pictures.
-fn check_table(file: &Path, pictures: &[PathBuf]) -> Result<()> {
+fn check_table<'a>(file: &Path, pictures: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
     for path in pictures {
         check_outside("the table", file, path)?;
     }

@@ -1,6 +1,7 @@
 //! How many rows a pass without gradients takes at once: as many as there are, and fewer from when the card's memory was full.
 
 use crate::error::{ErrorKind, Result};
+use crate::nn::ops::card::free_unused;
 use candle_core::Device;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,7 +42,7 @@ impl AtOnce {
                 }
                 Err(e) if e.kind() == ErrorKind::OutOfMemory && rows > 1 => {
                     // What the failed pass held is free only once the card is done with it.
-                    device.synchronize()?;
+                    free_unused(device)?;
                     self.most.store(rows / 2, Ordering::Relaxed);
                     fewer(rows / 2);
                 }

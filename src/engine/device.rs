@@ -3,6 +3,7 @@
 use super::memory::CardMemory;
 use crate::config::{DeviceChoice, Precision};
 use crate::error::{Error, Result};
+use crate::nn::ops::card;
 use candle_core::{CudaDevice, Device, MetalDevice, utils};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -24,14 +25,28 @@ pub fn device(choice: DeviceChoice) -> Result<Device> {
     }
 }
 
+static CUDA: OnceLock<Device> = OnceLock::new();
+static METAL: OnceLock<Device> = OnceLock::new();
+
 fn cuda() -> Result<Device> {
-    static OPENED: OnceLock<Device> = OnceLock::new();
-    graphics("cuda", utils::cuda_is_available(), &OPENED, Device::new_cuda)
+    #[cfg(feature = "cuda")]
+    let open = card::open;
+    #[cfg(not(feature = "cuda"))]
+    let open = Device::new_cuda;
+    graphics("cuda", utils::cuda_is_available(), &CUDA, open)
 }
 
 fn metal() -> Result<Device> {
-    static OPENED: OnceLock<Device> = OnceLock::new();
-    graphics("metal", utils::metal_is_available(), &OPENED, Device::new_metal)
+    graphics("metal", utils::metal_is_available(), &METAL, Device::new_metal)
+}
+
+/// Gives memory of a card that nothing holds any more back to the system, so that other programs can have it. Nothing happens where no
+/// card was opened.
+///
+/// # Errors
+/// If what the card was doing failed.
+pub(crate) fn free_unused() -> Result<()> {
+    CUDA.get().map_or(Ok(()), |card| Ok(card::free_unused(card)?))
 }
 
 fn graphics(
@@ -54,12 +69,30 @@ fn graphics(
     Ok(opened.get_or_init(|| device).clone())
 }
 
+/// Whether this build can use a kind of device, were it there.
+pub fn is_built_in(choice: DeviceChoice) -> bool {
+    match choice {
+        DeviceChoice::Auto | DeviceChoice::Cpu => true,
+        DeviceChoice::Cuda => utils::cuda_is_available(),
+        DeviceChoice::Metal => utils::metal_is_available(),
+    }
+}
+
+/// The choice that names a device.
+pub(crate) fn choice_of(device: &Device) -> DeviceChoice {
+    match device {
+        Device::Cpu => DeviceChoice::Cpu,
+        Device::Cuda(_) => DeviceChoice::Cuda,
+        Device::Metal(_) => DeviceChoice::Metal,
+    }
+}
+
 /// Whether a network computes in bf16 there.
 ///
 /// # Errors
 /// If bf16 is asked for by name and the device has none.
 pub(crate) fn computes_in_bf16(choice: Precision, device: &Device) -> Result<bool> {
-    let capability = capability(device);
+    let capability = capability(device)?;
     let has = capability.is_some_and(|(major, _)| major >= 8);
     if choice == Precision::Bf16 && !has {
         let found = match capability {
@@ -76,14 +109,15 @@ pub(crate) fn computes_in_bf16(choice: Precision, device: &Device) -> Result<boo
 
 /// An NVIDIA card's compute capability; `None` of anything else.
 #[cfg(feature = "cuda")]
-fn capability(device: &Device) -> Option<(i32, i32)> {
-    let Device::Cuda(card) = device else { return None };
-    card.cuda_stream().context().compute_capability().ok()
+fn capability(device: &Device) -> Result<Option<(i32, i32)>> {
+    use candle_core::cuda_backend::WrapErr;
+    let Device::Cuda(card) = device else { return Ok(None) };
+    Ok(Some(card.cuda_stream().context().compute_capability().w()?))
 }
 
 #[cfg(not(feature = "cuda"))]
-fn capability(_: &Device) -> Option<(i32, i32)> {
-    None
+fn capability(_: &Device) -> Result<Option<(i32, i32)>> {
+    Ok(None)
 }
 
 /// `cpu`, `cuda` or `metal`.

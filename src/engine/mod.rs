@@ -26,8 +26,8 @@ mod views;
 
 pub use analysis::Analysis;
 pub use control::Control;
-pub use device::device;
-pub(crate) use device::peak_rss_mib;
+pub(crate) use device::{computes_in_bf16, device_name, free_unused, peak_rss_mib};
+pub use device::{device, is_built_in};
 pub use evaluate::{Evaluation, Prediction, evaluate};
 pub use events::{
     BatchChange, BatchReason, CacheProgress, EpochRecord, HardPicture, StepProgress, TrainEvent,
@@ -37,5 +37,5 @@ pub use features::{Familiar, Features, Unlike};
 pub use metrics::{ClassMetrics, ConfusionMatrix};
 pub use predict::{Classifier, Ranked, model_sha256};
 pub use preview::{PreviewRequest, Previewer};
-pub use speed::images_per_s;
+pub use speed::{Speed, speed};
 pub use train::{Summary, TrainJob, TrainOutcome, check_unfinished, train};

@@ -3,11 +3,11 @@
 use super::copies::Copied;
 use super::insight::{Analysis, Explained};
 use crate::backbones::LoadReport;
-use crate::config::{DataConfig, TrainConfig};
+use crate::config::{DataConfig, DeviceChoice, Precision, TrainConfig};
 use crate::data::{Dataset, Preflight, Split};
 use crate::engine::features::Neighbourhood;
 use crate::engine::train::RateSearch;
-use crate::engine::{Evaluation, Ranked, TrainEvent, TrainOutcome, Unlike};
+use crate::engine::{Evaluation, Ranked, Speed, TrainEvent, TrainOutcome, Unlike};
 use crate::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -114,6 +114,10 @@ pub enum JobRequest {
         backbone: String,
         /// Threads for the work; 0 is one for each core.
         threads: usize,
+        /// What computes.
+        device: DeviceChoice,
+        /// And in which precision.
+        precision: Precision,
     },
     /// Save a run's model as a bundle.
     ExportBundle {
@@ -184,8 +188,8 @@ pub enum JobOutput {
         backbone: String,
         /// Threads that did the work.
         threads: usize,
-        /// Pictures a second, forward.
-        images_per_s: f64,
+        /// Pictures a second, forward, and on what.
+        measured: Speed,
     },
     /// Of `ExportBundle`: the folder.
     Exported(PathBuf),

@@ -4,7 +4,7 @@ use super::jobs::Judged;
 use super::runner::Job;
 use super::versioned::FileKind;
 use super::{places, run_pictures};
-use crate::config::{GroupBy, SplitKind, TrainConfig};
+use crate::config::{DataConfig, GroupBy, SplitKind, TrainConfig};
 use crate::data::{Checks, Dataset, Split};
 use crate::engine::{self, Classifier, TrainEvent};
 use crate::error::{Error, Result, thousands};
@@ -55,6 +55,15 @@ fn run_of(model: &Path) -> Option<&Path> {
     Some(model).filter(is_run).or_else(|| model.parent().filter(|_| inside).filter(is_run))
 }
 
+/// The folder of pictures that a model was trained on, where its run is there to tell.
+pub fn pictures_of(model: &Path) -> Option<PathBuf> {
+    trained_on(run_of(model)?)?.path
+}
+
+fn trained_on(run: &Path) -> Option<DataConfig> {
+    TrainConfig::load(&run.join("config.toml")).ok().map(|c| c.data)
+}
+
 /// Judges a model on the pictures in a folder, with the labels in a file where one is given; with `test` on its test pictures, which is counted in the run's folder.
 pub(super) fn judge(
     classifier: &Classifier,
@@ -68,7 +77,7 @@ pub(super) fn judge(
             .with_path(&model)
             .with_hint("Name the run's folder"));
     }
-    let trained_on = run.and_then(|run| TrainConfig::load(&run.join("config.toml")).ok()).map(|c| c.data);
+    let trained_on = run.and_then(trained_on);
     let of_run = run.filter(|_| {
         let trained = trained_on.as_ref().and_then(|d| d.path.as_deref());
         trained.is_some_and(|p| places::resolved(p) == places::resolved(&root))

@@ -71,7 +71,11 @@ impl Runner {
             .thread_name(|i| format!("headstart-{i}"))
             .build()
             .map_err(|e| Error::internal(format!("could not start {threads} threads ({e})")))?;
-        pool.install(|| self.dispatch(request, &Job { events, control }))
+        let done = pool.install(|| self.dispatch(request, &Job { events, control }));
+        if let Err(e) = engine::free_unused() {
+            tracing::warn!("a card's memory could not be given back: {e}");
+        }
+        done
     }
 
     fn dispatch(&mut self, request: JobRequest, job: &Job<'_>) -> Result<JobOutput> {
@@ -139,9 +143,9 @@ impl Runner {
                 let progress = |done, total| job.progress(done, total);
                 copies::copy_by_class(&pictures, &out, data.as_deref(), &progress).map(JobOutput::Copied)
             }
-            JobRequest::MeasureSpeed { backbone, .. } => {
-                let images_per_s = engine::images_per_s(find(&backbone)?, job.control)?;
-                Ok(JobOutput::Speed { backbone, threads: rayon::current_num_threads(), images_per_s })
+            JobRequest::MeasureSpeed { backbone, device, precision, .. } => {
+                let measured = engine::speed(find(&backbone)?, device, precision, job.control)?;
+                Ok(JobOutput::Speed { backbone, threads: rayon::current_num_threads(), measured })
             }
             JobRequest::ExportBundle { run_dir, out } => export(&run_dir, out),
         }

@@ -1,5 +1,6 @@
 //! What the program remembers between starts: recent projects, theme, the last folder.
 
+use crate::config::DeviceChoice;
 use crate::error::{Error, Result};
 use crate::export::atomic;
 use serde::{Deserialize, Serialize};
@@ -42,9 +43,13 @@ pub struct Settings {
     pub speeds: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
-/// What a measured speed is of: `cpu-2` for two threads of the processor.
-pub fn device_key(threads: usize) -> String {
-    format!("cpu-{threads}")
+/// What a measured speed is of: `cpu-2` for two threads of the processor, `cuda` or `metal` for a card.
+pub fn device_key(device: DeviceChoice, threads: usize) -> String {
+    match device {
+        DeviceChoice::Auto | DeviceChoice::Cpu => format!("cpu-{threads}"),
+        DeviceChoice::Cuda => "cuda".to_owned(),
+        DeviceChoice::Metal => "metal".to_owned(),
+    }
 }
 
 impl Default for Settings {
@@ -120,14 +125,21 @@ impl Settings {
         self.recent_projects.truncate(RECENT);
     }
 
-    /// Pictures a second of a backbone, where that was measured with so many threads.
-    pub fn speed(&self, backbone: &str, threads: usize) -> Option<f64> {
-        self.speeds.get(&device_key(threads))?.get(backbone).copied()
+    /// Pictures a second of a backbone, where that was measured on a device, the processor with so many threads.
+    pub fn speed(&self, backbone: &str, device: DeviceChoice, threads: usize) -> Option<f64> {
+        self.speeds.get(&device_key(device, threads))?.get(backbone).copied()
     }
 
     /// Keeps a measured speed.
-    pub fn remember_speed(&mut self, backbone: &str, threads: usize, images_per_s: f64) {
-        self.speeds.entry(device_key(threads)).or_default().insert(backbone.to_owned(), images_per_s);
+    pub fn remember_speed(
+        &mut self,
+        backbone: &str,
+        device: DeviceChoice,
+        threads: usize,
+        images_per_s: f64,
+    ) {
+        let key = device_key(device, threads);
+        self.speeds.entry(key).or_default().insert(backbone.to_owned(), images_per_s);
     }
 
     /// Recent projects that are still there, newest first.
@@ -176,9 +188,12 @@ mod tests {
         s.remember_project(Path::new("a"));
         s.remember_project(Path::new("b"));
         s.remember_project(Path::new("a"));
-        s.remember_speed("resnet18", 2, 31.5);
+        s.remember_speed("resnet18", DeviceChoice::Cpu, 2, 31.5);
+        s.remember_speed("resnet18", DeviceChoice::Cuda, 2, 4000.0);
         s.save_to(&file).unwrap();
-        assert_eq!((s.speed("resnet18", 2), s.speed("resnet18", 4)), (Some(31.5), None));
+        let known = |device, threads| s.speed("resnet18", device, threads);
+        assert_eq!((known(DeviceChoice::Cpu, 2), known(DeviceChoice::Cpu, 4)), (Some(31.5), None));
+        assert_eq!((known(DeviceChoice::Cuda, 4), known(DeviceChoice::Metal, 4)), (Some(4000.0), None));
         assert_eq!(Settings::load_from(&file), (s.clone(), None));
         assert_eq!(s.recent_projects, [Path::new("a"), Path::new("b")]);
     }

@@ -160,6 +160,8 @@ pub enum Action {
     CheckPictures,
     /// Paste what is on the clipboard, as its keys do.
     AskPaste,
+    /// Paste the files on the clipboard, which holds nothing else.
+    PasteFiles,
     /// Classify a picture from the clipboard: its size in pixels, and red, green, blue and opacity of each.
     PastePicture([usize; 2], Vec<u8>),
     /// Leave pictures undecided whose most probable class is less probable than this.

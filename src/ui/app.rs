@@ -1,6 +1,7 @@
 //! The window's program: drains events into the state, draws, carries out what was asked for.
 
 mod arrivals;
+pub(super) mod pasting;
 
 use super::actions::Action;
 use super::commands::PALETTE_KEYS;
@@ -15,9 +16,9 @@ use crate::engine::Control;
 use crate::error::Error;
 use crate::session::hub::Downloads;
 use crate::session::jobs::JobRequest;
-use crate::session::pasted::paths_in;
 use crate::session::{JobId, Worker};
 use egui::{Context, Event};
+use pasting::Pasting;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub struct App {
     pub(super) save_due_s: Option<f64>,
     /// The user has said to close although a job is running.
     pub(super) closing: bool,
+    pasting: Pasting,
     /// When free memory was last asked for, in window time.
     memory_asked_s: Option<f64>,
     /// Of the training job that runs.
@@ -83,6 +85,7 @@ impl App {
             dialogs: Dialogs::default(),
             save_due_s: None,
             closing: false,
+            pasting: Pasting::default(),
             memory_asked_s: None,
             frames: FrameTimes::default(),
             all_frames: FrameTimes::default(),
@@ -213,30 +216,6 @@ impl App {
     }
 }
 
-/// What is pasted outside of text fields: a picture to classify, or files.
-fn pasted(ctx: &Context, actions: &mut Vec<Action>) {
-    if ctx.text_edit_focused() {
-        return;
-    }
-    ctx.input(|i| {
-        for event in &i.events {
-            match event {
-                Event::PasteImage(image) => {
-                    let rgba = image.pixels.iter().flat_map(egui::Color32::to_srgba_unmultiplied).collect();
-                    actions.push(Action::PastePicture(image.size, rgba));
-                }
-                Event::Paste(text) => {
-                    let paths = paths_in(text);
-                    if !paths.is_empty() {
-                        actions.push(Action::OpenPaths(paths));
-                    }
-                }
-                _ => {}
-            }
-        }
-    });
-}
-
 /// The keys of all commands that can be done now.
 fn shortcuts(ctx: &Context, state: &AppState, actions: &mut Vec<Action>) {
     let pressed = |event: &Event| matches!(event, Event::Key { pressed: true, .. });
@@ -281,7 +260,7 @@ impl eframe::App for App {
             self.apply(&ctx, Some(frame), Action::TogglePalette);
         }
         shortcuts(&ctx, &self.state, &mut actions);
-        pasted(&ctx, &mut actions);
+        self.pasting.follow(&ctx, &mut actions);
         shell::show(ui, &self.state, &mut self.cx, &mut actions);
         if self.state.hovering {
             shell::overlays::drop_overlay(ui, drop_hint(&self.state));

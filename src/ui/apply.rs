@@ -113,8 +113,9 @@ impl App {
             Action::AskPaste => {
                 // What is pasted is not for the text field that had the keyboard.
                 ctx.memory_mut(|m| m.focused().into_iter().for_each(|id| m.surrender_focus(id)));
-                ctx.send_viewport_cmd(ViewportCommand::RequestPaste);
+                self.disk.ask(DiskRequest::CopiedFiles { alone: false });
             }
+            Action::PasteFiles => self.disk.ask(DiskRequest::CopiedFiles { alone: true }),
             Action::PastePicture(size, rgba) => {
                 self.state.screen = Screen::Predict;
                 self.disk.ask(DiskRequest::Paste(size, rgba));

@@ -1,5 +1,6 @@
 //! Small reads and writes that the window needs, on one named thread, in the order in which they were asked for.
 
+use super::app::pasting::copied_files;
 use super::state::{Compared, PathKind};
 use crate::backbones::registry;
 use crate::config::TrainConfig;
@@ -68,6 +69,10 @@ pub(super) enum DiskRequest {
     FreeMemory,
     /// Write a file.
     Write(PathBuf, Vec<u8>),
+    /// Look for files on the clipboard; with `alone` it holds nothing else.
+    CopiedFiles {
+        alone: bool,
+    },
     /// Keep a picture from the clipboard: its size, and its pixels.
     Paste([usize; 2], Vec<u8>),
     /// What was decided about a project's pictures, which are shown as given.
@@ -111,6 +116,8 @@ pub(super) enum DiskAnswer {
     Written(PathBuf),
     /// Saving this project's settings ended; with why, if it failed.
     Saved(PathBuf, Option<Error>),
+    /// Files from the clipboard, and whether they are all that it could hold.
+    CopiedFiles(Vec<PathBuf>, bool),
     /// The file of a picture from the clipboard.
     Pasted(PathBuf),
     /// The project, its decisions, its pictures after them, and what was decided just now.
@@ -263,6 +270,7 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
             Ok(DiskAnswer::KnownWeights(registry().iter().map(|s| of(s.name)).collect()))
         }
         DiskRequest::Write(path, bytes) => atomic::write(&path, &bytes).map(|()| DiskAnswer::Written(path)),
+        DiskRequest::CopiedFiles { alone } => Ok(DiskAnswer::CopiedFiles(copied_files(), alone)),
         DiskRequest::Paste(size, rgba) => {
             let kept = match &mut held.pasted {
                 Some(pasted) => pasted.keep(size, &rgba)?,

@@ -17,6 +17,7 @@ mod predictions;
 mod saving;
 mod setting_names;
 mod share;
+mod speeds;
 mod training;
 mod trying;
 

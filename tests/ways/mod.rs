@@ -46,9 +46,18 @@ fn card() -> &'static Result<Device, String> {
         if !ON_CARD {
             return Err("not asked for".to_owned());
         }
-        let wanted = if cfg!(feature = "metal") { Device::new_metal(0) } else { Device::new_cuda(0) };
-        wanted.map_err(|e| e.to_string().lines().next().unwrap_or_default().to_owned())
+        opened().map_err(|e| e.to_string().lines().next().unwrap_or_default().to_owned())
     })
+}
+
+#[cfg(feature = "cuda")]
+fn opened() -> candle_core::Result<Device> {
+    headstart::nn::ops::card::open(0)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn opened() -> candle_core::Result<Device> {
+    Device::new_metal(0)
 }
 
 /// Runs a test every way.

@@ -1,7 +1,7 @@
 //! Throughput of single convolution layers, forward and with both gradients.
 
 use super::super::output::{CliResult, Out};
-use super::median_ms;
+use super::{Rounds, median_ms};
 use crate::engine::peak_rss_mib;
 use crate::error::Result;
 use crate::nn::ops::{Activation, Conv2dSpec, conv2d};
@@ -22,11 +22,11 @@ const LAYERS: [[usize; 6]; 8] = [
 ];
 
 /// Measures each layer and writes its line.
-pub(super) fn run(batch: usize, runs: usize, out: &mut Out<'_>) -> CliResult {
-    LAYERS.iter().try_for_each(|layer| out.json_line(&measure(*layer, batch, runs)?))
+pub(super) fn run(batch: usize, rounds: Rounds, out: &mut Out<'_>) -> CliResult {
+    LAYERS.iter().try_for_each(|layer| out.json_line(&measure(*layer, batch, rounds)?))
 }
 
-fn measure([cin, k, hw, cout, stride, groups]: [usize; 6], batch: usize, runs: usize) -> Result<Value> {
+fn measure([cin, k, hw, cout, stride, groups]: [usize; 6], batch: usize, rounds: Rounds) -> Result<Value> {
     let mut rng = Rng::for_key(0, &[]);
     let mut drawn = |shape: [usize; 4]| {
         let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.normal() as f32).collect();
@@ -37,10 +37,10 @@ fn measure([cin, k, hw, cout, stride, groups]: [usize; 6], batch: usize, runs: u
     let spec = Conv2dSpec { stride, padding: k / 2, dilation: 1, groups };
     let run = |x: &Tensor, weight: &Tensor| conv2d(x, weight, None, spec, Activation::Identity);
     let (plain_x, plain_weight) = (x.as_detached_tensor(), weight.as_detached_tensor());
-    let forward = median_ms(runs, || run(&plain_x, &plain_weight).map(drop))?;
+    let forward = median_ms(rounds, || run(&plain_x, &plain_weight).map(drop))?;
     let y = run(&plain_x, &plain_weight)?;
     let upstream = drawn([batch, y.dim(1)?, y.dim(2)?, cout])?.as_detached_tensor();
-    let both = median_ms(runs, || {
+    let both = median_ms(rounds, || {
         let y = run(x.as_tensor(), weight.as_tensor())?;
         (y * &upstream)?.sum_all()?.backward()?;
         Ok(())

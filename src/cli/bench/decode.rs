@@ -1,7 +1,7 @@
 //! How fast pictures become network inputs.
 
 use super::super::output::{CliResult, Out};
-use super::median_ms;
+use super::{Rounds, median_ms};
 use crate::config::{DataConfig, Preprocess};
 use crate::data::decode::decode_file;
 use crate::data::scan;
@@ -13,7 +13,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Decodes, resizes, crops and normalises every picture below `data` on all cores, and writes the line.
-pub(super) fn run(data: &Path, runs: usize, out: &mut Out<'_>) -> CliResult {
+pub(super) fn run(data: &Path, rounds: Rounds, out: &mut Out<'_>) -> CliResult {
     let config = DataConfig::default();
     let dataset = scan(data, &config, None, &|_, _| Ok(()))?;
     let paths: Vec<PathBuf> = (0..dataset.samples.len()).map(|i| dataset.path(i)).collect();
@@ -26,7 +26,7 @@ pub(super) fn run(data: &Path, runs: usize, out: &mut Out<'_>) -> CliResult {
     if read == 0 {
         return Err(Error::input("none of the pictures can be decoded").with_path(data).into());
     }
-    let ms = median_ms(runs, || {
+    let ms = median_ms(rounds, || {
         paths.par_iter().filter_map(|path| view(path).ok()).sum::<usize>();
         Ok(())
     })?;

@@ -5,7 +5,8 @@ mod decode;
 
 use super::output::{CliResult, Out};
 use crate::backbones::{Network, find};
-use crate::engine::peak_rss_mib;
+use crate::config::{DeviceChoice, Precision};
+use crate::engine::{computes_in_bf16, device, device_name, peak_rss_mib};
 use crate::error::{Error, Result};
 use crate::nn::layers::Forward;
 use crate::nn::loss::cross_entropy;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 /// Rounds before the measured ones: buffers are allocated and threads started.
-const WARM_UP: usize = 2;
+const WARM_UP: u16 = 2;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -29,17 +30,7 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum What {
     /// Time of a forward pass and of a whole training step, in milliseconds a picture.
-    Speed {
-        /// The network.
-        #[arg(long, default_value = "resnet18")]
-        arch: String,
-        /// Pictures in a step.
-        #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
-        batch: u16,
-        /// Measured rounds; their median counts.
-        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
-        runs: u16,
-    },
+    Speed(Speed),
     /// Throughput of typical convolution layers, forward and with both gradients.
     Conv {
         /// Pictures in a batch.
@@ -60,30 +51,67 @@ enum What {
     },
 }
 
+#[derive(Debug, clap::Args)]
+struct Speed {
+    /// The network.
+    #[arg(long, default_value = "resnet18")]
+    arch: String,
+    /// Pictures in a step.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    batch: u16,
+    /// Measured rounds; their median counts.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    runs: u16,
+    /// Rounds before the measured ones.
+    #[arg(long, default_value_t = WARM_UP)]
+    warm_up: u16,
+    /// What computes.
+    #[arg(long, default_value = "cpu", value_parser = ["auto", "cpu", "cuda", "metal"])]
+    device: String,
+    /// The network's stages compute in bf16, as they do in training on cards that have it.
+    #[arg(long)]
+    bf16: bool,
+}
+
 pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     match &args.what {
-        What::Speed { arch, batch, runs } => speed(arch, (*batch).into(), (*runs).into(), out),
+        What::Speed(args) => speed(args, out),
         What::Conv { batch, runs } => conv::run((*batch).into(), (*runs).into(), out),
         What::Decode { data, runs } => decode::run(data, (*runs).into(), out),
     }
 }
 
-fn speed(arch: &str, batch: usize, runs: usize, out: &mut Out<'_>) -> CliResult {
-    let bench = Bench::new(arch, batch)?;
-    let forward = median_ms(runs, || bench.forward())?;
-    let train = bench.train_ms(runs)?;
-    let per_image = |ms: f64| (ms / batch as f64 * 1e3).round() / 1e3;
+fn speed(args: &Speed, out: &mut Out<'_>) -> CliResult {
+    let batch = usize::from(args.batch);
+    let rounds = Rounds { warm_up: args.warm_up.into(), measured: args.runs.into() };
+    let device = device(choice(&args.device))?;
+    let precision = if args.bf16 { Precision::Bf16 } else { Precision::F32 };
+    let bf16 = computes_in_bf16(precision, &device)?;
+    let bench = Bench::new(&args.arch, batch, &device, bf16)?;
+    let forward = bench.forward_ms(rounds)?;
+    let train = bench.train_ms(rounds)?;
+    let per_image = |ms: f64| (ms / batch as f64 * 1e6).round() / 1e6;
     out.json_line(&json!({
         "job": "speed",
-        "arch": arch,
+        "arch": args.arch,
         "layout": "nhwc",
         "batch": batch,
-        "device": "cpu",
-        "bf16": false,
+        "device": device_name(&device),
+        "bf16": bf16,
         "forward_ms_per_image": per_image(forward),
         "train_ms_per_image": per_image(train),
         "peak_rss_mib": peak_rss_mib(),
     }))
+}
+
+/// What a device's name chooses.
+fn choice(name: &str) -> DeviceChoice {
+    match name {
+        "cpu" => DeviceChoice::Cpu,
+        "cuda" => DeviceChoice::Cuda,
+        "metal" => DeviceChoice::Metal,
+        _ => DeviceChoice::Auto,
+    }
 }
 
 struct Bench {
@@ -93,49 +121,71 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(arch: &str, batch: usize) -> Result<Self> {
+    fn new(arch: &str, batch: usize, device: &Device, bf16: bool) -> Result<Self> {
         let spec = find(arch)?;
-        let mut network = Network::imagenet(spec, 0, &Device::Cpu)?;
+        let mut network = Network::imagenet(spec, 0, device)?;
+        network.compute_in_bf16(bf16);
         network.freeze_below(usize::MAX);
         let side = spec.preprocess.crop_px;
         let mut rng = Rng::for_key(0, &[]);
         let values: Vec<f32> = (0..batch * side * side * 3).map(|_| rng.normal() as f32).collect();
-        let pictures = Tensor::from_vec(values, (batch, side, side, 3), &Device::Cpu)?;
+        let pictures = Tensor::from_vec(values, (batch, side, side, 3), device)?;
         let targets = (0..batch as u32).map(|i| i % 10).collect();
         Ok(Self { network, pictures, targets })
     }
 
-    fn forward(&self) -> Result<()> {
-        self.network.forward(&Forward::eval(&self.network.store), &self.pictures)?;
-        Ok(())
+    fn forward_ms(&self, rounds: Rounds) -> Result<f64> {
+        median_ms(rounds, || {
+            self.network.forward(&Forward::eval(&self.network.store), &self.pictures)?;
+            self.done()
+        })
     }
 
-    fn train_ms(mut self, runs: usize) -> Result<f64> {
+    fn train_ms(mut self, rounds: Rounds) -> Result<f64> {
         self.network.freeze_below(0);
         let store = &self.network.store;
         let groups = ParamGroup::split(store, &store.trainable_ids(), 1.0, 0.0);
         let mut optimizer = Optimizer::new(store, Rule::Sgd { momentum: 0.9, nesterov: false }, groups)?;
-        median_ms(runs, || {
+        median_ms(rounds, || {
             let tape = Tape::record();
             let pass = Forward::train(store, true, Rng::for_key(0, &[]));
             let loss =
                 cross_entropy(&self.network.forward(&pass, &self.pictures)?, &self.targets, None, 0.0)?;
             optimizer.step(store, &tape.gradients(&loss)?, 1e-3)?;
-            pass.keep_statistics()
+            pass.keep_statistics()?;
+            self.done()
         })
+    }
+
+    /// Waits for what a card has been told to do.
+    fn done(&self) -> Result<()> {
+        Ok(self.pictures.device().synchronize()?)
     }
 }
 
-fn median_ms(runs: usize, mut round: impl FnMut() -> Result<()>) -> Result<f64> {
-    for _ in 0..WARM_UP {
+/// How often something is done.
+#[derive(Debug, Clone, Copy)]
+struct Rounds {
+    warm_up: usize,
+    measured: usize,
+}
+
+impl From<u16> for Rounds {
+    fn from(measured: u16) -> Self {
+        Self { warm_up: WARM_UP.into(), measured: measured.into() }
+    }
+}
+
+fn median_ms(rounds: Rounds, mut round: impl FnMut() -> Result<()>) -> Result<f64> {
+    for _ in 0..rounds.warm_up {
         round()?;
     }
-    let mut times = Vec::with_capacity(runs);
-    for _ in 0..runs {
+    let mut times = Vec::with_capacity(rounds.measured);
+    for _ in 0..rounds.measured {
         let begin = Instant::now();
         round()?;
         times.push(begin.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
-    times.get(runs / 2).copied().ok_or_else(|| Error::internal("no round was measured"))
+    times.get(rounds.measured / 2).copied().ok_or_else(|| Error::internal("no round was measured"))
 }

@@ -16,6 +16,7 @@ use crate::engine::{BatchChange, BatchReason, StepProgress, TrainEvent, keys};
 use crate::error::{Error, ErrorKind, Result, count};
 use crate::nn::layers::Forward;
 use crate::nn::loss::{binary_cross_entropy, cross_entropy, soft_cross_entropy};
+use crate::nn::ops::card::free_unused;
 use crate::nn::ops::tensors;
 use crate::nn::rng::Rng;
 use crate::nn::tape::Tape;
@@ -124,7 +125,7 @@ impl Epoch<'_> {
         let (from, reason) = (batches.size(), BatchReason::OutOfMemory);
         let to = batches.halve().ok_or_else(|| too_large(&full, from))?;
         // What the failed step held is free only once the card is done with it.
-        self.network.store.device().synchronize()?;
+        free_unused(self.network.store.device())?;
         let change = BatchChange { epoch: self.epoch + 1, from, to, reason };
         (self.ctx.on_event)(TrainEvent::BatchSize(change));
         Ok(change)

@@ -9,6 +9,7 @@ use super::updates::Updates;
 use crate::config::Solver;
 use crate::engine::{Control, TrainEvent, keys};
 use crate::error::{Error, ErrorKind, Result};
+use crate::nn::ops::card::free_unused;
 use crate::nn::rng::Rng;
 
 /// Steps of the test.
@@ -113,7 +114,7 @@ pub fn find_rate(
             // The rate has become too high: that is what the test looks for.
             Err(e) if e.kind() == ErrorKind::Numeric => break,
             Err(e) if e.kind() == ErrorKind::OutOfMemory && batch_size > LEAST_BATCH => {
-                network.store.device().synchronize()?;
+                free_unused(network.store.device())?;
                 batch_size /= 2;
                 ctx.warn(format!(
                     "The card's memory was full: the search goes on with {batch_size} pictures in a step"

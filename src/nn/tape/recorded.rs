@@ -1,6 +1,7 @@
 //! Results of recorded operations, as candle sees them.
 
 use super::ARRIVED;
+use crate::nn::ops::card::placeholder;
 use crate::nn::ops::graph::Made;
 use candle_core::backend::BackendStorage;
 use candle_core::{
@@ -80,7 +81,7 @@ impl CustomOp1 for Recorded {
     }
 
     fn cuda_fwd(&self, origin: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
-        match self.take(|| Ok(Storage::Cuda(origin.try_clone(layout)?)))? {
+        match self.take(|| Ok(Storage::Cuda(placeholder(origin, layout)?)))? {
             (Storage::Cuda(storage), shape) => Ok((storage, shape)),
             _ => Err(elsewhere()),
         }

@@ -117,6 +117,16 @@ impl App {
             DiskAnswer::Written(path) => {
                 self.state.notices.push(Tone::Good, format!("Saved: {}", path.display()));
             }
+            DiskAnswer::CopiedFiles(files, _) if !files.is_empty() => {
+                self.apply(ctx, None, Action::OpenPaths(files));
+            }
+            DiskAnswer::CopiedFiles(_, true) => {
+                let none = "There is no picture on the clipboard, and no file: copy pictures first, or drop them on the window";
+                self.state.notices.push(Tone::Warn, none);
+            }
+            DiskAnswer::CopiedFiles(_, false) => {
+                ctx.send_viewport_cmd(egui::ViewportCommand::RequestPaste);
+            }
             DiskAnswer::Pasted(picture) => self.apply(ctx, None, Action::Predict(vec![picture])),
             DiskAnswer::Fonts(others) if !others.is_empty() => fonts::install_with(ctx, others),
             DiskAnswer::Fonts(_) | DiskAnswer::Nothing => {}

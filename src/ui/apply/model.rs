@@ -1,7 +1,7 @@
 //! The backbone and its weights.
 
 use crate::backbones::find;
-use crate::config::Pooling;
+use crate::config::{OptimConfig, Pooling};
 use crate::session::jobs::JobRequest;
 use crate::ui::actions::Action;
 use crate::ui::app::App;
@@ -42,7 +42,9 @@ impl App {
             }
             Action::MeasureSpeed(name) => {
                 let (backbone, threads) = (name.to_owned(), self.state.threads());
-                self.submit(JobKind::MeasureSpeed, JobRequest::MeasureSpeed { backbone, threads });
+                let OptimConfig { device, precision, .. } = self.state.config.train;
+                let request = JobRequest::MeasureSpeed { backbone, threads, device, precision };
+                self.submit(JobKind::MeasureSpeed, request);
             }
             _ => {}
         }

@@ -5,7 +5,7 @@ use super::{
     AppState, FollowUp, JobKind, MapLayout, RunningJob, Screen, Tone, TrainingEnd, WeightsState, file_name,
     training,
 };
-use crate::engine::{BatchReason, TrainEvent, TrainOutcome};
+use crate::engine::{BatchReason, Speed, TrainEvent, TrainOutcome};
 use crate::error::{Error, count, part_of};
 use crate::session::jobs::{JobEvent, JobId, JobOutput, ModelRef, Outcome};
 use crate::session::{Copied, READ_ONLY};
@@ -130,8 +130,9 @@ impl AppState {
                 self.copied(&copied);
                 Vec::new()
             }
-            JobOutput::Speed { backbone, threads, images_per_s } => {
-                self.settings.remember_speed(&backbone, threads, images_per_s);
+            JobOutput::Speed { backbone, threads, measured } => {
+                let Speed { device, images_per_s } = measured;
+                self.settings.remember_speed(&backbone, device, threads, images_per_s);
                 vec![FollowUp::SaveSettings]
             }
             JobOutput::Exported(dir) => {

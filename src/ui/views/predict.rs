@@ -191,7 +191,7 @@ fn no_model(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
 
 fn empty(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     let body = format!(
-        "Pictures or whole folders, as many as you like. {} says what they show",
+        "Pictures or whole folders, dropped or pasted, as many as you like. {} says what they show",
         model_choice::words(state, state.predict_model().as_ref())
     );
     empty_state(ui, Icon::ImagePlus, "Drop pictures here", &body, |ui| {

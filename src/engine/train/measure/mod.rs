@@ -21,6 +21,7 @@ use crate::engine::views::{EVAL_BATCH, Request, View};
 use crate::engine::{BatchChange, BatchReason, TrainEvent};
 use crate::error::{Result, count};
 use crate::nn::layers::Forward;
+use crate::nn::ops::card::free_unused;
 use candle_core::Tensor;
 use search::{Found, Limit, Trial, search};
 use std::time::Instant;
@@ -71,7 +72,7 @@ pub(super) fn choose(
     let before = network.store.snapshot()?;
     let found = search((first, most), |size| trial(ctx, network, &phase, size));
     // What the last trial held is free only once the card is done with it.
-    network.store.device().synchronize()?;
+    free_unused(network.store.device())?;
     network.store.restore(&before)?;
     let Some(found) = found? else { return Ok(()) };
     ctx.note(words(&found, first));

@@ -36,6 +36,8 @@ mod emulated;
 mod launch;
 #[cfg(any(feature = "cuda", feature = "emulated-card"))]
 mod lend;
+#[cfg(feature = "cuda")]
+mod opening;
 pub(crate) mod optimizer;
 mod parts;
 mod pictures;
@@ -50,11 +52,38 @@ pub(crate) use cross_entropy::{cross_entropy, gradient_of_cross_entropy};
 #[cfg(feature = "emulated-card")]
 pub use emulated::{emulated, launched};
 pub(crate) use launch::{Fresh, Grid, Launch, MAX_THREADS, vector_width};
+#[cfg(feature = "cuda")]
+pub use opening::open;
 pub(crate) use parts::join_parts;
 pub(crate) use pictures::{gate, picture_sums};
 pub(crate) use views::{Change, LARGEST_VIEW, Recolour, Taps, View, views};
 
-use candle_core::{Device, Tensor};
+use candle_core::{CudaStorage, Device, Layout, Result, Tensor};
+
+/// Waits until a device is done. What of its memory no tensor holds goes back to the system, where that does not happen by itself.
+///
+/// # Errors
+/// If what the device was doing failed.
+pub(crate) fn free_unused(device: &Device) -> Result<()> {
+    #[cfg(feature = "cuda")]
+    if let Device::Cuda(card) = device {
+        return opening::free_unused(card);
+    }
+    device.synchronize()
+}
+
+/// Some storage on a storage's card, which is only there to be exchanged for another.
+#[cfg(feature = "cuda")]
+pub(crate) fn placeholder(beside: &CudaStorage, _: &Layout) -> Result<CudaStorage> {
+    cuda::uninitialised(&beside.device, &candle_core::Shape::from(1), candle_core::DType::F32)
+}
+
+/// In a build without CUDA.
+#[cfg(not(feature = "cuda"))]
+pub(crate) fn placeholder(beside: &CudaStorage, layout: &Layout) -> Result<CudaStorage> {
+    use candle_core::backend::BackendStorage;
+    beside.try_clone(layout)
+}
 
 /// Whether kernels serve what is done with `tensor`.
 pub(crate) fn serves(tensor: &Tensor) -> bool {

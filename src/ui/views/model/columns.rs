@@ -84,7 +84,7 @@ impl Column {
             Self::Parameters => Some(millions(spec.param_count)),
             Self::File => or_dash(source.map(|_| megabytes(file_bytes(spec)))),
             Self::Top1 => or_dash(source.map(|s| format!("{:.3}", s.top1_frac))),
-            Self::Speed => or_dash(state.settings.speed(spec.name, state.threads()).map(rate)),
+            Self::Speed => or_dash(state.speed(spec.name).map(|s| rate(s.images_per_s))),
             Self::Licence => or_dash(source.map(|s| s.licence.to_owned())),
             Self::Weights => None,
         }
@@ -102,7 +102,7 @@ impl Column {
             Self::Parameters => Some(spec.param_count as f64),
             Self::File => source.map(|_| file_bytes(spec) as f64),
             Self::Top1 => source.map(|s| s.top1_frac),
-            Self::Speed => state.settings.speed(spec.name, state.threads()),
+            Self::Speed => state.speed(spec.name).map(|s| s.images_per_s),
             Self::Licence => None,
             Self::Weights => source.map(|_| f64::from(u8::from(is_here(state, spec)))),
         }
@@ -171,6 +171,7 @@ fn rate(images_per_s: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DeviceChoice;
 
     #[test]
     fn numbers_read_as_they_are_told() {
@@ -192,8 +193,8 @@ mod tests {
     #[test]
     fn what_has_no_value_is_last_either_way() {
         let mut state = AppState::default();
-        state.settings.remember_speed("resnet18", 0, 30.0);
-        state.settings.remember_speed("vgg16", 0, 3.0);
+        state.settings.remember_speed("resnet18", DeviceChoice::Cpu, 0, 30.0);
+        state.settings.remember_speed("vgg16", DeviceChoice::Cpu, 0, 3.0);
         let first = |column, descending| {
             let specs = sorted(&state, Some(Sort { column, descending }));
             (specs.first().map(|s| s.name), specs.last().map(|s| s.name))

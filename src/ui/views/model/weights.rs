@@ -4,6 +4,7 @@ use super::super::ViewContext;
 use super::download;
 use crate::backbones::weights::label;
 use crate::backbones::{BackboneSpec, LoadReport};
+use crate::engine::Speed;
 use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::{JobKind, Screen, WeightsState, loaded_words};
@@ -63,12 +64,16 @@ pub(super) fn show(
 
 /// How fast it is here, and the way to know.
 fn speed(ui: &mut Ui, state: &AppState, spec: &'static BackboneSpec, actions: &mut Vec<Action>) {
-    let threads = state.threads();
     ui.horizontal(|ui| {
-        let on = format!("on {}", count(threads, "thread", "threads"));
-        match state.settings.speed(spec.name, threads) {
-            Some(speed) => ui.label(format!("{speed:.1} pictures a second, forward, {on}")),
-            None => caption(ui, format!("Its speed {on} has not been measured yet.")),
+        match state.speed(spec.name) {
+            Some(Speed { device, images_per_s }) => {
+                let on = state.speed_place(device);
+                ui.label(format!("{images_per_s:.1} pictures a second, forward, {on}"))
+            }
+            None => {
+                let on = state.speed_place(state.measured_device());
+                caption(ui, format!("Its speed {on} has not been measured yet."))
+            }
         };
         if state.job_of(&JobKind::MeasureSpeed).is_some() {
             wheel(ui, icons::SIZE, "Measuring speed");

@@ -55,7 +55,7 @@ pub(super) fn forward(geometry: &Geometry, x: &Tensor, weight: &Tensor) -> Resul
     if !serves(geometry, x) {
         return Ok(None);
     }
-    calls::run(Pass::Forward, geometry, [x, &filter(weight)?], None)
+    calls::run(Pass::Forward, geometry, [x, &filter(geometry, weight)?], None)
 }
 
 /// A convolution with weights that do not change, which no graph follows.
@@ -81,7 +81,7 @@ impl Frozen {
         let filter = match place.get() {
             Some(filter) => filter,
             None => {
-                let turned = filter(weight)?;
+                let turned = filter(geometry, weight)?;
                 place.get_or_init(|| turned)
             }
         };
@@ -99,7 +99,7 @@ pub(super) fn input_gradient(geometry: &Geometry, weight: &Tensor, grad: &Tensor
     if !serves(geometry, grad) {
         return Ok(None);
     }
-    calls::run(Pass::Input, geometry, [&filter(weight)?, grad], None)
+    calls::run(Pass::Input, geometry, [&filter(geometry, weight)?, grad], None)
 }
 
 /// The gradient of the weights; `None` where cuDNN does not serve it.
@@ -111,15 +111,21 @@ pub(super) fn weight_gradient(geometry: &Geometry, x: &Tensor, grad: &Tensor) ->
     of_filter.map(|grad| grad.permute((1, 2, 3, 0))?.contiguous()).transpose()
 }
 
-/// Depthwise convolution is no matter of cuDNN's, and short products of single pixels are cuBLAS's.
 fn serves(geometry: &Geometry, maps: &Tensor) -> bool {
-    let product = geometry.pointwise() && geometry.spec.stride == 1 && maps.dtype() != DType::F32;
-    maps.device().is_cuda() && !geometry.depthwise() && !product
+    maps.device().is_cuda() && !geometry.depthwise() && !is_product(geometry, maps.dtype())
 }
 
-/// Weights as cuDNN reads them.
-fn filter(weight: &Tensor) -> Result<Tensor> {
-    weight.permute((3, 0, 1, 2))?.contiguous()
+/// Whether a convolution is cuBLAS's, as a product of matrices: short ones of single pixels, and in any type those of maps of one pixel, as
+/// fully connected layers are.
+fn is_product(geometry: &Geometry, dtype: DType) -> bool {
+    let pixels = geometry.pointwise() && geometry.spec.stride == 1;
+    pixels && (dtype != DType::F32 || geometry.input[..2] == [1, 1])
+}
+
+/// Weights as cuDNN reads them. Those of fully connected layers have two axes.
+fn filter(geometry: &Geometry, weight: &Tensor) -> Result<Tensor> {
+    let ([kh, kw], [cin, cout], groups) = (geometry.kernel, geometry.group(), geometry.spec.groups);
+    weight.reshape((kh, kw, cin, groups * cout))?.permute((3, 0, 1, 2))?.contiguous()
 }
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ fn short_products_are_left_out_where_nvidias_variable_says_so() {
 #[test]
 fn filters_are_turned_and_turned_back() {
     let weight = crate::nn::ops::testing::wave(&[3, 2, 4, 5], 0.7);
-    let turned = filter(&weight).unwrap();
+    let turned = filter(&geometry([1, 9, 9, 4], [3, 2], 5, [1, 0, 1, 1]), &weight).unwrap();
     assert_eq!(turned.dims(), [5, 3, 2, 4]);
     let at = |t: &Tensor, i: [usize; 4]| {
         i.iter().fold(t.clone(), |t, &i| t.get(i).unwrap()).to_scalar::<f32>().unwrap()
@@ -131,6 +131,21 @@ fn filters_are_turned_and_turned_back() {
         crate::nn::ops::testing::flat(&back.contiguous().unwrap()),
         crate::nn::ops::testing::flat(&weight)
     );
+}
+
+#[test]
+fn weights_of_a_fully_connected_layer_are_a_product_s_and_have_a_filter_all_the_same() {
+    let g = geometry([16, 1, 1, 7], [1, 1], 3, [1, 0, 1, 1]);
+    let weight = crate::nn::ops::testing::wave(&[7, 3], 0.7);
+    let turned = filter(&g, &weight).unwrap();
+    assert_eq!(turned.dims(), [3, 1, 1, 7]);
+    let flat = crate::nn::ops::testing::flat;
+    assert_eq!(flat(&turned), flat(&weight.t().unwrap().contiguous().unwrap()));
+    assert!(is_product(&g, DType::F32) && is_product(&g, DType::BF16));
+    let map = geometry([16, 8, 8, 7], [1, 1], 3, [1, 0, 1, 1]);
+    assert!(!is_product(&map, DType::F32) && is_product(&map, DType::BF16));
+    let strided = geometry([16, 8, 8, 7], [1, 1], 3, [2, 0, 1, 1]);
+    assert!(!is_product(&strided, DType::BF16));
 }
 
 #[test]
