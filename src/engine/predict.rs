@@ -4,7 +4,7 @@ use super::at_once::AtOnce;
 use super::device::{READ_EVERY, device};
 use super::forward;
 use super::train::sha256_of_file;
-use super::views::{EVAL_BATCH, Request, View, ViewMaker};
+use super::views::{EVAL_BATCH, Request, View, ViewMaker, beside};
 use crate::backbones::weights::{load_into, read_state_dict};
 use crate::backbones::{Network, find, imagenet};
 use crate::config::{AugmentConfig, DataConfig, DeviceChoice, HeadOutput, Preprocess};
@@ -185,7 +185,7 @@ impl Classifier {
             let (told, views) = ready;
             // The next pictures are decoded while these are classified.
             let (next, made) =
-                rayon::join(|| batches.get(i + 1).map(|b| self.prepare(b)).transpose(), || self.run(&views));
+                beside(|| batches.get(i + 1).map(|b| self.prepare(b)).transpose(), || self.run(&views));
             let (next, made) = (next?, made?);
             let waits = made.iter().any(|made| tensors::serve(&made.logits));
             unread.push((*batch, told, made));

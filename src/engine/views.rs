@@ -275,6 +275,20 @@ fn changed(request: &Request, e: &Error) -> Error {
     Error::new(e.kind(), e.what()).with_path(&request.path).with_hint(hint)
 }
 
+/// Runs `here` on the calling thread and `other` meanwhile, on another one where one has time. What a network does stays on one thread
+/// in this way: cuDNN's handle, plans and workspace are a thread's own.
+pub(crate) fn beside<A: Send, B>(
+    other: impl FnOnce() -> Result<A> + Send,
+    here: impl FnOnce() -> B,
+) -> (Result<A>, B) {
+    let mut made = Err(Error::internal("what was to be done meanwhile was not begun"));
+    let done = rayon::in_place_scope(|scope| {
+        scope.spawn(|_| made = other());
+        here()
+    });
+    (made, done)
+}
+
 /// Runs `consume` on each item in order while the next item is being made by `produce` on the other cores. Ends early once
 /// `consume` says [`ControlFlow::Break`].
 ///
@@ -283,12 +297,12 @@ fn changed(request: &Request, e: &Error) -> Error {
 pub(crate) fn pipelined<I: Sync, T: Send>(
     items: &[I],
     produce: impl Fn(&I) -> Result<T> + Sync,
-    mut consume: impl FnMut(usize, T) -> Result<ControlFlow<()>> + Send,
+    mut consume: impl FnMut(usize, T) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let Some(first) = items.first() else { return Ok(()) };
     let mut ready = produce(first)?;
     for (i, next) in items.iter().enumerate().skip(1) {
-        let (made, consumed) = rayon::join(|| produce(next), || consume(i - 1, ready));
+        let (made, consumed) = beside(|| produce(next), || consume(i - 1, ready));
         if consumed?.is_break() {
             return Ok(());
         }
