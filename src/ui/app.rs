@@ -259,6 +259,7 @@ impl eframe::App for App {
         // Before anything is drawn: words that were typed in the same frame are for the list.
         if !self.state.question_asked() && ctx.input_mut(|i| i.consume_shortcut(&PALETTE_KEYS)) {
             self.apply(&ctx, Some(frame), Action::TogglePalette);
+            shell::palette::keep_keys(&ctx);
         }
         shortcuts(&ctx, &self.state, &mut actions);
         self.pasting.follow(&ctx, &mut actions);

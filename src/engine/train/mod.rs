@@ -202,3 +202,6 @@ fn mode_name(mode: TrainMode) -> &'static str {
 
 #[cfg(test)]
 mod full_memory;
+#[cfg(test)]
+#[cfg(feature = "emulated-card")]
+mod on_card;
