@@ -267,7 +267,7 @@ fn finished_says_its_number_with_the_count_and_leads_on() {
 fn failed_says_why_and_what_to_do() {
     let h = window(failed(), SIZE, true);
     h.get_by_label("Training failed");
-    h.get_by_label_contains("The loss is not a number in epoch 3, step 12. Lower train.learning_rate");
+    h.get_by_label_contains("The loss is not a number in epoch 3, step 12. Lower “Learning rate”");
     h.get_by_role_and_label(egui::Role::Button, "Try again");
 }
 
