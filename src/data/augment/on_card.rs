@@ -20,8 +20,8 @@ use std::sync::Arc;
 /// Bytes of pictures that are sent at once, unless a single one has more.
 const BYTES: usize = 256 << 20;
 
-/// Pixels for each of a view's, above which a picture is resized on the processor: that takes less than to send it, and little beside
-/// decoding it.
+/// Pixels for each of a view's, above which a picture is resized on the processor: for one so large that is little beside decoding it,
+/// and sending it is not. No card has measured where the line is best drawn.
 const LARGEST_CUT: usize = 16;
 
 /// What is made of a picture.
