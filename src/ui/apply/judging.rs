@@ -54,6 +54,13 @@ impl App {
         self.compare();
     }
 
+    /// Asks how often the test pictures of the run on show were judged: other runs may have been, too.
+    pub(in crate::ui) fn ask_test_judged(&self) {
+        if let Some(run) = self.state.evaluation.as_ref().and_then(|shown| shown.run_dir.clone()) {
+            self.disk.ask(DiskRequest::TestJudged(run));
+        }
+    }
+
     /// Asks what changed from the run to compare with to the one on show, on the validation pictures.
     pub(in crate::ui) fn compare(&mut self) {
         let own = self.state.evaluation.as_ref().is_some_and(|shown| self.state.shows_validation(shown));
