@@ -102,6 +102,8 @@ pub(super) enum DiskAnswer {
     Runs(Vec<RunInfo>, Vec<String>),
     /// A run's own, how often it was judged on its test pictures, and whether its pictures were compared.
     Evaluation(Box<(RunInfo, Evaluation, usize, bool)>),
+    /// The run whose evaluation cannot be read, and why.
+    NoEvaluation(PathBuf, Error),
     /// By the run, and by others of the project.
     TestJudged(PathBuf, usize, usize),
     /// What changed since the earlier run, and the later evaluation.
@@ -238,7 +240,11 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
         DiskRequest::SaveNotes(run, notes) => save_notes(&run, &notes).map(|()| DiskAnswer::Nothing),
         DiskRequest::Runs(project) => project.runs().map(|(runs, bad)| DiskAnswer::Runs(runs, bad)),
         DiskRequest::Evaluation(run) => {
-            let (evaluation, times) = (load_evaluation(&run.dir)?, test_judged(&run.dir)?);
+            let evaluation = match load_evaluation(&run.dir) {
+                Ok(evaluation) => evaluation,
+                Err(why) => return Ok(DiskAnswer::NoEvaluation(run.dir, why)),
+            };
+            let times = test_judged(&run.dir)?;
             let compared = was_compared(&run.dir);
             Ok(DiskAnswer::Evaluation(Box::new((*run, evaluation, times, compared))))
         }

@@ -14,6 +14,17 @@ impl App {
         if let Some(run) = self.state.runs.iter().find(|r| r.dir == dir && r.state == RunState::Finished) {
             self.disk.ask(DiskRequest::Evaluation(Box::new(run.clone())));
             self.state.screen = Screen::Evaluate;
+            // Who asks is told once more what hinders it.
+            self.state.unreadable_evaluation = None;
+        }
+    }
+
+    pub(in crate::ui) fn judge_run(&mut self, dir: &Path) {
+        let run = self.state.runs.iter().find(|r| r.dir == dir);
+        if let Some(data) = run.and_then(|r| r.config.data.path.clone()) {
+            let request = JobRequest::Evaluate { model: dir.to_path_buf(), data, labels: None, test: false };
+            self.submit(JobKind::Evaluate, request);
+            self.state.screen = Screen::Evaluate;
         }
     }
 

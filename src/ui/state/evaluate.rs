@@ -4,9 +4,10 @@ use super::{AppState, Tone, file_name, split_name};
 use crate::data::{DecisionChanges, Split};
 use crate::engine::Evaluation;
 use crate::engine::analysis::Comparison;
-use crate::error::part_of;
+use crate::error::{Error, part_of};
 use crate::session::jobs::Judged;
 use crate::session::times_judged;
+use crate::ui::actions::Action;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -183,6 +184,17 @@ impl AppState {
         (count > 0 && config.data.path.as_ref() == Some(&data.root)).then_some((run, count))
     }
 
+    /// A run's own evaluation cannot be read, which is told once.
+    pub fn evaluation_unreadable(&mut self, run: PathBuf, why: Error) {
+        let new = Some((run.clone(), why.clone()));
+        if self.unreadable_evaluation == new {
+            return;
+        }
+        self.unreadable_evaluation = new;
+        let text = format!("What run {} got right and wrong cannot be read: {why}", file_name(&run));
+        self.notices.push_with(Tone::Warn, text, "Judge it anew", Action::JudgeRun(run));
+    }
+
     /// How often the test pictures of the run on show were judged, by it and by others.
     pub fn test_judged(&mut self, run: &Path, own: usize, others: usize) {
         if let Some(shown) = self.evaluation.as_mut().filter(|s| s.run_dir.as_deref() == Some(run)) {
@@ -263,5 +275,16 @@ mod tests {
             assert_eq!(shown.data_root, PathBuf::from("/pictures/elsewhere"));
             assert_eq!(state.notices.all()[0].text, format!("0.500 accuracy · 1 of 2 · {words}"));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_a_run_is_told_once_with_what_to_do() {
+        let mut state = AppState::default();
+        for _ in 0..2 {
+            state.evaluation_unreadable("/runs/0002".into(), Error::input("the predictions are damaged"));
+        }
+        let [told] = state.notices.all() else { panic!("{:?}", state.notices.all()) };
+        assert!(told.text.starts_with("What run 0002 got right and wrong cannot be read"), "{}", told.text);
+        assert_eq!(told.next, Some(("Judge it anew", Action::JudgeRun("/runs/0002".into()))));
     }
 }
