@@ -9,6 +9,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable};
 use headstart::data::{Decided, Decision, DecisionChanges, Decisions, Step};
 use headstart::engine::analysis::Comparison;
 use headstart::engine::{ConfusionMatrix, Evaluation};
+use headstart::error::Error;
 use headstart::ui::state::{Compared, EvaluateTab, Selection};
 use headstart::ui::{Action, AppState, Screen};
 use std::sync::Arc;
@@ -22,6 +23,29 @@ fn without_an_evaluation_it_says_how_to_get_one() {
     h.get_by_label("Go to Train").click();
     h.run();
     assert_eq!(h.state().actions, [Action::Go(Screen::Train)]);
+}
+
+#[test]
+fn an_evaluation_that_cannot_be_read_leads_on_to_judging_anew_and_to_the_older_run() {
+    let mut state = judged(2, 76, None);
+    state.evaluation = None;
+    let newest = state.runs[0].dir.clone();
+    state.unreadable_evaluation =
+        Some((newest.clone(), Error::input("the predictions are damaged (line 2)")));
+    let mut h = window(state, SIZE, true);
+    h.get_by_label("What run 0003 got right and wrong cannot be read");
+    h.get_by_label_contains("The predictions are damaged (line 2)");
+    assert!(h.query_by_label("Nothing to judge yet").is_none());
+    h.get_by_label("Judge run 0003 anew").click();
+    h.run();
+    h.get_by_label("Show run 0002").click();
+    h.run();
+    let older = h.state().state.runs[1].dir.clone();
+    assert_eq!(h.state().actions, [Action::JudgeRun(newest), Action::ShowRun(older)]);
+    // It may have been deleted.
+    h.state_mut().state.runs.clear();
+    h.run();
+    h.get_by_label("Nothing to judge yet");
 }
 
 #[test]

@@ -133,6 +133,8 @@ pub enum Action {
     TogglePalette,
     /// Judge the run on show on its test pictures; each time is counted.
     JudgeTest,
+    /// Judge a run anew on its own validation pictures.
+    JudgeRun(PathBuf),
     /// Choose what is judged on other pictures.
     SetJudgedModel(PathBuf),
     /// Judge it on a folder of labelled pictures.

@@ -100,6 +100,7 @@ impl App {
             Action::MovePane(forward) => self.cx.panes.step(forward),
             Action::TogglePalette => self.state.palette_open = !self.state.palette_open,
             Action::JudgeTest => self.judge_test(),
+            Action::JudgeRun(run) => self.judge_run(&run),
             Action::SetJudgedModel(model) => self.state.judged_model = Some(model),
             Action::JudgeFolder(data) => self.judge_folder(data),
             Action::ShowEvaluateTab(tab) => {

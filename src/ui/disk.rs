@@ -13,7 +13,7 @@ use crate::session::home::{self, ProjectOf, SamplePlace};
 use crate::session::pasted::Pasted;
 use crate::session::{
     Project, ProjectLock, RunInfo, Settings, decisions, fonts, load_evaluation, project, save_notes,
-    test_judged, was_compared, weights,
+    test_judged, test_judged_by_others, was_compared, weights,
 };
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
@@ -50,6 +50,8 @@ pub(super) enum DiskRequest {
     Runs(Project),
     /// A run's evaluation.
     Evaluation(Box<RunInfo>),
+    /// How often a run's test pictures were judged.
+    TestJudged(PathBuf),
     /// What changed since a run, up to another one with its evaluation.
     Compare(PathBuf, (PathBuf, Arc<Evaluation>)),
     /// What lies at these paths.
@@ -102,6 +104,10 @@ pub(super) enum DiskAnswer {
     Runs(Vec<RunInfo>, Vec<String>),
     /// A run's own, how often it was judged on its test pictures, and whether its pictures were compared.
     Evaluation(Box<(RunInfo, Evaluation, usize, bool)>),
+    /// The run whose evaluation cannot be read, and why.
+    NoEvaluation(PathBuf, Error),
+    /// By the run, and by others of the project.
+    TestJudged(PathBuf, usize, usize),
     /// What changed since the earlier run, and the later evaluation.
     Compared(Compared, Arc<Evaluation>),
     Looked(Vec<(PathBuf, PathKind)>),
@@ -242,9 +248,17 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
         DiskRequest::SaveNotes(run, notes) => save_notes(&run, &notes).map(|()| DiskAnswer::Nothing),
         DiskRequest::Runs(project) => project.runs().map(|(runs, bad)| DiskAnswer::Runs(runs, bad)),
         DiskRequest::Evaluation(run) => {
-            let (evaluation, times) = (load_evaluation(&run.dir)?, test_judged(&run.dir)?);
+            let evaluation = match load_evaluation(&run.dir) {
+                Ok(evaluation) => evaluation,
+                Err(why) => return Ok(DiskAnswer::NoEvaluation(run.dir, why)),
+            };
+            let times = test_judged(&run.dir)?;
             let compared = was_compared(&run.dir);
             Ok(DiskAnswer::Evaluation(Box::new((*run, evaluation, times, compared))))
+        }
+        DiskRequest::TestJudged(run_dir) => {
+            let (own, others) = (test_judged(&run_dir)?, test_judged_by_others(&run_dir));
+            Ok(DiskAnswer::TestJudged(run_dir, own, others))
         }
         DiskRequest::Compare(run_dir, (later_run, after)) => {
             let comparison = Arc::new(Comparison::of(&load_evaluation(&run_dir)?, &after));

@@ -174,6 +174,8 @@ pub struct AppState {
     pub runs: Vec<RunInfo>,
     /// The evaluation on show.
     pub evaluation: Option<ShownEvaluation>,
+    /// A run whose own evaluation cannot be read, and why.
+    pub unreadable_evaluation: Option<(PathBuf, Error)>,
     /// The saved model that is judged on other pictures, where it is not the run on show.
     pub judged_model: Option<PathBuf>,
     /// The part of it on show.

@@ -288,6 +288,7 @@ pub(crate) fn judged(classes: usize, per_class: usize, root: Option<&Path>) -> A
         run_dir,
         split: Some(Split::Val),
         test_judged: 0,
+        test_judged_by_others: 0,
         title: "run 0003 · validation".to_owned(),
         compared: None,
     });

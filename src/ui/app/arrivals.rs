@@ -83,7 +83,10 @@ impl App {
                 let (run, evaluation, test_judged, compared) = *read;
                 self.state.insight.found_on_disk(&run.dir, compared);
                 self.evaluation_read(&run, evaluation, test_judged);
+                self.ask_test_judged();
             }
+            DiskAnswer::NoEvaluation(run, why) => self.state.evaluation_unreadable(run, why),
+            DiskAnswer::TestJudged(run, own, others) => self.state.test_judged(&run, own, others),
             DiskAnswer::Compared(compared, after) => self.state.show_comparison(compared, &after),
             DiskAnswer::Looked(items) => match plan_drop(&self.state, &items) {
                 Ok(actions) => {

@@ -84,6 +84,7 @@ impl AppState {
                 self.tell_read_only(preflight.findings.iter().any(|f| f.title == READ_ONLY));
                 self.preflight = Some(preflight);
                 self.data_error = None;
+                self.insight.look_again();
                 if std::mem::take(&mut self.sample_wanted) {
                     self.screen = Screen::Train;
                 } else if self.screen == Screen::Start {

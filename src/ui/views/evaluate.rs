@@ -22,15 +22,16 @@ mod worst;
 use super::ViewContext;
 use crate::engine::analysis::bootstrap::RESAMPLES;
 use crate::engine::metrics::wilson_interval;
-use crate::error::{part_of, thousands};
+use crate::error::{Error, part_of, thousands};
+use crate::session::{RunInfo, RunState};
 use crate::ui::icons::Icon;
-use crate::ui::state::{EvaluateTab, Selection, ShownEvaluation};
+use crate::ui::state::{EvaluateTab, JobKind, Selection, ShownEvaluation};
 use crate::ui::theme::space;
-use crate::ui::views::train::words::count;
+use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::PathField;
 use crate::ui::widgets::confusion_matrix::{CellValue, Zoom};
 use crate::ui::widgets::segmented::{self, Segment};
-use crate::ui::widgets::{card, empty_state, primary_button, stat, stat_width};
+use crate::ui::widgets::{card, empty_state, link_button, primary_button, stat, stat_width};
 use crate::ui::{Action, AppState, Screen};
 use egui::{Align, Event, Layout, Rect, Ui, UiBuilder, Vec2, pos2, vec2};
 use std::collections::VecDeque;
@@ -179,7 +180,55 @@ fn tabs(ui: &mut Ui, state: &AppState, shown: &ShownEvaluation, actions: &mut Ve
     });
 }
 
+/// In place of a run's evaluation that cannot be read.
+fn unreadable(
+    ui: &mut Ui,
+    state: &AppState,
+    (run, why): (&RunInfo, &Error),
+    (cx, actions): (&mut ViewContext, &mut Vec<Action>),
+) {
+    let title = format!("What run {} got right and wrong cannot be read", run.id);
+    let body = format!(
+        "{}. Its model is there and can be judged anew on its validation pictures",
+        sentence(&why.to_string())
+    );
+    empty_state(ui, Icon::TriangleAlert, &title, &body, |ui| {
+        if state.job_of(&JobKind::Evaluate).is_some() {
+            return;
+        }
+        if primary_button(ui, format!("Judge run {} anew", run.id)).clicked() {
+            actions.push(Action::JudgeRun(run.dir.clone()));
+        }
+        let others = || state.runs.iter().filter(|r| r.state == RunState::Finished && r.dir != run.dir);
+        if let Some(other) = others().next() {
+            ui.add_space(space::XS);
+            if link_button(ui, format!("Show run {}", other.id)).clicked() {
+                actions.push(Action::ShowRun(other.dir.clone()));
+            }
+        }
+        ui.add_space(space::L);
+        judge_card(ui, state, cx, actions);
+    });
+}
+
+/// In a card, so that its lines begin at an edge of their own under what is centred.
+fn judge_card(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    ui.allocate_ui(vec2(JUDGE, 0.0), |ui| {
+        card(ui, |ui| {
+            ui.with_layout(Layout::top_down(Align::Min), |ui| {
+                ui.set_width(ui.available_width());
+                judge::show(ui, state, &mut cx.evaluate, actions);
+            });
+        });
+    });
+}
+
 fn nothing(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    if let Some((dir, why)) = &state.unreadable_evaluation
+        && let Some(run) = state.runs.iter().find(|r| r.dir == *dir)
+    {
+        return unreadable(ui, state, (run, why), (cx, actions));
+    }
     let body = "Train a model, or open a finished run on the Train screen. What it gets right and wrong then appears here, with \
                 the pictures behind every number";
     empty_state(ui, Icon::Grid3x3, "Nothing to judge yet", body, |ui| {
@@ -187,15 +236,7 @@ fn nothing(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Ve
             actions.push(Action::Go(Screen::Train));
         }
         ui.add_space(space::L);
-        // In a card, so that its lines begin at an edge of their own under what is centred.
-        ui.allocate_ui(vec2(JUDGE, 0.0), |ui| {
-            card(ui, |ui| {
-                ui.with_layout(Layout::top_down(Align::Min), |ui| {
-                    ui.set_width(ui.available_width());
-                    judge::show(ui, state, &mut cx.evaluate, actions);
-                });
-            });
-        });
+        judge_card(ui, state, cx, actions);
     });
 }
 

@@ -10,7 +10,7 @@ use crate::engine::{
 };
 use crate::session::{Analysis, Project};
 use crate::ui::state::LiveTraining;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 fn preflight() -> Arc<Preflight> {
@@ -235,6 +235,20 @@ fn a_table_is_kept_with_the_pictures_that_it_labels_and_otherwise_leaves_those_o
     state.with_labels(None);
     state.absorb(JobEvent::Finished(JobId(1), Outcome::Cancelled));
     assert!(state.trying.is_none() && state.config.data.labels.is_some());
+}
+
+#[test]
+fn what_hindered_a_comparison_is_forgotten_once_the_pictures_were_looked_through_anew() {
+    let mut state = with_job(JobKind::OpenData);
+    let (classes, confusion) = (Vec::new(), ConfusionMatrix::new(2));
+    let evaluation = Evaluation { classes, predictions: Vec::new(), confusion, loss: 0.0 };
+    state.show_evaluation(evaluation, "/pictures".into(), Some("/runs/0001".into()), "run 0001");
+    state.insight.found_on_disk(Path::new("/runs/0001"), true);
+    assert!(state.comparison_is_kept());
+    state.insight.analysis_error = Some(Error::input("could not read a picture"));
+    assert!(!state.comparison_is_kept(), "it does not begin again by itself");
+    state.absorb(done(JobOutput::Data(preflight())));
+    assert!(state.comparison_is_kept() && state.insight.analysis_error.is_none());
 }
 
 #[test]
