@@ -66,7 +66,7 @@ pub struct RunningJob {
     pub id: JobId,
     /// What it does.
     pub kind: JobKind,
-    /// Window time at which it began, in seconds; `None` while it waits for its turn.
+    /// Window time at which it, or the present part of it, began, in seconds; `None` while it waits for its turn.
     pub started_s: Option<f64>,
     /// `(done, total)`.
     pub progress: Option<(usize, usize)>,
