@@ -73,7 +73,10 @@ impl Error {
             K::ReadOnlyFilesystem => ErrorKind::ReadOnly,
             _ => ErrorKind::Io,
         };
-        let mut e = Self::new(kind, format!("could not {verb} ({source})")).with_path(path);
+        // The name of a temporary file, which some errors tell behind their own words, says nothing to anybody.
+        let told = source.to_string();
+        let told = told.split(" at path \"").next().unwrap_or_default();
+        let mut e = Self::new(kind, format!("could not {verb} ({told})")).with_path(path);
         e.hint = hint.map(str::to_owned);
         e
     }
@@ -280,6 +283,15 @@ mod tests {
         ] {
             assert_eq!(of(other), ErrorKind::Numeric, "{other}");
         }
+    }
+
+    #[test]
+    fn temporary_files_are_not_named() {
+        let gone = tempfile::tempdir().unwrap().path().join("gone");
+        let source = tempfile::Builder::new().prefix(".tmp-").tempfile_in(&gone).unwrap_err();
+        assert!(source.to_string().contains(".tmp-"), "{source}");
+        let e = Error::io("write", gone.join("a.toml"), &source).to_string();
+        assert!(e.contains("a.toml") && e.contains("os error") && !e.contains(".tmp-"), "{e}");
     }
 
     #[test]

@@ -13,15 +13,11 @@ use std::path::Path;
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let io = |e: std::io::Error| Error::io("write", path, &e);
-    // The name of the temporary file, which these errors tell, would say nothing to anybody.
-    let plain = |e: std::io::Error| {
-        Error::io("write", path, &e.raw_os_error().map_or(e, std::io::Error::from_raw_os_error))
-    };
-    let mut file = create_beside(dir).map_err(plain)?;
+    let mut file = create_beside(dir).map_err(io)?;
     file.write_all(bytes).map_err(io)?;
     keep_permissions(path, file.as_file()).map_err(io)?;
     file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|e| plain(e.error))?;
+    file.persist(path).map_err(|e| io(e.error))?;
     Ok(())
 }
 

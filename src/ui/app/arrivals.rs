@@ -64,6 +64,7 @@ impl App {
                     self.state.notices.push(Tone::Warn, sentence(&damage));
                 }
             }
+            DiskAnswer::Kept(project, failed) => self.state.keeping_ended(project, failed.as_ref()),
             DiskAnswer::NewProject(project) => self.open_new(*project),
             DiskAnswer::Exports(folders) => self.state.exports = folders,
             DiskAnswer::RunReady(run_dir, config, divided) => {
