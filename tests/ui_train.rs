@@ -292,7 +292,7 @@ fn best_of(done: usize) -> (f64, usize) {
 fn failed_says_why_and_what_to_do() {
     let h = window(failed(), SIZE, true);
     h.get_by_label("Training failed");
-    h.get_by_label_contains("The loss is not a number in epoch 3, step 12. Lower train.learning_rate");
+    h.get_by_label_contains("The loss is not a number in epoch 3, step 12. Lower “Learning rate”");
     h.get_by_role_and_label(egui::Role::Button, "Try again");
 }
 

@@ -116,10 +116,17 @@ fn weight_bytes(network: &Network, timm_names: bool) -> Result<Vec<u8>> {
 /// Fills a new folder beside `dir`, then puts it in `dir`'s place.
 fn replace_folder(dir: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let temporary = |e: std::io::Error| Error::io("create a folder", parent, &e);
+    let temporary = |e: std::io::Error| Error::io("create a folder", parent, &atomic::without_place(e));
     std::fs::create_dir_all(parent).map_err(temporary)?;
     let fresh = tempfile::Builder::new().prefix(".tmp-model-").tempdir_in(parent).map_err(temporary)?;
-    fill(fresh.path())?;
+    // What goes wrong in the new folder is told of the place that its files are for.
+    fill(fresh.path()).map_err(|e| match e.path().and_then(|path| path.strip_prefix(fresh.path()).ok()) {
+        Some(within) => {
+            let place = dir.join(within);
+            e.with_path(place)
+        }
+        None => e,
+    })?;
     let io = |e: std::io::Error| Error::io("replace", dir, &e);
     let old = tempfile::Builder::new().prefix(".tmp-old-").tempdir_in(parent).map_err(temporary)?;
     if dir.exists() {

@@ -73,11 +73,17 @@ pub fn project_for(data: &Path, home: &Path) -> Result<ProjectOf> {
 /// If that cannot be done; where it was to be kept under `home`, says how another place is chosen.
 pub fn keep(project: &Project, dataset: &Dataset, home: &Path) -> Result<()> {
     let home = std::path::absolute(home).unwrap_or_else(|_| home.to_path_buf());
-    project.keep(dataset).map_err(|e| match e.kind() {
-        ErrorKind::ReadOnly | ErrorKind::Io if project.dir.starts_with(&home) => e.with_hint(format!(
-            "Projects are kept in {}, which must be writable and have room; or set HEADSTART_HOME to another folder and start again",
-            home.display()
-        )),
+    let advice = format!(
+        "Projects are kept in {}: make it writable, or set HEADSTART_HOME to another folder and start again",
+        home.display()
+    );
+    project.keep(dataset).map_err(|e| match (e.kind(), e.hint()) {
+        _ if !project.dir.starts_with(&home) => e,
+        (ErrorKind::Io, Some(own)) => {
+            let both = format!("{own}. {advice}");
+            e.with_hint(both)
+        }
+        (ErrorKind::Io | ErrorKind::ReadOnly, _) => e.with_hint(advice),
         _ => e,
     })
 }

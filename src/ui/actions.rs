@@ -43,6 +43,8 @@ pub enum Pick {
 pub enum Action {
     /// Show a screen.
     Go(Screen),
+    /// Be told why a command cannot be done now.
+    Refused(String),
     /// Do what the header's main action says.
     NextStep,
     /// Open a native dialog; its answer arrives as another action.

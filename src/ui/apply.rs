@@ -32,6 +32,7 @@ impl App {
                     self.disk.ask(DiskRequest::KnownWeights);
                 }
             }
+            Action::Refused(why) => self.state.notices.push_refusal(why),
             Action::NextStep => {
                 let step = self.state.next_step();
                 if step.blocked.is_none() {

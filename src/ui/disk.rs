@@ -90,6 +90,8 @@ pub(super) enum DiskAnswer {
     Opened(Box<Project>, Vec<String>),
     /// A new project was put on disk, or why it could not be.
     Kept(PathBuf, Option<Error>),
+    /// The project's settings are damaged, and it has no run whose settings could stand in.
+    Damaged(Error),
     /// It is not on disk yet.
     NewProject(Box<Project>),
     /// Folders of exported models.
@@ -130,6 +132,8 @@ pub(super) enum DiskAnswer {
     Pasted(PathBuf),
     /// The project, its decisions, its pictures after them, and what was decided just now.
     Decided(PathBuf, Box<Decisions>, Arc<Preflight>, Option<Decided>),
+    /// A step could not be kept; whether it was a new decision.
+    NotDecided(Error, bool),
     Nothing,
 }
 
@@ -224,7 +228,11 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
                 Err(why) => Ok(DiskAnswer::Kept(project.dir, Some(why))),
             }
         }
-        DiskRequest::OpenProject(dir) => held.opened(Project::open(&dir)?),
+        DiskRequest::OpenProject(dir) => match Project::open(&dir) {
+            Ok(project) => held.opened(project),
+            Err(error) if project::damage(&dir).is_some() => Ok(DiskAnswer::Damaged(error)),
+            Err(error) => Err(error),
+        },
         DiskRequest::Save(project) => {
             let failed = project.save().err();
             Ok(DiskAnswer::Saved(project.dir, failed))
@@ -308,8 +316,11 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
                 Step::Decided(new) => Some(new.clone()),
                 Step::Undone | Step::Redone => None,
             };
-            decisions::decide(&project, &found, step).map(|(decisions, preflight)| {
-                DiskAnswer::Decided(project, Box::new(decisions), preflight, new)
+            Ok(match decisions::decide(&project, &found, step) {
+                Ok((decisions, preflight)) => {
+                    DiskAnswer::Decided(project, Box::new(decisions), preflight, new)
+                }
+                Err(error) => DiskAnswer::NotDecided(error, new.is_some()),
             })
         }
     }
@@ -375,6 +386,18 @@ mod tests {
             panic!("what is lost is told")
         };
         assert!(matches!(&told[..], [told] if told.contains("line 1 of the journal")), "{told:?}");
+    }
+
+    #[test]
+    fn damaged_settings_that_nothing_stands_in_for_are_told_apart_and_stay_as_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("p");
+        Project::create(&place, TrainConfig::default()).unwrap();
+        std::fs::write(place.join("project.toml"), "garbage = [").unwrap();
+        let open = |place: PathBuf| serve(DiskRequest::OpenProject(place), &mut Held::default());
+        assert!(matches!(open(place.clone()), Ok(DiskAnswer::Damaged(_))));
+        assert_eq!(std::fs::read(place.join("project.toml")).unwrap(), b"garbage = [");
+        assert!(open(dir.path().join("none")).is_err(), "that is no project at all");
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub(crate) fn draw(ui: &mut egui::Ui, world: &mut World) {
     for action in &actions {
         match action {
             Action::SetConfig(config) => world.state.config = (**config).clone(),
+            Action::Decide(decided) => world.state.deciding.push_back(decided.pictures.clone()),
             Action::Select(selection) => world.state.selection = *selection,
             Action::ShowEvaluateTab(tab) => world.state.evaluate_tab = *tab,
             Action::ClearPredictions => world.state.predictions.clear(),

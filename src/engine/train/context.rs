@@ -289,11 +289,9 @@ fn usable_pictures(
     if dataset.indices(Split::Val).is_empty() {
         return Err(Error::input("there are no validation pictures").with_path(&dataset.root).with_hint(
             match dataset.layout {
-                Layout::SplitFolders => "Add some to the val folder",
                 Layout::SplitLabelFile => "Name some for validation in the label file",
-                Layout::ClassFolders | Layout::LabelFile => {
-                    "Add pictures, so that each class has at least two, or raise data.val_fraction"
-                }
+                _ if dataset.can_hold_out() => "Raise data.val_fraction",
+                _ => "Each class needs at least two pictures, one of them to judge by: add some",
             },
         ));
     }

@@ -203,3 +203,6 @@ fn mode_name(mode: TrainMode) -> &'static str {
 
 #[cfg(test)]
 mod full_memory;
+#[cfg(test)]
+#[cfg(feature = "emulated-card")]
+mod on_card;

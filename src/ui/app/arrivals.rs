@@ -3,7 +3,7 @@
 use super::App;
 use crate::session::JobId;
 use crate::session::jobs::JobRequest;
-use crate::ui::actions::Action;
+use crate::ui::actions::{Action, Pick};
 use crate::ui::disk::{DiskAnswer, DiskRequest};
 use crate::ui::state::{FollowUp, JobKind, Tone, plan_drop};
 use crate::ui::views::train::words::sentence;
@@ -65,6 +65,10 @@ impl App {
                 }
             }
             DiskAnswer::Kept(project, failed) => self.state.keeping_ended(project, failed.as_ref()),
+            DiskAnswer::Damaged(error) => {
+                let next = ("Start anew from the folder\u{2026}", Action::Pick(Pick::DataFolder));
+                self.state.notices.push_with(Tone::Bad, error.to_string(), next.0, next.1);
+            }
             DiskAnswer::NewProject(project) => self.open_new(*project),
             DiskAnswer::Exports(folders) => self.state.exports = folders,
             DiskAnswer::RunReady(run_dir, config, divided) => {
@@ -104,9 +108,16 @@ impl App {
                 if self.state.project.as_ref().is_some_and(|p| p.dir == project) {
                     (self.state.decisions, self.state.preflight) = (*decisions, Some(preflight));
                     if let Some(new) = new {
+                        self.state.deciding.pop_front();
                         self.state.decided(&new);
                     }
                 }
+            }
+            DiskAnswer::NotDecided(error, new) => {
+                if new {
+                    self.state.deciding.pop_front();
+                }
+                self.fail(&error);
             }
             DiskAnswer::Settings(settings, lost) => {
                 ctx.set_theme(theme::preference(settings.theme));

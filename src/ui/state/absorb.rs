@@ -278,7 +278,7 @@ impl AppState {
                 }
             }
             JobKind::Predict => {
-                self.predictions.drop_waiting();
+                self.predictions.fail_waiting(&error);
                 self.drop_check();
             }
             JobKind::Export => {
@@ -298,6 +298,10 @@ impl AppState {
         match see(kind) {
             Some((word, screen)) if screen != self.screen => {
                 self.notices.push_with(Tone::Bad, text, word, Action::Go(screen));
+            }
+            // The screen on show says it itself.
+            _ if matches!(kind, JobKind::Train { .. } | JobKind::Export) => {
+                self.notices.keep(Tone::Bad, text);
             }
             _ => self.notices.push(Tone::Bad, text),
         }

@@ -15,7 +15,8 @@ pub mod setting;
 
 pub use basic::{
     badge, caption, card, check_box, class_dot, empty_state, icon_button, is_behind_question, lasting_height,
-    link_button, paint_bar, paint_icon, primary_button, progress_bar, secondary_button, section, stat, wheel,
+    link_button, paint_bar, paint_icon, primary_button, progress_bar, secondary_button, section, stat,
+    stat_width, wheel,
 };
 pub use drop_down::{choice, drop_down};
 pub use picture::{picture, picture_button, picture_tile};

@@ -263,6 +263,35 @@ fn answers_find_the_picture_that_waits() {
     assert_eq!(left, ["b.png"], "what was never answered does not wait for ever");
 }
 
+#[test]
+fn pictures_stay_with_the_reason_where_the_model_cannot_be_read() {
+    let mut state = with_job(JobKind::Predict);
+    state.predictions.put("before.png".into(), Ok(vec![("ants".to_owned(), 0.9)]));
+    state.predictions.wait_for("a.png".into());
+    state.predictions.wait_for("folder".into());
+    let why = Error::input("the model is damaged");
+    state.absorb(JobEvent::Finished(JobId(1), Outcome::Failed(why.clone())));
+    let listed = |state: &AppState| -> Vec<_> {
+        let list = state.predictions.pictures().iter();
+        list.map(|p| (p.path.display().to_string(), p.result.clone())).collect()
+    };
+    let failed = |path: &str| (path.to_owned(), Some(Err(why.clone())));
+    assert_eq!(listed(&state)[1..], [failed("a.png"), failed("folder")]);
+    assert!(matches!(&listed(&state)[0].1, Some(Ok(_))), "what was classified before stays as it is");
+
+    // Another model: the folder's pictures take its place.
+    state.jobs = with_job(JobKind::Predict).jobs;
+    for path in ["a.png", "folder"] {
+        state.predictions.wait_for(path.into());
+    }
+    for path in ["a.png", "folder/b.png"] {
+        state.absorb(JobEvent::Predicted(JobId(1), path.into(), Ok(vec![("bees".to_owned(), 0.8)])));
+    }
+    state.absorb(done(JobOutput::Predicted));
+    let paths: Vec<String> = listed(&state).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, ["before.png", "a.png", "folder/b.png"]);
+}
+
 fn compared(run_dir: &str) -> JobOutput {
     JobOutput::Analysed(Box::new(Analysis {
         run_dir: run_dir.into(),

@@ -11,7 +11,7 @@ use crate::session::{RunInfo, RunState};
 use crate::ui::AppState;
 use crate::ui::shell::clock;
 use crate::ui::state::division::judged_otherwise;
-use crate::ui::state::{LiveTraining, TrainingEnd, megabytes};
+use crate::ui::state::{LiveTraining, TrainingEnd, megabytes, with_setting_names};
 
 /// Where training stands.
 #[derive(Debug, Clone)]
@@ -140,7 +140,7 @@ impl Standing<'_> {
             Self::Finished(s) => finished(state, s),
             Self::Stopped(s) => stopped(state, s),
             Self::Cancelled => cancelled(state),
-            Self::Failed(error) => sentence(&error.to_string()),
+            Self::Failed(error) => sentence(&with_setting_names(&error.to_string())),
         }
     }
 
