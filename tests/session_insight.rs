@@ -79,6 +79,9 @@ impl Place {
             JobEvent::Progress(_, 0, total) => Some(*total),
             _ => None,
         });
+        let second = seen.iter().position(|e| matches!(e, JobEvent::SecondPart(_))).expect("a second part");
+        let advanced = |e: &JobEvent| matches!(e, JobEvent::Progress(_, done, total) if done < total);
+        assert!(seen[second..].iter().any(advanced), "it tells how far it is, too: {seen:?}");
         (*analysis, begun.unwrap())
     }
 

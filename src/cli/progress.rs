@@ -49,6 +49,10 @@ impl Reporter {
 
     /// Shows one event.
     pub(super) fn event(&mut self, event: &JobEvent, out: &mut Out<'_>) -> CliResult {
+        if let JobEvent::SecondPart(_) = event {
+            // Only a comparison of pictures has one.
+            self.what = "Looking for doubtful labels";
+        }
         match self.style {
             Style::None => {
                 match event {

@@ -17,6 +17,8 @@ const SMALL_PROBLEM: usize = 40_000_000;
 const SEARCH_TOLERANCE: f64 = 1e-4;
 const FINAL_TOLERANCE: f64 = 1e-6;
 const MAX_ITERATIONS: usize = 400;
+/// About how many fits of the search take as long as one to the end.
+const SEARCHES_A_FIT: usize = 4;
 /// Rows of one partial sum: fixed, so that results do not depend on the number of threads.
 const ROWS: usize = 64;
 /// Largest number of partial sums.
@@ -64,26 +66,30 @@ pub(crate) fn fit(
     keep_going: &(dyn Fn() -> Result<()> + Sync),
 ) -> Result<Fit> {
     let rows = Rows::new(data)?;
-    let strength = rows.best_strength(&fold_of_each_row(data, seed), keep_going)?;
+    let strength = rows.best_strength(&fold_of_each_row(data, seed), &|_| keep_going())?;
     rows.fit_all(strength, keep_going)
 }
 
 /// Class probabilities of each row `[N][K]`, from a fit to the rows of the other folds, at the strength that [`fit`] would choose.
+/// `progress` counts what takes about the same time, and is asked before every evaluation.
 ///
 /// # Errors
 /// As [`fit`].
 pub(crate) fn out_of_fold(
     data: &Labelled<'_>,
     seed: u64,
-    keep_going: &(dyn Fn() -> Result<()> + Sync),
+    progress: &(dyn Fn(usize, usize) -> Result<()> + Sync),
 ) -> Result<Vec<Vec<f32>>> {
     let rows = Rows::new(data)?;
     let folds = fold_of_each_row(data, seed);
-    let strength = rows.best_strength(&folds, keep_going)?;
+    let searches = rows.folds_of_search() * STRENGTHS.len();
+    let total = searches + FOLDS * SEARCHES_A_FIT;
+    let strength = rows.best_strength(&folds, &|done| progress(done, total))?;
     let mut out = vec![Vec::new(); rows.n];
     for fold in 0..FOLDS {
         let learn: Vec<usize> = (0..rows.n).filter(|&i| folds[i] != fold).collect();
-        let mut f = |x: &[f64]| keep_going().map(|()| rows.loss_and_gradient(&learn, x, strength));
+        let done = searches + fold * SEARCHES_A_FIT;
+        let mut f = |x: &[f64]| progress(done, total).map(|()| rows.loss_and_gradient(&learn, x, strength));
         let start = vec![0.0; rows.k * (rows.f + 1)];
         let theta = match learn.is_empty() {
             true => start,
@@ -158,10 +164,14 @@ impl Rows {
         Ok(Self { x, labels: data.labels.to_vec(), weights, mean, scale, n, f, k })
     }
 
-    /// The strength with the lowest loss on held-out rows.
-    fn best_strength(&self, folds: &[usize], keep_going: &(dyn Fn() -> Result<()> + Sync)) -> Result<f64> {
-        let held_out = if self.n * self.f * self.k <= SMALL_PROBLEM { FOLDS } else { 1 };
-        let losses: Vec<Vec<f64>> = (0..held_out)
+    /// How many folds are held out in turn to choose the strength.
+    fn folds_of_search(&self) -> usize {
+        if self.n * self.f * self.k <= SMALL_PROBLEM { FOLDS } else { 1 }
+    }
+
+    /// The strength with the lowest loss on held-out rows. `progress` is told how many fits are done.
+    fn best_strength(&self, folds: &[usize], progress: &(dyn Fn(usize) -> Result<()> + Sync)) -> Result<f64> {
+        let losses: Vec<Vec<f64>> = (0..self.folds_of_search())
             .map(|fold| {
                 let learn: Vec<usize> = (0..self.n).filter(|&i| folds[i] != fold).collect();
                 let judge: Vec<usize> = (0..self.n).filter(|&i| folds[i] == fold).collect();
@@ -171,9 +181,11 @@ impl Rows {
                 let mut start = vec![0.0; self.k * (self.f + 1)];
                 STRENGTHS
                     .iter()
-                    .map(|&strength| {
+                    .enumerate()
+                    .map(|(i, &strength)| {
+                        let done = fold * STRENGTHS.len() + i;
                         let mut f =
-                            |x: &[f64]| keep_going().map(|()| self.loss_and_gradient(&learn, x, strength));
+                            |x: &[f64]| progress(done).map(|()| self.loss_and_gradient(&learn, x, strength));
                         let from = std::mem::take(&mut start);
                         start = minimise(from, SEARCH_TOLERANCE, MAX_ITERATIONS, &mut f)?.x;
                         Ok(self.loss(&judge, &start) * judge.len() as f64)

@@ -2,7 +2,8 @@
 
 use super::{Project, weights};
 use crate::config::TrainConfig;
-use crate::error::{Error, Result};
+use crate::data::Dataset;
+use crate::error::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 
 const SAMPLES: &str = "samples";
@@ -66,6 +67,27 @@ pub fn project_for(data: &Path, home: &Path) -> Result<ProjectOf> {
     Err(Error::internal("every project name is taken"))
 }
 
+/// Puts a new project on disk, see [`Project::keep`].
+///
+/// # Errors
+/// If that cannot be done; where it was to be kept under `home`, says how another place is chosen.
+pub fn keep(project: &Project, dataset: &Dataset, home: &Path) -> Result<()> {
+    let home = std::path::absolute(home).unwrap_or_else(|_| home.to_path_buf());
+    let advice = format!(
+        "Projects are kept in {}: make it writable, or set HEADSTART_HOME to another folder and start again",
+        home.display()
+    );
+    project.keep(dataset).map_err(|e| match (e.kind(), e.hint()) {
+        _ if !project.dir.starts_with(&home) => e,
+        (ErrorKind::Io, Some(own)) => {
+            let both = format!("{own}. {advice}");
+            e.with_hint(both)
+        }
+        (ErrorKind::Io | ErrorKind::ReadOnly, _) => e.with_hint(advice),
+        _ => e,
+    })
+}
+
 fn same_folder(a: &Path, b: &Path) -> bool {
     std::fs::canonicalize(a).is_ok_and(|a| a == b)
 }
@@ -111,7 +133,7 @@ pub fn keep_sample(draft: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Checks, Dataset, Layout, Verdicts};
+    use crate::data::{Checks, Layout, Verdicts};
 
     fn dataset(root: &Path) -> Dataset {
         Dataset {
@@ -125,6 +147,21 @@ mod tests {
             verdicts: Verdicts::default(),
             checks: Checks::default(),
         }
+    }
+
+    #[test]
+    fn a_project_that_cannot_be_kept_says_where_projects_are_and_how_to_choose_another_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let (data, home) = (dir.path().join("cats"), dir.path().join("home"));
+        std::fs::create_dir_all(&data).unwrap();
+        // Nothing can be made below a file.
+        std::fs::write(&home, "").unwrap();
+        let ProjectOf::New(project) = project_for(&data, &home).unwrap() else { panic!("it is known") };
+        let e = keep(&project, &dataset(&data), &home).unwrap_err().to_string();
+        assert!(e.contains("could not create the folder") && e.contains("HEADSTART_HOME"), "{e}");
+        assert!(e.contains(&format!("kept in {}", home.display())), "{e}");
+        let elsewhere = keep(&project, &dataset(&data), &dir.path().join("other")).unwrap_err().to_string();
+        assert!(!elsewhere.contains("HEADSTART_HOME"), "{elsewhere}");
     }
 
     #[test]

@@ -172,17 +172,16 @@ pub(super) fn analyse(
     before: Option<&Features>,
     run_dir: PathBuf,
     dataset: &Dataset,
-    progress: Progress<'_>,
+    (progress, keep_going, second_part): (Progress<'_>, &(dyn Fn() -> Result<()> + Sync), &dyn Fn()),
 ) -> Result<Analysis> {
     places::check_outside("the features", &run_dir, &dataset.root)?;
-    let count = dataset.samples.len();
     let digest = model_sha256(&run_dir)?;
     let mut features = Features::compute(classifier, &digest, dataset, before, progress)?;
-    let keep_going = || progress(count, count);
-    features.draw_line(SEED, &keep_going)?;
+    second_part();
+    features.draw_line(SEED, keep_going)?;
     features.save(&run_dir)?;
-    let ConfidentJoint { suspects, right, .. } = features.suspects(SEED, &keep_going)?;
-    let plane = principal_plane(&features, SEED, &keep_going)?;
+    let ConfidentJoint { suspects, right, .. } = features.suspects(SEED, progress)?;
+    let plane = principal_plane(&features, SEED, keep_going)?;
     let analysed = |(i, sample): (usize, &crate::data::Sample)| AnalysedPicture {
         rel: sample.rel.clone(),
         class: features.pictures[i].class,

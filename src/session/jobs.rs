@@ -215,6 +215,8 @@ pub enum JobEvent {
     Started(JobId),
     /// It advanced: `(done, total)`.
     Progress(JobId, usize, usize),
+    /// The first part of its work is done: what comes now takes its own time and counts anew.
+    SecondPart(JobId),
     /// A training job told something. Step and cache progress are thinned to at most 30 a second.
     Train(JobId, TrainEvent),
     /// How a picture that is being classified compares with those in training; before its classes, where it is known.

@@ -224,7 +224,7 @@ fn load_settings(dir: &Path) -> Result<TrainConfig> {
 }
 
 /// Whether `dir` is a project's folder.
-pub(super) fn is_project(dir: &Path) -> bool {
+pub fn is_project(dir: &Path) -> bool {
     dir.join(FILE).is_file()
 }
 

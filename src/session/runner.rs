@@ -119,13 +119,14 @@ impl Runner {
                 let model = ModelRef::Saved(run_dir.clone());
                 let before = self.features.of(&model)?;
                 let progress = |done, total| job.progress(done, total);
+                let second_part = || job.events.send(JobEvent::SecondPart(job.events.id()));
                 let classifier = self.open(model)?;
                 insight::analyse(
                     &classifier,
                     before.as_deref().map(|known| &known.features),
                     run_dir,
                     &dataset,
-                    &progress,
+                    (&progress, &|| job.control.checkpoint(), &second_part),
                 )
                 .map(|a| JobOutput::Analysed(Box::new(a)))
             }

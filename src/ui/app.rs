@@ -210,6 +210,9 @@ impl App {
     }
 
     pub(super) fn save_project(&mut self) {
+        if self.state.not_kept().is_some() {
+            return self.keep_project();
+        }
         if let Some(project) = &self.state.project {
             self.disk.ask(DiskRequest::Save(project.clone()));
         }

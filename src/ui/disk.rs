@@ -88,6 +88,8 @@ pub(super) enum DiskRequest {
 pub(super) enum DiskAnswer {
     /// With what to tell of its files that are damaged.
     Opened(Box<Project>, Vec<String>),
+    /// A new project was put on disk, or why it could not be.
+    Kept(PathBuf, Option<Error>),
     /// The project's settings are damaged, and it has no run whose settings could stand in.
     Damaged(Error),
     /// It is not on disk yet.
@@ -216,8 +218,15 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
             ProjectOf::New(project) => Ok(DiskAnswer::NewProject(Box::new(project))),
         },
         DiskRequest::Keep(project, dataset) => {
-            project.keep(&dataset)?;
-            held.take(&project.dir).map(|()| DiskAnswer::Nothing)
+            // Where only a part of it could be written before, the settings are what is left to save.
+            let kept = match project::is_project(&project.dir) {
+                true => project.save(),
+                false => home::keep(&project, &dataset, &home::home()),
+            };
+            match kept {
+                Ok(()) => held.take(&project.dir).map(|()| DiskAnswer::Kept(project.dir, None)),
+                Err(why) => Ok(DiskAnswer::Kept(project.dir, Some(why))),
+            }
         }
         DiskRequest::OpenProject(dir) => match Project::open(&dir) {
             Ok(project) => held.opened(project),

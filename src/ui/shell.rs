@@ -7,7 +7,7 @@ mod rail;
 mod status;
 mod toasts;
 
-pub use status::clock;
+pub use status::{clock, comparison_words};
 
 use super::actions::Action;
 use super::commands::PALETTE_KEYS;

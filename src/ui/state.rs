@@ -213,6 +213,8 @@ pub struct AppState {
     pub unsaved: bool,
     /// The open project lies where nothing can be written, and that has been told.
     pub read_only: bool,
+    /// The new project that could not be put on disk, and why.
+    pub unkept: Option<(PathBuf, String)>,
     /// Why the path that was typed or dropped last could not be opened.
     pub path_error: Option<String>,
     /// Whether the choice of how the pictures are divided is on show.

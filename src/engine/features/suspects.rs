@@ -2,6 +2,7 @@
 //! in Dataset Labels"), counted as the authors' `cleanlab` does.
 
 use super::Features;
+use crate::data::Progress;
 use crate::engine::forward::argmax;
 use crate::engine::logistic::{Labelled, out_of_fold};
 use crate::error::Result;
@@ -86,12 +87,8 @@ impl Features {
     /// drawn from `seed`).
     ///
     /// # Errors
-    /// If features are not finite, or `keep_going` stops the work.
-    pub fn suspects(
-        &self,
-        seed: u64,
-        keep_going: &(dyn Fn() -> Result<()> + Sync),
-    ) -> Result<ConfidentJoint> {
+    /// If features are not finite, or `progress` stops the work.
+    pub fn suspects(&self, seed: u64, progress: Progress<'_>) -> Result<ConfidentJoint> {
         let labels: Vec<usize> = self.pictures.iter().map(|p| p.class).collect();
         let pictures: Vec<usize> = (0..self.len()).collect();
         let data = Labelled {
@@ -102,7 +99,7 @@ impl Features {
             classes: self.classes.len(),
             class_weights: None,
         };
-        let probabilities = out_of_fold(&data, seed, keep_going)?;
+        let probabilities = out_of_fold(&data, seed, progress)?;
         Ok(confident_joint(&labels, &probabilities, self.classes.len()))
     }
 }
@@ -165,7 +162,18 @@ mod tests {
         let swapped = [3, 40, 77, 110];
         let mut labels = truth.clone();
         swapped.iter().for_each(|&i| labels[i] = (truth[i] + 1) % 3);
-        let found = of_rows(&rows, &labels, 3).suspects(0, &|| Ok(())).unwrap();
+        let told = std::sync::Mutex::new(Vec::new());
+        let progress = |done, total| {
+            told.lock().unwrap().push((done, total));
+            Ok(())
+        };
+        let found = of_rows(&rows, &labels, 3).suspects(0, &progress).unwrap();
+        let told = told.into_inner().unwrap();
+        assert!(
+            told.is_sorted() && told.iter().all(|(done, total)| done < total && *total == told[0].1),
+            "{told:?}"
+        );
+        assert!(told[0].0 == 0 && told.iter().any(|(done, total)| 5 * done > 4 * total), "{told:?}");
         assert!((140..=146).contains(&found.right), "{} of 150, four of which are swapped", found.right);
         let suspects = found.suspects;
         let mut first: Vec<usize> = suspects.iter().take(swapped.len()).map(|s| s.picture).collect();

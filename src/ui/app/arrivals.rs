@@ -64,6 +64,7 @@ impl App {
                     self.state.notices.push(Tone::Warn, sentence(&damage));
                 }
             }
+            DiskAnswer::Kept(project, failed) => self.state.keeping_ended(project, failed.as_ref()),
             DiskAnswer::Damaged(error) => {
                 let next = ("Start anew from the folder\u{2026}", Action::Pick(Pick::DataFolder));
                 self.state.notices.push_with(Tone::Bad, error.to_string(), next.0, next.1);

@@ -64,10 +64,14 @@ impl App {
 
     /// The pictures of a new project turned out usable.
     pub(in crate::ui) fn keep_new(&mut self) {
+        self.keep_project();
+        self.show_opened();
+    }
+
+    pub(in crate::ui) fn keep_project(&self) {
         if let (Some(project), Some(data)) = (&self.state.project, self.state.dataset()) {
             self.disk.ask(DiskRequest::Keep(Box::new(project.clone()), Box::new(data.clone())));
         }
-        self.show_opened();
     }
 
     /// Forgets what was shown of another project.

@@ -75,8 +75,10 @@ fn job_part(ui: &mut Ui, state: &AppState, job: &RunningJob, actions: &mut Vec<A
 fn beside(ui: &mut Ui, state: &AppState, job: &RunningJob, actions: &mut Vec<Action>) {
     ui.label(RichText::new(job.kind.words()).small());
     progress_bar(ui, fraction(state, job).unwrap_or(0.0), vec2(64.0, 6.0));
-    if let Some((done, total)) = job.progress {
-        quiet(ui, &part_of(done, total));
+    match job.progress {
+        _ if job.kind == JobKind::Analyse => drop(quiet(ui, &comparison_words(state, job))),
+        Some((done, total)) => drop(quiet(ui, &part_of(done, total))),
+        None => {}
     }
     let name = format!("Cancel: {}", job.kind.words().to_lowercase());
     if !job.stopping && button_small(ui, "Cancel").accessible_name(&name).on_hover_text(&name).clicked() {
@@ -128,6 +130,9 @@ fn facts(state: &AppState, job: &RunningJob) -> String {
         // Its parts go at speeds of their own.
         return String::new();
     }
+    if job.kind == JobKind::Analyse {
+        return job.started_s.map_or_else(String::new, |_| comparison_words(state, job));
+    }
     let (Some((done, total)), Some(_)) = (job.progress, job.started_s) else { return String::new() };
     match job.seconds_left(state.now_s) {
         // Its steps are no pictures, so their number says nothing.
@@ -135,6 +140,16 @@ fn facts(state: &AppState, job: &RunningJob) -> String {
         Some(left) => format!("{} · {} left", part_of(done, total), clock(left)),
         None if job.kind == JobKind::Arrange => String::new(),
         None => part_of(done, total),
+    }
+}
+
+/// How far the comparison of all pictures is: each of its two parts has a time of its own.
+pub fn comparison_words(state: &AppState, job: &RunningJob) -> String {
+    let left = job.seconds_left(state.now_s).map_or_else(String::new, |s| format!(" · {} left", clock(s)));
+    match (state.insight.second_part, job.progress) {
+        (true, _) => format!("part 2 of 2: looking for doubtful labels{left}"),
+        (false, Some((done, total))) => format!("part 1 of 2: {} pictures{left}", part_of(done, total)),
+        (false, None) => "part 1 of 2".to_owned(),
     }
 }
 
@@ -161,7 +176,36 @@ fn notices(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
 
 #[cfg(test)]
 mod tests {
-    use super::clock;
+    use super::*;
+    use crate::session::jobs::{JobEvent, JobId};
+
+    #[test]
+    fn each_part_of_a_comparison_tells_its_own_time() {
+        let id = JobId(1);
+        let job = RunningJob {
+            id,
+            kind: JobKind::Analyse,
+            started_s: None,
+            progress: None,
+            paused: false,
+            stopping: false,
+        };
+        let mut state = AppState { jobs: vec![job], ..AppState::default() };
+        state.insight.second_part = true;
+        let mut at = |now_s: f64, event: JobEvent| {
+            state.now_s = now_s;
+            state.absorb(event);
+            (comparison_words(&state, &state.jobs[0]), fraction(&state, &state.jobs[0]))
+        };
+        assert_eq!(at(0.0, JobEvent::Started(id)).0, "part 1 of 2");
+        let (words, _) = at(10.0, JobEvent::Progress(id, 300, 900));
+        assert_eq!(words, "part 1 of 2: 300 of 900 pictures · 0:20 left");
+        assert_eq!(at(30.0, JobEvent::Progress(id, 900, 900)).1, Some(1.0));
+        let second = "part 2 of 2: looking for doubtful labels";
+        assert_eq!(at(30.0, JobEvent::SecondPart(id)), (second.to_owned(), None));
+        let (words, done) = at(50.0, JobEvent::Progress(id, 10, 40));
+        assert_eq!((words, done), (format!("{second} · 1:00 left"), Some(0.25)));
+    }
 
     #[test]
     fn times_read_like_a_clock() {

@@ -18,6 +18,14 @@ impl AppState {
             JobEvent::Started(id) => {
                 let now = self.now_s;
                 self.with_job(id, |j| j.started_s = Some(now));
+                if self.jobs.iter().any(|j| j.id == id && j.kind == JobKind::Analyse) {
+                    self.insight.second_part = false;
+                }
+            }
+            JobEvent::SecondPart(id) => {
+                let now = self.now_s;
+                self.with_job(id, |j| (j.started_s, j.progress) = (Some(now), None));
+                self.insight.second_part = true;
             }
             JobEvent::Progress(id, done, total) => {
                 if self.jobs.iter().any(|j| j.id == id && j.kind == JobKind::FindRate) {

@@ -39,6 +39,8 @@ pub struct Insight {
     pub kept: Option<PathBuf>,
     /// Somebody has stopped the comparison: it does not begin by itself.
     pub stopped: bool,
+    /// The comparison that runs is done with the pictures, and looks for doubtful labels.
+    pub second_part: bool,
     /// How the map lays pictures out.
     pub layout: MapLayout,
     /// The comparison that was arranged last, and where its pictures lie.

@@ -66,7 +66,7 @@ pub struct RunningJob {
     pub id: JobId,
     /// What it does.
     pub kind: JobKind,
-    /// Window time at which it began, in seconds; `None` while it waits for its turn.
+    /// Window time at which it, or the present part of it, began, in seconds; `None` while it waits for its turn.
     pub started_s: Option<f64>,
     /// `(done, total)`.
     pub progress: Option<(usize, usize)>,
@@ -120,7 +120,8 @@ impl AppState {
             | JobKind::Export => true,
             // What was compared before is only read, unless the pictures are others since.
             JobKind::Analyse => {
-                self.insight.kept.is_none() || job.progress.is_some_and(|(done, total)| done < total)
+                let runs = job.progress.is_some_and(|(done, total)| done < total);
+                self.insight.kept.is_none() || (runs && !self.insight.second_part)
             }
             JobKind::Train { .. }
             | JobKind::OpenData
@@ -167,6 +168,9 @@ mod tests {
         assert_eq!(lost(&state), None, "it is only read again");
         state.jobs[2].progress = Some((3, 398));
         assert_eq!(lost(&state), Some(JobId(3)), "its pictures are run again");
+        state.insight.second_part = true;
+        assert_eq!(lost(&state), None, "what they showed is kept by then");
+        state.insight.second_part = false;
         state.jobs.extend([job(4, JobKind::Export), job(5, JobKind::Train { run_dir: "/runs/0002".into() })]);
         assert_eq!(lost(&state), Some(JobId(5)));
     }

@@ -65,6 +65,9 @@ impl AppState {
         if self.opening.is_some() {
             return Some("Another folder is being looked through".to_owned());
         }
+        if let Some(why) = self.not_kept() {
+            return Some(format!("This project could not be put on disk: {why}"));
+        }
         self.data_block().or_else(|| self.weights_block()).or_else(|| {
             self.config.validate().and_then(|()| self.config.check_mixing()).err().map(|e| e.to_string())
         })

@@ -3,6 +3,7 @@
 use super::{AppState, Tone};
 use crate::error::{Error, ErrorKind};
 use crate::session::READ_ONLY;
+use std::path::PathBuf;
 
 impl AppState {
     /// An attempt to save the settings ended. Said once, however often it fails.
@@ -21,6 +22,21 @@ impl AppState {
             _ => {}
         }
         self.unsaved = failed.is_some();
+    }
+
+    /// An attempt to put a new project on disk ended. A failure is said once.
+    pub fn keeping_ended(&mut self, project: PathBuf, failed: Option<&Error>) {
+        let now = failed.map(|e| (project, e.to_string()));
+        if let Some((_, why)) = now.as_ref().filter(|_| self.unkept != now) {
+            self.notices.push(Tone::Bad, format!("This project could not be put on disk: {why}"));
+        }
+        self.unkept = now;
+    }
+
+    /// Why the open project is not on disk, where it is not.
+    pub fn not_kept(&self) -> Option<&str> {
+        let open = &self.project.as_ref()?.dir;
+        self.unkept.as_ref().filter(|(dir, _)| dir == open).map(|(_, why)| why.as_str())
     }
 
     /// Says once of a project that it can only be looked at.
@@ -46,6 +62,22 @@ mod tests {
         state.save_ended(Some(&error));
         assert_eq!((state.notices.all().len(), state.unsaved), (1, false));
         assert!(state.notices.all()[0].text.starts_with("This project is on a disk that is read-only"));
+    }
+
+    #[test]
+    fn a_project_that_is_not_on_disk_is_told_once_and_not_trained_in() {
+        let mut state = AppState::default();
+        let project = crate::session::Project { dir: "/home/cats".into(), config: Default::default() };
+        state.project = Some(project);
+        let error =
+            Error::io("create", "/home", &std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem));
+        for _ in 0..2 {
+            state.keeping_ended("/home/cats".into(), Some(&error));
+        }
+        assert_eq!(state.notices.all().len(), 1);
+        assert!(state.train_block().is_some_and(|why| why.contains("could not be put on disk")));
+        state.keeping_ended("/home/cats".into(), None);
+        assert_eq!((state.not_kept(), state.notices.all().len()), (None, 1));
     }
 
     #[test]

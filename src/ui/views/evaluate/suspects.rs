@@ -6,7 +6,7 @@ use crate::engine::features::suspects::Suspect;
 use crate::error::{part_of, thousands};
 use crate::session::Analysis;
 use crate::ui::icons::Icon;
-use crate::ui::shell::clock;
+use crate::ui::shell::comparison_words;
 use crate::ui::state::{JobKind, file_name};
 use crate::ui::theme::{Palette, section_style, space};
 use crate::ui::views::train::words::{count, sentence};
@@ -85,13 +85,9 @@ fn one_key_a_frame(ui: &Ui, held: &mut VecDeque<Event>) {
 /// What stands where the pictures were not compared yet.
 pub(super) fn not_compared(ui: &mut Ui, state: &AppState, title: &str, actions: &mut Vec<Action>) {
     if let Some(job) = state.job_of(&JobKind::Analyse) {
-        let body = match job.progress {
-            Some((done, total)) if done < total => match job.seconds_left(state.now_s) {
-                Some(left) => format!("{} pictures · {} left", part_of(done, total), clock(left)),
-                None => format!("{} pictures", part_of(done, total)),
-            },
-            _ if job.started_s.is_none() => "Comes after what runs now".to_owned(),
-            _ => "Looking for doubtful labels, and for a place for each picture".to_owned(),
+        let body = match job.started_s {
+            None => "Comes after what runs now".to_owned(),
+            Some(_) => sentence(&comparison_words(state, job)),
         };
         let done = job.progress.map_or(0.0, |(done, total)| done as f32 / total.max(1) as f32);
         return empty_state(ui, Icon::ScanSearch, "Comparing the pictures", &body, |ui| {
