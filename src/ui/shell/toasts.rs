@@ -6,7 +6,7 @@ use crate::ui::icons::{self, Icon};
 use crate::ui::state::{AppState, Notice, Tone};
 use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::words::sentence;
-use crate::ui::widgets::{icon_button, link_button};
+use crate::ui::widgets::{icon_beside, icon_button, link_button};
 use egui::{Align, Frame, Label, Layout, Margin, Panel, Stroke, TextStyle, TextWrapMode, Ui, WidgetText};
 
 /// How many are on show at most.
@@ -69,7 +69,7 @@ pub(super) fn row(ui: &mut Ui, notice: &Notice, actions: &mut Vec<Action>) {
         Tone::Bad => (Icon::CircleAlert, p.bad),
     };
     ui.horizontal(|ui| {
-        ui.label(icons::coloured(icon, icons::SIZE, ink));
+        icon_beside(ui, icon, icons::SIZE, ink);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if icon_button(ui, Icon::X, "Dismiss").clicked() {
                 actions.push(Action::Dismiss(notice.id));

@@ -7,7 +7,7 @@ use crate::ui::state::{Selection, ShownEvaluation, split_name};
 use crate::ui::theme::{class_colour, space};
 use crate::ui::thumbnails::LARGE_PX;
 use crate::ui::views::{ViewContext, decide};
-use crate::ui::widgets::picture_grid::fitted_picture;
+use crate::ui::widgets::picture_grid::enlarged_picture;
 use crate::ui::widgets::probability_bars::{self, Bar};
 use crate::ui::widgets::{caption, secondary_button};
 use crate::ui::{Action, AppState};
@@ -56,7 +56,7 @@ pub(super) fn show(
         ui.horizontal_top(|ui| {
             let side = (screen.y - 220.0).min(LARGEST).min(ui.available_width() - BESIDE).max(0.0);
             let name = format!("Enlarged picture {}", opened.rel);
-            let (_, place) = fitted_picture(ui, &mut cx.thumbnails, &path, vec2(side, side), &name);
+            let (_, place) = enlarged_picture(ui, &mut cx.thumbnails, &path, vec2(side, side), &name);
             if let (Some(place), Some(explained)) = (place, &explained) {
                 looking::overlay(ui, place, explained, cx);
             }

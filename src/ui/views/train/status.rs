@@ -7,7 +7,7 @@ use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::NOTHING_TO_KEEP;
 use crate::ui::theme::{Palette, space};
-use crate::ui::widgets::{link_button, primary_button, progress_bar, secondary_button};
+use crate::ui::widgets::{icon_beside, link_button, primary_button, progress_bar, secondary_button};
 use crate::ui::{Action, AppState, Screen};
 use egui::{Align, Label, Layout, Response, RichText, Role, Ui, WidgetInfo};
 
@@ -45,7 +45,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
                 BatchReason::OutOfMemory => (Icon::TriangleAlert, p.warn),
                 BatchReason::Measured => (Icon::Info, p.muted),
             };
-            ui.label(icons::coloured(icon, icons::SIZE, ink));
+            icon_beside(ui, icon, icons::SIZE, ink);
             ui.label(change.words());
         });
     }
@@ -112,7 +112,7 @@ fn random_start(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     let p = Palette::of(ui);
     let name = words::backbone_title(&state.config.backbone.name);
     ui.horizontal_wrapped(|ui| {
-        ui.label(icons::coloured(Icon::TriangleAlert, icons::SIZE, p.warn));
+        icon_beside(ui, Icon::TriangleAlert, icons::SIZE, p.warn);
         ui.label(format!(
             "{name} has no weight file, so it starts from random weights and knows nothing yet."
         ));
