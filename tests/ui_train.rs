@@ -722,7 +722,7 @@ fn the_plan_is_shown_and_changing_it_makes_it_the_users_own() {
     press(&h, "Back to the automatic plan");
     h.run();
     let train = &h.state().state.config.train;
-    assert!(train.phases.is_empty() && train.mode == TrainMode::LastStages);
+    assert!(train.phases.is_empty() && train.mode == TrainMode::Auto);
     h.get_by_label_contains("This plan follows from what learns");
 }
 
