@@ -19,6 +19,7 @@ mod setting_names;
 mod share;
 mod speeds;
 mod training;
+mod tried_weights;
 mod trying;
 
 pub use downloads::{Download, DownloadEnd, megabytes};
@@ -34,6 +35,7 @@ pub use predictions::{CLASSES, Edition, PredictedPicture, Predictions, predictio
 pub use setting_names::{setting_name, with_setting_names};
 pub use share::Share;
 pub use training::{LiveTraining, MORE_EPOCHS, RatePart, TrainingEnd, loaded_words};
+pub use tried_weights::TriedWeights;
 
 use crate::backbones::LoadReport;
 use crate::config::{DataConfig, TrainConfig};
@@ -205,6 +207,8 @@ pub struct AppState {
     pub refused: Option<Box<Project>>,
     /// Settings of the open pictures that are kept once the pictures have turned out usable with them.
     pub trying: Option<Box<DataConfig>>,
+    /// A weight file that is kept once it could be read.
+    pub tried_weights: Option<TriedWeights>,
     /// The last attempt to save the settings failed, and it has been told.
     pub unsaved: bool,
     /// The open project lies where nothing can be written, and that has been told.
