@@ -199,7 +199,7 @@ fn a_pattern_shows_its_groups_and_what_is_wrong_with_it() {
         h.run_steps(4);
     };
     type_pattern(&mut h, "/(");
-    h.get_by_label_contains("no regular expression");
+    h.get_by_label_contains("“Pattern of the path” = \"/(\" is no regular expression (unclosed group)");
     type_pattern(&mut h, r"[0-3])\.png");
     h.get_by_label("4 groups of 3 pictures · 12 pictures stand alone");
     let data = wanted(&mut h);

@@ -32,7 +32,7 @@ pub use jobs::{JobKind, RunningJob};
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
 pub use predictions::{CLASSES, Edition, PredictedPicture, Predictions, predictions_csv};
-pub use setting_names::{setting_name, with_setting_names};
+pub use setting_names::{setting_name, setting_value, with_setting_names};
 pub use share::Share;
 pub use training::{LiveTraining, MORE_EPOCHS, RatePart, TrainingEnd, loaded_words};
 pub use tried_weights::TriedWeights;

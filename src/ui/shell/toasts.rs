@@ -3,7 +3,7 @@
 
 use crate::ui::actions::Action;
 use crate::ui::icons::{self, Icon};
-use crate::ui::state::{AppState, Notice, Tone};
+use crate::ui::state::{AppState, Notice, Tone, with_setting_names};
 use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::words::sentence;
 use crate::ui::widgets::{icon_beside, icon_button, link_button};
@@ -53,7 +53,7 @@ fn on_show(state: &AppState) -> Vec<&Notice> {
 }
 
 fn row_height(ui: &Ui, notice: &Notice, width: f32) -> f32 {
-    let text = WidgetText::from(sentence(&notice.text));
+    let text = WidgetText::from(sentence(&with_setting_names(&notice.text)));
     let beside = if notice.next.is_some() { BESIDE_TEXT + BUTTON } else { BESIDE_TEXT };
     let width = width - beside;
     text.into_galley(ui, Some(TextWrapMode::Wrap), width, TextStyle::Body).size().y.max(ROW)
@@ -80,7 +80,7 @@ pub(super) fn row(ui: &mut Ui, notice: &Notice, actions: &mut Vec<Action>) {
                 actions.extend([action.clone(), Action::Dismiss(notice.id)]);
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                ui.add(Label::new(sentence(&notice.text)).wrap().selectable(true));
+                ui.add(Label::new(sentence(&with_setting_names(&notice.text))).wrap().selectable(true));
             });
         });
     });

@@ -10,7 +10,9 @@ use crate::error::{Error, part_of, thousands};
 use crate::session::{RunInfo, RunState};
 use crate::ui::AppState;
 use crate::ui::shell::clock;
-use crate::ui::state::{LiveTraining, TrainingEnd, megabytes};
+use crate::ui::state::{
+    LiveTraining, TrainingEnd, megabytes, setting_name, setting_value, with_setting_names,
+};
 
 /// Where training stands.
 #[derive(Debug, Clone)]
@@ -139,7 +141,7 @@ impl Standing<'_> {
             Self::Finished(s) => finished(state, s),
             Self::Stopped(s) => stopped(state, s),
             Self::Cancelled => cancelled(state),
-            Self::Failed(error) => sentence(&error.to_string()),
+            Self::Failed(error) => sentence(&with_setting_names(&error.to_string())),
         }
     }
 
@@ -290,10 +292,10 @@ fn cancelled(state: &AppState) -> String {
     }
 }
 
-/// In which settings training from scratch differs from a run's own: "Different: train.mode scratch instead of frozen, …".
+/// In which settings training from scratch differs from a run's own: "Different: no weight file, “Epochs” 9 instead of 5".
 pub fn from_scratch_words(config: &TrainConfig) -> String {
     let scratch = config.from_scratch();
-    let plain = |v: Option<String>| v.map_or("left open".to_owned(), |v| v.trim_matches('"').to_owned());
+    let plain = |key: &str, v: Option<String>| v.map_or("automatic".to_owned(), |v| setting_value(key, &v));
     let differences = config.differences(&scratch).unwrap_or_default();
     let told: Vec<String> = differences
         .into_iter()
@@ -363,6 +365,23 @@ mod tests {
     #[test]
     fn a_score_says_what_it_is_of() {
         assert_eq!(score(145.0 / 153.0, 153), "0.948 · 145 of 153 · validation");
+    #[test]
+    fn training_from_scratch_tells_what_differs_by_the_windows_names() {
+        let mut c = TrainConfig::default();
+        c.backbone.name = "mobilenet_v2".to_owned();
+        c.backbone.weights = Some("/w/m.safetensors".into());
+        (c.train.mode, c.train.head_epochs) = (TrainMode::Full, Some(2));
+        let told = from_scratch_words(&c);
+        assert!(told.starts_with("Different: no weight file, “Epochs” "), "{told}");
+        for part in [
+            "“Head alone, epochs” automatic instead of 2",
+            "“What learns” everything, from scratch instead of everything",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
+        assert!(!told.contains("train."), "{told}");
+    }
+
         assert_eq!(score(0.5, 0), "0.500 · validation");
     }
 
