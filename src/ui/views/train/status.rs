@@ -15,16 +15,21 @@ use egui::{Align, Label, Layout, Response, RichText, Role, Ui, WidgetInfo};
 pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: &mut Vec<Action>) {
     let standing = words::standing(state);
     let p = Palette::of(ui);
-    // The buttons take what they need, the words the rest.
-    let room = egui::vec2(ui.available_width(), 0.0);
-    ui.allocate_ui_with_layout(room, Layout::right_to_left(Align::Min), |ui| {
-        buttons_of(ui, state, &standing, memory, actions);
-        ui.with_layout(Layout::top_down(Align::Min), |ui| {
-            ui.spacing_mut().item_spacing.y = 3.0;
-            let ink = if matches!(standing, Standing::Failed(_)) { p.bad } else { p.text };
-            ui.label(RichText::new(standing.title()).heading().color(ink));
-            ui.add(Label::new(RichText::new(standing.detail(state)).color(p.muted)).wrap());
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing.y = 3.0;
+        // The buttons take what they need, the title the rest.
+        let room = egui::vec2(ui.available_width(), 0.0);
+        ui.allocate_ui_with_layout(room, Layout::right_to_left(Align::Min), |ui| {
+            buttons_of(ui, state, &standing, memory, actions);
+            ui.with_layout(Layout::top_down(Align::Min), |ui| {
+                let ink = if matches!(standing, Standing::Failed(_)) { p.bad } else { p.text };
+                ui.add(Label::new(RichText::new(standing.title()).heading().color(ink)).truncate());
+            });
         });
+        let detail = Label::new(RichText::new(standing.detail(state)).color(p.muted));
+        // While it runs its numbers change with each step: what is below must not move with them.
+        let runs = matches!(standing, Standing::Running(_));
+        ui.add(if runs { detail.truncate() } else { detail.wrap() });
     });
     if matches!(standing, Standing::Ready) && words::misses_weights(&state.config) {
         random_start(ui, state, actions);

@@ -108,13 +108,13 @@ impl Standing<'_> {
             Self::Running(r) if r.stopping => "Ending at the next step".to_owned(),
             Self::Running(r) if r.paused => "Paused".to_owned(),
             Self::Running(Running { at: At::Step(s), last_epoch: true, .. }) => {
-                format!("Epoch {} of {}, the last by your wish", s.epoch, s.epochs)
+                format!("Last epoch, {} of {}", s.epoch, s.epochs)
             }
             Self::Running(Running { at, .. }) => match at {
                 At::Waiting => "Waiting for its turn".to_owned(),
                 At::Starting => "Getting ready".to_owned(),
-                At::Pictures(..) => "Looking through the pictures".to_owned(),
-                At::Cache(_) => "Preparing the pictures for the head".to_owned(),
+                At::Pictures(..) => "Looking at pictures".to_owned(),
+                At::Cache(_) => "Preparing pictures".to_owned(),
                 At::Step(s) => format!("Epoch {} of {}", s.epoch, s.epochs),
             },
             Self::Finished(_) => "Training is finished".to_owned(),
@@ -301,7 +301,10 @@ pub fn from_scratch_words(config: &TrainConfig) -> String {
         .into_iter()
         .map(|d| match d.key.as_str() {
             "backbone.weights" => "no weight file".to_owned(),
-            key => format!("{key} {} instead of {}", plain(d.after), plain(d.before)),
+            key => {
+                let (is, was) = (plain(key, d.after), plain(key, d.before));
+                format!("\u{201c}{}\u{201d} {is} instead of {was}", setting_name(key))
+            }
         })
         .collect();
     format!("Different: {}", told.join(", "))
@@ -363,9 +366,6 @@ mod tests {
     }
 
     #[test]
-    fn a_score_says_what_it_is_of() {
-        assert_eq!(score(145.0 / 153.0, 153), "0.948 · 145 of 153 · validation");
-    #[test]
     fn training_from_scratch_tells_what_differs_by_the_windows_names() {
         let mut c = TrainConfig::default();
         c.backbone.name = "mobilenet_v2".to_owned();
@@ -382,6 +382,9 @@ mod tests {
         assert!(!told.contains("train."), "{told}");
     }
 
+    #[test]
+    fn a_score_says_what_it_is_of() {
+        assert_eq!(score(145.0 / 153.0, 153), "0.948 · 145 of 153 · validation");
         assert_eq!(score(0.5, 0), "0.500 · validation");
     }
 
