@@ -60,13 +60,19 @@ impl Error {
     /// The operating system refused to `verb` (for example "read", "write", "create") the file or folder at `path`.
     pub fn io(verb: &str, path: impl AsRef<Path>, source: &std::io::Error) -> Self {
         use std::io::ErrorKind as K;
+        let full = || {
+            let left = free_bytes(path.as_ref()).map_or_else(String::new, |bytes| {
+                format!("This disk has {:.1} MB left. ", bytes as f64 / 1e6)
+            });
+            format!("{left}Free some disk space, then try again; what was saved before is intact")
+        };
         let hint = match source.kind() {
-            K::PermissionDenied => Some("Check the permissions of this file or folder"),
-            K::NotFound => Some("Check that it exists and that the name is right"),
+            K::PermissionDenied => Some("Check the permissions of this file or folder".to_owned()),
+            K::NotFound => Some("Check that it exists and that the name is right".to_owned()),
             K::ReadOnlyFilesystem => {
-                Some("This disk is read-only: copy the folder to another one, and go on there")
+                Some("This disk is read-only: copy the folder to another one, and go on there".to_owned())
             }
-            K::StorageFull => Some("Free some disk space, then try again; what was saved before is intact"),
+            K::StorageFull => Some(full()),
             _ => None,
         };
         let kind = match source.kind() {
@@ -74,7 +80,7 @@ impl Error {
             _ => ErrorKind::Io,
         };
         let mut e = Self::new(kind, format!("could not {verb} ({source})")).with_path(path);
-        e.hint = hint.map(str::to_owned);
+        e.hint = hint;
         e
     }
 
@@ -228,6 +234,19 @@ fn tells_of_full_memory(message: &str) -> bool {
         "kIOGPUCommandBufferCallbackErrorOutOfMemory",
     ];
     TOLD.iter().any(|told| message.contains(told))
+}
+
+/// Bytes that programs can still write to the disk of `path`, which need not exist; nothing where the system does not tell.
+#[cfg(unix)]
+fn free_bytes(path: &Path) -> Option<u64> {
+    let path = std::path::absolute(path).ok()?;
+    let disk = path.ancestors().find_map(|place| rustix::fs::statvfs(place).ok())?;
+    disk.f_bavail.checked_mul(disk.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_path: &Path) -> Option<u64> {
+    None
 }
 
 #[cfg(test)]

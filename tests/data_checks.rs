@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use headstart::config::DataConfig;
-use headstart::data::{Checks, Preflight, preflight, scan};
+use headstart::data::{Checks, Preflight, Split, preflight, scan};
+use headstart::session::{JobEvent, JobOutput, JobRequest, Outcome, Worker};
 use std::fs::{self, File};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 fn age(file: &Path, seconds: u64) {
@@ -71,4 +73,60 @@ fn files_of_this_moment_and_pictures_above_the_limit_are_looked_at_again() {
     dataset.checks = all;
     let e = preflight(dataset, &strict, &|_, _| Ok(())).unwrap_err().to_string();
     assert!(e.contains("too many pixels"), "{e}");
+}
+
+/// What opening the pictures of a project tells.
+fn open(worker: &Worker, root: &Path, project: &Path, anew: bool) -> Arc<Preflight> {
+    let (root, project) = (root.to_path_buf(), Some(project.to_path_buf()));
+    worker.submit(JobRequest::OpenData { root, config: DataConfig::default(), project, anew });
+    loop {
+        match worker.wait_event(Duration::from_secs(60)).expect("the worker answers") {
+            JobEvent::Finished(_, Outcome::Done(JobOutput::Data(found))) => return found,
+            JobEvent::Finished(_, end) => panic!("{end:?}"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn pictures_that_are_gone_are_told_and_a_whole_part_until_it_is_back() {
+    let (dir, project) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let root = dir.path().join("pictures");
+    for (part, count) in [("train", 8u8), ("val", 3)] {
+        for (class, colour) in [("ant", 30), ("bee", 200)] {
+            for n in 0..count {
+                let path = root.join(part).join(class).join(format!("{n}.png"));
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                let shade = image::Rgb([colour, 9 * n, count]);
+                image::RgbImage::from_pixel(9, 7, shade).save(&path).unwrap();
+                age(&path, 1000);
+            }
+        }
+    }
+    let worker = Worker::spawn(|| {});
+    let told = |anew| {
+        let found = open(&worker, &root, project.path(), anew);
+        let held_out = found.dataset.indices(Split::Val).len();
+        (found.findings.iter().map(|f| f.title.clone()).find(|t| t.contains("before and")), held_out)
+    };
+    assert_eq!(told(false), (None, 6));
+    fs::remove_file(root.join("train/ant/0.png")).unwrap();
+    assert_eq!(told(false).0.as_deref(), Some("1 picture was here before and is gone"));
+    assert_eq!(told(false).0, None, "it was told");
+
+    let away = dir.path().join("away");
+    fs::rename(root.join("val"), &away).unwrap();
+    for _ in 0..2 {
+        let (words, held_out) = told(false);
+        let words = words.unwrap();
+        let start = format!(
+            "6 pictures were here before and are gone, all of val among them: {held_out} of the others"
+        );
+        assert!(held_out > 0 && words.starts_with(&start), "{words}");
+    }
+    fs::rename(&away, root.join("val")).unwrap();
+    assert_eq!(told(false), (None, 6));
+    fs::rename(root.join("val"), &away).unwrap();
+    assert!(told(false).0.is_some());
+    assert_eq!((told(true).0, told(false).0), (None, None), "divided on purpose");
 }

@@ -7,7 +7,7 @@ use common::tiny_pictures;
 use headstart::config::TrainConfig;
 use headstart::data::Dataset;
 use headstart::engine::TrainOutcome;
-use headstart::session::{JobEvent, JobOutput, JobRequest, Outcome, Worker};
+use headstart::session::{CrossValidation, JobEvent, JobOutput, JobRequest, Outcome, Worker, read_run};
 use std::path::Path;
 use std::time::Duration;
 
@@ -63,4 +63,17 @@ fn a_run_goes_on_with_its_own_fold_whatever_is_chosen_meanwhile() {
         o.evaluation.predictions.iter().map(|p| p.rel.clone()).collect()
     };
     assert_eq!(judged(&resumed), judged(&trained));
+
+    // It is found again by settings that leave open what it wrote down.
+    let run = read_run(&run_dir, &config).unwrap();
+    assert!(config.train.batch_size.is_none() && run.config.train.batch_size.is_some());
+    let found = CrossValidation::of(&[run], &others_settings(&config), &second);
+    assert_eq!(found.scores.iter().map(|s| s.fold).collect::<Vec<_>>(), [1]);
+}
+
+/// The same settings with another fold held out.
+fn others_settings(config: &TrainConfig) -> TrainConfig {
+    let mut config = config.clone();
+    config.data.fold = 2;
+    config
 }

@@ -9,6 +9,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use headstart::config::{DataConfig, GroupBy, SplitKind, TrainConfig};
 use headstart::data::{Layout, Preflight, Split};
+use headstart::engine::train::written_out;
 use headstart::session::{RunInfo, RunState};
 use headstart::ui::state::FoldsLeft;
 use headstart::ui::{Action, AppState, Screen};
@@ -244,7 +245,8 @@ fn all_folds_are_trained_from_the_train_screen_which_tells_what_they_come_to() {
     let of = |fold: usize| {
         let mut config = state.config.clone();
         config.data.fold = fold;
-        config
+        // As a run writes it down, with nothing left open.
+        written_out(&config, state.dataset().unwrap()).unwrap()
     };
     state.runs = vec![finished("0002", of(2), 0.8), finished("0001", of(1), 0.6)];
     state.folds_left = Some(FoldsLeft { config: state.config.clone(), next: 4 });

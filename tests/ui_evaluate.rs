@@ -5,10 +5,11 @@
 mod ui_states;
 
 use egui::Key;
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT as _, Queryable};
 use headstart::data::{Decided, Decision, DecisionChanges, Decisions, Step};
 use headstart::engine::analysis::Comparison;
 use headstart::engine::{ConfusionMatrix, Evaluation};
+use headstart::error::Error;
 use headstart::ui::state::{Compared, EvaluateTab, Selection};
 use headstart::ui::{Action, AppState, Screen};
 use std::sync::Arc;
@@ -22,6 +23,29 @@ fn without_an_evaluation_it_says_how_to_get_one() {
     h.get_by_label("Go to Train").click();
     h.run();
     assert_eq!(h.state().actions, [Action::Go(Screen::Train)]);
+}
+
+#[test]
+fn an_evaluation_that_cannot_be_read_leads_on_to_judging_anew_and_to_the_older_run() {
+    let mut state = judged(2, 76, None);
+    state.evaluation = None;
+    let newest = state.runs[0].dir.clone();
+    state.unreadable_evaluation =
+        Some((newest.clone(), Error::input("the predictions are damaged (line 2)")));
+    let mut h = window(state, SIZE, true);
+    h.get_by_label("What run 0003 got right and wrong cannot be read");
+    h.get_by_label_contains("The predictions are damaged (line 2)");
+    assert!(h.query_by_label("Nothing to judge yet").is_none());
+    h.get_by_label("Judge run 0003 anew").click();
+    h.run();
+    h.get_by_label("Show run 0002").click();
+    h.run();
+    let older = h.state().state.runs[1].dir.clone();
+    assert_eq!(h.state().actions, [Action::JudgeRun(newest), Action::ShowRun(older)]);
+    // It may have been deleted.
+    h.state_mut().state.runs.clear();
+    h.run();
+    h.get_by_label("Nothing to judge yet");
 }
 
 #[test]
@@ -200,7 +224,8 @@ fn a_picture_is_enlarged_with_all_probabilities_and_escape_closes_it() {
     let mut h = window(judged(2, 76, None), SIZE, true);
     h.get_all_by_label_contains("true ants, predicted bees, ").next().unwrap().click();
     h.run();
-    h.get_by_label_contains("Enlarged picture val/");
+    let picture = h.get_by_label_contains("Enlarged picture val/").rect();
+    assert!(picture.width() > 0.6 * SIZE[0] && picture.height() > 0.8 * SIZE[1], "{picture:?}");
     h.get_by_label_contains("ants: probability ");
     h.get_by_label_contains("bees: probability ");
     h.key_press(Key::Escape);
@@ -225,6 +250,7 @@ fn what_a_picture_shows_and_whether_it_counts_is_decided_where_it_is_enlarged() 
         h.state().actions.iter().filter(other).cloned().collect()
     };
     let about = |decision| Action::Decide(Decided { decision, pictures: vec![rel.to_owned()] });
+    h.get_by_label("Keys: 1 to 9 for the class, T, V and E for the part, Delete to leave it out");
     h.get_by_label("Leave out").click_accesskit();
     h.run();
     assert_eq!(asked(&h), [about(Decision::Exclude)]);
@@ -248,8 +274,16 @@ fn what_a_picture_shows_and_whether_it_counts_is_decided_where_it_is_enlarged() 
     h.get_by_label("Put it back").click_accesskit();
     h.run();
     assert_eq!(asked(&h), [about(Decision::Include)]);
-    h.key_press(Key::Escape);
+    h.state_mut().actions.clear();
+    // What is pressed in the very frame that closes the picture is not about it.
+    for key in [Key::Escape, Key::T] {
+        let modifiers = egui::Modifiers::NONE;
+        let event = egui::Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers };
+        h.input_mut().events.push(event);
+    }
     h.run();
+    let decided = asked(&h).into_iter().find(|a| matches!(a, Action::Decide(_)));
+    assert_eq!(decided, None);
     h.state_mut().actions.clear();
     h.get_by_label_contains("Undo: leave out 0.jpg").click();
     h.run();
@@ -318,7 +352,7 @@ fn compared(root: Option<&std::path::Path>) -> AppState {
 #[test]
 fn what_changed_since_another_run_leads_to_the_pictures() {
     let mut h = window(compared(None), SIZE, true);
-    h.get_by_label("Their pictures differ too. Since that run: 2 left out, 1 labelled by you");
+    h.get_by_label_contains(" · since then 2 left out, 1 labelled by you");
     for (link, selection, title) in [
         ("2 put right", Selection::PutRight, "2 pictures put right"),
         ("1 newly wrong", Selection::NewlyWrong, "1 picture newly wrong"),
@@ -327,6 +361,35 @@ fn what_changed_since_another_run_leads_to_the_pictures() {
         h.run();
         assert_eq!(h.state_mut().actions.pop(), Some(Action::Select(Some(selection))));
         h.get_by_label(title);
+    }
+}
+
+#[test]
+fn what_stands_over_the_tabs_keeps_to_its_space() {
+    let tabs = |state: AppState, width: f32| {
+        let mut h = window(state, [width, 800.0], true);
+        settle(&mut h);
+        for of in ["accuracy", "macro F1", "loss"] {
+            let places = h.query_all_by_label_contains(of).filter_map(|n| n.accesskit_node().bounding_box());
+            let right = places.filter(|place| place.y0 < 130.0).map(|place| place.x1 as f32).next().unwrap();
+            assert!(right <= width - 300.0 - 24.0, "{of} ends at {right} of {width}");
+        }
+        h.get_by_label("Counts").rect().top()
+    };
+    for title in
+        ["run 0003 · test pictures, judged once", &"a folder of pictures with a long name ".repeat(4)]
+    {
+        for width in [960.0, 1280.0] {
+            let mut plain = judged(2, 30, None);
+            let mut state = compared(None);
+            for state in [&mut plain, &mut state] {
+                title.clone_into(&mut state.evaluation.as_mut().unwrap().title);
+            }
+            let shown = state.evaluation.as_mut().unwrap().compared.as_mut().unwrap();
+            Arc::make_mut(&mut shown.comparison).relabelled = 1;
+            let (without, with) = (tabs(plain, width), tabs(state, width));
+            assert!(with - without <= 60.0, "{} more at {width}", with - without);
+        }
     }
 }
 

@@ -207,6 +207,11 @@ fn test_pictures_are_judged_when_asked_and_it_says_how_often_they_were() {
     (shown.split, shown.test_judged) = (Some(Split::Test), 2);
     h.run();
     h.get_by_label_contains("Test pictures, judged twice");
+    // As after another run on the same pictures.
+    let shown = h.state_mut().state.evaluation.as_mut().unwrap();
+    (shown.test_judged, shown.test_judged_by_others) = (0, 1);
+    h.run();
+    h.get_by_label_contains("Test pictures, never judged by this run, once by others. The more often");
     h.state_mut().actions.clear();
     h.get_by_label("Back to the validation pictures").click();
     h.run();

@@ -214,6 +214,7 @@ fn doubtful_labels_are_decided_with_the_keyboard() {
         (Key::Delete, Decision::Exclude),
     ] {
         h.state_mut().actions.clear();
+        h.state_mut().state.deciding.clear();
         h.key_press(key);
         h.run();
         let actions = h.state().actions.clone();
@@ -226,6 +227,7 @@ fn doubtful_labels_are_decided_with_the_keyboard() {
     let Action::Decide(step) = step else { panic!("{step:?}") };
     let decisions: Decisions = [Step::Decided(step)].into_iter().collect();
     let state = &mut h.state_mut().state;
+    state.deciding.clear();
     state.preflight = Some(state.preflight.take().unwrap().decided(&decisions.verdicts()).unwrap());
     h.run();
     h.get_by_label("Compared by the labels before 1 decision since");
@@ -234,6 +236,31 @@ fn doubtful_labels_are_decided_with_the_keyboard() {
     h.key_press(Key::ArrowRight);
     h.run();
     assert_eq!(h.state().cx.evaluate.suspect, 1);
+}
+
+#[test]
+fn keys_that_come_in_one_frame_are_each_about_the_next_doubtful_picture() {
+    let mut state = analysed(244);
+    state.evaluate_tab = EvaluateTab::Suspects;
+    let mut h = window(state, SIZE, true);
+    for key in [Key::Num2, Key::Enter, Key::Num2, Key::Delete] {
+        let modifiers = egui::Modifiers::NONE;
+        let event = egui::Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers };
+        h.input_mut().events.push(event);
+    }
+    h.run_steps(8);
+    let actions = h.state().actions.clone();
+    let found: Vec<_> = decided(&actions).iter().map(|d| (d.pictures.clone(), d.decision.clone())).collect();
+    let rels: Vec<String> = {
+        let analysis = h.state().state.analysis().unwrap();
+        analysis.suspects[..4].iter().map(|s| analysis.pictures[s.picture].rel.clone()).collect()
+    };
+    let label = |class: &str| Decision::Label(class.to_owned());
+    let given = h.state().state.analysis().unwrap().suspects[1].given;
+    let right = ["ants", "bees"][given];
+    let wanted = [label("bees"), label(right), label("bees"), Decision::Exclude];
+    let wanted: Vec<_> = rels.into_iter().map(|rel| vec![rel]).zip(wanted).collect();
+    assert_eq!(found, wanted);
 }
 
 #[test]

@@ -115,9 +115,9 @@ fn a_typed_path_is_classified() {
 #[test]
 fn results_say_class_probability_and_reason() {
     let h = window(predictions(3, None), SIZE, true);
-    h.get_by_label("3 classified · 1 waiting · 1 could not be read");
+    h.get_by_label("3 classified · 1 waiting · 1 could not be classified");
     h.get_by_label("IMG_0000.png: ants, probability 0.550");
-    h.get_by_label_contains("broken.jpg: could not be read, the file ends too early");
+    h.get_by_label_contains("broken.jpg: could not be classified, the file ends too early");
     h.get_by_label("later.png: waiting");
 }
 
@@ -141,7 +141,7 @@ fn where_nothing_is_known_of_what_is_unlike_training_it_says_how_to_know() {
 #[test]
 fn the_filter_and_the_order_work_on_thousands() {
     let mut h = window(predictions(4000, None), SIZE, true);
-    h.get_by_label("4,000 classified · 1 waiting · 1 could not be read");
+    h.get_by_label("4,000 classified · 1 waiting · 1 could not be classified");
     // Only what is on the screen has widgets.
     assert!(h.query_all_by_label_contains("probability ").count() < 60);
     h.get_by_label("Filter by name or class").click();
@@ -290,7 +290,10 @@ fn a_threshold_leaves_pictures_undecided_and_says_what_it_brings() {
         .filter(|p| h.state().state.predictions.is_undecided(p))
         .count();
     assert!((1..20).contains(&open));
-    h.get_by_label(&format!("{} classified · {open} undecided · 1 waiting · 1 could not be read", 20 - open));
+    h.get_by_label(&format!(
+        "{} classified · {open} undecided · 1 waiting · 1 could not be classified",
+        20 - open
+    ));
     let at = coverage.at(0.8);
     h.get_by_label(&format!(
         "{} of {} validation pictures decided · {:.3} of those right ({})",

@@ -114,6 +114,19 @@ fn in_the_smallest_window_everything_can_be_pressed() {
 }
 
 #[test]
+fn every_column_of_the_networks_can_be_reached() {
+    for width in [SMALLEST[0], 1100.0, 1280.0] {
+        let mut h = window(full(Screen::Model, 2), [width, 700.0], true);
+        h.run_steps(3);
+        let heads = ["parameters", "file", "top-1", "speed here", "licence", "weights"];
+        let places = heads.map(|name| h.get_by_label(&format!("Sort by {name}")).rect());
+        for pair in places.windows(2) {
+            assert!(pair[0].right() <= pair[1].left(), "{pair:?} at {width}");
+        }
+    }
+}
+
+#[test]
 fn buttons_leave_the_heading_of_predictions_alone() {
     for width in [SMALLEST[0], 1100.0, 1280.0, 1920.0] {
         let mut h = window(full(Screen::Predict, 2), [width, 700.0], true);

@@ -264,10 +264,35 @@ fn finished_says_its_number_with_the_count_and_leads_on() {
 }
 
 #[test]
+fn a_run_is_counted_by_the_pictures_that_it_was_judged_on() {
+    let mut fold = summary();
+    (fold.val.accuracy, fold.val.pictures) = (23.0 / 24.0, 24);
+    let mut state = ended(TrainingEnd::Finished(fold.clone()));
+    state.runs[0].summary = Some(fold);
+    // Its summary cannot be read, so that nobody knows how many there were.
+    (state.runs[1].summary, state.runs[1].damage) = (None, Some("damaged".to_owned()));
+    state.runs[2].config.data.val_fraction = 0.5;
+    let h = window(state, SIZE, true);
+    h.get_by_label_contains("Accuracy 0.958 · 23 of 24 · validation");
+    h.get_by_label("0.958 · 23 of 24");
+    for epochs in [25, 9] {
+        let best = best_of(epochs);
+        h.get_by_label_contains(&format!("{:.3} · epoch {}", best.0, best.1));
+    }
+    assert!(h.query_by_label_contains("of 153").is_none());
+}
+
+/// Accuracy of the best epoch of so many, and which one it is.
+fn best_of(done: usize) -> (f64, usize) {
+    let best = epochs(done, 25).into_iter().rev().find(|e| e.best).unwrap();
+    (best.val_accuracy, best.epoch)
+}
+
+#[test]
 fn failed_says_why_and_what_to_do() {
     let h = window(failed(), SIZE, true);
     h.get_by_label("Training failed");
-    h.get_by_label_contains("The loss is not a number in epoch 3, step 12. Lower train.learning_rate");
+    h.get_by_label_contains("The loss is not a number in epoch 3, step 12. Lower “Learning rate”");
     h.get_by_role_and_label(egui::Role::Button, "Try again");
 }
 

@@ -519,6 +519,22 @@ fn toasts_cover_nothing() {
 }
 
 #[test]
+fn closing_while_pictures_are_compared_is_asked_too() {
+    let (_dir, mut state) = open(Screen::Data);
+    state.jobs = vec![job(JobKind::Analyse, Some((48, 398)))];
+    state.close_asked = true;
+    let mut h = window(state, Theme::Dark);
+    h.run_steps(4);
+    h.get_by_label("Comparing the pictures is not finished");
+    h.get_by_label("Keep the window open").click();
+    h.run_steps(2);
+    assert_eq!(std::mem::take(&mut h.state_mut().actions), [Action::KeepOpen]);
+    h.get_by_label("Close").click();
+    h.run_steps(2);
+    assert_eq!(h.state().actions, [Action::CloseAnyway]);
+}
+
+#[test]
 fn closing_while_training_is_asked_once() {
     let (_dir, mut state) = open(Screen::Data);
     state.jobs = vec![job(JobKind::Train { run_dir: "/r".into() }, None)];

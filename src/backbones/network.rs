@@ -120,6 +120,19 @@ impl Network {
         Ok(KeptValues { stages, features: plan.feature_width })
     }
 
+    /// What [`Self::new`] pools with.
+    ///
+    /// # Errors
+    /// If the network cannot be cut or pooled so.
+    pub fn pooling_of(
+        spec: &'static BackboneSpec,
+        cut_stage: Option<&str>,
+        head: &HeadConfig,
+    ) -> Result<Pooling> {
+        // How many classes there are has no part in it.
+        Self::plan(spec, cut_stage, head, 2).map(|plan| plan.pooling)
+    }
+
     fn plan(
         spec: &'static BackboneSpec,
         cut_stage: Option<&str>,

@@ -9,10 +9,10 @@ use crate::engine::analysis::Calibration;
 use crate::engine::analysis::bootstrap::macro_f1_interval;
 use crate::engine::metrics::wilson_interval;
 use crate::engine::{Evaluation, TrainEvent};
-use crate::error::{part_of, times};
+use crate::error::part_of;
 use crate::session::{
     JobEvent, JobOutput, JobRequest, Worker, check_outside, check_place_of_evaluation, pictures_of,
-    save_evaluation,
+    save_evaluation, times_judged,
 };
 use std::path::PathBuf;
 
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     let JobOutput::Evaluated(judged) = output else { return Err(job::wrong_output()) };
     let test_judged = (judged.split == Some(Split::Test)).then_some(judged.test_judged);
     if let Some(n) = test_judged {
-        out.line(format!("test pictures, judged {}", times(n)))?;
+        out.line(format!("test pictures, {}", times_judged(n, judged.test_judged_by_others)))?;
     }
     save_evaluation(&args.out, &judged.evaluation, test_judged)?;
     print(&judged.evaluation, out)?;

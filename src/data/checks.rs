@@ -98,6 +98,21 @@ impl Checks {
         self.0.get(rel).filter(|c| c.stamp == stamp && c.looks().is_some()).filter(within)
     }
 
+    /// The files that are remembered.
+    pub(super) fn files(&self) -> impl Iterator<Item = &String> {
+        self.0.keys()
+    }
+
+    /// With what `earlier` remembers of files that this does not know.
+    #[must_use]
+    pub fn and(mut self, earlier: &Self) -> Self {
+        let files = Arc::make_mut(&mut self.0);
+        for (rel, check) in earlier.0.iter() {
+            files.entry(rel.clone()).or_insert_with(|| check.clone());
+        }
+        self
+    }
+
     /// How many files are remembered.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -73,6 +73,11 @@ impl Dataset {
         self.layout.has_parts() && self.samples.iter().any(|s| self.own_part(s) == Some(part))
     }
 
+    /// Whether some class has pictures enough that one of them can be held out for validation.
+    pub fn can_hold_out(&self) -> bool {
+        self.class_counts(Split::Train).iter().any(|&n| n > 1)
+    }
+
     /// The pictures that neither the folder nor the label file puts into a part itself.
     pub fn divided_by_chance(&self) -> impl Iterator<Item = &Sample> {
         let own_val = self.has_own(Split::Val);

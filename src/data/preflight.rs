@@ -1,9 +1,12 @@
 //! Looking at every picture once before training: what cannot be decoded is reported and left out.
 
 mod findings;
+mod gone;
 mod shapes;
 #[cfg(test)]
 mod tests;
+
+pub use gone::Gone;
 
 use super::checks::{Check, Stamp};
 use super::decode::{decode_bytes, is_animated, read_picture};

@@ -10,6 +10,7 @@ mod scene;
 use super::Progress;
 use crate::error::{Error, Result};
 use crate::nn::rng::Rng;
+use image::ImageError;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use leaf::Kind;
 use rayon::prelude::*;
@@ -61,8 +62,9 @@ fn write_all(dir: &Path, progress: Progress<'_>) -> Result<()> {
         let file = std::fs::File::create(&path).map_err(|e| Error::io("create", &path, &e))?;
         let encoder =
             PngEncoder::new_with_quality(BufWriter::new(file), CompressionType::Fast, FilterType::Adaptive);
-        image.write_with_encoder(encoder).map_err(|e| {
-            Error::new(crate::ErrorKind::Io, format!("could not write ({e})")).with_path(&path)
+        image.write_with_encoder(encoder).map_err(|e| match e {
+            ImageError::IoError(e) => Error::io("write", &path, &e),
+            e => Error::new(crate::ErrorKind::Io, format!("could not write ({e})")).with_path(&path),
         })?;
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, total)
     })

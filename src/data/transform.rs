@@ -8,7 +8,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 use std::cell::RefCell;
-pub(in crate::data) use taps::taps;
+pub(in crate::data) use taps::{eval_taps, taps};
 
 /// The evaluation view of a picture, `[crop_px, crop_px, 3]` f32, normalised.
 ///
@@ -25,17 +25,7 @@ pub fn eval_view(image: &RgbImage, p: &Preprocess) -> Result<Vec<f32>> {
 /// # Errors
 /// If the picture is empty.
 pub fn eval_picture(image: &RgbImage, p: &Preprocess) -> Result<RgbImage> {
-    let (w, h) = resized_dims(image.dimensions(), p.resize_px)?;
-    let x = Axis::center(w, p.crop_px);
-    let y = Axis::center(h, p.crop_px);
-    let scale_x = f64::from(image.width()) / w as f64;
-    let scale_y = f64::from(image.height()) / h as f64;
-    let source = Source {
-        left: x.start as f64 * scale_x,
-        top: y.start as f64 * scale_y,
-        width: x.len as f64 * scale_x,
-        height: y.len as f64 * scale_y,
-    };
+    let EvalCut { source, x, y } = EvalCut::of(image.dimensions(), p)?;
     let inner = resize(image, source, (x.len as u32, y.len as u32), p.interpolation)?;
     if (x.len, y.len) == (p.crop_px, p.crop_px) {
         return Ok(inner);
@@ -143,6 +133,33 @@ impl Axis {
     }
 }
 
+/// What the evaluation view shows of a picture.
+struct EvalCut {
+    /// What is resized.
+    source: Source,
+    /// The columns of the resized picture that are kept.
+    x: Axis,
+    /// Its rows.
+    y: Axis,
+}
+
+impl EvalCut {
+    fn of((width, height): (u32, u32), p: &Preprocess) -> Result<Self> {
+        let (w, h) = resized_dims((width, height), p.resize_px)?;
+        let x = Axis::center(w, p.crop_px);
+        let y = Axis::center(h, p.crop_px);
+        let scale_x = f64::from(width) / w as f64;
+        let scale_y = f64::from(height) / h as f64;
+        let source = Source {
+            left: x.start as f64 * scale_x,
+            top: y.start as f64 * scale_y,
+            width: x.len as f64 * scale_x,
+            height: y.len as f64 * scale_y,
+        };
+        Ok(Self { source, x, y })
+    }
+}
+
 /// A part of a picture, in pixels; edges may lie between pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Source {
@@ -162,6 +179,12 @@ impl Source {
         let (width, height) = (f64::from(image.width()), f64::from(image.height()));
         Self { left: 0.0, top: 0.0, width, height }
     }
+}
+
+/// Start and length of a part of an axis of `size` pixels, of which rounding may have put an edge a hair outside.
+fn span(start: f64, len: f64, size: u32) -> (f64, f64) {
+    let start = start.clamp(0.0, f64::from(size));
+    (start, len.min(f64::from(size) - start))
 }
 
 thread_local! {
@@ -189,11 +212,6 @@ pub fn resize(
     let filter = match filter {
         Interpolation::Bilinear => FilterType::Bilinear,
         Interpolation::Bicubic => FilterType::CatmullRom,
-    };
-    // Rounding may put an edge a hair outside.
-    let span = |start: f64, len: f64, size: u32| {
-        let start = start.clamp(0.0, f64::from(size));
-        (start, len.min(f64::from(size) - start))
     };
     let (left, w) = span(from.left, from.width, image.width());
     let (top, h) = span(from.top, from.height, image.height());

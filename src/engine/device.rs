@@ -6,6 +6,10 @@ use crate::error::{Error, Result};
 use crate::nn::ops::card;
 use candle_core::{CudaDevice, Device, MetalDevice, utils};
 use std::sync::OnceLock;
+use std::time::Duration;
+
+/// Numbers of a device other than the processor are read at most this often while it works, for reading waits until it is done.
+pub(crate) const READ_EVERY: Duration = Duration::from_millis(250);
 
 /// The device for a choice. `Auto` takes the graphics card where this build has one and it works, otherwise the processor. A card is
 /// opened once: tensors of one opening do not meet those of another.

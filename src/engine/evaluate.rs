@@ -28,7 +28,12 @@ impl Prediction {
 
     /// Cross-entropy in nats; finite also where the true class got no probability at all.
     pub fn loss(&self) -> f64 {
-        negative_log(self.probabilities.get(self.truth).copied().unwrap_or(0.0))
+        self.loss_of(self.truth)
+    }
+
+    /// The same if `class` were the true one.
+    pub(crate) fn loss_of(&self, class: usize) -> f64 {
+        negative_log(self.probabilities.get(class).copied().unwrap_or(0.0))
     }
 }
 

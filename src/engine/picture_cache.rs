@@ -15,6 +15,11 @@ impl Budget {
         Self(Arc::new(AtomicU64::new((mib as u64) << 20)))
     }
 
+    /// Whether so many bytes are left.
+    fn has(&self, bytes: u64) -> bool {
+        self.0.load(Ordering::Relaxed) >= bytes
+    }
+
     /// Takes `bytes` out of it; false, and nothing taken, where they are not there.
     pub(crate) fn take(&self, bytes: u64) -> bool {
         self.0.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
@@ -48,6 +53,11 @@ impl PictureCache {
         self.pictures.read().unwrap_or_else(PoisonError::into_inner).get(&(picture, kept)).cloned()
     }
 
+    /// Whether a square of `side` pixels would be kept.
+    pub(crate) fn has_room(&self, side: usize) -> bool {
+        self.budget.has((side * side * 3) as u64)
+    }
+
     /// Keeps the picture if there is room.
     pub(crate) fn put(&self, picture: usize, kept: Kept, image: &Arc<RgbImage>) {
         if self.budget.take(image.as_raw().len() as u64) {
@@ -72,5 +82,6 @@ mod tests {
         assert!(cache.get(3, Kept::Square).is_none(), "the other kind of the same picture");
         assert!(cache.get(4, Kept::Source).is_none(), "786432 of 1048576 bytes are taken");
         assert!(cache.get(4, Kept::Square).is_some(), "smaller ones still fit");
+        assert!(cache.has_room(190) && !cache.has_room(200), "111616 bytes are left");
     }
 }

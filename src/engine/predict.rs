@@ -1,10 +1,10 @@
 //! Classifying new pictures with a finished model.
 
 use super::at_once::AtOnce;
-use super::device::device;
+use super::device::{READ_EVERY, device};
 use super::forward;
 use super::train::sha256_of_file;
-use super::views::{EVAL_BATCH, Request, View, ViewMaker};
+use super::views::{EVAL_BATCH, Request, View, ViewMaker, beside};
 use crate::backbones::weights::{load_into, read_state_dict};
 use crate::backbones::{Network, find, imagenet};
 use crate::config::{AugmentConfig, DataConfig, DeviceChoice, HeadOutput, Preprocess};
@@ -12,9 +12,10 @@ use crate::error::{Error, Result};
 use crate::export::bundle::WEIGHTS;
 use crate::export::{find_bundle, read_bundle};
 use crate::nn::layers::Forward;
+use crate::nn::ops::tensors;
 use candle_core::Tensor;
-use rayon::prelude::*;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Classes with their probabilities, highest first.
 pub type Ranked = Vec<(String, f32)>;
@@ -26,6 +27,14 @@ pub(crate) struct Answer {
     pub(crate) features: Vec<f32>,
     /// One a class.
     pub(crate) probabilities: Vec<f32>,
+}
+
+/// What a network makes of a batch, where it was made.
+struct Made {
+    /// `[B, F]`: what the head reads.
+    features: Tensor,
+    /// `[B, K]`, or `[B, 1]` with a sigmoid output.
+    logits: Tensor,
 }
 
 /// SHA-256 of the weights of a run's or bundle's model, in hexadecimal.
@@ -144,7 +153,8 @@ impl Classifier {
         progress: crate::data::Progress<'_>,
         each: &mut dyn FnMut(&Path, Result<Vec<f32>>),
     ) -> Result<()> {
-        self.pass(paths, progress, &|x| self.probabilities_of(x), each)
+        let read = |made: &Made| forward::probabilities(&made.logits, self.output);
+        self.pass(paths, progress, &read, each)
     }
 
     /// Like [`Self::probabilities`], with the features that the head reads.
@@ -154,69 +164,82 @@ impl Classifier {
         progress: crate::data::Progress<'_>,
         each: &mut dyn FnMut(&Path, Result<Answer>),
     ) -> Result<()> {
-        self.pass(paths, progress, &|x| self.answers_of(x), each)
+        self.pass(paths, progress, &|made| self.read(made), each)
     }
 
-    /// Runs pictures through `answer`, which gives one item for each row of a batch.
-    fn pass<T: Send>(
+    /// Runs pictures through the network and reads what it makes of them, one item for each row: at once from the processor, a few times
+    /// a second from another device, so that it is never idle between batches.
+    fn pass<T>(
         &self,
         paths: &[PathBuf],
         progress: crate::data::Progress<'_>,
-        answer: &(dyn Fn(&Tensor) -> Result<Vec<T>> + Sync),
+        read: &dyn Fn(&Made) -> Result<Vec<T>>,
         each: &mut dyn FnMut(&Path, Result<T>),
     ) -> Result<()> {
         progress(0, paths.len())?;
         let batches: Vec<&[PathBuf]> = paths.chunks(EVAL_BATCH).collect();
-        let mut ready = batches.first().map(|b| self.prepare(b)).unwrap_or_default();
-        let mut done = 0;
+        let Some(first) = batches.first() else { return Ok(()) };
+        let mut ready = self.prepare(first)?;
+        let (mut done, mut unread, mut last) = (0, Vec::new(), Instant::now());
         for (i, batch) in batches.iter().enumerate() {
+            let (told, views) = ready;
             // The next pictures are decoded while these are classified.
-            let (next, answers) = rayon::join(
-                || batches.get(i + 1).map(|b| self.prepare(b)).unwrap_or_default(),
-                || self.answer(&ready, answer),
-            );
-            let mut answers = answers?.into_iter();
-            for (path, view) in batch.iter().zip(std::mem::replace(&mut ready, next)) {
-                let lost = || Error::internal("a picture has no answer");
-                each(path, view.and_then(|_| answers.next().ok_or_else(lost)));
+            let (next, made) =
+                beside(|| batches.get(i + 1).map(|b| self.prepare(b)).transpose(), || self.run(&views));
+            let (next, made) = (next?, made?);
+            let waits = made.iter().any(|made| tensors::serve(&made.logits));
+            unread.push((*batch, told, made));
+            if !waits || next.is_none() || last.elapsed() >= READ_EVERY {
+                for (batch, told, made) in unread.drain(..) {
+                    let answers = made.iter().map(read).collect::<Result<Vec<_>>>()?;
+                    let mut answers = answers.into_iter().flatten();
+                    for (path, told) in batch.iter().zip(told) {
+                        let lost = || Error::internal("a picture has no answer");
+                        each(path, told.and_then(|()| answers.next().ok_or_else(lost)));
+                    }
+                    done += batch.len();
+                }
+                last = Instant::now();
             }
-            done += batch.len();
             progress(done, paths.len())?;
+            match next {
+                Some(next) => ready = next,
+                None => break,
+            }
         }
         Ok(())
     }
 
-    fn prepare(&self, paths: &[PathBuf]) -> Vec<Result<Vec<f32>>> {
+    /// The views of pictures, and of each why it has none.
+    fn prepare(&self, paths: &[PathBuf]) -> Result<(Vec<Result<()>>, Tensor)> {
         let request = |path: &PathBuf| Request { path: path.clone(), picture: 0, views: vec![View::Eval] };
-        paths.par_iter().map(|path| self.maker.make(&request(path))).collect()
+        self.maker.ahead(&paths.iter().map(request).collect::<Vec<_>>(), self.network.store.device())
     }
 
-    /// Answers to the views that there are, in order.
-    fn answer<T>(
-        &self,
-        views: &[Result<Vec<f32>>],
-        answer: &(dyn Fn(&Tensor) -> Result<Vec<T>> + Sync),
-    ) -> Result<Vec<T>> {
-        let views: Vec<&[f32]> = views.iter().flatten().map(Vec::as_slice).collect();
+    /// What the network makes of views, in order.
+    fn run(&self, views: &Tensor) -> Result<Vec<Made>> {
         let device = self.network.store.device();
         // Fewer at once take longer and answer the same: nobody needs to know.
         let fewer = |most| tracing::info!("the card's memory was full: {most} pictures at once");
-        self.at_once.rows(views.len(), device, fewer, |part| {
-            answer(&self.maker.tensor(views[part].concat(), device)?)
+        self.at_once.rows(views.dim(0)?, device, fewer, |part| {
+            Ok(vec![self.made_of(&self.maker.part(views, part, device)?)?])
         })
     }
 
-    fn probabilities_of(&self, x: &Tensor) -> Result<Vec<Vec<f32>>> {
-        let logits = self.network.forward(&Forward::eval(&self.network.store), x)?;
-        forward::probabilities(&logits, self.output)
-    }
-
-    pub(super) fn answers_of(&self, x: &Tensor) -> Result<Vec<Answer>> {
+    fn made_of(&self, x: &Tensor) -> Result<Made> {
         let f = Forward::eval(&self.network.store);
         let map = self.network.forward_stages(&f, x, 0, self.network.stage_count())?;
         let features = self.network.pool(&f, &map)?;
-        let probabilities = forward::probabilities(&self.network.forward_head(&f, &features)?, self.output)?;
+        Ok(Made { logits: self.network.forward_head(&f, &features)?, features })
+    }
+
+    fn read(&self, Made { features, logits }: &Made) -> Result<Vec<Answer>> {
+        let probabilities = forward::probabilities(logits, self.output)?;
         let answer = |(features, probabilities)| Answer { features, probabilities };
         Ok(features.to_vec2()?.into_iter().zip(probabilities).map(answer).collect())
+    }
+
+    pub(super) fn answers_of(&self, x: &Tensor) -> Result<Vec<Answer>> {
+        self.read(&self.made_of(x)?)
     }
 }

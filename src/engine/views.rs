@@ -3,15 +3,16 @@
 use super::keys;
 use super::picture_cache::{Kept, PictureCache};
 use crate::config::{AugmentConfig, Preprocess};
-use crate::data::augment::{Plan, on_card, sufficient_side, train_view};
+use crate::data::augment::on_card::{self, Recipe};
+use crate::data::augment::{Plan, sufficient_side, train_view};
 use crate::data::decode::decode_file;
 use crate::data::transform::{eval_picture, normalize, reduced};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::nn::rng::Rng;
 use candle_core::{Device, Tensor};
 use image::RgbImage;
 use rayon::prelude::*;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -74,6 +75,22 @@ impl ViewMaker {
 
     /// All views of one picture, one behind the other.
     pub(crate) fn make(&self, request: &Request) -> Result<Vec<f32>> {
+        let picture = request.picture;
+        let views = self.each_view(
+            request,
+            |prepared, view| self.view(&prepared, picture, view),
+            |image, view| self.make_from(image, picture, view),
+        )?;
+        Ok(views.concat())
+    }
+
+    /// What is made of each view's picture, which is kept, or decoded once.
+    fn each_view<T: Send>(
+        &self,
+        request: &Request,
+        of_kept: impl Fn(Arc<RgbImage>, View) -> Result<T> + Sync,
+        of_decoded: impl Fn(&Arc<RgbImage>, View) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
         let wanted: Vec<View> = request.views.iter().map(|&v| self.drawn(v)).collect();
         let ready: Vec<_> = wanted.iter().map(|v| self.recall(request.picture, *v)).collect();
         let image = match ready.iter().all(Option::is_some) {
@@ -81,12 +98,11 @@ impl ViewMaker {
             false => Some(Arc::new(decode_file(&request.path, self.max_megapixels)?)),
         };
         let one = |(&view, ready): (&View, Option<Arc<RgbImage>>)| match (ready, &image) {
-            (Some(prepared), _) => self.view(&prepared, request.picture, view),
-            (None, Some(image)) => self.make_from(image, request.picture, view),
+            (Some(prepared), _) => of_kept(prepared, view),
+            (None, Some(image)) => of_decoded(image, view),
             (None, None) => Err(Error::internal("a picture was neither kept nor decoded")),
         };
-        let views: Vec<Vec<f32>> = wanted.par_iter().zip(ready).map(one).collect::<Result<_>>()?;
-        Ok(views.concat())
+        wanted.par_iter().zip(ready).map(one).collect()
     }
 
     /// One view of a decoded picture.
@@ -149,13 +165,13 @@ impl ViewMaker {
         Ok(parts.concat())
     }
 
-    /// Whether random views for this device are made on it.
+    /// Whether views for this device are made on it, by kernels for cards.
     pub(crate) fn on_card(&self, device: &Device) -> bool {
-        on_card::serves(&self.augment, &self.preprocess, device)
+        on_card::serves(&self.preprocess, device)
     }
 
-    /// A batch of one view of each of several pictures, in order, on `device`: by kernels for cards where they serve and a view is
-    /// random. The card is given the pictures as they are, in 8 bits.
+    /// A batch of all views of several pictures, in order, on `device`: by kernels for cards where they serve. The card is given the
+    /// pictures as they are, in 8 bits.
     ///
     /// # Errors
     /// If a picture cannot be decoded, or the device has no room.
@@ -163,26 +179,76 @@ impl ViewMaker {
         if !self.on_card(device) {
             return self.tensor(self.make_all(requests)?, device);
         }
-        let planned = requests.par_iter().map(|r| self.planned(r).map_err(|e| changed(r, &e)));
-        match planned.collect::<Result<Option<Vec<_>>>>()? {
-            Some(planned) => on_card::views(&planned, &self.preprocess, device),
-            None => self.tensor(self.make_all(requests)?, device),
-        }
+        let recipes = requests.par_iter().map(|r| self.recipes(r).map_err(|e| changed(r, &e)));
+        on_card::views(&recipes.collect::<Result<Vec<_>>>()?.concat(), &self.preprocess, device)
     }
 
-    /// What a picture's random view is made from and how; none where that is not what is wanted of it.
-    fn planned(&self, request: &Request) -> Result<Option<(Arc<RgbImage>, Plan)>> {
-        let &[view] = &request.views[..] else { return Ok(None) };
-        let Some(mut rng) = self.generator(request.picture, view) else { return Ok(None) };
-        let prepared = match self.recall(request.picture, view) {
-            Some(prepared) => prepared,
-            None => {
-                let image = Arc::new(decode_file(&request.path, self.max_megapixels)?);
-                self.prepare(&image, request.picture, view)?
+    /// The same for passes without gradients, while another batch is run: on the card where kernels serve and it has room, or else in
+    /// the processor's memory; [`Self::part`] takes it from there. Beside it for each picture why it has no views.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub(crate) fn ahead(&self, requests: &[Request], device: &Device) -> Result<(Vec<Result<()>>, Tensor)> {
+        if self.on_card(device) {
+            let (recipes, told) = parted(requests.par_iter().map(|r| self.recipes(r)).collect());
+            let made = match recipes.is_empty() {
+                true => self.tensor(Vec::new(), device),
+                false => on_card::views(&recipes, &self.preprocess, device),
+            };
+            match made {
+                Err(e) if e.kind() == ErrorKind::OutOfMemory => {}
+                made => return Ok((told, made?)),
             }
+        }
+        let (values, told) = parted(requests.par_iter().map(|r| self.make(r)).collect());
+        Ok((told, self.tensor(values, &Device::Cpu)?))
+    }
+
+    /// [`Self::ahead`] of pictures that all have views.
+    ///
+    /// # Errors
+    /// If a picture cannot be decoded, or the device fails.
+    pub(crate) fn all_ahead(&self, requests: &[Request], device: &Device) -> Result<Tensor> {
+        let (told, views) = self.ahead(requests, device)?;
+        requests.iter().zip(told).try_for_each(|(r, one)| one.map_err(|e| changed(r, &e)))?;
+        Ok(views)
+    }
+
+    /// Some of the views that were made [ahead](Self::ahead), on `device`.
+    ///
+    /// # Errors
+    /// If the device has no room.
+    pub(crate) fn part(&self, views: &Tensor, rows: Range<usize>, device: &Device) -> Result<Tensor> {
+        let part = views.narrow(0, rows.start, rows.len())?;
+        if views.device().same_device(device) {
+            return Ok(part);
+        }
+        // Or all of them would go over.
+        Ok(part.force_contiguous()?.to_device(device)?)
+    }
+
+    /// What a card makes a picture's views from and how.
+    fn recipes(&self, request: &Request) -> Result<Vec<(Arc<RgbImage>, Recipe)>> {
+        let picture = request.picture;
+        let random = |prepared: Arc<RgbImage>, mut rng: Rng| {
+            let plan = Plan::draw(prepared.dimensions(), &self.preprocess, &self.augment, &mut rng)?;
+            Ok((prepared, Recipe::Random(plan)))
         };
-        let plan = Plan::draw(prepared.dimensions(), &self.preprocess, &self.augment, &mut rng)?;
-        Ok(Some((prepared, plan)))
+        let of_prepared = |prepared, view| match self.generator(picture, view) {
+            None => Ok((prepared, Recipe::Square)),
+            Some(rng) => random(prepared, rng),
+        };
+        let has_room = || self.kept.as_ref().is_some_and(|kept| kept.has_room(self.preprocess.crop_px));
+        self.each_view(request, of_prepared, |image, view| match view {
+            View::Eval if !has_room() => {
+                on_card::lightened(Arc::clone(image), Recipe::Eval, &self.preprocess)
+            }
+            View::Eval | View::Fresh(_) => of_prepared(self.prepare(image, picture, view)?, view),
+            View::Cached(_) => {
+                let (image, recipe) = of_prepared(Arc::clone(image), view)?;
+                on_card::lightened(image, recipe, &self.preprocess)
+            }
+        })
     }
 
     /// Views as a batch.
@@ -196,10 +262,31 @@ impl ViewMaker {
     }
 }
 
+/// All parts in order, and of each picture why it has none.
+fn parted<T>(made: Vec<Result<Vec<T>>>) -> (Vec<T>, Vec<Result<()>>) {
+    let mut all = Vec::with_capacity(made.iter().flatten().map(Vec::len).sum());
+    let told = made.into_iter().map(|one| one.map(|parts| all.extend(parts))).collect();
+    (all, told)
+}
+
 /// An error about a picture that could be decoded before.
 fn changed(request: &Request, e: &Error) -> Error {
     let hint = "It could be decoded when the job began: check that it was not changed or removed";
     Error::new(e.kind(), e.what()).with_path(&request.path).with_hint(hint)
+}
+
+/// Runs `here` on the calling thread and `other` meanwhile, on another one where one has time. What a network does stays on one thread
+/// in this way: cuDNN's handle, plans and workspace are a thread's own.
+pub(crate) fn beside<A: Send, B>(
+    other: impl FnOnce() -> Result<A> + Send,
+    here: impl FnOnce() -> B,
+) -> (Result<A>, B) {
+    let mut made = Err(Error::internal("what was to be done meanwhile was not begun"));
+    let done = rayon::in_place_scope(|scope| {
+        scope.spawn(|_| made = other());
+        here()
+    });
+    (made, done)
 }
 
 /// Runs `consume` on each item in order while the next item is being made by `produce` on the other cores. Ends early once
@@ -210,12 +297,12 @@ fn changed(request: &Request, e: &Error) -> Error {
 pub(crate) fn pipelined<I: Sync, T: Send>(
     items: &[I],
     produce: impl Fn(&I) -> Result<T> + Sync,
-    mut consume: impl FnMut(usize, T) -> Result<ControlFlow<()>> + Send,
+    mut consume: impl FnMut(usize, T) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let Some(first) = items.first() else { return Ok(()) };
     let mut ready = produce(first)?;
     for (i, next) in items.iter().enumerate().skip(1) {
-        let (made, consumed) = rayon::join(|| produce(next), || consume(i - 1, ready));
+        let (made, consumed) = beside(|| produce(next), || consume(i - 1, ready));
         if consumed?.is_break() {
             return Ok(());
         }
@@ -225,74 +312,4 @@ pub(crate) fn pipelined<I: Sync, T: Send>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Drawn pictures, decoded from files and recalled: the same batch as the processor's.
-    #[cfg(feature = "emulated-card")]
-    #[test]
-    fn a_batch_of_a_card_is_that_of_the_processor() {
-        use crate::config::AugmentPolicy;
-        use crate::engine::picture_cache::Budget;
-        use crate::nn::ops::card::{emulated, launched};
-        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/data_policies.png");
-        let requests: Vec<Request> = (0..5)
-            .map(|picture| Request { path: file.clone(), picture, views: vec![View::Fresh(2)] })
-            .collect();
-        for policy in [AugmentPolicy::None, AugmentPolicy::Rand] {
-            let augment =
-                AugmentConfig { policy, rotation_degrees: 20.0, hue: 0.1, ..AugmentConfig::default() };
-            let maker = ViewMaker {
-                preprocess: Preprocess { crop_px: 32, ..Preprocess::IMAGENET },
-                augment: AugmentConfig { enabled: true, ..augment },
-                max_megapixels: 10.0,
-                seed: 7,
-                kept: Some(Arc::new(PictureCache::new(Budget::mib(4)))),
-            };
-            let values = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            let want = values(maker.batch(&requests, &Device::Cpu).unwrap());
-            for _ in 0..2 {
-                let before = launched();
-                let got = emulated(|| maker.batch(&requests, &Device::Cpu).unwrap());
-                assert_eq!(got.dims(), [5, 32, 32, 3]);
-                assert_eq!(launched() - before, if policy == AugmentPolicy::None { 4 } else { 0 });
-                assert!(values(got) == want, "{policy:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_pipeline_keeps_the_order_and_stops_at_an_error() {
-        let mut seen = Vec::new();
-        pipelined(
-            &[1, 2, 3],
-            |&i| Ok(i * 10),
-            |at, v| {
-                seen.push((at, v));
-                Ok(ControlFlow::Continue(()))
-            },
-        )
-        .unwrap();
-        assert_eq!(seen, [(0, 10), (1, 20), (2, 30)]);
-        let fail = |at: usize| {
-            let mut done = 0;
-            let r = pipelined(
-                &[0, 1, 2],
-                |&i| if i == at { Err(Error::internal("x")) } else { Ok(i) },
-                |_, _| {
-                    done += 1;
-                    Ok(ControlFlow::Continue(()))
-                },
-            );
-            (r.is_err(), done)
-        };
-        assert_eq!((fail(0), fail(2)), ((true, 0), (true, 2)));
-        let mut done = 0;
-        let count = |_, _| {
-            done += 1;
-            Ok(if done == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        };
-        pipelined(&[0, 1, 2], |&i| Ok(i), count).unwrap();
-        assert_eq!(done, 2);
-    }
-}
+mod tests;

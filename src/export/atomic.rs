@@ -11,18 +11,26 @@ use std::path::Path;
 /// # Errors
 /// If the folder cannot be written or the disk is full; `path` then still holds what it held.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    // By the time that this is told, the temporary file has given its room back.
+    replace(path, bytes).map_err(|e| Error::io("write", path, &without_place(e)))
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let io = |e: std::io::Error| Error::io("write", path, &e);
-    // The name of the temporary file, which these errors tell, would say nothing to anybody.
-    let plain = |e: std::io::Error| {
-        Error::io("write", path, &e.raw_os_error().map_or(e, std::io::Error::from_raw_os_error))
-    };
-    let mut file = create_beside(dir).map_err(plain)?;
-    file.write_all(bytes).map_err(io)?;
-    keep_permissions(path, file.as_file()).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|e| plain(e.error))?;
+    let mut file = create_beside(dir)?;
+    file.write_all(bytes)?;
+    keep_permissions(path, file.as_file())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
     Ok(())
+}
+
+/// What the system said, without the name of the temporary file that `tempfile` adds: it would say nothing to anybody.
+pub fn without_place(e: std::io::Error) -> std::io::Error {
+    match e.to_string().split_once(" at path ") {
+        Some((said, _)) if e.raw_os_error().is_none() => std::io::Error::new(e.kind(), said),
+        _ => e,
+    }
 }
 
 /// A temporary file in `dir`.
@@ -62,6 +70,21 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn what_went_wrong_is_told_of_the_file_that_was_to_be_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = write(&dir.path().join("none/run.json"), b"1").unwrap_err().to_string();
+        assert!(said.contains("none/run.json") && !said.contains(".tmp-"), "{said}");
+        let said = "No space left on device (os error 28)";
+        let full = std::io::Error::new(
+            std::io::ErrorKind::StorageFull,
+            format!("{said} at path \"/runs/.tmp-m2MMPH\""),
+        );
+        let told = Error::io("write", dir.path().join("none/run.json"), &without_place(full)).to_string();
+        assert!(told.contains(said) && !told.contains(".tmp-"), "{told}");
+        assert!(told.contains("This disk has ") && told.contains(" MB left"), "{told}");
     }
 
     #[test]

@@ -116,10 +116,17 @@ fn weight_bytes(network: &Network, timm_names: bool) -> Result<Vec<u8>> {
 /// Fills a new folder beside `dir`, then puts it in `dir`'s place.
 fn replace_folder(dir: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let temporary = |e: std::io::Error| Error::io("create a folder", parent, &e);
+    let temporary = |e: std::io::Error| Error::io("create a folder", parent, &atomic::without_place(e));
     std::fs::create_dir_all(parent).map_err(temporary)?;
     let fresh = tempfile::Builder::new().prefix(".tmp-model-").tempdir_in(parent).map_err(temporary)?;
-    fill(fresh.path())?;
+    // What goes wrong in the new folder is told of the place that its files are for.
+    fill(fresh.path()).map_err(|e| match e.path().and_then(|path| path.strip_prefix(fresh.path()).ok()) {
+        Some(within) => {
+            let place = dir.join(within);
+            e.with_path(place)
+        }
+        None => e,
+    })?;
     let io = |e: std::io::Error| Error::io("replace", dir, &e);
     let old = tempfile::Builder::new().prefix(".tmp-old-").tempdir_in(parent).map_err(temporary)?;
     if dir.exists() {
@@ -224,12 +231,14 @@ fn check_preprocess(p: &Preprocess) -> Result<(), String> {
     if sizes && numbers { Ok(()) } else { Err("has an impossible preparation of pictures".to_owned()) }
 }
 
-/// Copies the bundle of a finished run (`RUN/model`), or a bundle itself, to `out`, which must not exist or be empty.
+/// Copies the bundle of a finished run (`RUN/model`), or a bundle itself, to `out`, which must not exist or be empty. It is opened before,
+/// so that nothing is handed on that cannot be used.
 ///
 /// # Errors
-/// If there is no finished bundle, or `out` cannot be written.
+/// If there is no finished bundle, it is damaged, or `out` cannot be written.
 pub fn export_bundle(run_or_bundle: &Path, out: &Path) -> Result<()> {
     let from = find_bundle(run_or_bundle)?;
+    read_bundle(&from, &Device::Cpu)?;
     match std::fs::read_dir(out) {
         Ok(mut entries) => {
             if entries.next().is_some() {
@@ -324,6 +333,21 @@ mod tests {
         candle_core::safetensors::save(&rest, model.join(WEIGHTS)).unwrap();
         let e = read_bundle(&model, &Device::Cpu).unwrap_err().to_string();
         assert!(e.contains("do not fit its description"), "{e}");
+    }
+
+    #[test]
+    fn a_damaged_model_is_not_exported() {
+        let dir = tempfile::tempdir().unwrap();
+        let (model, out) = (dir.path().join("model"), dir.path().join("out"));
+        written(&model, "small_cnn");
+        export_bundle(&model, &out).unwrap();
+        let whole = std::fs::read(model.join(WEIGHTS)).unwrap();
+        assert_eq!(std::fs::read(out.join(WEIGHTS)).unwrap(), whole);
+        std::fs::write(model.join(WEIGHTS), &whole[..whole.len() / 2]).unwrap();
+        std::fs::remove_dir_all(&out).unwrap();
+        let e = export_bundle(&model, &out).unwrap_err().to_string();
+        assert!(e.contains("the model's weights are damaged") && e.contains(WEIGHTS), "{e}");
+        assert!(!out.exists());
     }
 
     #[cfg(unix)]

@@ -2,6 +2,7 @@
 
 use super::places::check_outside;
 use crate::error::{Error, Result};
+use crate::export::atomic::without_place;
 use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -52,10 +53,10 @@ pub(super) fn copy_by_class(
 
 /// Whether a copy was made; it is not where one is there already.
 fn copy(mut source: File, picture: &Path, folder: &Path) -> Result<bool> {
-    let io = |e: &std::io::Error| Error::io("copy the picture to", folder, e);
+    let io = |e: std::io::Error| Error::io("copy the picture to", folder, &without_place(e));
     // Written beside first: a copy is whole or not there.
-    let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(|e| io(&e))?;
-    std::io::copy(&mut source, &mut beside).map_err(|e| io(&e))?;
+    let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+    std::io::copy(&mut source, &mut beside).map_err(io)?;
     for number in 1.. {
         let place = folder.join(numbered(picture, number));
         if same_content(&place, beside.path()) {
@@ -64,7 +65,7 @@ fn copy(mut source: File, picture: &Path, folder: &Path) -> Result<bool> {
         match beside.persist_noclobber(&place) {
             Ok(_) => return Ok(true),
             Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => beside = e.file,
-            Err(e) => return Err(io(&e.error)),
+            Err(e) => return Err(io(e.error)),
         }
     }
     Ok(false)

@@ -2,7 +2,9 @@
 
 use super::{RunInfo, RunState};
 use crate::config::TrainConfig;
-use crate::engine::Summary;
+use crate::data::Dataset;
+use crate::engine::train::written_out;
+use crate::engine::{BatchReason, Summary};
 use crate::error::{Error, Result};
 use crate::export::atomic;
 use serde_json::{Value, json};
@@ -74,11 +76,17 @@ impl CrossValidation {
         self.scores.len() == self.folds
     }
 
-    /// The finished runs that differ from `config` in nothing but the fold that is held out; of each fold the first one in `runs`,
-    /// which is the newest where the newest come first.
-    pub fn of(runs: &[RunInfo], config: &TrainConfig) -> Self {
+    /// The finished runs that were trained with `config` on `dataset`, whichever fold was held out; of each fold the first one in
+    /// `runs`, which is the newest where the newest come first. What `config` leaves open counts as what a run makes of it.
+    pub fn of(runs: &[RunInfo], config: &TrainConfig, dataset: &Dataset) -> Self {
+        // Settings that cannot be trained with have no runs.
+        let asked = written_out(config, dataset).unwrap_or_else(|_| config.clone());
         let same = |run: &&RunInfo| {
-            run.state == RunState::Finished && whatever_fold(&run.config) == whatever_fold(config)
+            let [mut own, mut asked] = [&run.config, &asked].map(whatever_fold);
+            if was_measured(run) {
+                [&mut own, &mut asked].into_iter().for_each(|c| leave_to_the_card(c, config));
+            }
+            run.state == RunState::Finished && own == asked
         };
         let mut scores: Vec<FoldScore> = Vec::new();
         for run in runs.iter().filter(same) {
@@ -121,9 +129,27 @@ fn whatever_fold(config: &TrainConfig) -> TrainConfig {
     config
 }
 
+/// Whether the size of the run's steps is what was fastest on a card.
+fn was_measured(run: &RunInfo) -> bool {
+    run.summary.iter().flat_map(|s| &s.batch_changes).any(|c| c.reason == BatchReason::Measured)
+}
+
+/// Leaves open again what a card decided because `asked` left it open.
+fn leave_to_the_card(config: &mut TrainConfig, asked: &TrainConfig) {
+    let (train, asked) = (&mut config.train, &asked.train);
+    train.batch_size = train.batch_size.filter(|_| asked.batch_size.is_some());
+    train.learning_rate = train.learning_rate.filter(|_| asked.learning_rate.is_some());
+    train.head_learning_rate = train.head_learning_rate.filter(|_| asked.head_learning_rate.is_some());
+    for (phase, asked) in train.phases.iter_mut().zip(&asked.phases) {
+        phase.learning_rate = phase.learning_rate.filter(|_| asked.learning_rate.is_some());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Layout;
+    use crate::engine::BatchChange;
 
     /// Values of NumPy: `np.mean(x)`, `np.std(x, ddof=1)`.
     #[test]
@@ -134,9 +160,24 @@ mod tests {
         assert_eq!(Spread::of([0.7].into_iter()), Spread { mean: 0.7, deviation: 0.0 });
     }
 
+    fn pictures() -> Dataset {
+        Dataset {
+            root: "pictures".into(),
+            layout: Layout::ClassFolders,
+            labels: None,
+            classes: Vec::new(),
+            samples: Vec::new(),
+            skipped: Vec::new(),
+            excluded: Vec::new(),
+            verdicts: Default::default(),
+            checks: Default::default(),
+        }
+    }
+
     fn run(id: &str, fold: usize, accuracy: f64, state: RunState) -> RunInfo {
         let mut config = TrainConfig::default();
         (config.data.folds, config.data.fold) = (3, fold);
+        let config = written_out(&config, &pictures()).unwrap();
         let summary = json!({
             "version": 1, "backbone": "small_cnn", "mode": "scratch", "device": "cpu", "epochs_run": 1, "best_epoch": 1,
             "val": {"accuracy": accuracy, "macro_f1": accuracy / 2.0, "loss": 1.0}, "wall_s": 1.0, "images_per_s": 1.0,
@@ -166,12 +207,16 @@ mod tests {
             run("0003", 1, 0.6, RunState::Finished),
             run("0002", 2, 0.2, RunState::Finished),
         ];
-        let mut config = runs[1].config.clone();
-        config.data.val_fraction = 0.4;
-        let found = CrossValidation::of(&runs, &config);
+        // All else is left open, as in a new project, and a run writes down what it made of that.
+        let mut config = TrainConfig::default();
+        (config.data.folds, config.data.val_fraction) = (3, 0.4);
+        let found = CrossValidation::of(&runs, &config, &pictures());
         let names: Vec<(usize, &str)> = found.scores.iter().map(|s| (s.fold, s.run.as_str())).collect();
         assert_eq!((names, found.is_complete()), (vec![(1, "0003"), (2, "0004")], false));
         assert!((found.accuracy().mean - 0.7).abs() < 1e-12 && (found.macro_f1().mean - 0.35).abs() < 1e-12);
+
+        config.train.epochs = Some(79);
+        assert_eq!(CrossValidation::of(&runs, &config, &pictures()).scores, [], "other settings");
 
         let t = tempfile::tempdir().unwrap();
         found.save(&t.path().join("folds.json")).unwrap();
@@ -179,5 +224,23 @@ mod tests {
             serde_json::from_slice(&std::fs::read(t.path().join("folds.json")).unwrap()).unwrap();
         assert_eq!((&saved["folds"], &saved["runs"][1]["run"]), (&json!(3), &json!("0004")));
         assert!((saved["accuracy"]["standard_deviation"].as_f64().unwrap() - 0.02f64.sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn steps_that_a_card_was_measured_to_be_fastest_with_are_what_was_left_open() {
+        let mut measured = run("0001", 1, 0.9, RunState::Finished);
+        measured.config.train.batch_size = Some(128);
+        measured.config.train.learning_rate = Some(0.006);
+        let mut config = TrainConfig::default();
+        config.data.folds = 3;
+        let scores = |run: &RunInfo, config: &TrainConfig| {
+            CrossValidation::of(std::slice::from_ref(run), config, &pictures()).scores.len()
+        };
+        assert_eq!(scores(&measured, &config), 0, "somebody chose them");
+        let change = BatchChange { epoch: 1, from: 32, to: 128, reason: BatchReason::Measured };
+        measured.summary.as_mut().unwrap().batch_changes.push(change);
+        assert_eq!(scores(&measured, &config), 1);
+        config.train.learning_rate = Some(0.001);
+        assert_eq!(scores(&measured, &config), 0, "a rate that was chosen is no open one");
     }
 }

@@ -155,6 +155,8 @@ pub struct Judged {
     pub split: Option<Split>,
     /// How often the run was judged on test pictures, this time included.
     pub test_judged: usize,
+    /// How often other runs of its project were, on some of the same pictures.
+    pub test_judged_by_others: usize,
 }
 
 /// What a job made.

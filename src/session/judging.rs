@@ -3,12 +3,13 @@
 use super::jobs::Judged;
 use super::runner::Job;
 use super::versioned::FileKind;
-use super::{places, run_pictures};
+use super::{places, run_pictures, splits};
 use crate::config::{DataConfig, GroupBy, SplitKind, TrainConfig};
 use crate::data::{Checks, Dataset, Split};
 use crate::engine::{self, Classifier, TrainEvent};
-use crate::error::{Error, Result, thousands};
+use crate::error::{Error, Result, thousands, times};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -37,6 +38,39 @@ pub(super) fn test_judged_file() -> &'static str {
 /// If the file that says so is damaged.
 pub fn test_judged(run_dir: &Path) -> Result<usize> {
     Ok(KIND.read(run_dir, |f: &TestJudged| f.version)?.map_or(0, |f| f.at_unix_s.len()))
+}
+
+/// How often other runs of the same project were judged on test pictures that are this run's too. What cannot be read of another run
+/// does not count.
+pub fn test_judged_by_others(run_dir: &Path) -> usize {
+    let runs = run_dir.parent().filter(|dir| dir.file_name().is_some_and(|name| name == "runs"));
+    let Some(entries) = runs.and_then(|runs| std::fs::read_dir(runs).ok()) else { return 0 };
+    let times = |dir: &Path| -> Vec<u64> {
+        let file = KIND.read(dir, |f: &TestJudged| f.version).ok().flatten();
+        file.map_or_else(Vec::new, |f| f.at_unix_s)
+    };
+    let others = entries.flatten().filter(|e| Some(e.file_name().as_os_str()) != run_dir.file_name());
+    let judged: Vec<(PathBuf, Vec<u64>)> =
+        others.map(|e| (e.path(), times(&e.path()))).filter(|(_, times)| !times.is_empty()).collect();
+    if judged.is_empty() {
+        return 0;
+    }
+    let (own, pictures) = (times(run_dir), splits::test_pictures(run_dir));
+    let shared = judged.iter().filter(|(dir, _)| !splits::test_pictures(dir).is_disjoint(&pictures));
+    // A run that went on from another has that one's judgings among its own.
+    let at: BTreeSet<u64> =
+        shared.flat_map(|(_, times)| times).copied().filter(|t| !own.contains(t)).collect();
+    at.len()
+}
+
+/// "judged twice by this run, once by others", of test pictures; `own` times by the run, and `others` by other runs.
+pub fn times_judged(own: usize, others: usize) -> String {
+    match (own, others) {
+        (0, 0) => "never judged yet".to_owned(),
+        (own, 0) => format!("judged {}", times(own)),
+        (0, others) => format!("never judged by this run, {} by others", times(others)),
+        (own, others) => format!("judged {} by this run, {} by others", times(own), times(others)),
+    }
 }
 
 /// Once more; the number after it.
@@ -117,7 +151,8 @@ pub(super) fn judge(
         Some(run) => test_judged(run)?,
         None => 0,
     };
-    Ok(Judged { evaluation, model, data: root, split, test_judged })
+    let test_judged_by_others = run.map_or(0, test_judged_by_others);
+    Ok(Judged { evaluation, model, data: root, split, test_judged, test_judged_by_others })
 }
 
 /// Which pictures a judgement is about: the folder's own validation pictures, those that the model was not trained on, or,
@@ -125,4 +160,47 @@ pub(super) fn judge(
 fn judged_split(dataset: &Dataset, trained_on: bool) -> Option<Split> {
     let has_val = dataset.samples.iter().any(|s| s.split == Split::Val);
     ((trained_on || dataset.layout.has_parts()) && has_val).then_some(Split::Val)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run's folder with its test pictures, judged at these times.
+    fn run(project: &Path, id: &str, test: &[&str], at: &[u64]) -> PathBuf {
+        let dir = project.join("runs").join(id);
+        std::fs::create_dir_all(&dir).unwrap();
+        let splits: Vec<String> = test.iter().map(|rel| format!("\"{rel}\": \"test\"")).collect();
+        let text = format!(
+            "{{\"val_fraction\": 0.2, \"split_seed\": 0, \"version\": 1, \"splits\": {{\"c.png\": \"val\", {}}}}}",
+            splits.join(", ")
+        );
+        std::fs::write(dir.join("splits.json"), text).unwrap();
+        KIND.write(&dir, &TestJudged { version: 1, at_unix_s: at.to_vec() }).unwrap();
+        dir
+    }
+
+    #[test]
+    fn a_look_at_the_same_test_pictures_counts_whichever_run_had_it() {
+        let t = tempfile::tempdir().unwrap();
+        let first = run(t.path(), "0001", &["a.png", "b.png"], &[10, 20]);
+        let continued = run(t.path(), "0002", &["a.png", "b.png"], &[10, 20, 30]);
+        let again = run(t.path(), "0003", &["b.png"], &[]);
+        let elsewhere = run(t.path(), "0004", &["d.png"], &[40]);
+        let counts = |dir: &Path| (test_judged(dir).unwrap(), test_judged_by_others(dir));
+        assert_eq!(counts(&again), (0, 3), "twice by the first, once more by the one that went on from it");
+        assert_eq!((counts(&first), counts(&continued)), ((2, 1), (3, 0)));
+        assert_eq!(counts(&elsewhere), (1, 0), "on other pictures");
+        std::fs::write(first.join("test_judged.json"), "{").unwrap();
+        assert_eq!(counts(&again), (0, 3), "the other one knows");
+        assert_eq!(test_judged_by_others(t.path()), 0, "a run of no project");
+    }
+
+    #[test]
+    fn whose_looks_they_were_is_told() {
+        assert_eq!(times_judged(0, 0), "never judged yet");
+        assert_eq!(times_judged(2, 0), "judged twice");
+        assert_eq!(times_judged(0, 1), "never judged by this run, once by others");
+        assert_eq!(times_judged(1, 3), "judged once by this run, 3 times by others");
+    }
 }

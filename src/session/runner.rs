@@ -11,7 +11,7 @@ use super::{
 };
 use crate::backbones::{Network, find, weights};
 use crate::config::{DataConfig, HeadConfig, TrainConfig};
-use crate::data::{self, Checks, Dataset, Finding, Preflight, Sample, SavedSplits, Severity};
+use crate::data::{self, Checks, Dataset, Finding, Gone, Preflight, Sample, SavedSplits, Severity};
 use crate::engine::train::RateSearch;
 use crate::engine::{self, Classifier, Control, TrainEvent, TrainJob};
 use crate::error::{Error, ErrorKind, Result};
@@ -218,11 +218,18 @@ fn open_data(
     let known = project.map(checks::load).unwrap_or_default();
     let found = look_through(root, config, saved.as_ref(), known.clone(), job)?;
     let Some(dir) = project else { return Ok(found) };
-    let told = match keep_look((dir, anew), config, &found.dataset, &known) {
+    let gone = if anew { Gone::default() } else { Gone::since(&known, &found.dataset) };
+    let looked = match gone.whole_part() {
+        // It is told until it is back, or the pictures are divided on purpose.
+        true => found.dataset.checks.clone().and(&known),
+        false => found.dataset.checks.clone(),
+    };
+    let told = match keep_look((dir, anew), config, &found.dataset, (&known, looked)) {
         Err(e) if e.kind() == ErrorKind::ReadOnly => Some(Finding::about_all(Severity::Warning, READ_ONLY)),
         kept => kept.map(|()| None)?,
     };
-    let found = found.telling(damage.into_iter().chain(told));
+    let gone = gone.finding(&found.dataset);
+    let found = found.telling(damage.into_iter().chain(told).chain(gone));
     Ok(found.decided_if_possible(&decisions::decisions(dir)?.verdicts()))
 }
 
@@ -235,11 +242,11 @@ fn keep_look(
     (dir, anew): (&Path, bool),
     config: &DataConfig,
     dataset: &Dataset,
-    known: &Checks,
+    (known, looked): (&Checks, Checks),
 ) -> Result<()> {
     splits::keep(dir, config, dataset, anew)?;
-    if dataset.checks != *known {
-        checks::save(dir, dataset.checks.clone())?;
+    if looked != *known {
+        checks::save(dir, looked)?;
     }
     match project::is_project(dir) {
         true => journal::append(dir, Entry::opened(dataset)),

@@ -2,9 +2,10 @@
 
 use super::versioned::FileKind;
 use crate::config::{DataConfig, GroupBy, SplitKind};
-use crate::data::{Dataset, Finding, Sample, SavedSplits, Severity};
+use crate::data::{Dataset, Finding, Sample, SavedSplits, Severity, Split};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 const KIND: FileKind = FileKind {
@@ -118,6 +119,13 @@ fn write<'a>(
     KIND.write(dir, &SplitsFile { settings: Settings::of(config), saved })
 }
 
+/// Test pictures as the splits saved in `dir` have them, by path; none where there are no splits that can be read.
+pub(super) fn test_pictures(dir: &Path) -> BTreeSet<String> {
+    let file = KIND.read(dir, |f: &SplitsFile| f.saved.version).ok().flatten();
+    let all = file.map(|f| f.saved.splits).unwrap_or_default();
+    all.into_iter().filter(|(_, split)| *split == Split::Test).map(|(rel, _)| rel).collect()
+}
+
 /// Removes what was saved in `dir`.
 pub(super) fn remove(dir: &Path) -> std::io::Result<()> {
     KIND.remove(dir)
@@ -126,7 +134,7 @@ pub(super) fn remove(dir: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Checks, Layout, Split, Verdicts};
+    use crate::data::{Checks, Layout, Verdicts};
 
     fn dataset(pictures: &[(&str, Split)]) -> Dataset {
         let sample = |&(rel, split): &(&str, Split)| Sample { rel: rel.to_owned(), class: 0, split };

@@ -43,6 +43,8 @@ pub enum Pick {
 pub enum Action {
     /// Show a screen.
     Go(Screen),
+    /// Be told why a command cannot be done now.
+    Refused(String),
     /// Do what the header's main action says.
     NextStep,
     /// Open a native dialog; its answer arrives as another action.
@@ -133,6 +135,8 @@ pub enum Action {
     TogglePalette,
     /// Judge the run on show on its test pictures; each time is counted.
     JudgeTest,
+    /// Judge a run anew on its own validation pictures.
+    JudgeRun(PathBuf),
     /// Choose what is judged on other pictures.
     SetJudgedModel(PathBuf),
     /// Judge it on a folder of labelled pictures.

@@ -159,7 +159,7 @@ impl App {
         if !ctx.input(|i| i.viewport().close_requested()) || self.closing {
             return;
         }
-        if self.state.training_job().is_some() {
+        if self.state.lost_by_closing().is_some() {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
             self.state.close_asked = true;
         }
@@ -216,7 +216,7 @@ impl App {
     }
 }
 
-/// The keys of all commands that can be done now.
+/// The keys of all commands; those that cannot be done now say why.
 fn shortcuts(ctx: &Context, state: &AppState, actions: &mut Vec<Action>) {
     let pressed = |event: &Event| matches!(event, Event::Key { pressed: true, .. });
     if state.question_asked() || !ctx.input(|i| i.events.iter().any(pressed)) {
@@ -228,7 +228,6 @@ fn shortcuts(ctx: &Context, state: &AppState, actions: &mut Vec<Action>) {
         let own = typing && matches!(command.action, Action::Undo | Action::Redo);
         if let Some(keys) = command.keys.filter(|_| !own && !state.palette_open)
             && ctx.input_mut(|i| i.consume_shortcut(&keys))
-            && command.blocked.is_none()
         {
             actions.extend(command.actions());
         }
@@ -248,6 +247,8 @@ impl eframe::App for App {
         self.dropped(ctx);
         self.look_at_memory();
         self.closing_asked(ctx);
+        // A question that has answered itself does not come back with the next job.
+        self.state.close_asked &= self.state.lost_by_closing().is_some();
         self.save_when_due(ctx);
     }
 
@@ -258,6 +259,7 @@ impl eframe::App for App {
         // Before anything is drawn: words that were typed in the same frame are for the list.
         if !self.state.question_asked() && ctx.input_mut(|i| i.consume_shortcut(&PALETTE_KEYS)) {
             self.apply(&ctx, Some(frame), Action::TogglePalette);
+            shell::palette::keep_keys(&ctx);
         }
         shortcuts(&ctx, &self.state, &mut actions);
         self.pasting.follow(&ctx, &mut actions);
@@ -288,5 +290,26 @@ impl eframe::App for App {
         }
         self.save_if_due();
         self.disk.finish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egui::{Key, Modifiers, RawInput};
+
+    #[test]
+    fn the_keys_of_a_command_that_cannot_be_done_say_why() {
+        let press = |key, modifiers| {
+            let event = Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers };
+            let (ctx, mut actions) = (Context::default(), Vec::new());
+            let input = RawInput { events: vec![event], ..RawInput::default() };
+            let mut drawn = ctx.run_ui(input, |ui| shortcuts(ui.ctx(), &AppState::default(), &mut actions));
+            drawn.textures_delta.clear();
+            actions
+        };
+        let why = "Train is not possible now. Open a folder of pictures first";
+        assert_eq!(press(Key::T, Modifiers::COMMAND), [Action::Refused(why.to_owned())]);
+        assert_eq!(press(Key::Num2, Modifiers::COMMAND), [Action::Go(crate::ui::Screen::Model)]);
     }
 }

@@ -32,6 +32,7 @@ impl App {
                     self.disk.ask(DiskRequest::KnownWeights);
                 }
             }
+            Action::Refused(why) => self.state.notices.push_refusal(why),
             Action::NextStep => {
                 let step = self.state.next_step();
                 if step.blocked.is_none() {
@@ -103,6 +104,7 @@ impl App {
             Action::MovePane(forward) => self.cx.panes.step(forward),
             Action::TogglePalette => self.state.palette_open = !self.state.palette_open,
             Action::JudgeTest => self.judge_test(),
+            Action::JudgeRun(run) => self.judge_run(&run),
             Action::SetJudgedModel(model) => self.state.judged_model = Some(model),
             Action::JudgeFolder(data) => self.judge_folder(data),
             Action::ShowEvaluateTab(tab) => {

@@ -190,9 +190,12 @@ impl Command {
         Self { lead: Some(lead), ..self }
     }
 
-    /// All that it asks for, in order.
-    pub fn actions(&self) -> impl Iterator<Item = Action> {
-        self.lead.iter().chain([&self.action]).cloned()
+    /// All that it asks for, in order; where it cannot be done now, to be told why.
+    pub fn actions(&self) -> Vec<Action> {
+        match &self.blocked {
+            Some(why) => vec![Action::Refused(format!("{} is not possible now. {why}", self.name))],
+            None => self.lead.iter().chain([&self.action]).cloned().collect(),
+        }
     }
 }
 

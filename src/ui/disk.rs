@@ -13,7 +13,7 @@ use crate::session::home::{self, ProjectOf, SamplePlace};
 use crate::session::pasted::Pasted;
 use crate::session::{
     Project, ProjectLock, RunInfo, Settings, decisions, fonts, load_evaluation, project, save_notes,
-    test_judged, was_compared, weights,
+    test_judged, test_judged_by_others, was_compared, weights,
 };
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
@@ -50,6 +50,8 @@ pub(super) enum DiskRequest {
     Runs(Project),
     /// A run's evaluation.
     Evaluation(Box<RunInfo>),
+    /// How often a run's test pictures were judged.
+    TestJudged(PathBuf),
     /// What changed since a run, up to another one with its evaluation.
     Compare(PathBuf, (PathBuf, Arc<Evaluation>)),
     /// What lies at these paths.
@@ -86,6 +88,8 @@ pub(super) enum DiskRequest {
 pub(super) enum DiskAnswer {
     /// With what to tell of its files that are damaged.
     Opened(Box<Project>, Vec<String>),
+    /// The project's settings are damaged, and it has no run whose settings could stand in.
+    Damaged(Error),
     /// It is not on disk yet.
     NewProject(Box<Project>),
     /// Folders of exported models.
@@ -100,6 +104,10 @@ pub(super) enum DiskAnswer {
     Runs(Vec<RunInfo>, Vec<String>),
     /// A run's own, how often it was judged on its test pictures, and whether its pictures were compared.
     Evaluation(Box<(RunInfo, Evaluation, usize, bool)>),
+    /// The run whose evaluation cannot be read, and why.
+    NoEvaluation(PathBuf, Error),
+    /// By the run, and by others of the project.
+    TestJudged(PathBuf, usize, usize),
     /// What changed since the earlier run, and the later evaluation.
     Compared(Compared, Arc<Evaluation>),
     Looked(Vec<(PathBuf, PathKind)>),
@@ -122,6 +130,8 @@ pub(super) enum DiskAnswer {
     Pasted(PathBuf),
     /// The project, its decisions, its pictures after them, and what was decided just now.
     Decided(PathBuf, Box<Decisions>, Arc<Preflight>, Option<Decided>),
+    /// A step could not be kept; whether it was a new decision.
+    NotDecided(Error, bool),
     Nothing,
 }
 
@@ -209,7 +219,11 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
             project.keep(&dataset)?;
             held.take(&project.dir).map(|()| DiskAnswer::Nothing)
         }
-        DiskRequest::OpenProject(dir) => held.opened(Project::open(&dir)?),
+        DiskRequest::OpenProject(dir) => match Project::open(&dir) {
+            Ok(project) => held.opened(project),
+            Err(error) if project::damage(&dir).is_some() => Ok(DiskAnswer::Damaged(error)),
+            Err(error) => Err(error),
+        },
         DiskRequest::Save(project) => {
             let failed = project.save().err();
             Ok(DiskAnswer::Saved(project.dir, failed))
@@ -234,9 +248,17 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
         DiskRequest::SaveNotes(run, notes) => save_notes(&run, &notes).map(|()| DiskAnswer::Nothing),
         DiskRequest::Runs(project) => project.runs().map(|(runs, bad)| DiskAnswer::Runs(runs, bad)),
         DiskRequest::Evaluation(run) => {
-            let (evaluation, times) = (load_evaluation(&run.dir)?, test_judged(&run.dir)?);
+            let evaluation = match load_evaluation(&run.dir) {
+                Ok(evaluation) => evaluation,
+                Err(why) => return Ok(DiskAnswer::NoEvaluation(run.dir, why)),
+            };
+            let times = test_judged(&run.dir)?;
             let compared = was_compared(&run.dir);
             Ok(DiskAnswer::Evaluation(Box::new((*run, evaluation, times, compared))))
+        }
+        DiskRequest::TestJudged(run_dir) => {
+            let (own, others) = (test_judged(&run_dir)?, test_judged_by_others(&run_dir));
+            Ok(DiskAnswer::TestJudged(run_dir, own, others))
         }
         DiskRequest::Compare(run_dir, (later_run, after)) => {
             let comparison = Arc::new(Comparison::of(&load_evaluation(&run_dir)?, &after));
@@ -285,8 +307,11 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
                 Step::Decided(new) => Some(new.clone()),
                 Step::Undone | Step::Redone => None,
             };
-            decisions::decide(&project, &found, step).map(|(decisions, preflight)| {
-                DiskAnswer::Decided(project, Box::new(decisions), preflight, new)
+            Ok(match decisions::decide(&project, &found, step) {
+                Ok((decisions, preflight)) => {
+                    DiskAnswer::Decided(project, Box::new(decisions), preflight, new)
+                }
+                Err(error) => DiskAnswer::NotDecided(error, new.is_some()),
             })
         }
     }
@@ -352,6 +377,18 @@ mod tests {
             panic!("what is lost is told")
         };
         assert!(matches!(&told[..], [told] if told.contains("line 1 of the journal")), "{told:?}");
+    }
+
+    #[test]
+    fn damaged_settings_that_nothing_stands_in_for_are_told_apart_and_stay_as_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("p");
+        Project::create(&place, TrainConfig::default()).unwrap();
+        std::fs::write(place.join("project.toml"), "garbage = [").unwrap();
+        let open = |place: PathBuf| serve(DiskRequest::OpenProject(place), &mut Held::default());
+        assert!(matches!(open(place.clone()), Ok(DiskAnswer::Damaged(_))));
+        assert_eq!(std::fs::read(place.join("project.toml")).unwrap(), b"garbage = [");
+        assert!(open(dir.path().join("none")).is_err(), "that is no project at all");
     }
 
     #[test]

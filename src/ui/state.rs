@@ -45,7 +45,7 @@ use crate::error::Error;
 use crate::session::jobs::ModelRef;
 use crate::session::{Project, RunInfo, RunState, Settings};
 use crate::ui::Action;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -150,6 +150,8 @@ pub struct AppState {
     pub preflight: Option<Arc<Preflight>>,
     /// What was decided about them.
     pub decisions: Decisions,
+    /// Pictures about which something was decided that is being written, decision by decision.
+    pub deciding: VecDeque<Vec<String>>,
     /// Why the project's folder could not be opened.
     pub data_error: Option<Error>,
     /// The settings that the next run will use.
@@ -174,6 +176,8 @@ pub struct AppState {
     pub runs: Vec<RunInfo>,
     /// The evaluation on show.
     pub evaluation: Option<ShownEvaluation>,
+    /// A run whose own evaluation cannot be read, and why.
+    pub unreadable_evaluation: Option<(PathBuf, Error)>,
     /// The saved model that is judged on other pictures, where it is not the run on show.
     pub judged_model: Option<PathBuf>,
     /// The part of it on show.
@@ -336,7 +340,8 @@ impl AppState {
 
     /// Whether a question is on show that has to be answered first.
     pub fn question_asked(&self) -> bool {
-        self.training_job().is_some() && (self.close_asked || self.cancel_asked)
+        let about_closing = self.close_asked && self.lost_by_closing().is_some();
+        about_closing || self.cancel_asked && self.training_job().is_some()
     }
 
     /// Too many pictures cannot be read, and nobody has said to go on.

@@ -43,6 +43,11 @@ pub mod type_size {
     pub const SECTION: f32 = 16.0;
     /// A screen's title.
     pub const TITLE: f32 = 22.0;
+
+    /// Numbers along the axes of a diagram `height` points high: those of one that fills a large screen are read from farther away.
+    pub fn in_diagram(height: f32) -> f32 {
+        CAPTION * (height / 600.0).clamp(1.0, 1.6)
+    }
 }
 
 /// Sizes of the window's frame in points.
@@ -178,8 +183,8 @@ fn luminance(c: Color32) -> f32 {
 }
 
 /// Ends of the ramp of a heat map over a picture: from what counts little to what counts most. Lightness rises, so that the order
-/// does not rest on hue alone.
-pub const HEAT: [Color32; 2] = [Color32::from_rgb(0x6A, 0x1F, 0x9C), Color32::from_rgb(0xFF, 0xC8, 0x4A)];
+/// does not rest on hue alone, from dark enough to be seen on a bright picture.
+pub const HEAT: [Color32; 2] = [Color32::from_rgb(0x3A, 0x12, 0x66), Color32::from_rgb(0xFF, 0xC8, 0x4A)];
 
 /// Installs type, spacing and both themes' colours.
 pub fn install(ctx: &Context) {

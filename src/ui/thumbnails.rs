@@ -13,7 +13,8 @@ use std::sync::{Arc, Condvar, Mutex};
 pub const THUMB_PX: u32 = 192;
 /// Longest side of a picture that is looked at alone, in pixels.
 pub const LARGE_PX: u32 = 900;
-
+/// The same of one that has more room than that, in pixels.
+pub const HUGE_PX: u32 = 1800;
 /// Longest side of a picture that is shown larger than that in a gallery, in pixels.
 pub const MEDIUM_PX: u32 = 384;
 /// How many textures are kept.

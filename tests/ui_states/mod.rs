@@ -54,6 +54,7 @@ pub(crate) fn draw(ui: &mut egui::Ui, world: &mut World) {
     for action in &actions {
         match action {
             Action::SetConfig(config) => world.state.config = (**config).clone(),
+            Action::Decide(decided) => world.state.deciding.push_back(decided.pictures.clone()),
             Action::Select(selection) => world.state.selection = *selection,
             Action::ShowEvaluateTab(tab) => world.state.evaluate_tab = *tab,
             Action::ClearPredictions => world.state.predictions.clear(),
@@ -287,6 +288,7 @@ pub(crate) fn judged(classes: usize, per_class: usize, root: Option<&Path>) -> A
         run_dir,
         split: Some(Split::Val),
         test_judged: 0,
+        test_judged_by_others: 0,
         title: "run 0003 · validation".to_owned(),
         compared: None,
     });

@@ -57,23 +57,37 @@ impl Operation {
         Self::Equalize,
     ];
 
+    /// Where pixels come from, as [`affine`] takes it, of what slides and shifts.
+    pub(super) fn matrix(self, magnitude: f64) -> Option<[f64; 6]> {
+        // torchvision goes through the angle, and so through its rounding.
+        let slope = magnitude.atan().to_degrees().to_radians().tan();
+        Some(match self {
+            Self::ShearX => [1.0, slope, 0.0, 0.0, 1.0, 0.0],
+            Self::ShearY => [1.0, 0.0, 0.0, slope, 1.0, 0.0],
+            Self::TranslateX => [1.0, 0.0, -magnitude.trunc(), 0.0, 1.0, 0.0],
+            Self::TranslateY => [1.0, 0.0, 0.0, 0.0, 1.0, -magnitude.trunc()],
+            _ => return None,
+        })
+    }
+
     /// Applies it. What `magnitude` means depends on the operation; [`Self::Identity`], [`Self::AutoContrast`] and
     /// [`Self::Equalize`] have none.
     pub fn apply(self, image: &mut RgbImage, magnitude: f64) {
-        // torchvision goes through the angle, and so through its rounding.
-        let slope = magnitude.atan().to_degrees().to_radians().tan();
+        if let Some(matrix) = self.matrix(magnitude) {
+            *image = affine(image, matrix);
+            return;
+        }
         match self {
-            Self::Identity => {}
-            Self::ShearX => *image = affine(image, [1.0, slope, 0.0, 0.0, 1.0, 0.0]),
-            Self::ShearY => *image = affine(image, [1.0, 0.0, 0.0, slope, 1.0, 0.0]),
-            Self::TranslateX => *image = affine(image, [1.0, 0.0, -magnitude.trunc(), 0.0, 1.0, 0.0]),
-            Self::TranslateY => *image = affine(image, [1.0, 0.0, 0.0, 0.0, 1.0, -magnitude.trunc()]),
+            Self::Identity | Self::ShearX | Self::ShearY | Self::TranslateX | Self::TranslateY => {}
             Self::Rotate => *image = rotate(image, magnitude),
             Self::Brightness => color::adjust_brightness(image, 1.0 + magnitude),
             Self::Color => color::adjust_saturation(image, 1.0 + magnitude),
             Self::Contrast => color::adjust_contrast(image, 1.0 + magnitude),
             Self::Sharpness => sharpness(image, 1.0 + magnitude),
-            Self::Posterize => posterize(image, magnitude as u32),
+            Self::Posterize => {
+                let kept = kept_bits(magnitude);
+                image.iter_mut().for_each(|v| *v &= kept);
+            }
             Self::Solarize => look_up(image, |_| {
                 std::array::from_fn(|v| if (v as f64) < magnitude { v as u8 } else { 255 - v as u8 })
             }),
@@ -110,11 +124,9 @@ fn smoothed(image: &RgbImage) -> RgbImage {
     })
 }
 
-fn posterize(image: &mut RgbImage, bits: u32) {
-    let mask = u8::MAX.checked_shl(8u32.saturating_sub(bits)).unwrap_or(0);
-    for v in image.iter_mut() {
-        *v &= mask;
-    }
+/// Which bits of a level [`Operation::Posterize`] keeps.
+pub(super) fn kept_bits(magnitude: f64) -> u8 {
+    u8::MAX.checked_shl(8u32.saturating_sub(magnitude as u32)).unwrap_or(0)
 }
 
 /// Levels of each channel through a table that is made from how often they occur.

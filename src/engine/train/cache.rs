@@ -6,8 +6,9 @@ use crate::engine::at_once::AtOnce;
 use crate::engine::picture_cache::Budget;
 use crate::engine::views::{EVAL_BATCH, Request, View, ViewMaker, pipelined};
 use crate::engine::{CacheProgress, TrainEvent};
-use crate::error::{Result, thousands};
+use crate::error::{ErrorKind, Result, thousands};
 use crate::nn::layers::Forward;
+use crate::nn::ops::tensors;
 use candle_core::{DType, Device, Tensor};
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,9 @@ use std::time::Instant;
 
 /// Pictures that are decoded together.
 const PICTURES: usize = 16;
+
+/// Bytes of rows that a card may hold before they are read, so that it is seldom waited for.
+const UNREAD: usize = 64 << 20;
 
 /// What is computed once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,22 +136,24 @@ impl FrozenCache {
         let work = cache.requests(pictures);
         let total: usize = work.iter().map(|w| w.request.views.len()).sum();
         let chunks: Vec<&[Work]> = work.chunks(PICTURES).collect();
-        let mut fill = Fill { cache: &mut cache, network, maker, total, room };
+        let mut fill = Fill { cache: &mut cache, network, total, room, unread: Default::default() };
+        let device = network.store.device();
         let started = Instant::now();
         let mut done = 0;
         pipelined(
             &chunks,
             |chunk| {
                 (job.keep_going)()?;
-                maker.make_all(&chunk.iter().map(|w| w.request.clone()).collect::<Vec<_>>())
+                maker.all_ahead(&chunk.iter().map(|w| w.request.clone()).collect::<Vec<_>>(), device)
             },
-            |i, values| {
+            |i, views| {
                 let rows: Vec<usize> = chunks[i].iter().flat_map(|w| w.rows.iter().copied()).collect();
-                for (rows, values) in rows.chunks(EVAL_BATCH).zip(values.chunks(EVAL_BATCH * maker.len())) {
+                for (at, rows) in rows.chunks(EVAL_BATCH).enumerate() {
                     (job.keep_going)()?;
-                    job.rows(rows.len(), network.store.device(), |part| {
-                        let values = &values[part.start * maker.len()..part.end * maker.len()];
-                        fill.batch(&rows[part], values.to_vec()).map(|()| Vec::<()>::new())
+                    let views = views.narrow(0, at * EVAL_BATCH, rows.len())?;
+                    job.rows(rows.len(), device, |part| {
+                        let x = maker.part(&views, part.clone(), device)?;
+                        fill.batch(&rows[part], x).map(|()| Vec::<()>::new())
                     })?;
                     done += rows.len();
                     let views_per_s = done as f64 / started.elapsed().as_secs_f64().max(1e-9);
@@ -156,6 +162,7 @@ impl FrozenCache {
                 Ok(ControlFlow::Continue(()))
             },
         )?;
+        fill.read()?;
         Ok(cache)
     }
 
@@ -223,25 +230,53 @@ struct Work {
 struct Fill<'a> {
     cache: &'a mut FrozenCache,
     network: &'a Network,
-    maker: &'a ViewMaker,
     total: usize,
     room: Room<'a>,
+    /// Maps and features that a card has, or still computes, with the rows that they are for.
+    unread: [Vec<(Vec<usize>, Tensor)>; 2],
 }
 
 impl Fill<'_> {
-    fn batch(&mut self, rows: &[usize], values: Vec<f32>) -> Result<()> {
+    fn batch(&mut self, rows: &[usize], x: Tensor) -> Result<()> {
+        let may_wait = tensors::serve(&x);
+        match self.run(rows, x) {
+            Err(e) if e.kind() == ErrorKind::OutOfMemory => {
+                // What is unread takes of its memory.
+                self.read()?;
+                Err(e)
+            }
+            Ok(()) if may_wait && self.unread_bytes() < UNREAD => Ok(()),
+            Ok(()) => self.read(),
+            failed => failed,
+        }
+    }
+
+    fn unread_bytes(&self) -> usize {
+        self.unread.iter().flatten().map(|(_, x)| x.elem_count() * size_of::<f32>()).sum()
+    }
+
+    fn run(&mut self, rows: &[usize], mut x: Tensor) -> Result<()> {
         let f = Forward::eval(&self.network.store);
-        let mut x = self.maker.tensor(values, self.network.store.device())?;
         let mut at = 0;
         if let Some(boundary) = self.cache.wanted.maps {
             x = self.network.forward_stages(&f, &x, 0, boundary)?;
             at = boundary;
-            store(&mut self.cache.maps, rows, &x, self.total, self.room)?;
+            self.unread[0].push((rows.to_vec(), x.clone()));
         }
         if self.cache.wanted.features {
             x = self.network.forward_stages(&f, &x, at, self.network.stage_count())?;
-            let pooled = self.network.pool(&f, &x)?;
-            store(&mut self.cache.features, rows, &pooled, self.total, self.room)?;
+            self.unread[1].push((rows.to_vec(), self.network.pool(&f, &x)?));
+        }
+        Ok(())
+    }
+
+    /// Waits for what was made, and stores it.
+    fn read(&mut self) -> Result<()> {
+        let tables = [&mut self.cache.maps, &mut self.cache.features];
+        for (table, unread) in tables.into_iter().zip(&mut self.unread) {
+            for (rows, x) in unread.drain(..) {
+                store(table, &rows, &x, self.total, self.room)?;
+            }
         }
         Ok(())
     }

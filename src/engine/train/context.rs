@@ -93,13 +93,12 @@ impl<'a> Context<'a> {
         prepare_folder(&job.run_dir, job.resume)?;
         let (dataset, contents) = usable_pictures(job, control, on_event)?;
         let resolved = job.config.train.resolve(job.config.backbone.weights.is_some());
-        let mut config = written_out(&job.config, &resolved, &dataset);
+        let config = written_out(&job.config, &dataset)?;
         warn_of_flips(&config, &dataset, on_event);
         let seed = config.train.seed;
         let cut = config.backbone.cut_stage.as_deref();
         let mut network = Network::new(spec, cut, &config.head, dataset.classes.len(), seed, &device)?;
         network.compute_in_bf16(bf16);
-        config.head.pooling = Some(network.pooling());
         let weights_sha256 = match &config.backbone.weights {
             Some(path) => {
                 let report = load_into(&mut network, &read_state_dict(path)?)?;
@@ -290,20 +289,25 @@ fn usable_pictures(
     if dataset.indices(Split::Val).is_empty() {
         return Err(Error::input("there are no validation pictures").with_path(&dataset.root).with_hint(
             match dataset.layout {
-                Layout::SplitFolders => "Add some to the val folder",
                 Layout::SplitLabelFile => "Name some for validation in the label file",
-                Layout::ClassFolders | Layout::LabelFile => {
-                    "Add pictures, so that each class has at least two, or raise data.val_fraction"
-                }
+                _ if dataset.can_hold_out() => "Raise data.val_fraction",
+                _ => "Each class needs at least two pictures, one of them to judge by: add some",
             },
         ));
     }
     Ok((dataset, found.contents))
 }
 
-/// The settings with everything left open filled in, so that the run's `config.toml` says what was used.
-fn written_out(config: &TrainConfig, r: &ResolvedTrain, dataset: &Dataset) -> TrainConfig {
+/// The settings with everything left open filled in, so that a run's `config.toml` says what was used. Where a card's speed decides the
+/// size of steps, the run changes that, and rates that were left open, afterwards.
+///
+/// # Errors
+/// If there is no such backbone, or it cannot be cut or pooled so.
+pub fn written_out(config: &TrainConfig, dataset: &Dataset) -> Result<TrainConfig> {
+    let r = config.train.resolve(config.backbone.weights.is_some());
     let mut c = config.clone();
+    let (spec, cut) = (find(&config.backbone.name)?, config.backbone.cut_stage.as_deref());
+    c.head.pooling = Some(Network::pooling_of(spec, cut, &config.head)?);
     c.data.path = Some(dataset.root.clone());
     let within = |p: &Path| p.strip_prefix(&dataset.root).unwrap_or(p).to_path_buf();
     c.data.labels = dataset.labels.as_ref().map(|file| within(&file.path));
@@ -317,7 +321,7 @@ fn written_out(config: &TrainConfig, r: &ResolvedTrain, dataset: &Dataset) -> Tr
             phase.schedule = Some(planned.schedule);
             phase.last_stages = (planned.learns == Learns::LastStages).then_some(planned.last_stages);
         }
-        return c;
+        return Ok(c);
     }
     c.train.mode = r.mode;
     c.train.epochs = Some(r.epochs);
@@ -325,7 +329,7 @@ fn written_out(config: &TrainConfig, r: &ResolvedTrain, dataset: &Dataset) -> Tr
     c.train.learning_rate = Some(r.learning_rate);
     c.train.head_learning_rate = Some(r.head_learning_rate);
     c.train.schedule = Some(r.schedule);
-    c
+    Ok(c)
 }
 
 /// scikit-learn's "balanced": pictures / (classes * pictures of the class).

@@ -8,6 +8,7 @@ use super::running::Running;
 use super::updates::Updates;
 use crate::backbones::Network;
 use crate::config::HeadOutput;
+use crate::engine::device::READ_EVERY;
 use crate::engine::forward::argmax;
 use crate::engine::mix::Mix;
 use crate::engine::views::{Request, View, pipelined};
@@ -94,9 +95,12 @@ impl Epoch<'_> {
                 batches.made(batch.pictures.len());
                 last = batch.step;
                 sums.seconds = seconds();
-                if told.is_none_or(|t| t.elapsed() >= EVENT_EVERY) || batch.step + 1 == batch.steps {
+                let every = if tensors::serve(&loss) { READ_EVERY } else { EVENT_EVERY };
+                if told.is_none_or(|t| t.elapsed() >= every) || batch.step + 1 == batch.steps {
                     told = Some(Instant::now());
-                    self.tell(batch, self.value(&loss, batch.step, &sums)?, &sums);
+                    let loss = self.value(&loss, batch.step, &sums)?;
+                    updates.check()?;
+                    self.tell(batch, loss, &sums);
                 }
                 Ok(ControlFlow::Continue(()))
             };
@@ -111,6 +115,7 @@ impl Epoch<'_> {
         if !sums.loss.is_finite() {
             return Err(self.diverged(sums.loss, last, sums.learning_rate));
         }
+        updates.check()?;
         sums.seconds = seconds();
         Ok(sums)
     }
@@ -141,7 +146,9 @@ impl Epoch<'_> {
             self.ctx.control.checkpoint()?;
             let x = self.inputs(batch)?;
             let loss = self.step(batch, &x, updates, (&mut sums, &mut Running::default()))?;
-            if !tell(sums.learning_rate, self.value(&loss, batch.step, &sums)?) {
+            let loss = self.value(&loss, batch.step, &sums)?;
+            updates.check()?;
+            if !tell(sums.learning_rate, loss) {
                 return Ok(false);
             }
         }

@@ -9,7 +9,7 @@ use crate::engine::forward;
 use crate::engine::views::{EVAL_BATCH, Request, View, pipelined};
 use crate::error::Result;
 use crate::nn::layers::Forward;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -23,7 +23,12 @@ pub(crate) fn validation_probabilities(
     phase: &Phase,
     cache: Option<&FrozenCache>,
 ) -> Result<Vec<Vec<f32>>> {
-    let mut all = Vec::with_capacity(ctx.val.len());
+    // A card's are read once all are in its queue, so that it is never idle between them.
+    let mut all: Vec<Tensor> = Vec::new();
+    let read = |all: Vec<Tensor>| {
+        let rows = all.iter().map(|logits| forward::probabilities(logits, ctx.output()));
+        Ok(rows.collect::<Result<Vec<_>>>()?.concat())
+    };
     let cached = match (phase.input, cache) {
         (Input::Features, Some(c)) => c.features().map(|t| (c, t)),
         (Input::Maps, Some(c)) => c.maps().map(|t| (c, t)),
@@ -31,15 +36,14 @@ pub(crate) fn validation_probabilities(
     };
     let device = network.store.device();
     let Some((cache, table)) = cached else {
-        from_pictures(ctx, |values| {
-            let len = ctx.maker.len();
-            all.extend(ctx.rows(values.len() / len.max(1), device, |part| {
-                let values = values[part.start * len..part.end * len].to_vec();
-                outputs(ctx, network, &ctx.maker.tensor(values, device)?, Input::Pictures, 0)
+        from_pictures(ctx, device, |views| {
+            all.extend(ctx.rows(views.dim(0)?, device, |part| {
+                let x = ctx.maker.part(&views, part, device)?;
+                Ok(vec![logits(network, &x, Input::Pictures, 0)?])
             })?);
             Ok(())
         })?;
-        return Ok(all);
+        return read(all);
     };
     // Rows of the head are tiny: one product for all of them.
     let batch = if phase.input == Input::Features { 4096 } else { EVAL_BATCH };
@@ -48,31 +52,28 @@ pub(crate) fn validation_probabilities(
         ctx.control.checkpoint()?;
         all.extend(ctx.rows(rows.len(), device, |part| {
             let x = table.gather(&rows[part], device)?;
-            outputs(ctx, network, &x, phase.input, phase.first_stage)
+            Ok(vec![logits(network, &x, phase.input, phase.first_stage)?])
         })?);
     }
-    Ok(all)
+    read(all)
 }
 
-fn outputs(
-    ctx: &Context<'_>,
-    network: &Network,
-    x: &Tensor,
-    input: Input,
-    from: usize,
-) -> Result<Vec<Vec<f32>>> {
+fn logits(network: &Network, x: &Tensor, input: Input, from: usize) -> Result<Tensor> {
     let f = Forward::eval(&network.store);
-    let logits = match input {
-        Input::Features => network.forward_head(&f, x)?,
+    match input {
+        Input::Features => network.forward_head(&f, x),
         Input::Maps | Input::Pictures => {
             let x = network.forward_stages(&f, x, from, network.stage_count())?;
-            network.forward_head(&f, &network.pool(&f, &x)?)?
+            network.forward_head(&f, &network.pool(&f, &x)?)
         }
-    };
-    forward::probabilities(&logits, ctx.output())
+    }
 }
 
-fn from_pictures(ctx: &Context<'_>, mut judge: impl FnMut(Vec<f32>) -> Result<()> + Send) -> Result<()> {
+fn from_pictures(
+    ctx: &Context<'_>,
+    device: &Device,
+    mut judge: impl FnMut(Tensor) -> Result<()> + Send,
+) -> Result<()> {
     let batches: Vec<_> = ctx.val.chunks(EVAL_BATCH).collect();
     let request = |(picture, path): &(usize, PathBuf)| Request {
         path: path.clone(),
@@ -81,10 +82,10 @@ fn from_pictures(ctx: &Context<'_>, mut judge: impl FnMut(Vec<f32>) -> Result<()
     };
     pipelined(
         &batches,
-        |batch| ctx.maker.make_all(&batch.iter().map(request).collect::<Vec<_>>()),
-        |_, values| {
+        |batch| ctx.maker.all_ahead(&batch.iter().map(request).collect::<Vec<_>>(), device),
+        |_, views| {
             ctx.control.checkpoint()?;
-            judge(values)?;
+            judge(views)?;
             Ok(ControlFlow::Continue(()))
         },
     )

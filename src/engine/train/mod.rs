@@ -27,6 +27,7 @@ use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::export::{Bundle, Card, atomic, write_bundle};
 use context::Context;
+pub use context::written_out;
 pub use extend::extend;
 pub use files::check_unfinished;
 use files::names;
@@ -202,3 +203,6 @@ fn mode_name(mode: TrainMode) -> &'static str {
 
 #[cfg(test)]
 mod full_memory;
+#[cfg(test)]
+#[cfg(feature = "emulated-card")]
+mod on_card;

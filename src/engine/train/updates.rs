@@ -85,10 +85,17 @@ impl Updates {
     /// One step down the gradient of the loss.
     ///
     /// # Errors
-    /// If the gradient does not fit or is not finite where it is clipped.
+    /// If the gradient does not fit or is not finite where it is clipped; the latter [`Self::check`] tells of a card.
     pub(crate) fn step(&mut self, store: &ParamStore, grads: &GradStore, learning_rate: f64) -> Result<()> {
-        self.optimizer.step(store, grads, learning_rate)?;
-        Ok(())
+        self.optimizer.step(store, grads, learning_rate)
+    }
+
+    /// Waits for what a card knows of the gradients of all steps by now.
+    ///
+    /// # Errors
+    /// If one was not finite where they are clipped.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.optimizer.norm().map(drop)
     }
 
     /// The optimizer's state.

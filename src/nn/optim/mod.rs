@@ -58,6 +58,10 @@ pub struct Optimizer {
     slots: Vec<Slot>,
     clip_norm: Option<f64>,
     l2_sp: f64,
+    /// The norm of the last step's gradient, where clipping is on.
+    norm: Option<f64>,
+    /// What a card knows of it by now.
+    unread: Option<on_card::Unread>,
 }
 
 #[derive(Debug)]
@@ -91,7 +95,7 @@ impl Optimizer {
             let (first, second) = (Moment::default(), Moment::default());
             slots.push(Slot { id, name, steps: 0, first, second, source: None });
         }
-        Ok(Self { rule, groups, steps: 0, slots, clip_norm: None, l2_sp: 0.0 })
+        Ok(Self { rule, groups, steps: 0, slots, clip_norm: None, l2_sp: 0.0, norm: None, unread: None })
     }
 
     /// Scales gradients down so that the norm of all of them together is at most `max_norm`; 0 is off. PyTorch's
@@ -135,12 +139,13 @@ impl Optimizer {
     }
 
     /// One step with learning rate `lr` (each group multiplies it by its own factor). Parameters without a gradient stay as
-    /// they are. Returns the norm of the whole gradient before clipping, where clipping is on.
+    /// they are.
     ///
     /// # Errors
-    /// If a gradient does not fit its parameter, the norm is not finite, or the memory of the device is full. In the last two cases
-    /// nothing is changed, so that the step can be made again.
-    pub fn step(&mut self, store: &ParamStore, grads: &GradStore, lr: f64) -> Result<Option<f64>> {
+    /// If a gradient does not fit its parameter, the norm of the whole gradient is not finite where it is clipped, or the memory of the
+    /// device is full. In the last two cases nothing is changed, so that the step can be made again. On a card the norm is not waited
+    /// for: [`Self::norm`] tells.
+    pub fn step(&mut self, store: &ParamStore, grads: &GradStore, lr: f64) -> Result<()> {
         if self.is_on_card(store) {
             return self.step_on_card(store, grads, lr);
         }
@@ -173,7 +178,17 @@ impl Optimizer {
             made.map_or(Ok(()), |made| slot.take(store, made))?;
         }
         self.steps += 1;
-        Ok(norm)
+        self.norm = norm;
+        Ok(())
+    }
+
+    /// The norm of the last step's whole gradient before clipping, where clipping is on; waits for a card that computes it.
+    ///
+    /// # Errors
+    /// If it was not finite since it was read last; nothing was changed from there on.
+    pub fn norm(&mut self) -> Result<Option<f64>> {
+        self.read_norm()?;
+        Ok(self.norm)
     }
 
     fn gradient_norm(&mut self, store: &ParamStore, grads: &GradStore) -> Result<f64> {

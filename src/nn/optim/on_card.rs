@@ -1,7 +1,7 @@
 //! The update rules by kernels for cards, of many parameters with one launch.
 //!
-//! Nothing is waited for before the update is in the card's queue: the factor by which gradients are clipped stays on the card. Their norm
-//! is read afterwards; the kernels change nothing where it is not finite.
+//! Nothing is waited for: the factor by which gradients are clipped stays on the card, and so does their norm until it is asked for. Where
+//! one is not finite the kernels change nothing, in that step and in all that follow until then.
 
 use super::rules::{Rule, Update};
 use super::{Optimizer, finite};
@@ -9,7 +9,18 @@ use crate::error::Result;
 use crate::nn::ops::card;
 use crate::nn::ops::card::optimizer::{Parameter, Step, update};
 use crate::nn::params::ParamStore;
+use candle_core::Tensor;
 use candle_core::backprop::GradStore;
+
+/// Steps of which the norm was not read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// Of the last of them, on the card.
+    norm_and_factor: Tensor,
+    /// Steps before them: all, and those of each slot.
+    steps: u64,
+    of_slots: Vec<u64>,
+}
 
 impl Optimizer {
     /// Whether kernels serve the parameters.
@@ -18,26 +29,40 @@ impl Optimizer {
     }
 
     /// As [`Optimizer::step`].
-    pub(super) fn step_on_card(
-        &mut self,
-        store: &ParamStore,
-        grads: &GradStore,
-        lr: f64,
-    ) -> Result<Option<f64>> {
+    pub(super) fn step_on_card(&mut self, store: &ParamStore, grads: &GradStore, lr: f64) -> Result<()> {
         let (slots, parameters) = self.with_gradients(store, grads, lr)?;
-        let most = self.clip_norm.map(|most| most as f32);
-        let norm = match update(&parameters, self.rule.step(), (2.0 * self.l2_sp) as f32, most)? {
-            Some(norm_and_factor) => Some(finite(norm_and_factor.to_vec1::<f64>()?[0])?),
+        let (pull, most) = ((2.0 * self.l2_sp) as f32, self.clip_norm.map(|most| most as f32));
+        let before = self.unread.as_ref().map(|unread| &unread.norm_and_factor);
+        match update(&parameters, self.rule.step(), pull, most, before)? {
+            Some(norm_and_factor) => match &mut self.unread {
+                Some(unread) => unread.norm_and_factor = norm_and_factor,
+                None => {
+                    let of_slots = self.slots.iter().map(|slot| slot.steps).collect();
+                    self.unread = Some(Unread { norm_and_factor, steps: self.steps, of_slots });
+                }
+            },
             // Nothing has a gradient, or nothing is clipped.
-            None => self.clip_norm.map(|_| 0.0),
-        };
+            None => self.norm = self.clip_norm.map(|_| 0.0),
+        }
         for index in slots {
             let slot = &mut self.slots[index];
             slot.steps += 1;
             store.touch(slot.id);
         }
         self.steps += 1;
-        Ok(norm)
+        Ok(())
+    }
+
+    /// Waits for the norms that were not read. Where one was not finite the counts are again those of the last reading.
+    pub(super) fn read_norm(&mut self) -> Result<()> {
+        let Some(unread) = self.unread.take() else { return Ok(()) };
+        let norm = finite(unread.norm_and_factor.to_vec1::<f64>()?[0]);
+        if norm.is_err() {
+            self.steps = unread.steps;
+            self.slots.iter_mut().zip(unread.of_slots).for_each(|(slot, steps)| slot.steps = steps);
+        }
+        self.norm = Some(norm?);
+        Ok(())
     }
 
     /// The parameters that have gradients, and which slots are theirs.
@@ -158,11 +183,41 @@ mod tests {
                 (values * weights).unwrap().sum_all().unwrap()
             });
             let loss = loss.reduce(|a, b| (a + b).unwrap()).unwrap();
-            let norm = optimizer.step(&store, &loss.backward().unwrap(), 0.05).unwrap();
-            trace.push(norm.unwrap() as f32);
+            optimizer.step(&store, &loss.backward().unwrap(), 0.05).unwrap();
+            trace.push(optimizer.norm().unwrap().unwrap() as f32);
         }
         trace.extend(ids.iter().flat_map(|&id| store.tensor(id).to_vec1::<f32>().unwrap()));
         trace
+    }
+
+    #[test]
+    fn a_norm_that_is_not_finite_is_told_when_it_is_read_and_nothing_changes_until_then() {
+        let run = |factors: &[f64]| {
+            let mut store = ParamStore::new();
+            let id = store.add("w".into(), ParamKind::Norm, wave(9, 0.7)).unwrap();
+            let groups = ParamGroup::split(&store, &[id], 1.0, 0.1);
+            let mut optimizer = Optimizer::new(&store, Rule::ADAM_W, groups).unwrap().with_clip_norm(1.0);
+            let mut read = Vec::new();
+            for &factor in factors {
+                if factor == 0.0 {
+                    read.push(optimizer.norm().is_ok());
+                    continue;
+                }
+                let loss = (store.tensor(id).sqr().unwrap().sum_all().unwrap() * factor).unwrap();
+                optimizer.step(&store, &loss.backward().unwrap(), 0.1).unwrap();
+            }
+            (store.tensor(id).to_vec1::<f32>().unwrap(), read, optimizer.steps())
+        };
+        emulated(|| {
+            let (one, _, _) = run(&[1.0]);
+            let (two, good, steps) = run(&[1.0, 0.0, 2.0, 0.0]);
+            assert_eq!((good, steps), (vec![true, true], 2));
+            // Zero stands for a reading.
+            let (then, bad, steps) = run(&[1.0, 0.0, f64::INFINITY, 2.0, 3.0]);
+            assert_eq!((&then, bad, steps), (&one, vec![true], 4));
+            let (then, bad, steps) = run(&[1.0, 0.0, f64::NAN, 2.0, 0.0, 2.0, 0.0]);
+            assert_eq!((then, bad, steps), (two, vec![true, false, true], 2));
+        });
     }
 
     #[test]

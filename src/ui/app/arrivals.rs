@@ -3,7 +3,7 @@
 use super::App;
 use crate::session::JobId;
 use crate::session::jobs::JobRequest;
-use crate::ui::actions::Action;
+use crate::ui::actions::{Action, Pick};
 use crate::ui::disk::{DiskAnswer, DiskRequest};
 use crate::ui::state::{FollowUp, JobKind, Tone, plan_drop};
 use crate::ui::views::train::words::sentence;
@@ -64,6 +64,10 @@ impl App {
                     self.state.notices.push(Tone::Warn, sentence(&damage));
                 }
             }
+            DiskAnswer::Damaged(error) => {
+                let next = ("Start anew from the folder\u{2026}", Action::Pick(Pick::DataFolder));
+                self.state.notices.push_with(Tone::Bad, error.to_string(), next.0, next.1);
+            }
             DiskAnswer::NewProject(project) => self.open_new(*project),
             DiskAnswer::Exports(folders) => self.state.exports = folders,
             DiskAnswer::RunReady(run_dir, config, divided) => {
@@ -79,7 +83,10 @@ impl App {
                 let (run, evaluation, test_judged, compared) = *read;
                 self.state.insight.found_on_disk(&run.dir, compared);
                 self.evaluation_read(&run, evaluation, test_judged);
+                self.ask_test_judged();
             }
+            DiskAnswer::NoEvaluation(run, why) => self.state.evaluation_unreadable(run, why),
+            DiskAnswer::TestJudged(run, own, others) => self.state.test_judged(&run, own, others),
             DiskAnswer::Compared(compared, after) => self.state.show_comparison(compared, &after),
             DiskAnswer::Looked(items) => match plan_drop(&self.state, &items) {
                 Ok(actions) => {
@@ -100,9 +107,16 @@ impl App {
                 if self.state.project.as_ref().is_some_and(|p| p.dir == project) {
                     (self.state.decisions, self.state.preflight) = (*decisions, Some(preflight));
                     if let Some(new) = new {
+                        self.state.deciding.pop_front();
                         self.state.decided(&new);
                     }
                 }
+            }
+            DiskAnswer::NotDecided(error, new) => {
+                if new {
+                    self.state.deciding.pop_front();
+                }
+                self.fail(&error);
             }
             DiskAnswer::Settings(settings, lost) => {
                 ctx.set_theme(theme::preference(settings.theme));

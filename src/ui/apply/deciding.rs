@@ -18,6 +18,9 @@ impl App {
 
     pub(super) fn decide(&mut self, step: Step) {
         if let (Some(project), Some(shown)) = (&self.state.project, &self.state.preflight) {
+            if let Step::Decided(decided) = &step {
+                self.state.deciding.push_back(decided.pictures.clone());
+            }
             self.disk.ask(DiskRequest::Decide(project.dir.clone(), shown.before_decisions(), step));
         }
     }

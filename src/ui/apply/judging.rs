@@ -14,6 +14,17 @@ impl App {
         if let Some(run) = self.state.runs.iter().find(|r| r.dir == dir && r.state == RunState::Finished) {
             self.disk.ask(DiskRequest::Evaluation(Box::new(run.clone())));
             self.state.screen = Screen::Evaluate;
+            // Who asks is told once more what hinders it.
+            self.state.unreadable_evaluation = None;
+        }
+    }
+
+    pub(in crate::ui) fn judge_run(&mut self, dir: &Path) {
+        let run = self.state.runs.iter().find(|r| r.dir == dir);
+        if let Some(data) = run.and_then(|r| r.config.data.path.clone()) {
+            let request = JobRequest::Evaluate { model: dir.to_path_buf(), data, labels: None, test: false };
+            self.submit(JobKind::Evaluate, request);
+            self.state.screen = Screen::Evaluate;
         }
     }
 
@@ -52,6 +63,13 @@ impl App {
             shown.test_judged = test_judged;
         }
         self.compare();
+    }
+
+    /// Asks how often the test pictures of the run on show were judged: other runs may have been, too.
+    pub(in crate::ui) fn ask_test_judged(&self) {
+        if let Some(run) = self.state.evaluation.as_ref().and_then(|shown| shown.run_dir.clone()) {
+            self.disk.ask(DiskRequest::TestJudged(run));
+        }
     }
 
     /// Asks what changed from the run to compare with to the one on show, on the validation pictures.

@@ -2,7 +2,7 @@
 
 use crate::session::Project;
 use crate::session::jobs::JobRequest;
-use crate::ui::actions::Action;
+use crate::ui::actions::{Action, Pick};
 use crate::ui::app::App;
 use crate::ui::disk::DiskRequest;
 use crate::ui::state::{JobKind, RunningJob, Tone};
@@ -98,8 +98,10 @@ impl App {
     fn look_through(&mut self, anew: bool) {
         let Some(project) = &self.state.project else { return };
         let Some(root) = project.config.data.path.clone() else {
-            let text = "The project names no folder of pictures. Open the folder itself.";
-            return self.state.notices.push(Tone::Warn, text);
+            let text =
+                "The project names no folder of pictures. Open the folder: that begins another project.";
+            let open = Action::Pick(Pick::DataFolder);
+            return self.state.notices.push_with(Tone::Warn, text, "Open a folder\u{2026}", open);
         };
         self.state.opening = None;
         let request = JobRequest::OpenData {

@@ -52,7 +52,7 @@ impl App {
             let text = "There is no model yet. Train one, or choose complete weights under Model.";
             return self.state.notices.push(Tone::Warn, text);
         };
-        for path in paths.iter().filter(|p| p.extension().is_some()) {
+        for path in &paths {
             self.state.predictions.wait_for(path.clone());
         }
         self.submit(JobKind::Predict, JobRequest::Predict { model, paths });

@@ -184,6 +184,7 @@ impl App {
             self.state.notices.push(Tone::Warn, text);
         }
         self.state.runs = runs;
+        self.ask_test_judged();
         if self.state.evaluation.is_none()
             && let Some(run) = self.state.finished_run()
         {

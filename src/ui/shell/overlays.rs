@@ -1,9 +1,10 @@
 //! What lies over the screen: the list of notices, the question before closing, the place to drop things.
 
-use super::toasts;
+use super::{clock, toasts};
+use crate::error::part_of;
 use crate::ui::actions::Action;
 use crate::ui::icons::{self, Icon};
-use crate::ui::state::AppState;
+use crate::ui::state::{AppState, JobKind, RunningJob};
 use crate::ui::theme::{self, Palette, RADIUS_CARD, space};
 use crate::ui::widgets::{icon_button, link_button, primary_button, secondary_button};
 use egui::{
@@ -14,6 +15,7 @@ use egui::{
 const WIDTH: f32 = 380.0;
 /// Greatest height of the list of notices, in points.
 const LIST: f32 = 420.0;
+const KEEP_TRAINING: &str = "Keep training";
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     if state.notices.open {
@@ -22,10 +24,9 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
             actions.push(Action::ToggleNotices);
         }
     }
-    let Some(job) = state.training_job() else { return };
-    if state.close_asked {
-        close_question(ui, state, actions);
-    } else if state.cancel_asked && !job.stopping {
+    if let Some(job) = state.lost_by_closing().filter(|_| state.close_asked) {
+        close_question(ui, state, job, actions);
+    } else if state.cancel_asked && state.training_job().is_some_and(|job| !job.stopping) {
         cancel_question(ui, state, actions);
     }
 }
@@ -73,10 +74,25 @@ fn what_stays(state: &AppState) -> &'static str {
     }
 }
 
-fn close_question(ui: &Ui, state: &AppState, actions: &mut Vec<Action>) {
-    let text = format!("It stops when the window closes. {}.", what_stays(state));
-    let words = ("Training is running", text.as_str(), "Close");
-    question(ui, words, (Action::KeepOpen, Action::CloseAnyway), actions);
+fn close_question(ui: &Ui, state: &AppState, job: &RunningJob, actions: &mut Vec<Action>) {
+    let answers = (Action::KeepOpen, Action::CloseAnyway);
+    if job.is_training() {
+        let text = format!("It stops when the window closes. {}.", what_stays(state));
+        return question(ui, ("Training is running", &text, [KEEP_TRAINING, "Close"]), answers, actions);
+    }
+    let far = match (job.progress, job.seconds_left(state.now_s)) {
+        (Some((done, total)), Some(left)) => {
+            format!(" It is at {}, with about {} left.", part_of(done, total), clock(left))
+        }
+        _ => String::new(),
+    };
+    let stays = match job.kind {
+        JobKind::Copy => "pictures that are copied already stay",
+        _ => "nothing of it is kept",
+    };
+    let title = format!("{} is not finished", job.kind.words());
+    let text = format!("It stops when the window closes, and {stays}.{far}");
+    question(ui, (&title, &text, ["Keep the window open", "Close"]), answers, actions);
 }
 
 fn cancel_question(ui: &Ui, state: &AppState, actions: &mut Vec<Action>) {
@@ -84,14 +100,14 @@ fn cancel_question(ui: &Ui, state: &AppState, actions: &mut Vec<Action>) {
     if state.has_finished_epoch() {
         text.push_str(" To have a model now, choose \u{201c}Stop and keep the best\u{201d} instead.");
     }
-    let words = ("Cancel training?", text.as_str(), "Cancel training");
+    let words = ("Cancel training?", text.as_str(), [KEEP_TRAINING, "Cancel training"]);
     question(ui, words, (Action::KeepTraining, Action::CancelTraining), actions);
 }
 
-/// Asks whether training is to end; `words` are the title, what happens then, and the button that does it.
+/// Asks whether work is to end: the title, what happens then, and the buttons that let it go on and end it.
 fn question(
     ui: &Ui,
-    (title, text, end): (&'static str, &str, &str),
+    (title, text, [go_on, end]): (&str, &str, [&str; 2]),
     (keep_on, give_up): (Action, Action),
     actions: &mut Vec<Action>,
 ) {
@@ -101,7 +117,7 @@ fn question(
         ui.label(text);
         ui.add_space(space::S);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let keep = primary_button(ui, "Keep training");
+            let keep = primary_button(ui, go_on);
             if ui.memory(|m| m.focused().is_none()) {
                 keep.request_focus();
             }

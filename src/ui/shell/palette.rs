@@ -6,8 +6,8 @@ use crate::ui::state::AppState;
 use crate::ui::theme::{Palette, RADIUS, space, type_size};
 use crate::ui::widgets::caption;
 use egui::{
-    Align, Align2, Event, Id, Key, Label, Layout, Modal, Modifiers, RichText, Role, ScrollArea, Sense,
-    TextEdit, Ui, UiBuilder, WidgetInfo, vec2,
+    Align, Align2, Context, Event, Id, Key, Label, Layout, Modal, Modifiers, RichText, Role, ScrollArea,
+    Sense, TextEdit, Ui, UiBuilder, WidgetInfo, vec2,
 };
 
 const WIDTH: f32 = 560.0;
@@ -70,6 +70,17 @@ pub(super) fn show(ui: &Ui, state: &AppState, memory: &mut Memory, actions: &mut
     }
 }
 
+/// Takes keys that write away from everything else in the frame that opens the list: what they write is for its words.
+pub(in crate::ui) fn keep_keys(ctx: &Context) {
+    const ITS_OWN: [Key; 4] = [Key::ArrowDown, Key::ArrowUp, Key::Enter, Key::Escape];
+    ctx.input_mut(|i| {
+        i.events.retain(|event| match event {
+            Event::Key { key, pressed: true, modifiers, .. } => !modifiers.is_none() || ITS_OWN.contains(key),
+            _ => true,
+        });
+    });
+}
+
 fn query(ui: &mut Ui, memory: &mut Memory) {
     let muted = Palette::of(ui).muted;
     let id = Id::unique("words of a command");
@@ -127,4 +138,34 @@ fn row(ui: &mut Ui, command: &Command, at_cursor: bool, moved: bool) -> bool {
         ui.add(Label::new(RichText::new(&command.name).color(ink)).truncate());
     });
     response.clicked()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egui::RawInput;
+
+    #[test]
+    fn what_is_typed_in_the_frame_that_opens_the_list_is_for_its_words_alone() {
+        let key =
+            |key, modifiers| Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers };
+        let typed = Event::Text("t".to_owned());
+        let kept = [key(Key::Enter, Modifiers::NONE), key(Key::Z, Modifiers::COMMAND), typed];
+        let mut events = kept.to_vec();
+        events.splice(
+            1..1,
+            [
+                key(Key::T, Modifiers::NONE),
+                key(Key::Num2, Modifiers::NONE),
+                key(Key::Delete, Modifiers::NONE),
+            ],
+        );
+        let (ctx, mut left) = (Context::default(), Vec::new());
+        let mut drawn = ctx.run_ui(RawInput { events, ..RawInput::default() }, |ui| {
+            keep_keys(ui.ctx());
+            left = ui.input(|i| i.events.clone());
+        });
+        drawn.textures_delta.clear();
+        assert_eq!(left, kept);
+    }
 }

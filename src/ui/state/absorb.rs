@@ -84,6 +84,7 @@ impl AppState {
                 self.tell_read_only(preflight.findings.iter().any(|f| f.title == READ_ONLY));
                 self.preflight = Some(preflight);
                 self.data_error = None;
+                self.insight.look_again();
                 if std::mem::take(&mut self.sample_wanted) {
                     self.screen = Screen::Train;
                 } else if self.screen == Screen::Start {
@@ -269,7 +270,7 @@ impl AppState {
                 }
             }
             JobKind::Predict => {
-                self.predictions.drop_waiting();
+                self.predictions.fail_waiting(&error);
                 self.drop_check();
             }
             JobKind::Export => {
@@ -289,6 +290,10 @@ impl AppState {
         match see(kind) {
             Some((word, screen)) if screen != self.screen => {
                 self.notices.push_with(Tone::Bad, text, word, Action::Go(screen));
+            }
+            // The screen on show says it itself.
+            _ if matches!(kind, JobKind::Train { .. } | JobKind::Export) => {
+                self.notices.keep(Tone::Bad, text);
             }
             _ => self.notices.push(Tone::Bad, text),
         }

@@ -2,17 +2,19 @@
 
 use super::AppState;
 use crate::config::{DataConfig, GroupBy, SplitKind};
-use crate::data::{Dataset, Groups, Split};
+use crate::data::{Dataset, Groups, Layout, Split};
 
 /// What stands where the folder divides its pictures itself.
-pub const DIVIDED_BY_FOLDER: &str = "Divided by the folder itself";
+const DIVIDED_BY_FOLDER: &str = "Divided by the folder itself";
+/// What stands where the label table does.
+const DIVIDED_BY_TABLE: &str = "Divided by the label table";
 
 impl AppState {
     /// Why the pictures cannot be divided in another way, if they cannot.
     pub fn division_block(&self) -> Option<&'static str> {
         let Some(data) = self.dataset() else { return Some("Open a folder of pictures first") };
-        if data.has_own(Split::Val) {
-            Some(DIVIDED_BY_FOLDER)
+        if let Some(words) = OwnParts::of(data).divided_by() {
+            Some(words)
         } else if self.training_job().is_some() {
             Some("Training is running")
         } else {
@@ -66,26 +68,37 @@ pub fn percent(share: f64) -> String {
     format!("{rounded} %")
 }
 
-/// Which parts the folder says itself. Looked up once for a data set: it reads all paths.
+/// Which parts the folder, or the label table, says itself. Looked up once for a data set: it reads all paths.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OwnParts {
     /// For validation.
     pub val: bool,
     /// For testing.
     pub test: bool,
+    /// The label table says them.
+    pub by_table: bool,
 }
 
 impl OwnParts {
     /// Those of a data set.
     pub fn of(data: &Dataset) -> Self {
-        Self { val: data.has_own(Split::Val), test: data.has_own(Split::Test) }
+        Self {
+            val: data.has_own(Split::Val),
+            test: data.has_own(Split::Test),
+            by_table: data.layout == Layout::SplitLabelFile,
+        }
+    }
+
+    /// What divides the pictures, where that is not the settings.
+    fn divided_by(self) -> Option<&'static str> {
+        self.val.then_some(if self.by_table { DIVIDED_BY_TABLE } else { DIVIDED_BY_FOLDER })
     }
 }
 
 /// How the pictures are divided, in one line.
 pub fn division_words(own: OwnParts, config: &DataConfig) -> String {
-    if own.val {
-        return DIVIDED_BY_FOLDER.to_owned();
+    if let Some(words) = own.divided_by() {
+        return words.to_owned();
     }
     let how = match config.split {
         SplitKind::Stratified => "Divided picture by picture".to_owned(),
@@ -121,7 +134,8 @@ pub fn groups_words(groups: &Groups) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Checks, Layout, Sample, Verdicts};
+    use crate::data::{Checks, LabelFile, Preflight, Sample, Verdicts};
+    use std::sync::Arc;
 
     fn data(layout: Layout, rels: &[&str]) -> Dataset {
         let one = |rel: &&str| Sample { rel: (*rel).to_owned(), class: 0, split: Split::Train };
@@ -157,7 +171,26 @@ mod tests {
         let tested = OwnParts::of(&tested);
         assert!(!division_words(tested, &c).contains("testing"), "the folder has its own");
         let own = data(Layout::SplitFolders, &["train/ants/1.png", "val/ants/1.png"]);
-        assert_eq!(division_words(OwnParts::of(&own), &c), DIVIDED_BY_FOLDER);
+        assert_eq!(division_words(OwnParts::of(&own), &c), "Divided by the folder itself");
+    }
+
+    #[test]
+    fn a_table_that_divides_is_named_in_place_of_the_folder() {
+        let part = |rel: &str, part| (rel.to_owned(), part);
+        let parts = [part("1.png", Split::Train), part("2.png", Split::Val)];
+        let mut data = data(Layout::SplitLabelFile, &["1.png", "2.png"]);
+        data.labels = Some(LabelFile {
+            path: "labels.csv".into(),
+            label_column: "label".to_owned(),
+            group_column: None,
+            groups: Arc::default(),
+            parts: Arc::new(parts.into()),
+            findings: Vec::new(),
+        });
+        let words = "Divided by the label table";
+        assert_eq!(division_words(OwnParts::of(&data), &DataConfig::default()), words);
+        let state = AppState { preflight: Some(Arc::new(Preflight::unseen(data))), ..AppState::default() };
+        assert_eq!(state.division_block(), Some(words));
     }
 
     #[test]

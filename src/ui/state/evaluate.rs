@@ -4,8 +4,10 @@ use super::{AppState, Tone, file_name, split_name};
 use crate::data::{DecisionChanges, Split};
 use crate::engine::Evaluation;
 use crate::engine::analysis::Comparison;
-use crate::error::{part_of, times};
+use crate::error::{Error, part_of};
 use crate::session::jobs::Judged;
+use crate::session::times_judged;
+use crate::ui::actions::Action;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -81,6 +83,8 @@ pub struct ShownEvaluation {
     pub split: Option<Split>,
     /// How often the run was judged on its test pictures.
     pub test_judged: usize,
+    /// How often other runs of the project were judged on some of the same test pictures.
+    pub test_judged_by_others: usize,
     /// What it is of, for example `run 0001 · validation`.
     pub title: String,
     /// What changed since another run.
@@ -180,6 +184,24 @@ impl AppState {
         (count > 0 && config.data.path.as_ref() == Some(&data.root)).then_some((run, count))
     }
 
+    /// A run's own evaluation cannot be read, which is told once.
+    pub fn evaluation_unreadable(&mut self, run: PathBuf, why: Error) {
+        let new = Some((run.clone(), why.clone()));
+        if self.unreadable_evaluation == new {
+            return;
+        }
+        self.unreadable_evaluation = new;
+        let text = format!("What run {} got right and wrong cannot be read: {why}", file_name(&run));
+        self.notices.push_with(Tone::Warn, text, "Judge it anew", Action::JudgeRun(run));
+    }
+
+    /// How often the test pictures of the run on show were judged, by it and by others.
+    pub fn test_judged(&mut self, run: &Path, own: usize, others: usize) {
+        if let Some(shown) = self.evaluation.as_mut().filter(|s| s.run_dir.as_deref() == Some(run)) {
+            (shown.test_judged, shown.test_judged_by_others) = (own, others);
+        }
+    }
+
     /// A model was judged on other pictures than the validation pictures of its training.
     pub(super) fn judged(&mut self, judged: Judged) {
         let run = self.runs.iter().find(|r| r.dir == judged.model);
@@ -187,7 +209,8 @@ impl AppState {
         let folder = file_name(&judged.data);
         let title = match judged.split {
             Some(Split::Test) => {
-                format!("{model} · test pictures, judged {}", times(judged.test_judged))
+                let times = times_judged(judged.test_judged, judged.test_judged_by_others);
+                format!("{model} · test pictures, {times}")
             }
             Some(split) => format!("{model} · {} pictures of {folder}", split_name(split)),
             None => format!("{model} · all pictures of {folder}"),
@@ -199,6 +222,7 @@ impl AppState {
         self.show_evaluation(judged.evaluation, judged.data, run_dir, &title);
         if let Some(shown) = &mut self.evaluation {
             (shown.split, shown.test_judged) = (judged.split, judged.test_judged);
+            shown.test_judged_by_others = judged.test_judged_by_others;
         }
     }
 
@@ -219,6 +243,7 @@ impl AppState {
             run_dir,
             split,
             test_judged,
+            test_judged_by_others: 0,
             title,
             compared: None,
         });
@@ -233,7 +258,7 @@ mod tests {
     #[test]
     fn what_was_judged_says_on_which_pictures_and_how_often() {
         for (split, words) in [
-            (Some(Split::Test), "run-7 · test pictures, judged twice"),
+            (Some(Split::Test), "run-7 · test pictures, judged twice by this run, once by others"),
             (Some(Split::Val), "run-7 · validation pictures of elsewhere"),
             (None, "run-7 · all pictures of elsewhere"),
         ] {
@@ -243,12 +268,23 @@ mod tests {
             let classes = vec!["a".to_owned(), "b".to_owned()];
             let evaluation = Evaluation { classes, predictions: Vec::new(), confusion, loss: 1.0 };
             let (model, data) = ("/models/run-7".into(), "/pictures/elsewhere".into());
-            let judged = Judged { evaluation, model, data, split, test_judged: 2 };
+            let judged = Judged { evaluation, model, data, split, test_judged: 2, test_judged_by_others: 1 };
             state.judged(judged);
             let shown = state.evaluation.as_ref().unwrap();
             assert_eq!((shown.title.as_str(), shown.split, shown.test_judged), (words, split, 2));
             assert_eq!(shown.data_root, PathBuf::from("/pictures/elsewhere"));
             assert_eq!(state.notices.all()[0].text, format!("0.500 accuracy · 1 of 2 · {words}"));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_a_run_is_told_once_with_what_to_do() {
+        let mut state = AppState::default();
+        for _ in 0..2 {
+            state.evaluation_unreadable("/runs/0002".into(), Error::input("the predictions are damaged"));
+        }
+        let [told] = state.notices.all() else { panic!("{:?}", state.notices.all()) };
+        assert!(told.text.starts_with("What run 0002 got right and wrong cannot be read"), "{}", told.text);
+        assert_eq!(told.next, Some(("Judge it anew", Action::JudgeRun("/runs/0002".into()))));
     }
 }

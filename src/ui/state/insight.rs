@@ -91,6 +91,13 @@ impl Insight {
     pub fn found_on_disk(&mut self, run_dir: &Path, compared: bool) {
         self.kept = compared.then(|| run_dir.to_path_buf());
         self.stopped = false;
+        self.look_again();
+    }
+
+    /// The pictures were looked through anew: what hindered a comparison may be mended.
+    pub(super) fn look_again(&mut self) {
+        self.analysis_error = None;
+        self.failed = None;
     }
 
     /// Enters a comparison of all pictures: what is alike may be another now.

@@ -109,6 +109,29 @@ impl AppState {
         told.filter(move |j| Some(j.id) != first)
     }
 
+    /// The job whose result would be lost if the window was closed now; of several, training first.
+    pub fn lost_by_closing(&self) -> Option<&RunningJob> {
+        let lost = |job: &&RunningJob| match job.kind {
+            JobKind::FindRate
+            | JobKind::Evaluate
+            | JobKind::Predict
+            | JobKind::Arrange
+            | JobKind::Copy
+            | JobKind::Export => true,
+            // What was compared before is only read, unless the pictures are others since.
+            JobKind::Analyse => {
+                self.insight.kept.is_none() || job.progress.is_some_and(|(done, total)| done < total)
+            }
+            JobKind::Train { .. }
+            | JobKind::OpenData
+            | JobKind::WriteSample
+            | JobKind::CheckWeights
+            | JobKind::Explain
+            | JobKind::MeasureSpeed => false,
+        };
+        self.training_job().or_else(|| self.jobs.iter().find(lost))
+    }
+
     /// The training job, running or waiting.
     pub fn training_job(&self) -> Option<&RunningJob> {
         self.jobs.iter().find(|j| matches!(j.kind, JobKind::Train { .. }))
@@ -117,5 +140,34 @@ impl AppState {
     /// The job of one sort, running or waiting.
     pub fn job_of(&self, kind: &JobKind) -> Option<&RunningJob> {
         self.jobs.iter().find(|j| j.kind == *kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_asks_about_what_would_be_lost_and_about_training_first() {
+        let job = |n, kind| RunningJob {
+            id: JobId(n),
+            kind,
+            started_s: None,
+            progress: None,
+            paused: false,
+            stopping: false,
+        };
+        let mut state = AppState { close_asked: true, ..AppState::default() };
+        let lost = |state: &AppState| state.lost_by_closing().map(|job| job.id);
+        state.jobs = vec![job(1, JobKind::Explain), job(2, JobKind::OpenData)];
+        assert_eq!((lost(&state), state.question_asked()), (None, false));
+        state.jobs.push(job(3, JobKind::Analyse));
+        assert_eq!((lost(&state), state.question_asked()), (Some(JobId(3)), true));
+        state.insight.kept = Some("/runs/0001".into());
+        assert_eq!(lost(&state), None, "it is only read again");
+        state.jobs[2].progress = Some((3, 398));
+        assert_eq!(lost(&state), Some(JobId(3)), "its pictures are run again");
+        state.jobs.extend([job(4, JobKind::Export), job(5, JobKind::Train { run_dir: "/runs/0002".into() })]);
+        assert_eq!(lost(&state), Some(JobId(5)));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{AppState, JobKind, Screen, WeightsState};
 use crate::config::{BackboneConfig, Solver, TrainMode};
-use crate::data::Split;
+use crate::data::{Layout, Split};
 use crate::ui::Action;
 use crate::ui::actions::Pick;
 
@@ -32,8 +32,17 @@ impl AppState {
             return Some("Training needs at least two classes".to_owned());
         }
         data.indices(Split::Val).is_empty().then(|| {
-            "No pictures are held out for validation: add some, or divide the pictures otherwise on Data"
-                .to_owned()
+            match data.layout {
+                Layout::SplitLabelFile => {
+                    "No pictures are held out for validation: name some in the label table"
+                }
+                _ if data.can_hold_out() => {
+                    "No pictures are held out for validation: raise the share for validation under \u{201c}Divide \
+                     otherwise\u{2026}\u{201d} on Data"
+                }
+                _ => "Each class needs at least two pictures, one of them to judge by: add some",
+            }
+            .to_owned()
         })
     }
 
@@ -118,5 +127,35 @@ impl AppState {
             // Other buttons of the header only lead somewhere: this one starts nothing either.
             _ => NextStep { blocked: self.train_block(), ..step("Go to Train", Action::Go(Screen::Train)) },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Checks, Dataset, Preflight, Sample, Verdicts};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_can_be_done_about_missing_validation_pictures_is_said_in_the_windows_words() {
+        let why = |layout, a_class: usize| {
+            let sample = |i: usize| Sample { rel: format!("{i}.png"), class: i % 2, split: Split::Train };
+            let dataset = Dataset {
+                root: "/pictures".into(),
+                layout,
+                labels: None,
+                classes: vec!["ants".to_owned(), "bees".to_owned()],
+                samples: (0..2 * a_class).map(sample).collect(),
+                skipped: Vec::new(),
+                excluded: Vec::new(),
+                verdicts: Verdicts::default(),
+                checks: Checks::default(),
+            };
+            let preflight = Some(Arc::new(Preflight::unseen(dataset)));
+            AppState { preflight, ..AppState::default() }.train_block().unwrap_or_default()
+        };
+        assert!(why(Layout::ClassFolders, 1).contains("at least two pictures"));
+        assert!(why(Layout::ClassFolders, 4).contains("raise the share for validation"));
+        assert!(why(Layout::SplitLabelFile, 4).contains("label table"));
     }
 }

@@ -41,6 +41,8 @@ pub struct Notices {
     list: Vec<Notice>,
     /// The one that tells what was taken or brought back last.
     step: Option<NoticeId>,
+    /// The one that tells why what was asked for last cannot be done.
+    refusal: Option<NoticeId>,
     /// Whether the list is open.
     pub open: bool,
 }
@@ -70,6 +72,23 @@ impl Notices {
         }
         self.add(Tone::Info, text, Some((word, action)));
         self.step = Some(self.last);
+    }
+
+    /// Tells why something cannot be done, in place of what was told so before.
+    pub fn push_refusal(&mut self, text: String) {
+        if let Some(earlier) = self.refusal.take() {
+            self.dismiss(earlier);
+        }
+        self.add(Tone::Info, text, None);
+        self.refusal = Some(self.last);
+    }
+
+    /// Adds a message to the list that is on show elsewhere already: no toast tells it once more.
+    pub fn keep(&mut self, tone: Tone, text: impl Into<String>) {
+        self.add(tone, text.into(), None);
+        if let Some(kept) = self.list.last_mut() {
+            kept.shown_s = Some(f64::NEG_INFINITY);
+        }
     }
 
     /// Takes the buttons of these actions away: pressed now, they would do something else than their notice says.
@@ -132,6 +151,18 @@ impl Notice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_takes_the_place_of_the_one_before_and_what_is_kept_is_no_toast() {
+        let mut notices = Notices::default();
+        notices.push_refusal("Train is not possible now".to_owned());
+        notices.push_refusal("Undo is not possible now".to_owned());
+        notices.keep(Tone::Bad, "Training failed");
+        let texts: Vec<&str> = notices.all().iter().map(|n| n.text.as_str()).collect();
+        assert_eq!(texts, ["Undo is not possible now", "Training failed"]);
+        let toasts: Vec<&str> = notices.toasts(0.0).map(|n| n.text.as_str()).collect();
+        assert_eq!(toasts, ["Undo is not possible now"]);
+    }
 
     #[test]
     fn only_the_last_step_back_is_told_and_buttons_go_with_what_they_were_for() {

@@ -59,6 +59,8 @@ pub struct Predictions {
     pictures: Vec<PredictedPicture>,
     /// Where each picture stands in the list.
     places: HashMap<PathBuf, usize>,
+    /// Folders that were asked for: their pictures come into the list with their answers.
+    folders: Vec<PathBuf>,
     /// Another one after each change of the list.
     edition: Edition,
 }
@@ -94,8 +96,11 @@ impl Predictions {
         self.entry(path).compared = Some(unlike);
     }
 
-    /// Files that were asked for and wait for their answer.
+    /// What was asked for and waits for its answer. Only files stand in the list while they wait, and what stands there already.
     pub fn wait_for(&mut self, path: PathBuf) {
+        if path.extension().is_none() && !self.places.contains_key(&path) {
+            return self.folders.push(path);
+        }
         let picture = self.entry(path);
         (picture.result, picture.compared) = (None, None);
     }
@@ -125,7 +130,18 @@ impl Predictions {
         &mut self.pictures[place]
     }
 
+    /// Enters why nothing that waits has an answer. It stays in the list, to be classified by another model.
+    pub(super) fn fail_waiting(&mut self, error: &Error) {
+        let waits = |p: &&PredictedPicture| p.result.is_none();
+        let waiting = self.pictures.iter().filter(waits).map(|p| p.path.clone());
+        let waiting: Vec<PathBuf> = waiting.chain(std::mem::take(&mut self.folders)).collect();
+        for path in waiting {
+            self.put(path, Err(error.clone()));
+        }
+    }
+
     pub(super) fn drop_waiting(&mut self) {
+        self.folders.clear();
         if self.pictures.iter().all(|p| p.result.is_some()) {
             return;
         }
@@ -140,6 +156,7 @@ impl Predictions {
         self.edition = Edition::default();
         self.pictures.clear();
         self.places.clear();
+        self.folders.clear();
     }
 
     /// What a picture is said to show, or that it is undecided; nothing without classes.

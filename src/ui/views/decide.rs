@@ -111,6 +111,10 @@ fn keys(ui: &Ui, data: &Dataset) -> Option<Decision> {
         return None;
     }
     ui.input_mut(|i| {
+        // What is pressed in the frame that closes the picture is not about it any more.
+        if i.key_pressed(Key::Escape) {
+            return None;
+        }
         if i.consume_key(Modifiers::NONE, Key::Delete) {
             return Some(Decision::Exclude);
         }

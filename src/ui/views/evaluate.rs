@@ -22,17 +22,19 @@ mod worst;
 use super::ViewContext;
 use crate::engine::analysis::bootstrap::RESAMPLES;
 use crate::engine::metrics::wilson_interval;
-use crate::error::{part_of, thousands};
+use crate::error::{Error, part_of, thousands};
+use crate::session::{RunInfo, RunState};
 use crate::ui::icons::Icon;
-use crate::ui::state::{EvaluateTab, Selection, ShownEvaluation};
+use crate::ui::state::{EvaluateTab, JobKind, Selection, ShownEvaluation};
 use crate::ui::theme::space;
-use crate::ui::views::train::words::count;
+use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::PathField;
 use crate::ui::widgets::confusion_matrix::{CellValue, Zoom};
 use crate::ui::widgets::segmented::{self, Segment};
-use crate::ui::widgets::{card, empty_state, primary_button, stat};
+use crate::ui::widgets::{card, empty_state, link_button, primary_button, stat, stat_width};
 use crate::ui::{Action, AppState, Screen};
-use egui::{Align, Layout, Rect, Ui, UiBuilder, Vec2, pos2, vec2};
+use egui::{Align, Event, Layout, Rect, Ui, UiBuilder, Vec2, pos2, vec2};
+use std::collections::VecDeque;
 
 /// What the view remembers between frames.
 #[derive(Debug, Default)]
@@ -61,6 +63,8 @@ pub struct Memory {
     pub visiting: Option<String>,
     /// The doubtful picture that is selected: its place among those that are left.
     pub suspect: usize,
+    /// Keys that are still to be taken, where several came in one frame.
+    keys: VecDeque<Event>,
     /// The plane with all pictures.
     pub map: map::Memory,
     /// What the network looks at in it.
@@ -69,13 +73,11 @@ pub struct Memory {
     model_path: PathField,
 }
 
-/// Headlines narrower than this leave explanations out, in points.
-const NARROW: f32 = 700.0;
 /// Narrower than this a button does not fit beside the tabs, in points.
 const BESIDE_TABS: f32 = 740.0;
 /// Size of a thumbnail in points, at least and at most.
 const TILE: f32 = 112.0;
-const LARGE_TILE: f32 = 208.0;
+const LARGE_TILE: f32 = 320.0;
 /// Lists of rows are no wider than this, in points.
 const ROWS: f32 = 880.0;
 
@@ -178,7 +180,55 @@ fn tabs(ui: &mut Ui, state: &AppState, shown: &ShownEvaluation, actions: &mut Ve
     });
 }
 
+/// In place of a run's evaluation that cannot be read.
+fn unreadable(
+    ui: &mut Ui,
+    state: &AppState,
+    (run, why): (&RunInfo, &Error),
+    (cx, actions): (&mut ViewContext, &mut Vec<Action>),
+) {
+    let title = format!("What run {} got right and wrong cannot be read", run.id);
+    let body = format!(
+        "{}. Its model is there and can be judged anew on its validation pictures",
+        sentence(&why.to_string())
+    );
+    empty_state(ui, Icon::TriangleAlert, &title, &body, |ui| {
+        if state.job_of(&JobKind::Evaluate).is_some() {
+            return;
+        }
+        if primary_button(ui, format!("Judge run {} anew", run.id)).clicked() {
+            actions.push(Action::JudgeRun(run.dir.clone()));
+        }
+        let others = || state.runs.iter().filter(|r| r.state == RunState::Finished && r.dir != run.dir);
+        if let Some(other) = others().next() {
+            ui.add_space(space::XS);
+            if link_button(ui, format!("Show run {}", other.id)).clicked() {
+                actions.push(Action::ShowRun(other.dir.clone()));
+            }
+        }
+        ui.add_space(space::L);
+        judge_card(ui, state, cx, actions);
+    });
+}
+
+/// In a card, so that its lines begin at an edge of their own under what is centred.
+fn judge_card(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    ui.allocate_ui(vec2(JUDGE, 0.0), |ui| {
+        card(ui, |ui| {
+            ui.with_layout(Layout::top_down(Align::Min), |ui| {
+                ui.set_width(ui.available_width());
+                judge::show(ui, state, &mut cx.evaluate, actions);
+            });
+        });
+    });
+}
+
 fn nothing(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
+    if let Some((dir, why)) = &state.unreadable_evaluation
+        && let Some(run) = state.runs.iter().find(|r| r.dir == *dir)
+    {
+        return unreadable(ui, state, (run, why), (cx, actions));
+    }
     let body = "Train a model, or open a finished run on the Train screen. What it gets right and wrong then appears here, with \
                 the pictures behind every number";
     empty_state(ui, Icon::Grid3x3, "Nothing to judge yet", body, |ui| {
@@ -186,49 +236,76 @@ fn nothing(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Ve
             actions.push(Action::Go(Screen::Train));
         }
         ui.add_space(space::L);
-        // In a card, so that its lines begin at an edge of their own under what is centred.
-        ui.allocate_ui(vec2(JUDGE, 0.0), |ui| {
-            card(ui, |ui| {
-                ui.with_layout(Layout::top_down(Align::Min), |ui| {
-                    ui.set_width(ui.available_width());
-                    judge::show(ui, state, &mut cx.evaluate, actions);
-                });
-            });
-        });
+        judge_card(ui, state, cx, actions);
     });
 }
 
+/// The evaluation in numbers, with as many words of what they are of as the width lets stand.
 fn headline(ui: &mut Ui, shown: &ShownEvaluation, memory: &mut Memory) {
     let e = &shown.evaluation;
     let (right, all) = (e.confusion.correct(), e.confusion.total());
-    let wrong = all - right;
-    ui.horizontal_top(|ui| {
-        let wide = ui.available_width() > NARROW;
-        ui.spacing_mut().item_spacing.x = if wide { space::XXL } else { space::L };
-        let (low, high) = wilson_interval(right, all);
-        let of = format!("accuracy ({low:.3} to {high:.3}) · {} · {}", part_of(right, all), shown.title);
-        stat(ui, &format!("{:.3}", e.confusion.accuracy()), &of).on_hover_text(format!(
-            "On other pictures like these {}, the accuracy is between {low:.3} and {high:.3} with 95 % confidence (Wilson's \
+    let interval = memory.analysed.of(ui.ctx(), e).map(|analysis| analysis.macro_f1_interval);
+    let between = interval.map_or_else(String::new, |(low, high)| format!(" ({low:.3} to {high:.3})"));
+    let numbers = [
+        format!("{:.3}", e.confusion.accuracy()),
+        format!("{:.3}", e.confusion.macro_f1()),
+        thousands(all - right),
+        format!("{:.3}", e.loss),
+    ];
+    let room = ui.available_width();
+    let width = |words: &[String; 4], gap: f32| {
+        let each = numbers.iter().zip(words).map(|(number, of)| stat_width(ui, number, of));
+        each.sum::<f32>() + 3.0 * gap
+    };
+    let fits = |(words, gap): &([String; 4], f32)| width(words, *gap) <= room;
+    let [long, shorter, shortest] = head_words(shown, &between);
+    let (words, gap) =
+        [(long, space::XXL), (shorter, space::XL)].into_iter().find(fits).unwrap_or((shortest, space::L));
+    // A name that is longer still is cut.
+    let others = width(&words, gap) - stat_width(ui, &numbers[0], &words[0]);
+    let (low, high) = wilson_interval(right, all);
+    let why = [
+        format!(
+            "{}. On other pictures like these {}, the accuracy is between {low:.3} and {high:.3} with 95 % confidence (Wilson's \
              interval). More pictures make it narrower",
+            shown.title,
             thousands(all)
-        ));
-        let (judged, classes) = (e.confusion.occurring(), e.classes.len());
-        let over = match judged == classes {
-            true => count(classes, "class", "classes"),
-            false => format!("{} classes", part_of(judged, classes)),
-        };
-        let interval = memory.analysed.of(ui.ctx(), e).map(|analysis| analysis.macro_f1_interval);
-        let between = interval.map_or_else(String::new, |(low, high)| format!(" ({low:.3} to {high:.3})"));
-        let mean = match wide {
-            true => format!("macro F1{between} · mean over {over}"),
-            false => "macro F1".to_owned(),
-        };
-        stat(ui, &format!("{:.3}", e.confusion.macro_f1()), &mean).on_hover_text(format!(
+        ),
+        format!(
             "F1 is high only where precision and recall both are; every class counts the same, however many pictures it has, and \
-             one without any that is never named does not count. The 95 % interval{between} is that of {RESAMPLES} draws of as many \
-             of these pictures (bootstrap)"
-        ));
-        stat(ui, &thousands(wrong), if wrong == 1 { "mistake" } else { "mistakes" });
-        stat(ui, &format!("{:.3}", e.loss), if wide { "loss · lower is better" } else { "loss" });
+             one without any that is never named does not count. The 95 % interval{between} is that of {RESAMPLES} draws of as \
+             many of these pictures (bootstrap)"
+        ),
+    ];
+    ui.horizontal_top(|ui| {
+        ui.spacing_mut().item_spacing.x = gap;
+        for (i, (number, of)) in numbers.iter().zip(&words).enumerate() {
+            let most = if i == 0 { (room - others).max(0.0) } else { f32::INFINITY };
+            let stat = stat(ui, number, of, most);
+            if let Some(why) = why.get(i) {
+                stat.on_hover_text(why);
+            }
+        }
     });
+}
+
+/// What the numbers of the headline are of: all of it, with less, with next to nothing.
+fn head_words(shown: &ShownEvaluation, between: &str) -> [[String; 4]; 3] {
+    let e = &shown.evaluation;
+    let (right, all) = (e.confusion.correct(), e.confusion.total());
+    let (low, high) = wilson_interval(right, all);
+    let (of, title) = (part_of(right, all), &shown.title);
+    let (judged, classes) = (e.confusion.occurring(), e.classes.len());
+    let over = match judged == classes {
+        true => count(classes, "class", "classes"),
+        false => format!("{} classes", part_of(judged, classes)),
+    };
+    let mistakes = if all - right == 1 { "mistake" } else { "mistakes" };
+    let accuracy = format!("accuracy ({low:.3} to {high:.3}) · {of} · {title}");
+    let words = |accuracy: &str, f1: &str, loss: &str| [accuracy, f1, mistakes, loss].map(str::to_owned);
+    [
+        words(&accuracy, &format!("macro F1{between} · mean over {over}"), "loss · lower is better"),
+        words(&accuracy, &format!("macro F1 · mean over {over}"), "loss"),
+        words(&format!("accuracy · {of} · {title}"), "macro F1", "loss"),
+    ]
 }

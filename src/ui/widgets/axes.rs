@@ -3,7 +3,7 @@
 use crate::ui::theme::{Palette, space, type_size};
 use egui::{Align2, FontId, Pos2, Rect, Sense, Shape, Stroke, Ui, pos2, vec2};
 
-/// Room for the numbers along the left and the bottom edge.
+/// Room for the numbers along the left and the bottom edge, where they are as high as captions.
 const EDGE: (f32, f32) = (38.0, 34.0);
 /// Parts that the grid divides each axis into.
 const PARTS: u32 = 4;
@@ -24,10 +24,12 @@ impl Axes {
     pub fn new(ui: &mut Ui, height: f32, top: f64, title: &str) -> Self {
         let p = Palette::of(ui);
         let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
-        let min = pos2((rect.left() + EDGE.0).min(rect.right()), (rect.top() + space::S).min(rect.bottom()));
-        let max = pos2((rect.right() - space::L).max(min.x), (rect.bottom() - EDGE.1).max(min.y));
+        let size = type_size::in_diagram(height);
+        let (left, below) = (EDGE.0 * size / type_size::CAPTION, EDGE.1 * size / type_size::CAPTION);
+        let min = pos2((rect.left() + left).min(rect.right()), (rect.top() + space::S).min(rect.bottom()));
+        let max = pos2((rect.right() - space::L).max(min.x), (rect.bottom() - below).max(min.y));
         let axes = Self { inner: Rect::from_min_max(min, max), top };
-        let font = FontId::proportional(type_size::CAPTION);
+        let font = FontId::proportional(size);
         for i in 0..=PARTS {
             let share = f64::from(i) / f64::from(PARTS);
             let value = share * top;
@@ -47,7 +49,7 @@ impl Axes {
             let at = pos2(axes.x(share), axes.inner.bottom() + 2.0);
             ui.painter().text(at, align, format!("{share:.2}"), font.clone(), p.muted);
         }
-        let below = pos2(axes.inner.center().x, axes.inner.bottom() + space::L);
+        let below = pos2(axes.inner.center().x, axes.inner.bottom() + size + space::XS);
         ui.painter().text(below, Align2::CENTER_TOP, title, font, p.muted);
         axes
     }

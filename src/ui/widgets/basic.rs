@@ -5,7 +5,7 @@ use crate::ui::theme::{self, Palette, RADIUS_CARD, space};
 use egui::text::{LayoutJob, TextFormat, TextWrapping};
 use egui::{
     Align, Button, Checkbox, Color32, Frame, Label, Layout, Margin, Rect, Response, RichText, Role, Sense,
-    Spinner, Stroke, TextStyle, Ui, UiBuilder, Vec2, WidgetInfo, WidgetText, vec2,
+    Spinner, Stroke, TextStyle, TextWrapMode, Ui, UiBuilder, Vec2, WidgetInfo, WidgetText, vec2,
 };
 
 /// The one button of a screen that leads on: filled with the accent.
@@ -149,17 +149,34 @@ pub fn caption(ui: &mut Ui, text: impl Into<String>) -> Response {
     ui.label(RichText::new(text).small().color(muted))
 }
 
-/// A number with what it is of: the number large, the rest as a caption under it.
-pub fn stat(ui: &mut Ui, number: &str, of: &str) -> Response {
+/// A number with what it is of: the number large, the rest as a caption under it, cut where it is wider than `most` points.
+pub fn stat(ui: &mut Ui, number: &str, of: &str, most: f32) -> Response {
     let whole = ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
-        let number = RichText::new(number).text_style(TextStyle::Heading).strong();
-        let of = RichText::new(of).small().color(Palette::of(ui).muted);
-        for text in [number, of] {
-            ui.add(Label::new(text).extend());
+        let [number, of] = stat_texts(ui, number, of);
+        ui.add(Label::new(number).extend());
+        if most.is_finite() {
+            ui.set_max_width(most);
+            ui.add(Label::new(of).truncate());
+        } else {
+            ui.add(Label::new(of).extend());
         }
     });
     whole.response
+}
+
+/// How wide [`stat`] is where nothing is cut, in points.
+pub fn stat_width(ui: &Ui, number: &str, of: &str) -> f32 {
+    let width = |text: RichText| {
+        let text = WidgetText::from(text);
+        text.into_galley(ui, Some(TextWrapMode::Extend), f32::INFINITY, TextStyle::Body).size().x
+    };
+    stat_texts(ui, number, of).map(width).into_iter().fold(0.0, f32::max).ceil()
+}
+
+fn stat_texts(ui: &Ui, number: &str, of: &str) -> [RichText; 2] {
+    let number = RichText::new(number).text_style(TextStyle::Heading).strong();
+    [number, RichText::new(of).small().color(Palette::of(ui).muted)]
 }
 
 /// Widest text of a badge, in points; longer ones are cut and shown whole on hovering.

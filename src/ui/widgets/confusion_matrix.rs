@@ -9,7 +9,7 @@ mod labels;
 mod layout;
 mod ramp;
 
-pub use layout::{CellValue, MAX_CELL, MatrixLayout, Shades};
+pub use layout::{CellValue, MatrixLayout, Shades, max_cell};
 pub use ramp::Ramp;
 
 use crate::engine::metrics::ConfusionMatrix;

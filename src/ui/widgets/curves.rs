@@ -183,9 +183,11 @@ fn plot(
             true => decades(input.bounds),
             false => even_steps(input.bounds, height),
         })
-        .custom_x_axes(vec![ticks(AxisHints::new_x(), &p).formatter(|mark, _| format!("{:.0}", mark.value))])
+        .custom_x_axes(vec![
+            ticks(AxisHints::new_x(), &p, height).formatter(|mark, _| format!("{:.0}", mark.value)),
+        ])
         .custom_y_axes(vec![
-            ticks(AxisHints::new_y(), &p)
+            ticks(AxisHints::new_y(), &p, height)
                 .formatter(move |mark, _| trimmed(if log { 10f64.powf(mark.value) } else { mark.value }))
                 .label_spacing(NEAREST_TICKS)
                 .min_thickness(34.0),
@@ -219,9 +221,9 @@ fn plot(
     (response, under)
 }
 
-/// Numbers along an axis step back behind the lines.
-fn ticks<'a>(axis: AxisHints<'a>, p: &Palette) -> AxisHints<'a> {
-    axis.tick_label_color(p.muted).tick_label_font(FontId::proportional(type_size::CAPTION))
+/// Numbers along an axis of a plot `height` points high step back behind the lines.
+fn ticks<'a>(axis: AxisHints<'a>, p: &Palette, height: f32) -> AxisHints<'a> {
+    axis.tick_label_color(p.muted).tick_label_font(FontId::proportional(type_size::in_diagram(height)))
 }
 
 /// Tells the other plot which epoch is under the pointer; the plot that set it also takes it back.

@@ -54,12 +54,16 @@ fn seen(place: Rect, explanation: &Explanation) -> Rect {
     Rect::from_min_max(at(left, top), at(right, bottom))
 }
 
-/// The map in the ramp's colours: what counts little covers little.
+/// How much of the picture the map covers at its full strength, where it counts least and where it counts most, in `[0, 1]`.
+const COVERS: [f32; 2] = [0.6, 0.75];
+
+/// The map in the ramp's colours. What counts little is darkened, because on a bright picture nothing bright would be seen.
 fn image(heat: &HeatMap) -> ColorImage {
     let ramp = Ramp::new(theme::HEAT[0], theme::HEAT[1]);
     let pixel = |v: f32| {
         let [r, g, b, _] = ramp.at(v).to_array();
-        Color32::from_rgba_unmultiplied(r, g, b, ((0.12 + 0.88 * v) * 255.0) as u8)
+        let covers = COVERS[0] + (COVERS[1] - COVERS[0]) * v;
+        Color32::from_rgba_unmultiplied(r, g, b, (covers * 255.0) as u8)
     };
     let pixels: Vec<Color32> = heat.relative().into_iter().map(pixel).collect();
     ColorImage::new([heat.columns, heat.rows], pixels)
@@ -109,12 +113,19 @@ mod tests {
     }
 
     #[test]
-    fn what_counts_more_is_lighter_and_covers_more() {
+    fn what_counts_more_is_lighter_on_bright_and_on_dark_pictures() {
         let values = vec![0.0, 0.5, 1.0];
         let heat = HeatMap { method: HeatMethod::GradCam, rows: 1, columns: 3, values };
         let image = image(&heat);
-        let alphas: Vec<u8> = image.pixels.iter().map(|p| p.a()).collect();
-        assert_eq!((image.size, alphas[2]), ([3, 1], 255));
-        assert!(alphas.is_sorted() && alphas[0] < 40, "{alphas:?}");
+        assert_eq!(image.size, [3, 1]);
+        for (ground, least) in [(Color32::WHITE, 1.8), (Color32::GRAY, 2.0), (Color32::BLACK, 3.0)] {
+            let luminance = |p: &Color32| {
+                let [r, g, b, _] = ground.blend(p.gamma_multiply(STRENGTH)).to_array();
+                let [r, g, b] = [r, g, b].map(egui::ecolor::linear_f32_from_gamma_u8);
+                0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05
+            };
+            let seen: Vec<f32> = image.pixels.iter().map(luminance).collect();
+            assert!(seen.is_sorted() && seen[2] / seen[0] > least, "{ground:?} {seen:?}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::basic::words_in;
 use super::picture::picture_button;
 use crate::ui::theme::{Palette, RADIUS, space, type_size};
-use crate::ui::thumbnails::{LARGE_PX, Thumb, Thumbnails};
+use crate::ui::thumbnails::{HUGE_PX, LARGE_PX, Thumb, Thumbnails};
 use egui::{
     EventFilter, Rect, Response, RichText, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo,
 };
@@ -134,7 +134,10 @@ fn fitted(
     let (rect, response) = ui.allocate_exact_size(size, sense);
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));
     let p = Palette::of(ui);
-    match thumbs.get_sized(ui.ctx(), path, LARGE_PX) {
+    // A little larger than it is looks no worse than another decoding.
+    let room_px = size.max_elem() * ui.ctx().pixels_per_point();
+    let side_px = if room_px > 1.25 * LARGE_PX as f32 { HUGE_PX } else { LARGE_PX };
+    match thumbs.get_sized(ui.ctx(), path, side_px) {
         Thumb::Ready(texture) => {
             let image = texture.size_vec2();
             let scale = (rect.width() / image.x.max(1.0)).min(rect.height() / image.y.max(1.0));

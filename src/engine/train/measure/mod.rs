@@ -129,8 +129,7 @@ fn maps(ctx: &Context<'_>, network: &Network, boundary: usize, pictures: &[usize
             let (picture, path) = &ctx.train[i];
             Request { path: path.clone(), picture: *picture, views: vec![View::Cached(0)] }
         };
-        let values = ctx.maker.make_all(&part.iter().map(request).collect::<Vec<_>>())?;
-        let x = ctx.maker.tensor(values, network.store.device())?;
+        let x = ctx.maker.batch(&part.iter().map(request).collect::<Vec<_>>(), network.store.device())?;
         parts.push(network.forward_stages(&f, &x, 0, boundary)?);
     }
     Ok(Tensor::cat(&parts, 0)?)

@@ -1,16 +1,14 @@
 //! Launches on a card, through candle's device.
 
 use super::launch::{Grid, Launch, Word};
+use super::lend::with_updates;
 use candle_core::backend::BackendDevice;
 use candle_core::cuda_backend::cudarc::driver::{
     CudaSlice, CudaStream, DevicePtr, DevicePtrMut, LaunchConfig, PushKernelArg, SyncOnDrop,
 };
 use candle_core::cuda_backend::{CudaStorageSlice, WrapErr};
-use candle_core::{
-    CpuStorage, CudaDevice, CudaStorage, DType, Error, InplaceOp1, Layout, Result, Shape, Storage, Tensor,
-    bail,
-};
-use std::cell::RefCell;
+use candle_core::{CudaDevice, CudaStorage, DType, Error, Result, Shape, Storage, bail};
+use std::any::Any;
 
 /// `MODULES`: the name and the PTX of every file of kernels for every type of values.
 mod modules {
@@ -79,7 +77,12 @@ pub(super) unsafe fn run(device: &CudaDevice, launch: Launch<'_>, grid: Grid) ->
         block_dim: (grid.threads[0], grid.threads[1], 1),
         shared_mem_bytes: 0,
     };
-    with_updates(&updated, &stream, &mut values, &mut |values| {
+    let with_address = |storage: &mut dyn Any, with: &mut dyn FnMut(u64) -> Result<()>| {
+        let Some(storage) = storage.downcast_mut::<CudaStorage>() else { return Err(elsewhere()) };
+        let (pointer, _until) = address_to_write(storage, &stream)?;
+        with(pointer)
+    };
+    with_updates(&updated, &mut values, &with_address, &mut |values| {
         let mut builder = function.builder();
         for arg in &args {
             builder.arg(&values[arg.start]);
@@ -91,43 +94,6 @@ pub(super) unsafe fn run(device: &CudaDevice, launch: Launch<'_>, grid: Grid) ->
     })?;
     drop(in_use);
     Ok(())
-}
-
-/// Calls `launch` with the addresses of values that are changed in place, all of them locked.
-fn with_updates(
-    updated: &[(usize, &Tensor)],
-    stream: &CudaStream,
-    values: &mut [u64],
-    launch: &mut dyn FnMut(&[u64]) -> Result<()>,
-) -> Result<()> {
-    let Some(((at, tensor), others)) = updated.split_first() else { return launch(values) };
-    let size = tensor.dtype().size_in_bytes();
-    let body = |storage: &mut CudaStorage, layout: &Layout| {
-        let (pointer, _until) = address_to_write(storage, stream)?;
-        values[*at] = pointer + (layout.start_offset() * size) as u64;
-        with_updates(others, stream, values, launch)
-    };
-    tensor.inplace_op1(&Lend(RefCell::new(body)))
-}
-
-/// Calls its function with the storage of the tensor that it is applied to.
-struct Lend<F>(RefCell<F>);
-
-impl<F: FnMut(&mut CudaStorage, &Layout) -> Result<()>> InplaceOp1 for Lend<F> {
-    fn name(&self) -> &'static str {
-        "kernel"
-    }
-
-    fn cpu_fwd(&self, _: &mut CpuStorage, _: &Layout) -> Result<()> {
-        bail!("values to be updated are not on the card")
-    }
-
-    fn cuda_fwd(&self, storage: &mut CudaStorage, layout: &Layout) -> Result<()> {
-        match self.0.try_borrow_mut() {
-            Ok(mut body) => body(storage, layout),
-            Err(_) => bail!("values were lent twice"),
-        }
-    }
 }
 
 /// The address of values that a kernel reads.

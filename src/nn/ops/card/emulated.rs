@@ -1,12 +1,12 @@
 //! Launches on the processor, for tests: the same kernels, arguments and grids as on a card.
 
 use super::launch::{Grid, Launch, Word};
+use super::lend::with_updates;
 use crate::nn::ops::tensors;
 use candle_core::backend::BackendStorage;
-use candle_core::{
-    CpuStorage, DType, Error, InplaceOp1, Layout, Result, Shape, Storage, Tensor, WithDType, bail,
-};
-use std::cell::{Cell, RefCell};
+use candle_core::{CpuStorage, DType, Error, Result, Shape, Storage, WithDType, bail};
+use std::any::Any;
+use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_uint, c_void};
 
 thread_local! {
@@ -132,7 +132,11 @@ pub(super) unsafe fn run(launch: Launch<'_>, grid: Grid) -> Result<()> {
     let text = |text: String| CString::new(text).map_err(|e| Error::Msg(e.to_string()));
     let kinds = kinds.map(text).collect::<Result<Vec<_>>>()?;
     let name = text(format!("{module}/{kernel}"))?;
-    with_updates(&updated, &mut values, &mut |values| {
+    let with_address = |storage: &mut dyn Any, with: &mut dyn FnMut(u64) -> Result<()>| {
+        let begin = storage.downcast_mut::<CpuStorage>().and_then(address_to_write);
+        with(begin.ok_or_else(elsewhere)?)
+    };
+    with_updates(&updated, &mut values, &with_address, &mut |values| {
         let base = values.as_mut_ptr();
         // SAFETY: arguments begin among the values.
         let mut args: Vec<*mut c_void> =
@@ -164,38 +168,6 @@ pub(super) unsafe fn run(launch: Launch<'_>, grid: Grid) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Calls `launch` with the addresses of values that are changed in place, all of them locked.
-fn with_updates(
-    updated: &[(usize, &Tensor)],
-    values: &mut [u64],
-    launch: &mut dyn FnMut(&mut [u64]) -> Result<()>,
-) -> Result<()> {
-    let Some(((at, tensor), others)) = updated.split_first() else { return launch(values) };
-    let size = tensor.dtype().size_in_bytes();
-    let body = |storage: &mut CpuStorage, layout: &Layout| {
-        let Some(begin) = address_to_write(storage) else { bail!("values that no kernel updates") };
-        values[*at] = begin + (layout.start_offset() * size) as u64;
-        with_updates(others, values, launch)
-    };
-    tensor.inplace_op1(&Lend(RefCell::new(body)))
-}
-
-/// Calls its function with the storage of the tensor that it is applied to.
-struct Lend<F>(RefCell<F>);
-
-impl<F: FnMut(&mut CpuStorage, &Layout) -> Result<()>> InplaceOp1 for Lend<F> {
-    fn name(&self) -> &'static str {
-        "kernel"
-    }
-
-    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
-        match self.0.try_borrow_mut() {
-            Ok(mut body) => body(storage, layout),
-            Err(_) => bail!("values were lent twice"),
-        }
-    }
 }
 
 /// What a pointer is called to values that are only read, `r`, or also written, `w`.

@@ -34,6 +34,8 @@ pub(crate) mod elementwise;
 #[cfg(feature = "emulated-card")]
 mod emulated;
 mod launch;
+#[cfg(any(feature = "cuda", feature = "emulated-card"))]
+mod lend;
 #[cfg(feature = "cuda")]
 mod opening;
 pub(crate) mod optimizer;
@@ -54,7 +56,7 @@ pub(crate) use launch::{Fresh, Grid, Launch, MAX_THREADS, vector_width};
 pub use opening::open;
 pub(crate) use parts::join_parts;
 pub(crate) use pictures::{gate, picture_sums};
-pub(crate) use views::{LARGEST_VIEW, Recolour, Taps, View, views};
+pub(crate) use views::{Change, LARGEST_VIEW, Recolour, Taps, View, views};
 
 use candle_core::{CudaStorage, Device, Layout, Result, Tensor};
 

@@ -40,8 +40,8 @@ pub(crate) enum Step {
 }
 
 /// Updates parameters in place. The gradient gets `pull` times the distance from the source, and is scaled down to a norm of
-/// `most` all together; where its norm is not finite nothing is changed. Gives that norm and the factor, in f64 on the card, if
-/// there is a most.
+/// `most` all together; where its norm is not finite nothing is changed, nor where that of the update `before` was not. Gives that norm
+/// and the factor, in f64 on the card, if there is a most.
 ///
 /// # Errors
 /// If something does not fit; if memory is full. Nothing is changed then.
@@ -50,13 +50,14 @@ pub(crate) fn update(
     step: Step,
     pull: f32,
     most: Option<f32>,
+    before: Option<&Tensor>,
 ) -> Result<Option<Tensor>> {
     for parameter in parameters {
         parameter.check(step)?;
     }
     let batches: Vec<Batch<'_>> = parameters.chunks(PARAMETERS).map(Batch::of).collect();
     let clip = match (most, parameters.first()) {
-        (Some(most), Some(first)) => Some(clip_factor(&batches, &first.values, pull, most)?),
+        (Some(most), Some(first)) => Some(clip_factor(&batches, &first.values, pull, (most, before))?),
         _ => None,
     };
     for batch in &batches {
@@ -78,8 +79,13 @@ pub(crate) fn update(
     Ok(clip)
 }
 
-/// The norm of all gradients and the factor that brings it down to `most`.
-fn clip_factor(batches: &[Batch<'_>], like: &Tensor, pull: f32, most: f32) -> Result<Tensor> {
+/// The norm of all gradients and the factor that brings it down to `most`, by those of the update before.
+fn clip_factor(
+    batches: &[Batch<'_>],
+    like: &Tensor,
+    pull: f32,
+    (most, before): (f32, Option<&Tensor>),
+) -> Result<Tensor> {
     let blocks: usize = batches.iter().map(|batch| batch.blocks).sum();
     let mut parts = Fresh::new(like.device(), DType::F64, blocks)?;
     let mut first_part = 0;
@@ -92,8 +98,9 @@ fn clip_factor(batches: &[Batch<'_>], like: &Tensor, pull: f32, most: f32) -> Re
     }
     let parts = parts.into_tensor();
     let mut norm_and_factor = Fresh::new(like.device(), DType::F64, 2)?;
-    let launch = Launch::of(FILE, "clip_factor", DType::F32)?.read(&parts).write(&mut norm_and_factor);
-    // SAFETY: one block reads as many parts as there are, and writes two values.
+    let launch = Launch::of(FILE, "clip_factor", DType::F32)?.read(&parts).read_if(before);
+    let launch = launch.write(&mut norm_and_factor);
+    // SAFETY: one block reads as many parts as there are and the norm before, and writes two values.
     unsafe {
         let one = Grid { blocks: [1, 1], threads: [MAX_THREADS, 1] };
         launch.count(u32::try_from(blocks)?).number(most).run(one)?;

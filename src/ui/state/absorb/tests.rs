@@ -10,7 +10,7 @@ use crate::engine::{
 };
 use crate::session::{Analysis, Project};
 use crate::ui::state::LiveTraining;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 fn preflight() -> Arc<Preflight> {
@@ -238,6 +238,20 @@ fn a_table_is_kept_with_the_pictures_that_it_labels_and_otherwise_leaves_those_o
 }
 
 #[test]
+fn what_hindered_a_comparison_is_forgotten_once_the_pictures_were_looked_through_anew() {
+    let mut state = with_job(JobKind::OpenData);
+    let (classes, confusion) = (Vec::new(), ConfusionMatrix::new(2));
+    let evaluation = Evaluation { classes, predictions: Vec::new(), confusion, loss: 0.0 };
+    state.show_evaluation(evaluation, "/pictures".into(), Some("/runs/0001".into()), "run 0001");
+    state.insight.found_on_disk(Path::new("/runs/0001"), true);
+    assert!(state.comparison_is_kept());
+    state.insight.analysis_error = Some(Error::input("could not read a picture"));
+    assert!(!state.comparison_is_kept(), "it does not begin again by itself");
+    state.absorb(done(JobOutput::Data(preflight())));
+    assert!(state.comparison_is_kept() && state.insight.analysis_error.is_none());
+}
+
+#[test]
 fn answers_find_the_picture_that_waits() {
     let mut state = with_job(JobKind::Predict);
     state.predictions.wait_for("a.png".into());
@@ -247,6 +261,35 @@ fn answers_find_the_picture_that_waits() {
     state.absorb(done(JobOutput::Predicted));
     let left: Vec<_> = state.predictions.pictures().iter().map(|p| p.path.to_str().unwrap()).collect();
     assert_eq!(left, ["b.png"], "what was never answered does not wait for ever");
+}
+
+#[test]
+fn pictures_stay_with_the_reason_where_the_model_cannot_be_read() {
+    let mut state = with_job(JobKind::Predict);
+    state.predictions.put("before.png".into(), Ok(vec![("ants".to_owned(), 0.9)]));
+    state.predictions.wait_for("a.png".into());
+    state.predictions.wait_for("folder".into());
+    let why = Error::input("the model is damaged");
+    state.absorb(JobEvent::Finished(JobId(1), Outcome::Failed(why.clone())));
+    let listed = |state: &AppState| -> Vec<_> {
+        let list = state.predictions.pictures().iter();
+        list.map(|p| (p.path.display().to_string(), p.result.clone())).collect()
+    };
+    let failed = |path: &str| (path.to_owned(), Some(Err(why.clone())));
+    assert_eq!(listed(&state)[1..], [failed("a.png"), failed("folder")]);
+    assert!(matches!(&listed(&state)[0].1, Some(Ok(_))), "what was classified before stays as it is");
+
+    // Another model: the folder's pictures take its place.
+    state.jobs = with_job(JobKind::Predict).jobs;
+    for path in ["a.png", "folder"] {
+        state.predictions.wait_for(path.into());
+    }
+    for path in ["a.png", "folder/b.png"] {
+        state.absorb(JobEvent::Predicted(JobId(1), path.into(), Ok(vec![("bees".to_owned(), 0.8)])));
+    }
+    state.absorb(done(JobOutput::Predicted));
+    let paths: Vec<String> = listed(&state).into_iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, ["before.png", "a.png", "folder/b.png"]);
 }
 
 fn compared(run_dir: &str) -> JobOutput {

@@ -44,7 +44,7 @@ pub(super) struct Overview {
     pub(super) counts: [(Split, Vec<usize>); 3],
     /// Whether a finding's pictures can be shown, for each.
     pub(super) showable: Vec<bool>,
-    /// Which parts the folder says itself.
+    /// Which parts the folder, or the label table, says itself.
     pub(super) own: OwnParts,
 }
 

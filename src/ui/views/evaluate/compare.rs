@@ -9,7 +9,7 @@ use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::words::count;
 use crate::ui::widgets::{caption, drop_down, link_button, secondary_button};
 use crate::ui::{Action, AppState};
-use egui::{ComboBox, RichText, Ui};
+use egui::{ComboBox, Label, RichText, Ui};
 use std::path::{Path, PathBuf};
 
 /// Draws what changed since another run, where there is another one.
@@ -27,15 +27,10 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, shown: &ShownEvaluation, actio
             changes(ui, compared, actions);
         }
     });
-    if let Some(c) = shown.compared.as_ref().map(|c| &c.comparison).filter(|c| c.common > 0) {
-        caption(ui, said(c)).on_hover_text(
-            "How often models that are equally good differ at least this much on these pictures (McNemar's exact test)",
-        );
-    }
-    if let Some(words) = shown.compared.as_ref().and_then(|c| decided(&c.decisions)) {
-        caption(ui, words).on_hover_text(
-            "The runs were not trained on the same pictures, so what changed may come from the pictures as well as from the settings",
-        );
+    if let Some((words, meaning)) = shown.compared.as_ref().and_then(said) {
+        // One line, however narrow: what the tabs show begins right under it.
+        let text = RichText::new(words).small().color(Palette::of(ui).muted);
+        ui.add(Label::new(text).truncate().show_tooltip_when_elided(false)).on_hover_text(meaning);
     }
 }
 
@@ -124,17 +119,38 @@ fn changes(ui: &mut Ui, compared: &Compared, actions: &mut Vec<Action>) {
     }
 }
 
-/// What the numbers are worth, and where they are others than those that are listed with the runs.
-fn said(c: &Comparison) -> String {
-    let them = match c.relabelled {
-        0 => return chance(c),
-        1 => "1 of these pictures has another class since: its".to_owned(),
-        n => format!("{} of these pictures have another class since: their", thousands(n)),
-    };
-    format!(
-        "{}. {them} new one counts here for both runs, so the accuracy listed with the earlier run differs",
-        chance(c)
-    )
+/// What the numbers are worth in one line, and what that means; nothing where there are none.
+fn said(compared: &Compared) -> Option<(String, String)> {
+    let c = &compared.comparison;
+    if c.common == 0 {
+        return None;
+    }
+    let (mut words, mut meaning) = (chance(c), chance(c));
+    meaning.push_str(
+        " (McNemar's exact test: how often models that are equally good differ at least this much)",
+    );
+    if let Some([before, after]) = c.losses {
+        words.push_str(&format!(" · loss {before:.3} to {after:.3}"));
+        meaning.push_str(&format!(
+            ". Mean loss on these pictures {before:.3} before, {after:.3} now: it falls where a model gives the right classes \
+             more, also where nothing else changes"
+        ));
+    }
+    if let Some(decided) = decided(&compared.decisions) {
+        words.push_str(&format!(" · since then {decided}"));
+        meaning.push_str(&format!(
+            ". Since that run: {decided}. The runs were not trained on the same pictures, so what changed may come from the \
+             pictures as well as from the settings"
+        ));
+    }
+    if c.relabelled > 0 {
+        let them = count(c.relabelled, "picture has", "pictures have");
+        words.push_str(&format!(" · {them} another class now, for both runs"));
+        meaning.push_str(&format!(
+            ". {them} another class since, which counts here for both runs, so the accuracy listed with the earlier run differs"
+        ));
+    }
+    Some((words, meaning))
 }
 
 /// What was decided about pictures between both runs; nothing where that is nothing.
@@ -145,9 +161,9 @@ fn decided(changes: &DecisionChanges) -> Option<String> {
         (changes.labelled, "labelled by you"),
         (changes.moved, "moved to another part"),
     ];
-    let words = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    let words = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", thousands(*n)));
     let words: Vec<String> = words.collect();
-    (!words.is_empty()).then(|| format!("Their pictures differ too. Since that run: {}", words.join(", ")))
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// The comparison in sentences.
@@ -193,6 +209,7 @@ fn chance(c: &Comparison) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     #[test]
     fn a_comparison_says_what_it_is_worth_and_why_its_numbers_are_its_own() {
@@ -206,15 +223,33 @@ mod tests {
             only_before: 0,
             only_after: 0,
             p_value: 1.0,
+            losses: Some([0.147, 0.115]),
         };
-        assert!(said(&c).ends_with("equally good models always differ so much"), "{}", said(&c));
+        let words = |c: &Comparison, decisions| {
+            let run_dir = "/runs/0001".into();
+            said(&Compared { run_dir, comparison: Arc::new(c.clone()), decisions })
+        };
+        let (plain, meaning) = words(&c, DecisionChanges::default()).unwrap();
+        assert!(
+            plain.ends_with("equally good models always differ so much · loss 0.147 to 0.115"),
+            "{plain}"
+        );
+        c.losses = None;
+        assert!(meaning.contains("McNemar"), "{meaning}");
         c.relabelled = 1;
-        assert!(said(&c).contains("1 of these pictures has another class since"), "{}", said(&c));
+        let decisions = DecisionChanges { left_out: 2, labelled: 1, ..DecisionChanges::default() };
+        let (plain, meaning) = words(&c, decisions).unwrap();
+        let why =
+            " · since then 2 left out, 1 labelled by you · 1 picture has another class now, for both runs";
+        assert!(plain.ends_with(why), "{plain}");
+        assert!(meaning.contains("the accuracy listed with the earlier run differs"), "{meaning}");
         for (p_value, words) in
             [(0.0004, "less than once in 1000"), (0.021, "2.1 times in 100"), (0.3, "30 times in 100")]
         {
             c.p_value = p_value;
             assert!(chance(&c).contains(words), "{}", chance(&c));
         }
+        c.common = 0;
+        assert_eq!(words(&c, DecisionChanges::default()), None);
     }
 }

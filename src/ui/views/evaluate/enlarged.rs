@@ -5,21 +5,24 @@ use crate::error::part_of;
 use crate::session::Explained;
 use crate::ui::state::{Selection, ShownEvaluation, split_name};
 use crate::ui::theme::{class_colour, space};
-use crate::ui::thumbnails::LARGE_PX;
+use crate::ui::thumbnails::HUGE_PX;
 use crate::ui::views::{ViewContext, decide};
 use crate::ui::widgets::picture_grid::enlarged_picture;
 use crate::ui::widgets::probability_bars::{self, Bar};
 use crate::ui::widgets::{caption, secondary_button};
 use crate::ui::{Action, AppState};
-use egui::{Id, Key, Modal, RichText, ScrollArea, Ui, vec2};
+use egui::{Id, Key, Modal, RichText, ScrollArea, Ui, Vec2, vec2};
 
-/// Room for what stands under the probabilities, in points: the heat map, what is alike, what can be decided.
-const UNDER: f32 = 290.0;
+/// Room for what stands under the probabilities, in points: the heat map, what is alike, what can be decided, its keys.
+const UNDER: f32 = 326.0;
+/// Room around the picture, in points: the screen behind, and the buttons under it.
+const AROUND: Vec2 = vec2(96.0, 136.0);
 /// Largest side of the picture, in points: it is decoded no larger.
-const LARGEST: f32 = LARGE_PX as f32;
+const LARGEST: f32 = HUGE_PX as f32;
 /// Room for what stands beside the picture.
 const BESIDE: f32 = 380.0;
-const WIDEST: f32 = LARGEST + 1.4 * BESIDE;
+const WIDEST: f32 = LARGEST + BESIDE;
+const KEYS: &str = "Keys: 1 to 9 for the class, T, V and E for the part, Delete to leave it out";
 /// Least height of the probabilities.
 const LEAST: f32 = 60.0;
 
@@ -50,19 +53,20 @@ pub(super) fn show(
     let path = shown.data_root.join(&opened.rel);
     let explained = looking::explained(state, &path, &cx.evaluate.looking, actions).cloned();
     let mut step = Step::Stay;
-    let screen = ui.ctx().content_rect().size();
+    let room = ui.ctx().content_rect().size() - AROUND;
     let modal = Modal::new(Id::unique("enlarged picture")).show(ui.ctx(), |ui| {
-        ui.set_width((screen.x - 160.0).clamp(0.0, WIDEST));
+        ui.set_width(room.x.clamp(0.0, WIDEST));
         ui.horizontal_top(|ui| {
-            let side = (screen.y - 220.0).min(LARGEST).min(ui.available_width() - BESIDE).max(0.0);
+            // The same for pictures of every shape, so that what leads to the next one stays where it is.
+            let size = vec2(ui.available_width() - BESIDE, room.y.min(LARGEST)).max(Vec2::ZERO);
             let name = format!("Enlarged picture {}", opened.rel);
-            let (_, place) = enlarged_picture(ui, &mut cx.thumbnails, &path, vec2(side, side), &name);
+            let (_, place) = enlarged_picture(ui, &mut cx.thumbnails, &path, size, &name);
             if let (Some(place), Some(explained)) = (place, &explained) {
                 looking::overlay(ui, place, explained, cx);
             }
             ui.add_space(space::M);
             ui.vertical(|ui| {
-                let height = (side - UNDER).max(LEAST);
+                let height = (size.y - UNDER).max(LEAST);
                 details(ui, state, shown, &opened, (explained.as_deref(), height));
                 ui.add_space(space::S);
                 looking::controls(ui, state, &path, explained.as_ref(), &mut cx.evaluate.looking);
@@ -75,6 +79,9 @@ pub(super) fn show(
                 if let Some(data) = state.judged_dataset() {
                     ui.add_space(space::S);
                     decide::controls(ui, data, &opened.rel, actions);
+                    if data.position(&opened.rel).is_some() {
+                        caption(ui, KEYS);
+                    }
                 }
             });
         });

@@ -1,7 +1,8 @@
 //! Judging a model on other pictures: a run on its test pictures, or a saved model on another labelled folder.
 
 use super::Memory;
-use crate::error::{count, part_of, times};
+use crate::error::{count, part_of};
+use crate::session::times_judged;
 use crate::ui::actions::Pick;
 use crate::ui::state::{JobKind, file_name};
 use crate::ui::theme::space;
@@ -35,11 +36,14 @@ fn test(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         if secondary_button(ui, label).clicked() {
             actions.push(Action::JudgeTest);
         }
-        let words = match shown.test_judged {
-            0 => "Test pictures, never judged yet. Keep them for the end: the more often it is looked at, the less this number says about new pictures".to_owned(),
-            n => format!("Test pictures, judged {}. The more often, the less this number says about new pictures", times(n)),
+        let (own, others) = (shown.test_judged, shown.test_judged_by_others);
+        let advice = match own + others {
+            0 => {
+                "Keep them for the end: the more often it is looked at, the less this number says about new pictures"
+            }
+            _ => "The more often, the less this number says about new pictures",
         };
-        caption(ui, words);
+        caption(ui, format!("Test pictures, {}. {advice}", times_judged(own, others)));
     }
     let run = shown.run_dir.as_ref().or(state.finished_run().map(|r| &r.dir));
     if let Some(run) = run.filter(|_| !state.shows_validation(shown))

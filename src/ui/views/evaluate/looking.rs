@@ -34,7 +34,7 @@ impl Default for Memory {
     }
 }
 
-/// Side of a training picture in points.
+/// Side of a training picture in points, at most.
 const TILE: f32 = 72.0;
 /// Training pictures side by side.
 const SHOWN: usize = 5;
@@ -142,10 +142,11 @@ pub(super) fn alike(
          direction; 1 is the same",
     );
     let mut clicked = None;
+    let side = ((ui.available_width() + space::S) / SHOWN as f32 - space::S).clamp(1.0, TILE).floor();
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
         for picture in alike.iter().take(SHOWN) {
-            if neighbour(ui, state, root, picture, cx) {
+            if neighbour(ui, state, root, (picture, side), cx) {
                 clicked = Some(picture.rel.clone());
             }
         }
@@ -157,7 +158,7 @@ fn neighbour(
     ui: &mut Ui,
     state: &AppState,
     root: &Path,
-    picture: &AlikePicture,
+    (picture, side): (&AlikePicture, f32),
     cx: &mut ViewContext,
 ) -> bool {
     let classes = state.evaluation.as_ref().map(|e| &e.evaluation.classes);
@@ -165,10 +166,10 @@ fn neighbour(
     let path: PathBuf = root.join(&picture.rel);
     let name = format!("{}: {class}, {:.3} alike", file_name(&path), picture.similarity);
     ui.vertical(|ui| {
-        ui.set_width(TILE);
+        ui.set_width(side);
         ui.spacing_mut().item_spacing.y = 1.0;
         let clicked =
-            picture_button(ui, &mut cx.thumbnails, &path, TILE, &name).on_hover_text(&name).clicked();
+            picture_button(ui, &mut cx.thumbnails, &path, side, &name).on_hover_text(&name).clicked();
         ui.add(Label::new(RichText::new(class).small()).truncate());
         caption(ui, format!("{:.3}", picture.similarity));
         clicked

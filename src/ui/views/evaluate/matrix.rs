@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(super) fn width(room: Vec2, classes: usize) -> f32 {
     let most = room.x.max(0.0) * if classes > 30 { 0.68 } else { 0.58 };
     let above = if classes > 2 { ABOVE_MANY } else { ABOVE };
-    let cells = (classes as f32 * confusion_matrix::MAX_CELL).min(room.y - above);
+    let cells = (classes as f32 * confusion_matrix::max_cell(room.y - above)).min(room.y - above);
     (cells + BESIDE).max(360.0).min(most)
 }
 

@@ -13,17 +13,20 @@ use crate::ui::views::train::words::{count, sentence};
 use crate::ui::views::{ViewContext, decide};
 use crate::ui::widgets::picture_grid::{self, Tile, staged_picture};
 use crate::ui::widgets::{
-    caption, class_dot, empty_state, link_button, primary_button, progress_bar, secondary_button,
+    caption, class_dot, empty_state, is_behind_question, link_button, primary_button, progress_bar,
+    secondary_button,
 };
 use crate::ui::{Action, AppState};
-use egui::{Key, Label, Modifiers, Rect, RichText, Ui, UiBuilder, pos2, vec2};
+use egui::{Event, Key, Label, Modifiers, Rect, RichText, Ui, UiBuilder, pos2, vec2};
+use std::collections::VecDeque;
 
 /// Draws the tab into the space left.
 pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut Vec<Action>) {
     let (Some(analysis), Some(data)) = (state.analysis(), state.judged_dataset()) else {
         return not_compared(ui, state, "Labels that may be wrong", actions);
     };
-    let open = undecided(analysis, data);
+    one_key_a_frame(ui, &mut cx.evaluate.keys);
+    let open = undecided(analysis, data, &state.deciding);
     headline(ui, state, (analysis, data), open.len(), actions);
     if open.is_empty() {
         let body = "No picture's label is left in doubt. Decisions count from the next run on";
@@ -45,13 +48,38 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions:
     }
 }
 
-/// Doubtful pictures about which nothing was decided since.
-pub(super) fn undecided<'a>(analysis: &'a Analysis, data: &Dataset) -> Vec<&'a Suspect> {
+/// Doubtful pictures about which nothing was decided since. What is decided leaves the list at once, before that is `written`: the
+/// next key is about the next picture.
+fn undecided<'a>(
+    analysis: &'a Analysis,
+    data: &Dataset,
+    written: &VecDeque<Vec<String>>,
+) -> Vec<&'a Suspect> {
     let decided = |s: &&Suspect| {
-        let verdict = analysis.pictures.get(s.picture).and_then(|p| data.verdicts.of(&p.rel));
-        verdict.is_some_and(|v| v.excluded || v.label.is_some())
+        let rel = analysis.pictures.get(s.picture).map(|p| p.rel.as_str());
+        let verdict = rel.and_then(|rel| data.verdicts.of(rel));
+        let coming = || rel.is_some_and(|rel| written.iter().flatten().any(|picture| picture == rel));
+        verdict.is_some_and(|v| v.excluded || v.label.is_some()) || coming()
     };
     analysis.suspects.iter().filter(|s| !decided(s)).collect()
+}
+
+/// Leaves the first of the keys that were pressed, and holds those after it for the next frames: each is about the picture that is on
+/// show once those before it have done what they do, also where a slow frame brings several.
+fn one_key_a_frame(ui: &Ui, held: &mut VecDeque<Event>) {
+    let elsewhere = is_behind_question(ui) || ui.memory(|m| m.focused().is_some());
+    ui.input_mut(|i| {
+        if elsewhere {
+            return held.clear();
+        }
+        let plain = |e: &Event| matches!(e, Event::Key { pressed: true, modifiers: Modifiers::NONE, .. });
+        held.extend(i.events.iter().filter(|e| plain(e)).cloned());
+        i.events.retain(|e| !plain(e));
+        i.events.extend(held.pop_front());
+    });
+    if !held.is_empty() {
+        ui.ctx().request_repaint();
+    }
 }
 
 /// What stands where the pictures were not compared yet.

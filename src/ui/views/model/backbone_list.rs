@@ -1,7 +1,7 @@
 //! The backbones as rows; the chosen one opens to show its weights and stages.
 
 use super::super::ViewContext;
-use super::columns::{self, Column, Sort, is_here, millions, shown};
+use super::columns::{self, Column, Sort, is_here, millions, shown, stacked};
 use super::{stages, weights};
 use crate::backbones::BackboneSpec;
 use crate::ui::icons::Icon;
@@ -15,9 +15,12 @@ use egui::{
     TextStyle, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
 };
 
-const ROW: f32 = 66.0;
-/// Lines of a description; what does not fit shows on hovering.
-const LINES: usize = 2;
+/// Height of a row with the columns beside the names, and of one with the columns under them.
+const ROW: [f32; 2] = [66.0, 76.0];
+/// Distance of the columns under the names from the row's lower edge, to their middle.
+const UNDER: f32 = 20.0;
+/// Lines of a description beside the columns, and above them; what does not fit shows on hovering.
+const LINES: [usize; 2] = [2, 1];
 /// Room for the scroll bar beside the rows.
 const GUTTER: f32 = 10.0;
 /// Distance of the last column from the row's right edge.
@@ -31,7 +34,7 @@ fn placed(row: Rect) -> impl Iterator<Item = (&'static columns::Shape, f32)> {
     let mut right = row.right() - EDGE;
     shown(row.width()).rev().map(move |shape| {
         let at = right;
-        right -= shape.width;
+        right -= shape.width(row.width());
         (shape, at)
     })
 }
@@ -100,16 +103,22 @@ pub(super) fn show(
 
 fn row(ui: &mut Ui, state: &AppState, spec: &'static BackboneSpec, chosen: bool, actions: &mut Vec<Action>) {
     let p = Palette::of(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
+    let width = ui.available_width();
+    let stacked = stacked(width);
+    let height = ROW[usize::from(stacked)];
+    let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::RadioButton, true, chosen, spec.title));
     if (response.hovered() || response.has_focus()) && !chosen {
         ui.painter().rect_filled(rect, theme::RADIUS_CARD, p.raised);
     }
     radio(ui, pos2(rect.left() + 24.0, rect.center().y), chosen);
     let mut names_end = rect.right();
+    let middle = if stacked { rect.bottom() - UNDER } else { rect.center().y };
     for (shape, right) in placed(rect) {
-        let at = pos2(right, rect.center().y);
-        names_end = right - shape.width;
+        let at = pos2(right, middle);
+        if !stacked {
+            names_end = right - shape.width(width);
+        }
         match shape.column.text(state, spec) {
             Some(text) => {
                 let ink = if text == "–" { p.muted } else { p.text };
@@ -118,7 +127,7 @@ fn row(ui: &mut Ui, state: &AppState, spec: &'static BackboneSpec, chosen: bool,
             None => weights_cell(ui, state, spec, chosen, at, actions),
         }
     }
-    let cut = names(ui, rect, names_end, spec);
+    let cut = names(ui, rect, names_end, spec, LINES[usize::from(stacked)]);
     focus_ring(ui, &response);
     // What is hovered would lie under what it says: only where the row does not say it.
     let response = if cut || shown(rect.width()).count() < columns::COUNT {
@@ -194,7 +203,7 @@ fn radio(ui: &Ui, at: Pos2, chosen: bool) {
 }
 
 /// Draws name and description; whether the description is cut.
-fn names(ui: &mut Ui, rect: Rect, end: f32, spec: &BackboneSpec) -> bool {
+fn names(ui: &mut Ui, rect: Rect, end: f32, spec: &BackboneSpec, lines: usize) -> bool {
     let muted = Palette::of(ui).muted;
     let area = Rect::from_min_max(rect.min + vec2(44.0, 8.0), pos2(end - space::S, rect.bottom()));
     let mut ui = ui.new_child(UiBuilder::new().max_rect(area));
@@ -202,7 +211,7 @@ fn names(ui: &mut Ui, rect: Rect, end: f32, spec: &BackboneSpec) -> bool {
     ui.add(Label::new(RichText::new(spec.title).strong()).truncate().selectable(false));
     let format = TextFormat::simple(TextStyle::Small.resolve(ui.style()), muted);
     let mut advice = LayoutJob::single_section(spec.advice.to_owned(), format);
-    advice.wrap = TextWrapping { max_width: area.width(), max_rows: LINES, ..TextWrapping::default() };
+    advice.wrap = TextWrapping { max_width: area.width(), max_rows: lines, ..TextWrapping::default() };
     let advice = ui.painter().layout_job(advice);
     let cut = advice.elided;
     ui.add(Label::new(advice).selectable(false));

@@ -18,17 +18,40 @@ pub(super) enum Column {
     Weights,
 }
 
-/// A column's head, what it means, its width in points, and the narrowest row that has room for it.
+/// A column's head, what it means, its width in points in wide and in narrow rows, and the narrowest row that has room for it.
 pub(super) struct Shape {
     pub(super) column: Column,
     pub(super) name: &'static str,
     pub(super) why: &'static str,
-    pub(super) width: f32,
+    widths: [f32; 2],
     least_row: f32,
 }
 
-const fn shape(column: Column, name: &'static str, why: &'static str, width: f32, least_row: f32) -> Shape {
-    Shape { column, name, why, width, least_row }
+impl Shape {
+    /// Its width in a row `row` points wide.
+    pub(super) fn width(&self, row: f32) -> f32 {
+        self.widths[usize::from(row < WIDE)]
+    }
+}
+
+/// Rows narrower than this have narrow columns.
+const WIDE: f32 = 600.0;
+/// Rows narrower than this have the names above the columns.
+const BESIDE_NAMES: f32 = 760.0;
+
+/// Whether the names stand above the columns in a row `width` points wide.
+pub(super) fn stacked(width: f32) -> bool {
+    width < BESIDE_NAMES
+}
+
+const fn shape(
+    column: Column,
+    name: &'static str,
+    why: &'static str,
+    widths: [f32; 2],
+    least_row: f32,
+) -> Shape {
+    Shape { column, name, why, widths, least_row }
 }
 
 /// How many columns there are.
@@ -39,29 +62,29 @@ static SHAPES: [Shape; COUNT] = [
         Column::Parameters,
         "Parameters",
         "Numbers that the network has learned; more need more time and memory",
-        88.0,
-        560.0,
+        [88.0, 74.0],
+        300.0,
     ),
-    shape(Column::File, "File", "Size of the weight file", 68.0, 620.0),
+    shape(Column::File, "File", "Size of the weight file", [68.0, 58.0], 360.0),
     shape(
         Column::Top1,
         "Top-1",
         "Share of ImageNet's validation pictures named correctly, as published with the weights to download",
-        64.0,
+        [64.0, 46.0],
         0.0,
     ),
     shape(
         Column::Speed,
         "Speed here",
         "Pictures a second on this computer, measured, forward: the time that a frozen backbone takes",
-        88.0,
-        700.0,
+        [88.0, 70.0],
+        430.0,
     ),
-    shape(Column::Licence, "Licence", "Licence of the published weights", 104.0, 760.0),
-    shape(Column::Weights, "Weights", "Whether weights are on this computer", 124.0, 0.0),
+    shape(Column::Licence, "Licence", "Licence of the published weights", [104.0, 80.0], 492.0),
+    shape(Column::Weights, "Weights", "Whether weights are on this computer", [124.0, 104.0], 0.0),
 ];
 
-/// The columns that leave room for names in a row `width` points wide; what is left out shows on hovering.
+/// The columns that a row `width` points wide has room for; what is left out shows on hovering.
 pub(super) fn shown(width: f32) -> impl DoubleEndedIterator<Item = &'static Shape> + Clone {
     SHAPES.iter().filter(move |s| s.least_row <= width)
 }
@@ -211,7 +234,11 @@ mod tests {
     #[test]
     fn narrow_rows_keep_accuracy_and_weights() {
         let names = |width| shown(width).map(|s| s.column).collect::<Vec<_>>();
-        assert_eq!(names(300.0), [Column::Top1, Column::Weights]);
-        assert_eq!(names(800.0).len(), 6);
+        assert_eq!(names(299.0), [Column::Top1, Column::Weights]);
+        for row in [492.0, 600.0, 668.0, 760.0] {
+            let columns: f32 = shown(row).map(|s| s.width(row)).sum();
+            assert_eq!(names(row).len(), COUNT, "every column can be reached in {row}");
+            assert!(columns + 60.0 <= row, "{columns} of {row}");
+        }
     }
 }

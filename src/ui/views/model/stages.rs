@@ -13,6 +13,8 @@ use egui::{Align2, CursorIcon, EventFilter, FontId, Key, Rect, Response, Sense, 
 const HEIGHT: f32 = 26.0;
 const HEAD: f32 = 64.0;
 const GAP: f32 = 2.0;
+/// Size of the words in it, in points.
+const LABEL: f32 = 11.0;
 /// Narrowest piece, in points, where there is room for all.
 const LEAST: f32 = 16.0;
 
@@ -95,8 +97,16 @@ pub(super) fn bar(ui: &mut Ui, spec: &BackboneSpec, config: &TrainConfig, action
         ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::click_and_drag());
     let room = rect.width() - HEAD - GAP;
     let pieces = pieces(Rect::from_min_size(rect.min, vec2(room, HEIGHT)), &counts);
+    let wide = |word: &str| {
+        let font = FontId::proportional(LABEL);
+        ui.painter().layout_no_wrap(word.to_owned(), font, Palette::of(ui).text).size().x
+    };
+    let words =
+        labels(spec.stages, |i, word| pieces.get(i).is_some_and(|p| wide(word) + space::XS < p.width()));
     for (i, piece) in pieces.iter().enumerate() {
-        stage(ui, &response, (spec, &counts), (i, *piece), fates.get(i).copied().unwrap_or(Fate::Cut));
+        let word = words.as_ref().and_then(|words| words.get(i).copied());
+        let fate = fates.get(i).copied().unwrap_or(Fate::Cut);
+        stage(ui, &response, (spec, &counts), (i, *piece, word), fate);
     }
     head(ui, &response, Rect::from_min_max(pos2(rect.right() - HEAD, rect.top()), rect.max));
 
@@ -134,25 +144,35 @@ fn pieces(rect: Rect, counts: &[usize]) -> Vec<Rect> {
     counts.iter().map(piece).collect()
 }
 
+/// What stands in the pieces: all names, or all without what stands before their last dot; nothing where one does not fit, because a
+/// name among pieces without looks like another sort of stage.
+fn labels<'a>(stages: &[&'a str], fits: impl Fn(usize, &str) -> bool) -> Option<Vec<&'a str>> {
+    let whole = stages.to_vec();
+    let short = stages.iter().map(|name| name.rsplit('.').next().unwrap_or(name)).collect();
+    [whole, short]
+        .into_iter()
+        .find(|words: &Vec<&str>| words.iter().enumerate().all(|(i, word)| fits(i, word)))
+}
+
 fn stage(
     ui: &Ui,
     bar: &Response,
     (spec, counts): (&BackboneSpec, &[usize]),
-    (i, piece): (usize, Rect),
+    (i, piece, word): (usize, Rect, Option<&str>),
     fate: Fate,
 ) {
     let p = Palette::of(ui);
-    let (fill, ink, word) = match fate {
+    let (fill, ink, means) = match fate {
         Fate::Frozen => (p.raised, p.muted, "frozen: keeps its pretrained weights"),
         Fate::Learns => (Palette::mix(p.surface, p.accent, 0.30), p.text, "learns from your pictures"),
         Fate::Cut => (p.background, p.stroke, "cut off: not used"),
     };
     let name = spec.stages.get(i).copied().unwrap_or_default();
     ui.painter().rect_filled(piece, 4.0, fill);
-    label(ui, piece, name, fate, ink);
+    label(ui, piece, word, fate, ink);
     let parameters = millions(counts.get(i).copied().unwrap_or(0));
     ui.interact(piece, bar.id.with(i), Sense::hover())
-        .on_hover_text(format!("Stage {name} · {parameters} parameters · {word}"));
+        .on_hover_text(format!("Stage {name} · {parameters} parameters · {means}"));
 }
 
 fn head(ui: &Ui, bar: &Response, rect: Rect) {
@@ -164,16 +184,17 @@ fn head(ui: &Ui, bar: &Response, rect: Rect) {
         .on_hover_text("The new part that tells your classes apart · always learns");
 }
 
-/// The stage's name where it fits, a snowflake where it does not and the stage is frozen.
-fn label(ui: &Ui, piece: Rect, name: &str, fate: Fate, ink: egui::Color32) {
+/// The stage's word where the pieces have words, a snowflake where they have not and the stage is frozen.
+fn label(ui: &Ui, piece: Rect, word: Option<&str>, fate: Fate, ink: egui::Color32) {
     let painter = ui.painter().with_clip_rect(piece);
-    let galley = painter.layout_no_wrap(name.to_owned(), FontId::proportional(11.0), ink);
-    if galley.size().x + space::XS < piece.width() {
-        painter.galley(piece.center() - galley.size() / 2.0, galley, ink);
-    } else if fate == Fate::Frozen && piece.width() > 12.0 {
-        let icon = Icon::Snowflake.unicode();
-        painter.text(piece.center(), Align2::CENTER_CENTER, icon, icons::font(11.0), ink);
-    }
+    let (text, font) = match word {
+        Some(word) => (word.to_owned(), FontId::proportional(LABEL)),
+        None if fate == Fate::Frozen && piece.width() > 12.0 => {
+            (Icon::Snowflake.unicode().to_string(), icons::font(LABEL))
+        }
+        None => return,
+    };
+    painter.text(piece.center(), Align2::CENTER_CENTER, text, font, ink);
 }
 
 /// The grip at the boundary.
@@ -311,6 +332,15 @@ mod tests {
         }
         assert_eq!(with_boundary(&spec(), &c, 0).train.mode, TrainMode::Full);
         assert_eq!(with_boundary(&spec(), &c, 3).train.mode, TrainMode::Frozen);
+    }
+
+    #[test]
+    fn all_stages_are_named_in_the_same_way_or_none() {
+        let stages = ["features.0", "features.14", "classifier"];
+        let within = |most: [usize; 3]| labels(&stages, move |i, word| word.len() <= most[i]);
+        assert_eq!(within([10, 11, 10]), Some(stages.to_vec()));
+        assert_eq!(within([4, 30, 10]), Some(vec!["0", "14", "classifier"]));
+        assert_eq!(within([4, 30, 9]), None);
     }
 
     #[test]

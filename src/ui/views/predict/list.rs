@@ -71,7 +71,7 @@ impl Listing {
     }
 }
 
-/// The highest class and its probability; nothing while a picture waits or where it could not be read.
+/// The highest class and its probability; nothing while a picture waits or where it could not be classified.
 pub(super) fn top(picture: &PredictedPicture) -> Option<(&str, f32)> {
     match &picture.result {
         Some(Ok(ranked)) => ranked.first().map(|(label, p)| (label.as_str(), *p)),
@@ -156,7 +156,7 @@ impl Tally {
         (self.compared > 0 && n > 0).then_some(n)
     }
 
-    /// "126 classified · 2 could not be read".
+    /// "126 classified · 2 could not be classified".
     pub(super) fn words(self) -> String {
         let mut parts = vec![format!("{} classified", thousands(self.classified))];
         if self.undecided > 0 {
@@ -166,7 +166,7 @@ impl Tally {
             parts.push(format!("{} waiting", thousands(self.waiting)));
         }
         if self.unreadable > 0 {
-            parts.push(format!("{} could not be read", thousands(self.unreadable)));
+            parts.push(format!("{} could not be classified", thousands(self.unreadable)));
         }
         if self.unlike > 0 {
             parts.push(format!("{} unlike anything in training", thousands(self.unlike)));
@@ -234,7 +234,7 @@ mod tests {
         p.decide_from = 0.7;
         let (t, classes) = counts(&p);
         assert_eq!((t.classified, t.undecided, t.waiting, t.unreadable, t.unlike), (2, 1, 1, 1, 1));
-        let words = "2 classified · 1 undecided · 1 waiting · 1 could not be read · 1 unlike anything in training · \
+        let words = "2 classified · 1 undecided · 1 waiting · 1 could not be classified · 1 unlike anything in training · \
                      1 not compared with training";
         assert_eq!(t.words(), words);
         assert_eq!(classes, [("bees".to_owned(), 2), ("undecided".to_owned(), 1)]);

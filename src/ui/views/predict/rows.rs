@@ -50,7 +50,7 @@ fn name(picture: &PredictedPicture) -> String {
             Some((label, p)) => format!("{file}: {label}, probability {p:.3}"),
             None => format!("{file}: no classes"),
         },
-        Some(Err(error)) => format!("{file}: could not be read, {error}"),
+        Some(Err(error)) => format!("{file}: could not be classified, {error}"),
         None => format!("{file}: waiting"),
     }
 }
@@ -157,7 +157,7 @@ fn result(ui: &mut Ui, state: &AppState, shown: &PredictedPicture) {
         }
         Some(Err(error)) => {
             ui.add_space(space::S);
-            ui.label(RichText::new("Could not be read").color(Palette::of(ui).bad));
+            ui.label(RichText::new("Could not be classified").color(Palette::of(ui).bad));
             ui.add(Label::new(RichText::new(sentence(&error.to_string())).small()).wrap());
         }
         None => {

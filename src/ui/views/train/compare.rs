@@ -135,12 +135,13 @@ fn differences(configs: &[&TrainConfig]) -> Vec<Setting> {
 }
 
 fn accuracies(state: &AppState, runs: &[&RunInfo]) -> Vec<String> {
-    let of = |run: &&RunInfo| match (&run.summary, curves::best(&run.epochs)) {
-        (Some(s), _) => words::share(s.val.accuracy, words::judged_pictures(state, s)),
-        (None, Some(e)) => {
-            format!("{} · so far", words::share(e.val_accuracy, words::val_pictures(state)))
+    let of = |run: &&RunInfo| {
+        let pictures = words::judged_by(state, run, &run.config);
+        match (&run.summary, curves::best(&run.epochs)) {
+            (Some(s), _) => words::share(s.val.accuracy, pictures),
+            (None, Some(e)) => format!("{} · so far", words::share(e.val_accuracy, pictures)),
+            (None, None) => "none yet".to_owned(),
         }
-        (None, None) => "none yet".to_owned(),
     };
     runs.iter().map(of).collect()
 }

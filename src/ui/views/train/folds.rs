@@ -11,7 +11,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     if folds == 0 {
         return;
     }
-    let done = CrossValidation::of(&state.runs, &state.config);
+    let of_runs = |data| CrossValidation::of(&state.runs, &state.config, data);
+    let done = state.dataset().map(of_runs);
     ui.horizontal_wrapped(|ui| {
         if let Some(left) = &state.folds_left {
             let words = format!("Fold {} of {} is held out", left.present(), left.config.data.folds);
@@ -25,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
                 actions.push(Action::TrainFolds);
             }
         }
-        if !done.scores.is_empty() {
+        if let Some(done) = done.filter(|d| !d.scores.is_empty()) {
             caption(ui, words(&done)).on_hover_text(each(&done));
         }
     });

@@ -229,10 +229,7 @@ fn cells(
     }
     row.col(|ui| {
         let numbers = Numbers::of(run, live);
-        let pictures = run
-            .summary
-            .as_ref()
-            .map_or_else(|| words::val_pictures(state), |summary| words::judged_pictures(state, summary));
+        let pictures = words::judged_by(state, run, config);
         let mut text = numbers.map_or("none yet".to_owned(), |n| n.words(memory.order, pictures));
         if let Some(how) = numbers.and_then(|_| judged_otherwise(&config.data, &state.config.data)) {
             text.push_str(&format!(" · {how}"));

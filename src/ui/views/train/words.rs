@@ -10,6 +10,7 @@ use crate::error::{Error, part_of, thousands};
 use crate::session::{RunInfo, RunState};
 use crate::ui::AppState;
 use crate::ui::shell::clock;
+use crate::ui::state::division::judged_otherwise;
 use crate::ui::state::{
     LiveTraining, TrainingEnd, megabytes, setting_name, setting_value, with_setting_names,
 };
@@ -261,7 +262,7 @@ pub fn learns_in_short(config: &TrainConfig) -> String {
 
 /// "0.948 · 145 of 153 · validation · best of 25 epochs: 17 · 0:42".
 fn finished(state: &AppState, s: &Summary) -> String {
-    let total = val_pictures(state);
+    let total = judged_pictures(state, s);
     let epochs = if s.best_epoch == 0 {
         "fitted at once".to_owned()
     } else {
@@ -326,6 +327,16 @@ pub fn judged_pictures(state: &AppState, summary: &Summary) -> usize {
     match summary.val.pictures {
         0 => val_pictures(state),
         own => own,
+    }
+}
+
+/// Validation pictures that a run is judged on, whatever is open now; 0 where that is not known, because it has no summary and the
+/// pictures are divided otherwise by now.
+pub fn judged_by(state: &AppState, run: &RunInfo, config: &TrainConfig) -> usize {
+    match &run.summary {
+        Some(summary) => judged_pictures(state, summary),
+        None if run.damage.is_some() || judged_otherwise(&config.data, &state.config.data).is_some() => 0,
+        None => val_pictures(state),
     }
 }
 

@@ -7,6 +7,8 @@ use std::ops::Range;
 
 /// Cells of this side, in points, have rounded corners and a clear gap.
 const LARGE: f32 = 24.0;
+/// In larger cells numbers grow with them.
+const ROOMY: f32 = 320.0;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Colours {
@@ -86,7 +88,7 @@ impl CellPainter<'_> {
         if layout.numbers {
             let text = self.shades.text(cell.0, cell.1);
             let size = match layout.cell {
-                96.0.. => type_size::TITLE,
+                96.0.. => type_size::TITLE * (layout.cell / ROOMY).clamp(1.0, 1.8),
                 56.0.. => type_size::BODY,
                 _ => type_size::CAPTION,
             };

@@ -19,7 +19,14 @@ pub enum CellValue {
 /// Smallest cell that can be told from its neighbours and hit with a pointer, in points.
 const MIN_CELL: f32 = 3.0;
 /// Cells do not grow past this: two classes need no wall of colour.
-pub const MAX_CELL: f32 = 320.0;
+const MAX_CELL: f32 = 320.0;
+/// In a place higher than this, in points, they grow by half of what is more: it is a large screen, looked at from farther away.
+const ROOMY: f32 = 1200.0;
+
+/// Largest cell in a place `height` points high.
+pub fn max_cell(height: f32) -> f32 {
+    MAX_CELL + 0.5 * (height - ROOMY).max(0.0)
+}
 /// Room for a number such as "1 204" or "0.94".
 const NUMBER_CELL: f32 = 30.0;
 /// Room for one line of label text.
@@ -52,8 +59,8 @@ impl MatrixLayout {
     pub fn new(classes: usize, available: (f32, f32), widest: f32, zoom: f32) -> Self {
         let n = classes.max(1) as f32;
         let left = widest.min(MAX_GUTTER) + GAP;
-        let fit =
-            |top: f32| ((available.0 - left) / n).min((available.1 - top) / n).clamp(MIN_CELL, MAX_CELL);
+        let most = max_cell(available.1);
+        let fit = |top: f32| ((available.0 - left) / n).min((available.1 - top) / n).clamp(MIN_CELL, most);
         let flat = LABEL_PITCH + 2.0 * GAP;
         let rotated = widest + GAP > fit(flat) * zoom;
         let top = if rotated { left } else { flat };
@@ -191,6 +198,8 @@ mod tests {
         let two = MatrixLayout::new(2, (600.0, 500.0), 40.0, 1.0);
         assert!(!two.rotated && two.numbers && two.label_every == 1 && two.cell == 234.0, "{two:?}");
         assert_eq!(MatrixLayout::new(2, (2000.0, 1200.0), 40.0, 1.0).cell, MAX_CELL, "no wall of colour");
+        let large = MatrixLayout::new(2, (3400.0, 1900.0), 40.0, 1.0);
+        assert!(large.side(2) > 0.6 * 1900.0 && large.side(2) < 0.8 * 1900.0, "{large:?}");
         let hundred = MatrixLayout::new(100, (700.0, 700.0), 90.0, 1.0);
         assert!(hundred.rotated && !hundred.numbers && hundred.label_every > 1, "{hundred:?}");
         assert!(hundred.top + hundred.side(100) <= 700.0 && hundred.left + hundred.side(100) <= 700.0);

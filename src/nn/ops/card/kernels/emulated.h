@@ -41,6 +41,12 @@ inline __nv_bfloat16 __float2bfloat16(float value) {
 
 inline unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
 inline unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
+// A thread gives way to others at barriers only.
+inline unsigned atomicAdd(unsigned *at, unsigned value) {
+    const unsigned before = *at;
+    *at += value;
+    return before;
+}
 
 namespace emulated {
 

@@ -67,12 +67,17 @@ KERNEL(
             inverses[row] = moments.inverse;
         }
         if (!of_x) return;
+        const auto for_values = [&](auto body) {
+            for_lane<W>(channels, [&](unsigned at) {
+                float value[W], slope[W], scale[W];
+                load<W>(x + first + at, value);
+                load<W>(grad + first + at, slope);
+                load<W>(gamma + at, scale);
+                body(at, value, slope, scale);
+            });
+        };
         float sum = 0.0f, product = 0.0f;
-        for_lane<W>(channels, [&](unsigned at) {
-            float value[W], slope[W], scale[W];
-            load<W>(x + first + at, value);
-            load<W>(grad + first + at, slope);
-            load<W>(gamma + at, scale);
+        for_values([&](unsigned, const float *value, const float *slope, const float *scale) {
 #pragma unroll
             for (unsigned i = 0; i < W; i++) {
                 sum += slope[i] * scale[i];
@@ -81,11 +86,7 @@ KERNEL(
         });
         const float share = 1.0f / channels, mean = warp_sum(sum) * share;
         const float mean_of_products = warp_sum(product) * moments.inverse * share;
-        for_lane<W>(channels, [&](unsigned at) {
-            float value[W], slope[W], scale[W];
-            load<W>(x + first + at, value);
-            load<W>(grad + first + at, slope);
-            load<W>(gamma + at, scale);
+        for_values([&](unsigned at, float (&value)[W], const float *slope, const float *scale) {
 #pragma unroll
             for (unsigned i = 0; i < W; i++) {
                 const float h = (value[i] - moments.mean) * moments.inverse;

@@ -143,6 +143,22 @@ template <unsigned W> struct Affine {
     __device__ float normalised(unsigned i, float x) const { return (x - mean[i]) * scale[i] + beta[i]; }
 };
 
+// Calls `body` with the number of channels of this thread, the first of them and what it needs to know of them, unless it has none.
+template <class Body>
+__device__ inline void with_affine(
+    const Columns &columns, const float *mean, const float *inverse, const float *gamma, const float *beta, unsigned width,
+    Body body
+) {
+    with_width<Value>(width, [&](auto w) {
+        constexpr unsigned W = decltype(w)::value;
+        const unsigned channel = columns.channel<W>();
+        if (channel >= columns.channels) return;
+        Affine<W> affine;
+        affine.load_from(mean, inverse, gamma, beta, channel);
+        body(w, channel, affine);
+    });
+}
+
 // `act((x - mean) * inverse * gamma + beta + addend)`; the addend may be missing.
 KERNEL(
     normalise, const Value *__restrict__ x, const Value *__restrict__ addend, const float *__restrict__ mean,
@@ -150,12 +166,8 @@ KERNEL(
     unsigned rows, unsigned channels, unsigned rows_per_block, unsigned act, unsigned width
 ) {
     const Columns columns{rows, channels, rows_per_block};
-    with_width<Value>(width, [&](auto w) {
+    with_affine(columns, mean, inverse, gamma, beta, width, [&](auto w, unsigned channel, const auto &affine) {
         constexpr unsigned W = decltype(w)::value;
-        const unsigned channel = columns.channel<W>();
-        if (channel >= channels) return;
-        Affine<W> affine;
-        affine.load_from(mean, inverse, gamma, beta, channel);
         with_activation(act, [&](auto a) {
             constexpr unsigned ACT = decltype(a)::value;
 #pragma unroll 2
@@ -254,12 +266,8 @@ KERNEL(
     unsigned channels, unsigned rows_per_block, float share, unsigned act, unsigned width
 ) {
     const Columns columns{rows, channels, rows_per_block};
-    with_width<Value>(width, [&](auto w) {
+    with_affine(columns, mean, inverse, gamma, beta, width, [&](auto w, unsigned channel, const auto &affine) {
         constexpr unsigned W = decltype(w)::value;
-        const unsigned channel = columns.channel<W>();
-        if (channel >= channels) return;
-        Affine<W> affine;
-        affine.load_from(mean, inverse, gamma, beta, channel);
         float offset[W] = {}, slope[W] = {};
         if (of_gamma) {
             load<W>(of_beta + channel, offset);

@@ -73,14 +73,20 @@ KERNEL(
     if (threadIdx.x == 0) parts[first_part + blockIdx.x] = sum;
 }
 
-// The norm of the gradient and what it is multiplied with so that it is at most `most`: PyTorch's formula. One block.
-KERNEL(clip_factor, const double *__restrict__ parts, double *__restrict__ norm_and_factor, unsigned count, float most) {
+__device__ inline bool is_finite(double norm) { return norm <= 1.7976931348623157e308; }
+
+// The norm of the gradient and what it is multiplied with so that it is at most `most`: PyTorch's formula. Where the one `before` was not
+// finite, this one is not either. One block.
+KERNEL(
+    clip_factor, const double *__restrict__ parts, const double *__restrict__ before, double *__restrict__ norm_and_factor,
+    unsigned count, float most
+) {
     SHARED(double, shared, MAX_THREADS / WARP_SIZE);
     double sum = 0.0;
     for (unsigned part = threadIdx.x; part < count; part += blockDim.x) sum += parts[part];
     sum = block_sum(sum, shared);
     if (threadIdx.x == 0) {
-        const double norm = sqrt(sum), factor = double(most) / (norm + 1e-6);
+        const double norm = before && !is_finite(before[0]) ? before[0] : sqrt(sum), factor = double(most) / (norm + 1e-6);
         norm_and_factor[0] = norm;
         norm_and_factor[1] = factor < 1.0 ? factor : 1.0;
     }
@@ -89,7 +95,7 @@ KERNEL(clip_factor, const double *__restrict__ parts, double *__restrict__ norm_
 // What the gradient is multiplied with; whether its norm is finite, for nothing is changed otherwise.
 __device__ inline bool clip(const double *norm_and_factor, float &factor) {
     factor = norm_and_factor ? float(norm_and_factor[1]) : 1.0f;
-    return !norm_and_factor || norm_and_factor[0] <= 1.7976931348623157e308;
+    return !norm_and_factor || is_finite(norm_and_factor[0]);
 }
 
 // Gradient descent with momentum, where there is a first moment.
