@@ -61,7 +61,11 @@ impl App {
             }
             Action::SetConfig(config) => self.set_config(*config),
             Action::ChooseBackbone(name) => self.choose_backbone(name),
-            Action::UseWeights(path) => self.use_weights(Some(path)),
+            Action::UseWeights(path) => {
+                let backbone = self.state.config.backbone.name.clone();
+                self.try_weights(&backbone, path);
+            }
+            Action::UseWeightsOf(backbone, path) => self.try_weights(backbone, path),
             Action::ForgetWeights => self.use_weights(None),
             Action::Train => self.train(self.state.config.clone()),
             Action::TrainFolds => self.train_folds(),
