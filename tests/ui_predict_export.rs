@@ -132,6 +132,14 @@ fn where_nothing_is_known_of_what_is_unlike_training_it_says_how_to_know() {
     h.run();
     assert_eq!(h.state().actions, [Action::ShowEvaluateTab(EvaluateTab::Suspects)]);
 
+    // A run that is not on show has to be shown first, which the threshold offers; a model of another project leads nowhere.
+    let mut h = window(predictions(3, None), SIZE, true);
+    h.get_by_label("Show this run on Evaluate");
+    assert!(h.query_by_label("Compare them").is_none());
+    h.state_mut().state.predictions.model = Some(ModelRef::Saved("/models/ants".into()));
+    h.run();
+    h.get_by_label("Open the project that it was trained in, and compare them there on Evaluate");
+
     let mut state = predictions(3, None);
     let path = state.predictions.pictures()[0].path.clone();
     state.predictions.compare(path, Unlike { similarity: 0.9, familiar: 0.5 });

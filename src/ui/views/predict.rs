@@ -23,7 +23,7 @@ use crate::ui::widgets::{
 };
 use crate::ui::{Action, AppState, Screen};
 use egui::{Align, ComboBox, Label, Layout, RichText, Sense, TextEdit, Ui, WidgetInfo, vec2};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What the view remembers between frames.
 #[derive(Debug, Default)]
@@ -331,8 +331,17 @@ fn overview(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
             ui,
             "Whether a picture is unlike anything in training is known once the run's own pictures were compared",
         );
-        if state.evaluation.is_some() && link_button(ui, "Compare them").clicked() {
-            actions.push(Action::ShowEvaluateTab(EvaluateTab::Suspects));
+        let of_project = |dir: &Path| state.runs.iter().any(|run| run.dir == *dir);
+        match state.predict_model() {
+            Some(ModelRef::Saved(dir)) if of_project(&dir) => {
+                let shown = state.evaluation.as_ref().and_then(|shown| shown.run_dir.as_ref());
+                if shown == Some(&dir) && link_button(ui, "Compare them").clicked() {
+                    actions.push(Action::ShowEvaluateTab(EvaluateTab::Suspects));
+                }
+            }
+            _ => {
+                caption(ui, "Open the project that it was trained in, and compare them there on Evaluate");
+            }
         }
     }
 }
