@@ -1,5 +1,6 @@
 //! The ground of a diagram over shares: from 0 to 1 to the right, from 0 to a highest value upwards.
 
+use crate::error::thousands;
 use crate::ui::theme::{Palette, space, type_size};
 use egui::{Align2, FontId, Pos2, Rect, Sense, Shape, Stroke, Ui, pos2, vec2};
 
@@ -7,8 +8,6 @@ use egui::{Align2, FontId, Pos2, Rect, Sense, Shape, Stroke, Ui, pos2, vec2};
 const EDGE: (f32, f32) = (38.0, 34.0);
 /// Parts that the grid divides each axis into.
 const PARTS: u32 = 4;
-/// Below this highest value a quarter is no whole number of things.
-const QUARTERS: f64 = 8.0;
 
 /// Where values lie on the screen.
 #[derive(Debug, Clone, Copy)]
@@ -19,9 +18,10 @@ pub struct Axes {
 }
 
 impl Axes {
-    /// Takes `height` points of the space left, and draws a grid with numbers; `top` is the highest value, and `title` says
-    /// what both directions are.
+    /// Takes `height` points of the space left, and draws a grid with numbers; `top` is the highest value (above 1 a number of things,
+    /// and the grid goes up to a round one), and `title` says what both directions are.
     pub fn new(ui: &mut Ui, height: f32, top: f64, title: &str) -> Self {
+        let top = if top <= 1.0 { top } else { round_top(top) };
         let p = Palette::of(ui);
         let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
         let size = type_size::in_diagram(height);
@@ -35,11 +35,9 @@ impl Axes {
             let value = share * top;
             let y = axes.y(value);
             ui.painter().hline(axes.inner.x_range(), y, Stroke::new(1.0, p.stroke));
-            if top <= 1.0 || value.fract() == 0.0 || top >= QUARTERS {
-                let text = if top <= 1.0 { format!("{value:.2}") } else { format!("{value:.0}") };
-                let at = pos2(axes.inner.left() - space::XS, y);
-                ui.painter().text(at, Align2::RIGHT_CENTER, text, font.clone(), p.muted);
-            }
+            let text = if top <= 1.0 { format!("{value:.2}") } else { thousands(value.round() as usize) };
+            let at = pos2(axes.inner.left() - space::XS, y);
+            ui.painter().text(at, Align2::RIGHT_CENTER, text, font.clone(), p.muted);
             // The ends stay within, clear of the numbers beside.
             let align = match i {
                 0 => Align2::LEFT_TOP,
@@ -80,5 +78,26 @@ impl Axes {
     pub fn dot(&self, ui: &Ui, share: f64, value: f64) {
         let p = Palette::of(ui);
         ui.painter().circle(self.at(share, value), 3.5, p.background, Stroke::new(1.5, p.text));
+    }
+}
+
+/// The lowest number from `top` on whose parts are round numbers of things.
+fn round_top(top: f64) -> f64 {
+    const STEPS: [f64; 10] = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
+    let least = (top / f64::from(PARTS)).max(1.0);
+    let unit = 10f64.powf(least.log10().floor());
+    let round = |step: &f64| *step >= least && step.fract() == 0.0;
+    let step = STEPS.iter().map(|step| step * unit).find(round).unwrap_or(10.0 * unit);
+    step * f64::from(PARTS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_have_round_numbers_beside_them() {
+        let tops: Vec<f64> = [2.0, 4.0, 5.0, 13.0, 94.0, 127.0, 1020.0, 40_001.0].map(round_top).to_vec();
+        assert_eq!(tops, [4.0, 4.0, 8.0, 16.0, 100.0, 160.0, 1200.0, 60_000.0]);
     }
 }
