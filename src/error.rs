@@ -69,9 +69,7 @@ impl Error {
         let hint = match source.kind() {
             K::PermissionDenied => Some("Check the permissions of this file or folder".to_owned()),
             K::NotFound => Some("Check that it exists and that the name is right".to_owned()),
-            K::ReadOnlyFilesystem => {
-                Some("This disk is read-only: copy the folder to another one, and go on there".to_owned())
-            }
+            K::ReadOnlyFilesystem => Some("This disk is read-only: choose a place on another one".to_owned()),
             K::StorageFull => Some(full()),
             _ => None,
         };

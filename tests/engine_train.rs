@@ -525,11 +525,18 @@ fn stopping_after_an_epoch_finishes_it_and_keeps_the_best() {
     let f = fixture(8, 4);
     let job = f.job("a", &config(TrainMode::Scratch, 50));
     let control = Control::default();
+    let left = Mutex::new(None);
     let out = train(&job, &control, &|e| match &e {
         TrainEvent::Step(s) if (s.epoch, s.step) == (2, 1) => control.stop_after_epoch(),
+        TrainEvent::Step(s) => *left.lock().unwrap() = s.eta_s,
         _ => {}
     })
     .unwrap();
+    assert_eq!(
+        left.into_inner().unwrap(),
+        Some(0.0),
+        "nothing is left after the last step of the last epoch"
+    );
     let trained: Vec<usize> = out.epochs.iter().map(|e| e.epoch).collect();
     assert_eq!((trained, out.epochs[1].eta_s), (vec![1, 2], 0.0));
     // The second epoch saw all of its pictures: it equals that of a run of its own.

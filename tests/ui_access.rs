@@ -136,6 +136,28 @@ fn needs_a_name(role: Role) -> bool {
     .contains(&role)
 }
 
+/// Icons are letters of a font of their own, in the block for private use: nobody can read them out.
+fn has_private_letters(text: &str) -> bool {
+    text.chars().any(|c| ('\u{e000}'..='\u{f8ff}').contains(&c))
+}
+
+#[test]
+fn no_icon_is_read_out_as_a_letter() {
+    let mut found = BTreeSet::new();
+    for (name, state) in states() {
+        let mut h = window(state, SIZE, true);
+        h.run_steps(4);
+        for node in nodes(&h) {
+            for text in [node.label(), node.value(), node.description()].into_iter().flatten() {
+                if has_private_letters(&text) {
+                    found.insert(format!("{name}: {:?} {}", node.role(), text.escape_unicode()));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
 #[test]
 fn everything_that_can_be_used_has_a_name() {
     let mut unnamed = BTreeSet::new();

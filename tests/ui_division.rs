@@ -4,7 +4,7 @@
 
 mod ui_fixture;
 
-use egui::{Key, Role, Theme};
+use egui::{Event, Key, Modifiers, PointerButton, Role, Theme};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use headstart::config::{DataConfig, GroupBy, SplitKind, TrainConfig};
@@ -121,6 +121,36 @@ fn a_list_of_choices_is_closed_by_the_keyboard_too() {
     h.get_by_label("Number in the name");
 }
 
+/// A click as fast as a touchpad's: pressed and let go within one frame.
+fn fast_click(h: &mut Harness<'_, Desk>, label: &str) {
+    let pos = h.get_by_label(label).rect().center();
+    h.event(Event::PointerMoved(pos));
+    h.run_steps(2);
+    let (button, modifiers) = (PointerButton::Primary, Modifiers::NONE);
+    let both = [true, false].map(|pressed| Event::PointerButton { pos, button, pressed, modifiers });
+    h.input_mut().events.extend(both);
+    h.run_steps(4);
+}
+
+#[test]
+fn a_list_of_choices_is_in_front_each_time_that_the_dialog_opens() {
+    let (_dir, state) = asked();
+    let mut h = window(state);
+    for way in ["Folder", "Number in the name"] {
+        h.state_mut().state.division_asked = true;
+        h.run_steps(4);
+        click(&mut h, "In groups");
+        fast_click(&mut h, "What belongs together");
+        let at = h.get_by_label(way).rect().center();
+        let dialog = h.get_by_label("How the pictures are divided").rect().center();
+        assert_ne!(h.ctx.layer_id_at(at), h.ctx.layer_id_at(dialog), "{way} is behind the dialog");
+        h.key_press(Key::Escape);
+        h.run_steps(4);
+        h.state_mut().state.division_asked = false;
+        h.run_steps(4);
+    }
+}
+
 #[test]
 fn the_choice_keeps_its_place_while_it_grows() {
     let (_dir, state) = asked();
@@ -170,7 +200,7 @@ fn a_pattern_shows_its_groups_and_what_is_wrong_with_it() {
         h.run_steps(4);
     };
     type_pattern(&mut h, "/(");
-    h.get_by_label_contains("no regular expression");
+    h.get_by_label_contains("“Pattern of the path” = \"/(\" is no regular expression (unclosed group)");
     type_pattern(&mut h, r"[0-3])\.png");
     h.get_by_label("4 groups of 3 pictures · 12 pictures stand alone");
     let data = wanted(&mut h);

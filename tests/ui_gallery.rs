@@ -286,6 +286,50 @@ fn a_folder_without_classes_can_be_given_a_label_file() {
     assert_eq!(h.state().actions, [Action::Pick(Pick::LabelFile)]);
 }
 
+/// What has the keyboard's focus, as a screen reader is told: what is active within it goes before it.
+fn told(h: &Harness<'_, Desk>) -> (String, String) {
+    let focused = h.root().children_recursive().find(|n| n.accesskit_node().is_focused()).expect("a focus");
+    let node = focused.accesskit_node();
+    (node.label().unwrap_or_default(), node.description().unwrap_or_default())
+}
+
+#[test]
+fn the_picture_that_the_arrows_reach_is_told_and_so_is_an_enlarged_one() {
+    let (_dir, state) = open(Screen::Data);
+    let mut h = window(state);
+    press(&mut h, Modifiers::NONE, Key::ArrowRight);
+    assert_eq!(told(&h), (label("ash", 0), "ash".to_owned()));
+    press(&mut h, Modifiers::NONE, Key::End);
+    assert_eq!(told(&h), (label("cedar", 7), "cedar".to_owned()));
+    let gallery = h.get_by_label_contains("Gallery: ");
+    assert_eq!(gallery.accesskit_node().value().as_deref(), Some("cedar/7.png, cedar, validation"));
+    press(&mut h, Modifiers::NONE, Key::Enter);
+    assert_eq!(told(&h).0, "Enlarged picture cedar/7.png");
+    press(&mut h, Modifiers::NONE, Key::Escape);
+    press(&mut h, Modifiers::NONE, Key::ArrowLeft);
+    assert_eq!(told(&h), (label("cedar", 6), "cedar".to_owned()), "the focus is back in the gallery");
+}
+
+#[test]
+fn keys_decide_about_the_picture_that_is_enlarged() {
+    let (_dir, state) = open(Screen::Data);
+    let mut h = window(state);
+    click(&mut h, &label("ash", 0), Modifiers::NONE);
+    click(&mut h, &label("ash", 3), Modifiers::SHIFT);
+    press(&mut h, Modifiers::NONE, Key::Enter);
+    press(&mut h, Modifiers::NONE, Key::ArrowLeft);
+    for (key, decision) in [
+        (Key::Num2, Decision::Label("birch".to_owned())),
+        (Key::V, Decision::Split(Split::Val)),
+        (Key::Delete, Decision::Exclude),
+    ] {
+        press(&mut h, Modifiers::NONE, key);
+        let one = Decided { decision, pictures: vec!["ash/2.png".to_owned()] };
+        assert_eq!(decided(&mut h), one, "of those selected only the one on show");
+        assert!(h.state().actions.is_empty());
+    }
+}
+
 #[test]
 fn enter_shows_a_picture_alone_and_arrows_lead_on() {
     let (_dir, state) = open(Screen::Data);

@@ -397,6 +397,27 @@ fn a_note_is_kept_once_its_field_is_left_and_is_what_undoing_takes_back() {
 }
 
 #[test]
+fn what_is_below_the_head_stays_where_it_is_while_its_numbers_change() {
+    for size in [SIZE, [1100.0, 700.0]] {
+        let below = |memory: Option<MemoryUse>, last: bool| {
+            let mut state = running();
+            let live = state.training.as_mut().unwrap();
+            (live.memory, live.last_epoch) = (memory, last);
+            let h = window(state, size, true);
+            h.get_by_label("Progress of training").rect().top()
+        };
+        let large = MemoryUse {
+            bytes: Some(1_900_000_000),
+            card: Some(CardMemory { used: 9_100_000_000, total: 24_000_000_000 }),
+        };
+        let before = below(None, false);
+        assert_eq!((below(Some(large), false), below(Some(large), true)), (before, before), "{size:?}");
+        let prepared = window(cache(), size, true).get_by_label("Progress of training").rect().top();
+        assert_eq!(prepared, before, "{size:?}");
+    }
+}
+
+#[test]
 fn the_present_epoch_can_be_the_last() {
     let mut h = window(running(), SIZE, true);
     press(&h, "Stop after this epoch");
@@ -405,7 +426,7 @@ fn the_present_epoch_can_be_the_last() {
     let mut state = running();
     state.training.as_mut().unwrap().last_epoch = true;
     let mut h = window(state, SIZE, true);
-    h.get_by_label("Epoch 8 of 25, the last by your wish");
+    h.get_by_label("Last epoch, 8 of 25");
     assert!(h.get_by_label("Stops after this epoch").accesskit_node().is_disabled());
     press(&h, "Stop and keep the best");
     h.run_steps(4);
@@ -747,7 +768,7 @@ fn the_plan_is_shown_and_changing_it_makes_it_the_users_own() {
     press(&h, "Back to the automatic plan");
     h.run();
     let train = &h.state().state.config.train;
-    assert!(train.phases.is_empty() && train.mode == TrainMode::LastStages);
+    assert!(train.phases.is_empty() && train.mode == TrainMode::Auto);
     h.get_by_label_contains("This plan follows from what learns");
 }
 

@@ -244,6 +244,17 @@ fn a_download_shows_how_far_it_is_and_how_it_ended() {
     h.get_by_label("Cancel download").click();
     h.run_steps(4);
     assert_eq!(h.state().actions, [Action::CancelDownload("resnet18")]);
+    // Of a network that is not chosen its row cancels it, and the status bar on every screen.
+    let mut other = state.clone();
+    other.config.backbone.name = "small_cnn".to_owned();
+    let mut h = window(other.clone(), Theme::Dark);
+    let both = h.get_all_by_label("Cancel the download of ResNet-18").map(|b| b.rect()).collect::<Vec<_>>();
+    assert_eq!(both.len(), 2);
+    h.get_all_by_label("Cancel the download of ResNet-18").next().unwrap().click_accesskit();
+    h.run_steps(3);
+    assert_eq!(h.state().actions, [Action::CancelDownload("resnet18")]);
+    let mut h = window(AppState { screen: Screen::Data, ..other }, Theme::Dark);
+    assert_eq!(clicked(&mut h, "Cancel the download of ResNet-18"), [Action::CancelDownload("resnet18")]);
 
     let why = Error::input("huggingface.co cannot be found").with_hint("Check the internet connection");
     told(&mut state, DownloadEvent::Finished { backbone, outcome: Err(why) });

@@ -139,14 +139,30 @@ impl OptimConfig {
         self.plan(has_weights).into_iter().map(own).collect()
     }
 
-    /// Goes back to the phases that follow from the mode, and to the mode that lets as much learn as the user's own did.
-    pub fn forget_phases(&mut self, has_weights: bool) {
-        if let Some(mode) = self.mode_of_phases().filter(|_| self.mode != TrainMode::Scratch) {
-            self.mode = if mode == TrainMode::Frozen || !has_weights { TrainMode::Auto } else { mode };
-            self.last_stages =
-                self.phases.iter().filter_map(|p| p.last_stages).max().unwrap_or(self.last_stages);
+    /// Adds a phase behind the others. What they leave open stays what it is now: with more that learns, something else would suit them.
+    pub fn add_phase(&mut self, phase: PhaseConfig, has_weights: bool) {
+        let before = self.plan(has_weights);
+        let mut phases = self.own_phases(has_weights);
+        phases.push(phase);
+        self.set_phases(phases);
+        let after = self.plan(has_weights);
+        for ((own, was), is) in self.phases.iter_mut().zip(before).zip(after) {
+            if own.learning_rate.is_none() && was.learning_rate != is.learning_rate {
+                own.learning_rate = Some(was.learning_rate);
+            }
+            if own.schedule.is_none() && was.schedule != is.schedule {
+                own.schedule = Some(was.schedule);
+            }
         }
+    }
+
+    /// Goes back to the phases that follow from the mode: to the plan `before` the user's own, or else with nothing said about it.
+    pub fn forget_phases(&mut self, before: Option<&OptimConfig>) {
         self.phases.clear();
+        let Some(b) = before else { return };
+        (self.mode, self.last_stages, self.carry_over) = (b.mode, b.last_stages, b.carry_over);
+        (self.epochs, self.head_epochs, self.schedule) = (b.epochs, b.head_epochs, b.schedule);
+        (self.learning_rate, self.head_learning_rate) = (b.learning_rate, b.head_learning_rate);
     }
 
     /// Lets no phase of the user's own ask for more stages than there are.
@@ -221,10 +237,8 @@ mod tests {
                 }
                 let whole = TrainConfig { train: own.clone(), ..TrainConfig::default() };
                 assert_eq!(TrainConfig::from_toml(&whole.to_toml().unwrap()).unwrap(), whole);
-                own.forget_phases(has_weights);
-                if has_weights || mode == TrainMode::Auto {
-                    assert_eq!(own.plan(has_weights).len(), c.plan(has_weights).len(), "{mode:?}");
-                }
+                own.forget_phases(Some(&c));
+                assert_eq!(own, c);
             }
         }
     }
@@ -246,6 +260,22 @@ mod tests {
         };
         let rates: Vec<_> = chosen.own_phases(true).iter().map(|p| p.learning_rate).collect();
         assert_eq!(rates, [Some(0.02), Some(0.01)]);
+    }
+
+    #[test]
+    fn a_further_phase_changes_no_rate_of_those_before_it() {
+        let mut c = OptimConfig::default();
+        let alone = c.plan(true);
+        c.add_phase(phase(Learns::LastStages, 3), true);
+        let with = c.plan(true);
+        assert_eq!((with.len(), with[0]), (2, alone[0]));
+        // With the stages something else would suit the head, so that it is said now what it was.
+        assert_ne!(ModeDefaults::of(TrainMode::LastStages).head_learning_rate, alone[0].learning_rate);
+        assert_eq!(c.phases[0].learning_rate, Some(alone[0].learning_rate));
+        c.add_phase(phase(Learns::LastStages, 1), true);
+        assert_eq!((c.plan(true)[1], c.phases[1].learning_rate), (with[1], None));
+        c.forget_phases(None);
+        assert_eq!(c, OptimConfig::default(), "automatic again");
     }
 
     #[test]

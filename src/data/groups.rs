@@ -76,7 +76,10 @@ pub(super) fn compiled(pattern: &str) -> Result<Regex> {
         |why: &str| Error::input(format!("data.group_pattern = \"{pattern}\" {why}")).with_hint(example);
     let compiled = Regex::new(pattern).map_err(|e| {
         let why = e.to_string();
-        wrong(&format!("is no regular expression ({})", why.lines().last().unwrap_or_default().trim()))
+        wrong(&format!(
+            "is no regular expression ({})",
+            why.lines().last().unwrap_or_default().trim().trim_start_matches("error: ")
+        ))
     })?;
     if compiled.captures_len() < 2 { Err(wrong("has no group in brackets")) } else { Ok(compiled) }
 }

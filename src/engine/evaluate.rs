@@ -4,7 +4,7 @@ use super::forward::{argmax, negative_log};
 use super::metrics::ConfusionMatrix;
 use super::{Classifier, Control, HardPicture};
 use crate::data::{Dataset, Progress, Split};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, thousands};
 use std::path::PathBuf;
 
 /// What a model said of one labelled picture.
@@ -28,7 +28,12 @@ impl Prediction {
 
     /// Cross-entropy in nats; finite also where the true class got no probability at all.
     pub fn loss(&self) -> f64 {
-        negative_log(self.probabilities.get(self.truth).copied().unwrap_or(0.0))
+        self.loss_of(self.truth)
+    }
+
+    /// The same if `class` were the true one.
+    pub(crate) fn loss_of(&self, class: usize) -> f64 {
+        negative_log(self.probabilities.get(class).copied().unwrap_or(0.0))
     }
 }
 
@@ -139,19 +144,64 @@ pub fn evaluate(
 
 /// The model's index of each class of the data set, by name.
 pub(super) fn class_map(classifier: &Classifier, dataset: &Dataset) -> Result<Vec<usize>> {
-    let index_of = |name: &String| {
-        classifier.classes().iter().position(|c| c == name).ok_or_else(|| {
-            Error::input(format!("the model does not know the class `{name}`"))
-                .with_path(&dataset.root)
-                .with_hint(format!("It knows {}", classifier.classes().join(", ")))
-        })
+    indices_of(&dataset.classes, classifier.classes()).map_err(|e| e.with_path(&dataset.root))
+}
+
+/// The index of each name among the `known`; capitals count only where names differ in nothing else.
+fn indices_of(names: &[String], known: &[String]) -> Result<Vec<usize>> {
+    let index_of = |name: &str| {
+        let exact = known.iter().position(|k| k == name);
+        let alike = || {
+            let folded = name.to_lowercase();
+            let mut alike = (0..known.len()).filter(|&k| known[k].to_lowercase() == folded);
+            alike.next().filter(|_| alike.next().is_none())
+        };
+        exact.or_else(alike)
     };
-    dataset.classes.iter().map(index_of).collect()
+    let found: Vec<Option<usize>> = names.iter().map(|name| index_of(name)).collect();
+    let unknown: Vec<&str> =
+        names.iter().zip(&found).filter(|(_, f)| f.is_none()).map(|(name, _)| name.as_str()).collect();
+    if unknown.is_empty() {
+        return Ok(found.into_iter().flatten().collect());
+    }
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let classes = if unknown.len() == 1 { "class" } else { "classes" };
+    let what = format!("the model does not know the {classes} {}", listed(&unknown));
+    Err(Error::input(what).with_hint(format!(
+        "It knows {}. Say the pictures' classes in these names, by a table of labels or in a copy of the folder",
+        listed(&known)
+    )))
+}
+
+/// The first of some names, and how many more there are.
+fn listed(names: &[&str]) -> String {
+    const NAMED: usize = 8;
+    let named: Vec<String> = names.iter().take(NAMED).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {} more", named.join(", "), thousands(more)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_are_found_by_name_and_all_unknown_ones_are_told() {
+        let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let known = names(&["ants", "bees", "Éclair", "x", "X"]);
+        let found = indices_of(&names(&["Bees", "ants", "éclair", "X"]), &known);
+        assert_eq!(found.unwrap(), [1, 0, 2, 4]);
+        // Which of two is meant is not guessed.
+        let both = indices_of(&names(&["y"]), &names(&["Y", "y"])).unwrap();
+        assert_eq!(both, [1]);
+        assert!(indices_of(&names(&["éCLAIR"]), &names(&["éclair", "Éclair"])).is_err());
+        let e = indices_of(&names(&["wasps", "ants", "flies"]), &known).unwrap_err().to_string();
+        assert!(e.contains("classes `wasps`, `flies`") && e.contains("It knows `ants`, `bees`"), "{e}");
+        let many: Vec<String> = (0..1009).map(|i| format!("c{i}")).collect();
+        assert!(indices_of(&names(&["q"]), &many).unwrap_err().to_string().contains("`c7` and 1,001 more"));
+    }
 
     #[test]
     fn names_with_commas_and_quotes_survive_the_table() {

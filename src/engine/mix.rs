@@ -44,6 +44,11 @@ impl Mix {
         Some(Self { how: How::Paste(region), own })
     }
 
+    /// Share of each picture's own label, in `[0, 1]`; the rest is that of the one before it.
+    pub(crate) fn own(&self) -> f64 {
+        self.own
+    }
+
     /// Mixes views of `side` pixels that lie one behind the other, each `[side, side, 3]`.
     pub(crate) fn apply(&self, views: &mut [f32], side: usize) {
         let len = side * side * 3;

@@ -46,6 +46,23 @@ pub fn kept_views(config: &TrainConfig) -> Result<Option<usize>> {
     find(&config.backbone.name).map(|spec| kept(config, spec))
 }
 
+/// Where pictures are mixed, what each counts as: the share of its own class, in `[0, 1]`; the rest is that of the picture before it,
+/// or of the last one for the first. None where they are not mixed, or the backbone is not registered.
+pub fn own_share(request: &PreviewRequest) -> Option<f64> {
+    let spec = find(&request.config.backbone.name).ok()?;
+    let fresh = kept(&request.config, spec).is_none();
+    fresh
+        .then(|| drawn(&request.config, spec.preprocess.crop_px, request.draw))
+        .flatten()
+        .map(|mix| mix.own())
+}
+
+/// How the pictures of an epoch's first step are mixed, for views of `side` pixels.
+fn drawn(config: &TrainConfig, side: usize, epoch: usize) -> Option<Mix> {
+    let mut rng = Rng::for_key(config.train.seed, &[keys::MIX, epoch as u64, 0]);
+    Mix::draw(&config.augment, side, &mut rng)
+}
+
 fn kept(config: &TrainConfig, spec: &BackboneSpec) -> Option<usize> {
     let cut = config.backbone.cut_stage.as_deref();
     let last = spec.stages.iter().position(|s| Some(*s) == cut).map_or(spec.stages.len(), |at| at + 1);
@@ -117,8 +134,7 @@ impl Previewer {
 
 fn mix(made: &mut [Result<Vec<f32>>], config: &TrainConfig, maker: &ViewMaker, epoch: usize) {
     let side = maker.preprocess.crop_px;
-    let mut rng = Rng::for_key(config.train.seed, &[keys::MIX, epoch as u64, 0]);
-    let Some(mix) = Mix::draw(&config.augment, side, &mut rng) else { return };
+    let Some(mix) = drawn(config, side, epoch) else { return };
     let mut whole: Vec<&mut Vec<f32>> = made.iter_mut().filter_map(|v| v.as_mut().ok()).collect();
     let mut values: Vec<f32> = whole.iter().flat_map(|v| v.iter().copied()).collect();
     mix.apply(&mut values, side);
@@ -200,7 +216,22 @@ mod tests {
             let made = Previewer::default().make(&request, &|| true).unwrap().unwrap();
             made.into_iter().map(Result::unwrap).collect::<Vec<_>>()
         };
-        assert_ne!(shown(TrainMode::Scratch, 0.0), shown(TrainMode::Scratch, 4.0));
+        let (plain, mixed) = (shown(TrainMode::Scratch, 0.0), shown(TrainMode::Scratch, 4.0));
+        assert_ne!(plain, mixed);
+        let share = |mode, mixup| {
+            let mut config = config(mode);
+            config.augment.mixup = mixup;
+            own_share(&PreviewRequest { config, pictures: pictures.clone(), draw: 0 })
+        };
+        assert_eq!((share(TrainMode::Scratch, 0.0), share(TrainMode::Frozen, 4.0)), (None, None));
+        let own = share(TrainMode::Scratch, 4.0).unwrap();
+        for (at, whole) in mixed.iter().enumerate() {
+            let other = &plain[(at + plain.len() - 1) % plain.len()];
+            for ((own_level, other_level), level) in plain[at].iter().zip(other.iter()).zip(whole.iter()) {
+                let want = own * f64::from(*own_level) + (1.0 - own) * f64::from(*other_level);
+                assert!((want - f64::from(*level)).abs() <= 1.5, "{want} {level}");
+            }
+        }
         assert_eq!(shown(TrainMode::Frozen, 0.0), shown(TrainMode::Frozen, 4.0));
     }
 

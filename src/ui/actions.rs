@@ -73,6 +73,8 @@ pub enum Action {
     ChooseBackbone(&'static str),
     /// Use a weight file with the chosen backbone.
     UseWeights(PathBuf),
+    /// Use a weight file with the network that it is of, by its registered name.
+    UseWeightsOf(&'static str, PathBuf),
     /// Start from random weights.
     ForgetWeights,
     /// Download the published weights of a backbone.

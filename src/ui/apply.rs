@@ -61,7 +61,11 @@ impl App {
             }
             Action::SetConfig(config) => self.set_config(*config),
             Action::ChooseBackbone(name) => self.choose_backbone(name),
-            Action::UseWeights(path) => self.use_weights(Some(path)),
+            Action::UseWeights(path) => {
+                let backbone = self.state.config.backbone.name.clone();
+                self.try_weights(&backbone, path);
+            }
+            Action::UseWeightsOf(backbone, path) => self.try_weights(backbone, path),
             Action::ForgetWeights => self.use_weights(None),
             Action::Train => self.train(self.state.config.clone()),
             Action::TrainFolds => self.train_folds(),
@@ -181,12 +185,24 @@ impl App {
 
     /// The system has no dialog for this. What would be saved is saved in the project, under a name of its own.
     pub(super) fn without_dialog(&mut self, ctx: &Context, pick: &Pick) {
-        if let (Pick::PredictionsCsv, Some(project)) = (pick, &self.state.project) {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-            let place = project.dir.join(format!("predictions-{now}.csv"));
-            return self.apply(ctx, None, Action::SavePredictions(place));
+        // What is written and has no field for its path goes into the project's folder, and says so.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let beside = |name: String| self.state.project.as_ref().map(|project| project.dir.join(name));
+        let action = match pick {
+            Pick::PredictionsCsv => beside(format!("predictions-{now}.csv")).map(Action::SavePredictions),
+            Pick::CopyTo => beside(format!("by-class-{now}")).map(Action::CopyByClass),
+            _ => None,
+        };
+        if let Some(action) = action {
+            return self.apply(ctx, None, action);
         }
-        let text = "This system has no file dialog. Drop the folder or file on the window, or type its path.";
+        let text = match pick {
+            Pick::PredictionsCsv | Pick::CopyTo => {
+                "This system has no file dialog, and without a project there is no place to write to. Open the folder of pictures that \
+                 the model was trained on, or use `headstart-cli predict`."
+            }
+            _ => "This system has no file dialog. Drop the folder or file on the window, or type its path.",
+        };
         self.state.notices.push(Tone::Warn, text);
     }
 

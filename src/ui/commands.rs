@@ -3,7 +3,7 @@
 mod subjects;
 
 use super::state::{AppState, EvaluateTab, NOTHING_TO_KEEP, Screen, file_name};
-use crate::backbones::registry;
+use crate::backbones::{find, registry};
 use crate::ui::Action;
 use crate::ui::actions::Pick;
 use egui::{Key, KeyboardShortcut, Modifiers};
@@ -91,8 +91,17 @@ impl AppState {
         let last = self.training.as_ref().is_some_and(|t| t.last_epoch).then(|| "It does already".to_owned());
         list.push(command("Stop training after this epoch", None, Action::StopAfterEpoch, idle().or(last)));
         list.push(command("Stop training and keep the best", None, Action::StopAndKeepBest, keep));
-        let no_job = self.job().is_none().then(|| "Nothing is running".to_owned());
-        list.push(command("Cancel what is running", None, Action::CancelJob, no_job));
+        let mut downloads =
+            self.running_downloads().filter(|(_, d)| !d.stopping).map(|(name, _)| name).peekable();
+        let (cancel, nothing) = match (self.job(), downloads.peek()) {
+            (None, Some(backbone)) => (Action::CancelDownload(backbone), None),
+            (job, _) => (Action::CancelJob, job.is_none().then(|| "Nothing is running".to_owned())),
+        };
+        list.push(command("Cancel what is running", None, cancel, nothing));
+        for backbone in downloads {
+            let name = format!("Cancel the download of {}", find(backbone).map_or(backbone, |s| s.title));
+            list.push(command(name, None, Action::CancelDownload(backbone), None));
+        }
         let no_model = || self.predict_model().is_none().then(|| "There is no model yet".to_owned());
         list.push(command("Classify pictures…", None, Action::Pick(Pick::Pictures), no_model()));
         list.push(command(
@@ -215,6 +224,7 @@ pub fn matching<'a>(commands: &'a [Command], query: &str) -> Vec<&'a Command> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ui::state::Download;
     use std::collections::BTreeSet;
 
     #[test]
@@ -259,6 +269,24 @@ mod tests {
         assert_eq!(blocked[0], "Train", "the name itself comes before others that begin with it");
         let first_blocked = train.iter().position(|c| c.blocked.is_some()).unwrap();
         assert!(train[first_blocked..].iter().all(|c| c.blocked.is_some()));
+    }
+
+    #[test]
+    fn a_download_that_runs_can_be_cancelled() {
+        let mut state = AppState::default();
+        let cancel = |state: &AppState, name: &str| {
+            let commands = state.commands();
+            commands.iter().find(|c| c.name == name).map(|c| (c.action.clone(), c.blocked.clone()))
+        };
+        let nothing = Some((Action::CancelJob, Some("Nothing is running".to_owned())));
+        assert_eq!(cancel(&state, "Cancel what is running"), nothing);
+        state.downloads.insert("resnet18", Download::default());
+        let this = Some((Action::CancelDownload("resnet18"), None));
+        assert_eq!(cancel(&state, "Cancel what is running"), this);
+        assert_eq!(cancel(&state, "Cancel the download of ResNet-18"), this);
+        state.downloads.get_mut("resnet18").unwrap().stopping = true;
+        assert_eq!(cancel(&state, "Cancel what is running"), nothing);
+        assert_eq!(cancel(&state, "Cancel the download of ResNet-18"), None);
     }
 
     #[test]

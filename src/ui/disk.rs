@@ -12,8 +12,8 @@ use crate::export::atomic;
 use crate::session::home::{self, ProjectOf, SamplePlace};
 use crate::session::pasted::Pasted;
 use crate::session::{
-    Project, ProjectLock, RunInfo, Settings, decisions, fonts, load_evaluation, project, save_notes,
-    test_judged, test_judged_by_others, was_compared, weights,
+    Project, ProjectLock, RunInfo, Settings, check_outside, decisions, fonts, load_evaluation, project,
+    save_notes, test_judged, test_judged_by_others, was_compared, weights,
 };
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
@@ -69,8 +69,8 @@ pub(super) enum DiskRequest {
     KnownWeights,
     /// How much memory programs could still take.
     FreeMemory,
-    /// Write a file.
-    Write(PathBuf, Vec<u8>),
+    /// Write a table, which must not come into the folder of pictures, where one is open.
+    Write(PathBuf, Vec<u8>, Option<PathBuf>),
     /// Look for files on the clipboard; with `alone` it holds nothing else.
     CopiedFiles {
         alone: bool,
@@ -300,7 +300,12 @@ fn serve(request: DiskRequest, held: &mut Held) -> Result<DiskAnswer> {
             let of = |name| (name, weights::known(name));
             Ok(DiskAnswer::KnownWeights(registry().iter().map(|s| of(s.name)).collect()))
         }
-        DiskRequest::Write(path, bytes) => atomic::write(&path, &bytes).map(|()| DiskAnswer::Written(path)),
+        DiskRequest::Write(path, bytes, pictures) => {
+            if let Some(pictures) = pictures {
+                check_outside("the table", &path, &pictures)?;
+            }
+            atomic::write(&path, &bytes).map(|()| DiskAnswer::Written(path))
+        }
         DiskRequest::CopiedFiles { alone } => Ok(DiskAnswer::CopiedFiles(copied_files(), alone)),
         DiskRequest::Paste(size, rgba) => {
             let kept = match &mut held.pasted {

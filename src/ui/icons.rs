@@ -3,7 +3,7 @@
 pub use lucide_icons::Icon;
 
 use super::fonts;
-use egui::{Color32, FontId, RichText};
+use egui::{FontId, RichText};
 
 /// The icon's size beside body text, in points.
 pub const SIZE: f32 = 16.0;
@@ -13,11 +13,6 @@ pub const SIZE_RAIL: f32 = 20.0;
 /// An icon as text, `size` points high.
 pub fn text(icon: Icon, size: f32) -> RichText {
     RichText::new(icon.unicode()).font(font(size))
-}
-
-/// An icon as coloured text.
-pub fn coloured(icon: Icon, size: f32, colour: Color32) -> RichText {
-    text(icon, size).color(colour)
 }
 
 /// The icon font at `size` points.

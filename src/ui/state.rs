@@ -19,6 +19,7 @@ mod setting_names;
 mod share;
 mod speeds;
 mod training;
+mod tried_weights;
 mod trying;
 
 pub use downloads::{Download, DownloadEnd, megabytes};
@@ -31,9 +32,10 @@ pub use jobs::{JobKind, RunningJob};
 pub use next::{NOTHING_TO_KEEP, NextStep};
 pub use notices::{Notice, NoticeId, Notices, Tone};
 pub use predictions::{CLASSES, Edition, PredictedPicture, Predictions, predictions_csv};
-pub use setting_names::{setting_name, with_setting_names};
+pub use setting_names::{setting_name, setting_value, with_setting_names};
 pub use share::Share;
 pub use training::{LiveTraining, MORE_EPOCHS, RatePart, TrainingEnd, loaded_words};
+pub use tried_weights::TriedWeights;
 
 use crate::backbones::LoadReport;
 use crate::config::{DataConfig, TrainConfig};
@@ -209,6 +211,8 @@ pub struct AppState {
     pub refused: Option<Box<Project>>,
     /// Settings of the open pictures that are kept once the pictures have turned out usable with them.
     pub trying: Option<Box<DataConfig>>,
+    /// A weight file that is kept once it could be read.
+    pub tried_weights: Option<TriedWeights>,
     /// The last attempt to save the settings failed, and it has been told.
     pub unsaved: bool,
     /// The open project lies where nothing can be written, and that has been told.

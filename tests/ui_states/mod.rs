@@ -282,6 +282,10 @@ pub(crate) fn judged(classes: usize, per_class: usize, root: Option<&Path>) -> A
     let evaluation = Arc::new(evaluation(classes, per_class, root));
     let run_dir = state.runs.first().map(|r| r.dir.clone());
     let data_root = root.map_or_else(|| PathBuf::from("/pictures/hymenoptera"), Path::to_path_buf);
+    for run in &mut state.runs {
+        // The runs are of the pictures that are judged.
+        run.config.data.path = Some(data_root.clone());
+    }
     state.evaluation = Some(ShownEvaluation {
         evaluation,
         data_root,

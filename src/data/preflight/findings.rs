@@ -21,16 +21,25 @@ pub(super) fn finding(severity: Severity, title: String, files: Vec<String>) -> 
     Finding { severity, title, files, groups: Vec::new(), offer: None }
 }
 
+/// A reason without what its decoder says in brackets, which stands where one picture is looked at.
+pub(super) fn plain(reason: &str) -> String {
+    match (reason.find(" ("), reason.rfind(')')) {
+        (Some(from), Some(to)) if from < to => format!("{}{}", &reason[..from], &reason[to + 1..]),
+        _ => reason.to_owned(),
+    }
+}
+
 /// One finding for each reason that pictures cannot be decoded.
 pub(super) fn undecodable(dataset: &Dataset, looks: &[Look]) -> Vec<Finding> {
-    let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut by_reason: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (sample, look) in dataset.samples.iter().zip(looks) {
         if let Err(why) = &look.content {
-            by_reason.entry(why).or_default().push(sample.rel.clone());
+            by_reason.entry(plain(why)).or_default().push(sample.rel.clone());
         }
     }
-    let one = |(why, files): (&str, Vec<String>)| {
-        let title = format!("{} cannot be used: {why}", pictures(files.len()));
+    let one = |(why, files): (String, Vec<String>)| {
+        let which = if files.len() == 1 { "it" } else { "each" };
+        let title = format!("{} cannot be used: {which} {why}", pictures(files.len()));
         finding(Severity::Warning, title, files)
     };
     by_reason.into_iter().map(one).collect()

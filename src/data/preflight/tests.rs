@@ -96,17 +96,30 @@ fn what_cannot_be_decoded_is_grouped_by_its_reason() {
         [
             finding(
                 Severity::Warning,
-                "2 pictures cannot be used: is empty (0 bytes)",
+                "2 pictures cannot be used: each is empty",
                 &["train/a/x.jpg", "val/b/y.jpg"]
             ),
             finding(
                 Severity::Warning,
-                "1 picture cannot be used: is not a picture: its content is of no known format",
+                "1 picture cannot be used: it is not a picture: its content is of no known format",
                 &["train/a/z.png"]
             ),
         ]
     );
     assert!((looked.undecodable_frac - 3.0 / 19.0).abs() < 1e-12);
+}
+
+#[test]
+fn a_reason_stands_without_its_decoders_words() {
+    let reason = |says: &str| findings::plain(&format!("is damaged{says}"));
+    for says in [
+        "",
+        " (Format error decoding Jpeg: I/O errors Not enough bytes, expected 162 but found 131)",
+        " (a (b) c)",
+    ] {
+        assert_eq!(reason(says), "is damaged");
+    }
+    assert_eq!(reason(" (x). Copy it again"), "is damaged. Copy it again");
 }
 
 #[test]

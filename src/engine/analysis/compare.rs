@@ -26,6 +26,9 @@ pub struct Comparison {
     /// How likely a difference like this one, or a larger one, is if both models are equally good: the exact two-sided test
     /// of McNemar (Psychometrika 1947), in `[0, 1]`.
     pub p_value: f64,
+    /// Mean cross-entropy in nats of the earlier and of the later model on the common pictures, by what they show now; `None` where a
+    /// class is new to the earlier one.
+    pub losses: Option<[f64; 2]>,
 }
 
 impl Comparison {
@@ -44,13 +47,17 @@ impl Comparison {
             only_before: 0,
             only_after: 0,
             p_value: 1.0,
+            losses: None,
         };
+        let mut losses = Some([0.0; 2]);
         for (i, now) in after.predictions.iter().enumerate() {
             let Some(then) = earlier.get(now.rel.as_str()) else { continue };
             let truth = name(after, now.truth);
             found.common += 1;
             found.relabelled += usize::from(name(before, then.truth) != truth);
             let (was, is) = (name(before, then.predicted) == truth, now.predicted == now.truth);
+            let known = truth.as_ref().and_then(|t| before.classes.iter().position(|class| class == t));
+            losses = losses.zip(known).map(|([b, a], class)| [b + then.loss_of(class), a + now.loss()]);
             found.right_before += usize::from(was);
             found.right_after += usize::from(is);
             match (was, is) {
@@ -61,6 +68,7 @@ impl Comparison {
         }
         found.only_before = before.predictions.len() - found.common;
         found.only_after = after.predictions.len() - found.common;
+        found.losses = losses.filter(|_| found.common > 0).map(|sums| sums.map(|s| s / found.common as f64));
         found.p_value = mcnemar(found.put_right.len(), found.newly_wrong.len());
         found
     }
@@ -114,6 +122,16 @@ mod tests {
         assert_eq!((found.right_before, found.right_after), (3, 3), "4 was right all along");
         assert_eq!((found.put_right, found.newly_wrong), (vec![3], vec![1]));
         assert_eq!(found.p_value, 1.0);
+        let [was, is] = found.losses.unwrap();
+        assert!((was - 2f64.ln()).abs() < 1e-6 && (is - 2f64.ln()).abs() < 1e-6, "all are equally probable");
+        // A surer model: 1 has its class with 0.9 now, and had 0.5.
+        let mut surer = after.clone();
+        surer.predictions[3].probabilities = vec![0.1, 0.9];
+        let [was, is] = Comparison::of(&before, &surer).losses.unwrap();
+        assert!((was - 2f64.ln()).abs() < 1e-6 && (is - (3.0 * 2f64.ln() - 0.9f64.ln()) / 4.0).abs() < 1e-6);
+        // What the earlier model had no class for it has no loss on.
+        let new = evaluation(&["bees", "wasps"], &[("1", 1, 1)]);
+        assert_eq!(Comparison::of(&before, &new).losses, None);
     }
 
     #[test]

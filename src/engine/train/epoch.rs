@@ -330,6 +330,8 @@ impl Epoch<'_> {
         self.ctx.tell_memory();
         let (done, steps) = (batch.step + 1, batch.steps);
         let left = sums.seconds / done as f64 * (steps - done) as f64;
+        // Asked to end with this epoch, it has nothing behind it.
+        let after = if self.ctx.control.ends_with_epoch() { Some(0.0) } else { self.eta_after_s };
         (self.ctx.on_event)(TrainEvent::Step(StepProgress {
             epoch: self.epoch + 1,
             epochs: self.planned,
@@ -339,7 +341,7 @@ impl Epoch<'_> {
             images_per_s: self
                 .lately_images_per_s
                 .unwrap_or_else(|| sums.seen as f64 / sums.seconds.max(1e-9)),
-            eta_s: self.eta_after_s.map(|after| left + after),
+            eta_s: after.map(|after| left + after),
         }));
     }
 }

@@ -1,7 +1,7 @@
 //! The backbone and its weights.
 
 use crate::backbones::find;
-use crate::config::{OptimConfig, Pooling};
+use crate::config::OptimConfig;
 use crate::session::jobs::JobRequest;
 use crate::ui::actions::Action;
 use crate::ui::app::App;
@@ -11,16 +11,8 @@ use std::path::PathBuf;
 
 impl App {
     pub(super) fn choose_backbone(&mut self, name: &str) {
-        let backbone = &mut self.state.config.backbone;
-        if backbone.name != name {
-            name.clone_into(&mut backbone.name);
-            backbone.cut_stage = None;
-            // Not every network has a class token; those that have one read it as published.
-            let pooling = &mut self.state.config.head.pooling;
-            *pooling = pooling.filter(|p| *p != Pooling::Token);
-            if let Ok(spec) = find(name) {
-                self.state.config.train.fit_stages(spec.stages.len());
-            }
+        if self.state.config.backbone.name != name {
+            self.state.choose_backbone(name);
             let found = self.state.known_weights.get(name).and_then(|files| files.first().cloned());
             self.use_weights(found);
         }
@@ -59,6 +51,18 @@ impl App {
         }
     }
 
+    /// Uses a file with a network, which it may bring along.
+    pub(super) fn try_weights(&mut self, backbone: &str, path: PathBuf) {
+        if self.state.tries_weights(backbone, &path) {
+            let request = JobRequest::CheckWeights { backbone: backbone.to_owned(), weights: path };
+            return self.submit(JobKind::CheckWeights, request);
+        }
+        if self.state.config.backbone.name != backbone {
+            self.state.choose_backbone(backbone);
+        }
+        self.use_weights(Some(path));
+    }
+
     pub(super) fn use_weights(&mut self, path: Option<PathBuf>) {
         self.state.config.backbone.weights = path;
         self.settings_changed();
@@ -66,6 +70,7 @@ impl App {
     }
 
     pub(super) fn check_weights(&mut self) {
+        self.state.tried_weights = None;
         let backbone = self.state.config.backbone.clone();
         let Some(weights) = backbone.weights else {
             self.state.weights = WeightsState::None;

@@ -28,7 +28,10 @@ impl App {
             }
             Action::ClearPredictions => self.state.predictions.clear(),
             Action::SavePredictions(path) => match predictions_csv(&self.state.predictions) {
-                Ok(table) => self.disk.ask(DiskRequest::Write(path, table)),
+                Ok(table) => {
+                    let pictures = self.state.dataset().map(|d| d.root.clone());
+                    self.disk.ask(DiskRequest::Write(path, table, pictures));
+                }
                 Err(error) => self.fail(&error),
             },
             _ => {}

@@ -39,6 +39,22 @@ impl AppState {
         );
         let no_model = self.predict_model().is_none().then(|| "There is no model yet".to_owned());
         list.push(command("Paste pictures to classify", None, Action::AskPaste, no_model));
+        let none = || {
+            let pictures = self.predictions.pictures();
+            pictures.is_empty().then(|| "No pictures are classified".to_owned())
+        };
+        let clear = none().or_else(|| running(&JobKind::Predict));
+        list.push(
+            command("Clear the classified pictures", None, Action::ClearPredictions, clear)
+                .after(Action::Go(Screen::Predict)),
+        );
+        if let Some(run) = self.run_behind() {
+            let action = Action::ShowRun(run.to_path_buf());
+            list.push(
+                command("Back to the validation pictures", None, action, None)
+                    .after(Action::Go(Screen::Evaluate)),
+            );
+        }
     }
 
     /// What can be asked of the chosen network, and done with the settings of the next run.
@@ -144,6 +160,7 @@ mod tests {
             ("delete run 0001", Action::DeleteRun("/runs/0001".into())),
             ("paste pictures", Action::AskPaste),
             ("without label file", Action::UseLabels(None)),
+            ("clear classified", Action::ClearPredictions),
         ] {
             let found = matching(&commands, words);
             assert!(found.iter().any(|c| c.action == action), "{words}: {found:?}");
@@ -166,6 +183,8 @@ mod tests {
         assert_eq!(why("add a phase"), "A head that is fitted at once has no phases");
         assert!(why("find a rate").contains("no learning rate"));
         assert_eq!(why("paste pictures"), "There is no model yet");
+        assert_eq!(why("clear classified"), "No pictures are classified");
+        assert!(matching(&commands, "back to the validation").is_empty());
         assert!(matching(&commands, "without label file").is_empty());
     }
 }

@@ -27,11 +27,17 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         for job in state.jobs_beside() {
             beside(ui, state, job, actions);
         }
-        for (name, download) in state.running_downloads() {
-            let title = find(name).map_or(name, |s| s.title);
+        for (backbone, download) in state.running_downloads() {
+            let title = find(backbone).map_or(backbone, |s| s.title);
             ui.label(RichText::new(format!("Downloading {title}")).small());
             progress_bar(ui, download.frac().unwrap_or(0.0), vec2(80.0, 6.0));
             quiet(ui, &download.megabytes());
+            let name = format!("Cancel the download of {title}");
+            if !download.stopping
+                && button_small(ui, "Cancel").accessible_name(&name).on_hover_text(&name).clicked()
+            {
+                actions.push(Action::CancelDownload(backbone));
+            }
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| notices(ui, state, actions));
     });

@@ -3,10 +3,10 @@
 
 use crate::ui::actions::Action;
 use crate::ui::icons::{self, Icon};
-use crate::ui::state::{AppState, Notice, Tone};
+use crate::ui::state::{AppState, Notice, Tone, with_setting_names};
 use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::words::sentence;
-use crate::ui::widgets::{icon_button, link_button};
+use crate::ui::widgets::{icon_beside, icon_button, link_button};
 use egui::{Align, Frame, Label, Layout, Margin, Panel, Stroke, TextStyle, TextWrapMode, Ui, WidgetText};
 
 /// How many are on show at most.
@@ -53,7 +53,7 @@ fn on_show(state: &AppState) -> Vec<&Notice> {
 }
 
 fn row_height(ui: &Ui, notice: &Notice, width: f32) -> f32 {
-    let text = WidgetText::from(sentence(&notice.text));
+    let text = WidgetText::from(sentence(&with_setting_names(&notice.text)));
     let beside = if notice.next.is_some() { BESIDE_TEXT + BUTTON } else { BESIDE_TEXT };
     let width = width - beside;
     text.into_galley(ui, Some(TextWrapMode::Wrap), width, TextStyle::Body).size().y.max(ROW)
@@ -69,7 +69,7 @@ pub(super) fn row(ui: &mut Ui, notice: &Notice, actions: &mut Vec<Action>) {
         Tone::Bad => (Icon::CircleAlert, p.bad),
     };
     ui.horizontal(|ui| {
-        ui.label(icons::coloured(icon, icons::SIZE, ink));
+        icon_beside(ui, icon, icons::SIZE, ink);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if icon_button(ui, Icon::X, "Dismiss").clicked() {
                 actions.push(Action::Dismiss(notice.id));
@@ -80,7 +80,7 @@ pub(super) fn row(ui: &mut Ui, notice: &Notice, actions: &mut Vec<Action>) {
                 actions.extend([action.clone(), Action::Dismiss(notice.id)]);
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                ui.add(Label::new(sentence(&notice.text)).wrap().selectable(true));
+                ui.add(Label::new(sentence(&with_setting_names(&notice.text))).wrap().selectable(true));
             });
         });
     });

@@ -102,7 +102,7 @@ impl AppState {
             }
             JobOutput::Sample(dir) => vec![FollowUp::OpenSample(dir)],
             JobOutput::Weights(report) => {
-                self.weights = WeightsState::Ready(report);
+                self.keep_weights(report);
                 vec![FollowUp::SaveProject]
             }
             JobOutput::Trained(outcome) => {
@@ -219,6 +219,7 @@ impl AppState {
                 self.notices.push(Tone::Info, "Training was cancelled");
                 return vec![FollowUp::RefreshRuns];
             }
+            JobKind::CheckWeights if self.tried_weights.take().is_some() => {}
             JobKind::CheckWeights => self.weights = WeightsState::None,
             JobKind::OpenData | JobKind::WriteSample => {
                 self.sample_wanted = false;
@@ -255,8 +256,7 @@ impl AppState {
                 follow.push(FollowUp::RefreshRuns);
             }
             JobKind::CheckWeights => {
-                // The Model screen shows it where the file was chosen.
-                self.weights = WeightsState::Failed(error);
+                self.refuse_weights(error);
                 return follow;
             }
             JobKind::OpenData | JobKind::WriteSample => {

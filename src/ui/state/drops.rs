@@ -70,13 +70,12 @@ fn labels(state: &AppState, path: &Path) -> Result<Vec<Action>, String> {
 }
 
 fn weights(state: &AppState, path: &Path) -> Vec<Action> {
-    let mut actions = Vec::new();
     let chosen = state.config.backbone.name.as_str();
-    if let Some(name) = backbone_in_name(path).filter(|n| *n != chosen) {
-        actions.push(Action::ChooseBackbone(name));
-    }
-    actions.extend([Action::UseWeights(path.to_path_buf()), Action::Go(Screen::Model)]);
-    actions
+    let use_it = match backbone_in_name(path).filter(|n| *n != chosen) {
+        Some(name) => Action::UseWeightsOf(name, path.to_path_buf()),
+        None => Action::UseWeights(path.to_path_buf()),
+    };
+    vec![use_it, Action::Go(Screen::Model)]
 }
 
 /// The backbone that a weight file is of, by its name: `resnet18-f37072fd.pth` is resnet18's.
@@ -140,7 +139,7 @@ mod tests {
     fn a_weight_file_brings_its_backbone_along() {
         let state = AppState::default();
         let actions = plan(&state, "/w/resnet18-f37072fd.pth", PathKind::Weights).unwrap();
-        assert_eq!(actions[0], Action::ChooseBackbone("resnet18"));
+        assert_eq!(actions[0], Action::UseWeightsOf("resnet18", "/w/resnet18-f37072fd.pth".into()));
         assert_eq!(backbone_in_name(Path::new("vgg16_bn-6c64b313.pth")), Some("vgg16_bn"));
         assert!(plan(&state, "/nowhere", PathKind::Missing).unwrap_err().contains("/nowhere"));
     }

@@ -168,6 +168,12 @@ impl AppState {
         shown.run_dir.is_some() && shown.split == Some(Split::Val) && own
     }
 
+    /// The run whose validation pictures could be shown in place of what is: of other pictures, or of another model.
+    pub fn run_behind(&self) -> Option<&Path> {
+        let shown = self.evaluation.as_ref().filter(|shown| !self.shows_validation(shown))?;
+        shown.run_dir.as_deref().or(self.finished_run().map(|r| r.dir.as_path()))
+    }
+
     /// What is judged on other pictures: what was chosen, the run on show, or the newest finished one.
     pub fn model_to_judge(&self) -> Option<PathBuf> {
         let on_show = || self.evaluation.as_ref().and_then(|e| e.run_dir.clone());

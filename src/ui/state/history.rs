@@ -1,7 +1,7 @@
 //! What can be taken back: settings changed since the project was opened, and decisions about its pictures, whenever they were made.
 
 use super::{AppState, Tone, setting_name, split_name};
-use crate::config::TrainConfig;
+use crate::config::{OptimConfig, TrainConfig};
 use crate::data::{Decided, Decision, Step};
 use crate::error::thousands;
 use crate::ui::Action;
@@ -80,6 +80,18 @@ impl Change {
             Kind::Notes { run, .. } => Undoable::Notes(run),
             Kind::Deleted { run, .. } => Undoable::Deleted(run),
         }
+    }
+}
+
+impl History {
+    /// How training was set before it got the user's own phases, where that was since the project was opened.
+    pub fn before_phases(&self) -> Option<&OptimConfig> {
+        self.done.iter().rev().find_map(|change| match &change.kind {
+            Kind::Settings { before, after, .. } => {
+                (before.train.phases.is_empty() && !after.train.phases.is_empty()).then_some(&before.train)
+            }
+            Kind::Notes { .. } | Kind::Deleted { .. } => None,
+        })
     }
 }
 
@@ -233,6 +245,7 @@ fn settings_words(before: &TrainConfig, after: &TrainConfig) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TrainMode;
     use crate::data::Split;
 
     fn change(state: &mut AppState, epochs: usize, at_s: f64) {
@@ -250,6 +263,24 @@ mod tests {
 
     fn epochs(state: &AppState) -> Option<usize> {
         state.config.train.epochs
+    }
+
+    #[test]
+    fn what_was_before_own_phases_comes_back_with_the_automatic_plan() {
+        let mut state = AppState::default();
+        assert_eq!(state.history.before_phases(), None);
+        for (mode, epochs) in [(TrainMode::Auto, None), (TrainMode::Full, Some(9))] {
+            (state.config.train.mode, state.config.train.epochs) = (mode, epochs);
+            let chosen = state.config.clone();
+            for _ in 0..2 {
+                let before = state.config.clone();
+                state.config.train.add_phase(before.train.own_phases(true)[0].clone(), true);
+                state.now_s += 10.0;
+                state.record_settings(before);
+            }
+            state.config.train.forget_phases(state.history.before_phases());
+            assert_eq!(state.config, chosen);
+        }
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! What settings are called in the window, by the keys that files and the command line call them.
 
+use super::file_name;
+use crate::backbones::find;
+use std::path::Path;
+
 /// Keys with their names, in the order of the keys.
 const NAMES: [(&str, &str); 70] = [
     ("augment.brightness", "Brightness"),
@@ -79,6 +83,24 @@ pub fn setting_name(key: &str) -> &str {
     NAMES.iter().find(|(k, _)| *k == key).map_or(key, |(_, name)| name)
 }
 
+/// A setting's value in the window's words, from what files call it: `scratch` of `train.mode` is "from scratch". Of a weight file
+/// it is the name.
+pub fn setting_value(key: &str, value: &str) -> String {
+    let plain = value.trim_matches('"');
+    match (key, plain) {
+        ("train.mode", "auto") => "automatic".to_owned(),
+        ("train.mode", "frozen") => "only the head".to_owned(),
+        ("train.mode", "last-stages") => "last stages".to_owned(),
+        ("train.mode", "full") => "everything".to_owned(),
+        ("train.mode", "scratch") => "everything, from scratch".to_owned(),
+        ("backbone.name", name) => find(name).map_or(name, |s| s.title).to_owned(),
+        ("backbone.weights", path) => file_name(Path::new(path)),
+        (_, "true") => "yes".to_owned(),
+        (_, "false") => "no".to_owned(),
+        _ => plain.to_owned(),
+    }
+}
+
 /// A sentence of the engine's with the window's names of settings, in quotes, in place of their keys.
 pub fn with_setting_names(text: &str) -> String {
     let of_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
@@ -108,6 +130,21 @@ mod tests {
         let text = "Raise data.val_fraction. See data.cache_mib, data.fold and a.png, or train.epochs";
         let told = "Raise “Share for validation”. See data.cache_mib, “Fold that is held out” and a.png, or “Epochs”";
         assert_eq!(with_setting_names(text), told);
+    }
+
+    #[test]
+    fn values_are_told_in_the_windows_words() {
+        let told = [
+            ("train.mode", "\"scratch\""),
+            ("train.mode", "frozen"),
+            ("backbone.name", "resnet18"),
+            ("backbone.weights", "\"/work/weights/resnet18.pth\""),
+            ("train.nesterov", "false"),
+            ("train.epochs", "9"),
+        ]
+        .map(|(key, value)| setting_value(key, value));
+        let want = ["everything, from scratch", "only the head", "ResNet-18", "resnet18.pth", "no", "9"];
+        assert_eq!(told, want);
     }
 
     #[test]

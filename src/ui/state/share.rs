@@ -112,6 +112,29 @@ mod tests {
     }
 
     #[test]
+    fn a_training_that_is_to_end_with_its_epoch_comes_to_the_end() {
+        for known_from in [0, 8] {
+            let mut share = Share::default();
+            let mut done = Vec::new();
+            for (epoch, step) in (1..=3).flat_map(|epoch| (1..=4).map(move |step| (epoch, step))) {
+                // Asked for after the first step of the third of eight epochs of 4 s, whose end is then all that is left.
+                let last = (epoch, step) > (3, 1);
+                let later = if last { 0.0 } else { 4.0 * (8 - epoch) as f64 };
+                let eta_s = (last || epoch > known_from).then(|| later + (4 - step) as f64);
+                let at =
+                    StepProgress { epoch, epochs: 8, step, steps: 4, loss: 0.5, images_per_s: 10.0, eta_s };
+                share.step(&at);
+                done.push(share.done());
+            }
+            assert!(done[8] < 0.3 && done[9] >= done[8], "{done:?}");
+            assert!((done[11] - 1.0).abs() < 1e-6, "nothing is left: {done:?}");
+            if known_from == 0 {
+                assert!(done[9] > 0.8, "9 of 11 seconds: {done:?}");
+            }
+        }
+    }
+
+    #[test]
     fn estimates_that_sway_or_are_wrong_never_lead_it_back_or_to_the_end_too_soon() {
         let sways =
             run(&[1.0; 40], 1, |epoch, step| 1.0 + 0.1 * f64::from((epoch * 4 + step) as u8 % 3) - 0.1);

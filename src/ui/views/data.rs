@@ -25,7 +25,7 @@ use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::setting::PathChoice;
 use crate::ui::widgets::{
-    PathField, card, empty_state, link_button, primary_button, progress_bar, secondary_button,
+    PathField, card, empty_state, icon_beside, link_button, primary_button, progress_bar, secondary_button,
 };
 use crate::ui::{Action, AppState};
 use egui::{Align, Layout, RichText, Ui, vec2};
@@ -182,7 +182,7 @@ fn unreadable_question(ui: &mut Ui, preflight: &Preflight, actions: &mut Vec<Act
                 actions.push(Action::Rescan);
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                ui.label(icons::coloured(Icon::TriangleAlert, icons::SIZE, p.warn));
+                icon_beside(ui, Icon::TriangleAlert, icons::SIZE, p.warn);
                 let text = format!(
                     "{} pictures cannot be read. Training would go on without them.",
                     part_of(bad, all)

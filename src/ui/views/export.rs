@@ -10,7 +10,8 @@ use crate::ui::state::JobKind;
 use crate::ui::theme::{self, Palette, RADIUS, space};
 use crate::ui::views::train::words::{backbone_title, count, judged_pictures, score, sentence, what_learns};
 use crate::ui::widgets::{
-    badge, caption, card, empty_state, link_button, primary_button, secondary_button, section, wheel,
+    badge, caption, card, empty_state, icon_beside, link_button, primary_button, secondary_button, section,
+    wheel,
 };
 use crate::ui::{Action, AppState, Screen};
 use egui::{
@@ -131,7 +132,7 @@ fn contents(ui: &mut Ui, state: &AppState, run: &RunInfo) {
     ui.add_space(space::S);
     for file in words::files(run.model_bytes) {
         ui.horizontal(|ui| {
-            ui.label(icons::coloured(Icon::File, icons::SIZE, p.muted));
+            icon_beside(ui, Icon::File, icons::SIZE, p.muted);
             let name = vec2(136.0, 20.0);
             ui.allocate_ui_with_layout(name, Layout::left_to_right(Align::Center), |ui| {
                 ui.set_width(name.x);
@@ -207,7 +208,7 @@ fn destination(ui: &mut Ui, state: &AppState, run: &RunInfo, memory: &mut Memory
 fn result(ui: &mut Ui, folder: &Path, actions: &mut Vec<Action>) {
     let p = Palette::of(ui);
     ui.horizontal(|ui| {
-        ui.label(icons::coloured(Icon::CircleCheck, icons::SIZE, p.good));
+        icon_beside(ui, Icon::CircleCheck, icons::SIZE, p.good);
         ui.label(RichText::new("The model is saved").text_style(theme::section_style()));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if secondary_button(ui, "Show the folder").clicked() {

@@ -27,6 +27,8 @@ pub struct Memory {
     sort: Option<columns::Sort>,
     /// How much memory training would take.
     estimated: Option<memory::Estimated>,
+    /// The network that was chosen when the list was drawn last; one that was chosen elsewhere is brought into view.
+    chosen: String,
     /// The frame in which the screen was drawn last.
     drawn_in: Option<u64>,
     /// The frame in which it came on show.
@@ -55,12 +57,19 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     ui.add_space(space::XS);
     backbone_list::heads(ui, &mut cx.model.sort);
     let opens = cx.model.opens(ui.ctx().cumulative_frame_nr());
+    let elsewhere = cx.model.chosen != state.config.backbone.name;
+    state.config.backbone.name.clone_into(&mut cx.model.chosen);
+    let asked = actions.len();
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         let chosen = backbone_list::show(ui, state, cx, actions);
-        if let Some(rect) = chosen.filter(|_| opens) {
+        if let Some(rect) = chosen.filter(|_| opens || elsewhere) {
             ui.scroll_to_rect_animation(rect, None, ScrollAnimation::none());
         }
     });
+    // A row that was pressed stays where it is.
+    if let Some(Action::ChooseBackbone(name)) = actions.get(asked) {
+        (*name).clone_into(&mut cx.model.chosen);
+    }
 }
 
 /// Draws what learns, and the head.

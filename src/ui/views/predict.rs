@@ -70,8 +70,9 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     }
     update(state, cx);
     let tally = cx.predict.listing.tally;
-    let mut words = tally.words();
-    if state.job_of(&JobKind::Predict).is_some() {
+    let job = state.job_of(&JobKind::Predict);
+    let mut words = tally.while_classifying(job.and_then(|job| job.progress)).words();
+    if job.is_some() {
         words.push_str(" · classifying");
     }
     caption(ui, words);

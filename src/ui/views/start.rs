@@ -9,7 +9,7 @@ use crate::ui::theme::{self, Palette, space, type_size};
 use crate::ui::views::train::words::sentence;
 use crate::ui::widgets::basic::focus_ring;
 use crate::ui::widgets::setting::PathChoice;
-use crate::ui::widgets::{PathField, caption, lasting_height, paint_icon, progress_bar};
+use crate::ui::widgets::{PathField, caption, icon_beside, lasting_height, paint_icon, progress_bar};
 use crate::ui::{Action, AppState};
 use egui::{
     Align, Align2, Color32, FontId, Layout, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui,
@@ -136,7 +136,7 @@ fn typed_path(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut
     if let Some(why) = state.path_error.clone().or_else(data_error) {
         ui.horizontal_top(|ui| {
             let p = Palette::of(ui);
-            ui.label(icons::coloured(Icon::CircleAlert, icons::SIZE, p.bad));
+            icon_beside(ui, Icon::CircleAlert, icons::SIZE, p.bad);
             ui.add(egui::Label::new(sentence(&why)).wrap().selectable(true));
         });
     }

@@ -84,6 +84,13 @@ pub fn paint_icon(ui: &Ui, at: egui::Pos2, icon: Icon, size: f32, colour: Color3
     ui.painter().text(at, egui::Align2::CENTER_CENTER, icon.unicode(), icons::font(size), colour);
 }
 
+/// An icon beside words that say the same: drawn, and no label of its own for those who listen.
+pub fn icon_beside(ui: &mut Ui, icon: Icon, size: f32, colour: Color32) {
+    let glyph = ui.painter().layout_no_wrap(icon.unicode().to_string(), icons::font(size), colour);
+    let (rect, _) = ui.allocate_exact_size(glyph.size(), Sense::hover());
+    ui.painter().galley(rect.min, glyph, colour);
+}
+
 /// Whether a question stands over `ui`, so that keys are not for it.
 pub fn is_behind_question(ui: &Ui) -> bool {
     ui.memory(|m| m.top_modal_layer()).is_some_and(|top| top != ui.layer_id())
@@ -246,7 +253,7 @@ pub fn empty_state<R>(
     let p = Palette::of(ui);
     ui.add_space((ui.available_height() * 0.28).max(space::XL));
     ui.with_layout(Layout::top_down(Align::Center), |ui| {
-        ui.label(icons::coloured(icon, 40.0, p.muted));
+        icon_beside(ui, icon, 40.0, p.muted);
         ui.add_space(space::XS);
         ui.label(RichText::new(title).text_style(theme::section_style()));
         ui.scope(|ui| {

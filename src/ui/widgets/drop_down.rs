@@ -51,6 +51,9 @@ impl Lines<'_> {
 /// Draws `combo` with the lines that `contents` adds. After a choice by keyboard the focus is on what dropped down, as before it.
 pub fn drop_down(ui: &mut Ui, combo: ComboBox<'_>, contents: impl FnOnce(&mut Lines<'_>)) -> Response {
     let shown = combo.show_ui(ui, |ui| {
+        // A click whose press and release come in one frame raises what the list belongs to as well, a dialog for example, and
+        // of two that are raised at once the one that was in front before stays there.
+        ui.ctx().move_to_top(ui.layer_id());
         let mut lines = Lines { ui, by_keyboard: false };
         contents(&mut lines);
         lines.by_keyboard

@@ -14,9 +14,9 @@ pub mod segmented;
 pub mod setting;
 
 pub use basic::{
-    badge, caption, card, check_box, class_dot, empty_state, icon_button, is_behind_question, lasting_height,
-    link_button, paint_bar, paint_icon, primary_button, progress_bar, secondary_button, section, stat,
-    stat_width, wheel,
+    badge, caption, card, check_box, class_dot, empty_state, icon_beside, icon_button, is_behind_question,
+    lasting_height, link_button, paint_bar, paint_icon, primary_button, progress_bar, secondary_button,
+    section, stat, stat_width, wheel,
 };
 pub use drop_down::{choice, drop_down};
 pub use picture::{picture, picture_button, picture_tile};

@@ -4,7 +4,9 @@ use super::basic::words_in;
 use super::picture::picture_button;
 use crate::ui::theme::{Palette, RADIUS, space, type_size};
 use crate::ui::thumbnails::{HUGE_PX, LARGE_PX, Thumb, Thumbnails};
-use egui::{Rect, Response, RichText, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo};
+use egui::{
+    EventFilter, Rect, Response, RichText, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo,
+};
 use std::path::{Path, PathBuf};
 
 /// One picture of a grid.
@@ -82,7 +84,7 @@ fn draw(ui: &mut Ui, thumbs: &mut Thumbnails, side: f32, tile: &Tile) -> bool {
 pub fn staged_picture(ui: &mut Ui, thumbs: &mut Thumbnails, path: &Path, size: Vec2, name: &str) -> Response {
     let ground = Rect::from_min_size(ui.cursor().min, size);
     ui.painter().rect_filled(ground, RADIUS, Palette::of(ui).raised);
-    fitted_picture(ui, thumbs, path, size, name).0
+    large_picture(ui, thumbs, path, size, name)
 }
 
 /// A whole picture, fitted into `size` points; `name` is its accessible name.
@@ -98,8 +100,38 @@ pub fn fitted_picture(
     size: Vec2,
     name: &str,
 ) -> (Response, Option<Rect>) {
+    fitted(ui, thumbs, path, size, (name, Sense::hover()))
+}
+
+/// The same over the screen. It has the keyboard's focus where nothing
+/// else has: its name is read out, and the arrow keys are for it.
+pub fn enlarged_picture(
+    ui: &mut Ui,
+    thumbs: &mut Thumbnails,
+    path: &Path,
+    size: Vec2,
+    name: &str,
+) -> (Response, Option<Rect>) {
+    let (response, place) = fitted(ui, thumbs, path, size, (name, Sense::focusable_noninteractive()));
+    ui.memory_mut(|m| {
+        if m.focused().is_none() {
+            m.request_focus(response.id);
+        }
+        let arrows = EventFilter { horizontal_arrows: true, ..EventFilter::default() };
+        m.set_focus_lock_filter(response.id, arrows);
+    });
+    (response, place)
+}
+
+fn fitted(
+    ui: &mut Ui,
+    thumbs: &mut Thumbnails,
+    path: &Path,
+    size: Vec2,
+    (name, sense): (&str, Sense),
+) -> (Response, Option<Rect>) {
     let mut place = None;
-    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(size, sense);
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));
     let p = Palette::of(ui);
     // A little larger than it is looks no worse than another decoding.

@@ -5,7 +5,7 @@ use crate::config::{DEFAULT_FOLDS, DataConfig, GroupBy, SplitKind};
 use crate::data::{Dataset, Division, Preflight, Split};
 use crate::error::{Error, Result, count, thousands};
 use crate::ui::state::division::{OwnParts, divides_otherwise, division_words, groups_words};
-use crate::ui::state::split_name;
+use crate::ui::state::{split_name, with_setting_names};
 use crate::ui::theme::{Palette, section_style, space};
 use crate::ui::views::train::words::sentence;
 use crate::ui::widgets::choice;
@@ -304,7 +304,8 @@ fn outcome(ui: &mut Ui, preview: &Preview, now: Option<[usize; 3]>, asks: bool) 
         }
         (None, Some(Err(why))) => {
             let ink = if asks { p.muted } else { p.bad };
-            ui.add(Label::new(RichText::new(sentence(&why.to_string())).color(ink)).wrap());
+            let why = with_setting_names(&why.to_string());
+            ui.add(Label::new(RichText::new(sentence(&why)).color(ink)).wrap());
             return;
         }
         (None, Some(Ok(division))) => division.counts,

@@ -1,18 +1,26 @@
 //! One picture of the gallery alone, over the screen.
 
-use super::ViewContext;
+use super::{ViewContext, gallery};
 use crate::data::Dataset;
+use crate::ui::Action;
 use crate::ui::state::gallery::Arrangement;
 use crate::ui::state::split_name;
-use crate::ui::widgets::picture_grid::large_picture;
+use crate::ui::views::decide;
+use crate::ui::widgets::picture_grid::enlarged_picture;
 use crate::ui::widgets::{caption, secondary_button};
 use egui::{Align, Id, Key, Layout, Modal, Modifiers, Ui, vec2};
 
 /// Room around the picture, in points.
-const AROUND: egui::Vec2 = vec2(160.0, 200.0);
+const AROUND: egui::Vec2 = vec2(160.0, 256.0);
 
-/// Draws it, where one is opened; arrow keys lead to the next of those on show.
-pub(super) fn show(ui: &Ui, data: &Dataset, shown: &Arrangement, cx: &mut ViewContext) {
+/// Draws it, where one is opened; arrow keys lead to the next of those on show, and the gallery's keys decide about it.
+pub(super) fn show(
+    ui: &Ui,
+    data: &Dataset,
+    shown: &Arrangement,
+    cx: &mut ViewContext,
+    actions: &mut Vec<Action>,
+) {
     let Some(index) = cx.data.enlarged else { return };
     let Some(sample) = data.samples.get(index) else {
         cx.data.enlarged = None;
@@ -24,13 +32,14 @@ pub(super) fn show(ui: &Ui, data: &Dataset, shown: &Arrangement, cx: &mut ViewCo
     let modal = Modal::new(Id::unique("picture of the gallery")).show(ui.ctx(), |ui| {
         let name = format!("Enlarged picture {}", sample.rel);
         let size = room.max(vec2(120.0, 120.0));
-        large_picture(ui, &mut cx.thumbnails, &data.path(index), size, &name);
+        enlarged_picture(ui, &mut cx.thumbnails, &data.path(index), size, &name);
         ui.horizontal(|ui| {
             caption(ui, format!("{} · {class} · {}", sample.rel, split_name(sample.split)));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 close = secondary_button(ui, "Close").clicked();
             });
         });
+        decide::controls(ui, data, &sample.rel, actions);
     });
     let pressed = |key| ui.input_mut(|i| i.consume_key(Modifiers::NONE, key));
     let step = i32::from(pressed(Key::ArrowRight)) - i32::from(pressed(Key::ArrowLeft));
@@ -44,5 +53,6 @@ pub(super) fn show(ui: &Ui, data: &Dataset, shown: &Arrangement, cx: &mut ViewCo
     }
     if close || modal.should_close() {
         cx.data.enlarged = None;
+        ui.memory_mut(|m| m.request_focus(gallery::id()));
     }
 }

@@ -10,7 +10,7 @@ use crate::ui::state::with_setting_names;
 use crate::ui::theme::Palette;
 use crate::ui::views::decide;
 use crate::ui::views::train::words::{count, sentence};
-use crate::ui::widgets::{caption, link_button};
+use crate::ui::widgets::{caption, icon_beside, link_button};
 use egui::{CollapsingHeader, Label, RichText, Ui};
 
 /// Files named under a finding; the rest is counted.
@@ -41,7 +41,7 @@ pub(super) fn show_finding(
         Severity::Info => (Icon::Info, p.muted),
     };
     ui.horizontal_top(|ui| {
-        ui.label(icons::coloured(icon, icons::SIZE, ink));
+        icon_beside(ui, icon, icons::SIZE, ink);
         ui.vertical(|ui| {
             ui.add(Label::new(sentence(&with_setting_names(&finding.title))).wrap());
             if finding.files.is_empty() {

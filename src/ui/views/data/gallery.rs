@@ -1,13 +1,14 @@
 //! The pictures in rows, under their class's name where they are in that order; only what is on the screen is laid out.
 
 use super::{DraggedPictures, ViewContext, enlarged, keys};
-use crate::data::{Dataset, Preflight, Split};
+use crate::data::{Dataset, Preflight, Sample, Split};
 use crate::ui::Action;
 use crate::ui::icons::Icon;
 use crate::ui::state::gallery::{Arrangement, Grid, Picked, Row};
 use crate::ui::state::split_name;
 use crate::ui::theme::{self, Palette, space, type_size};
 use crate::ui::widgets::{empty_state, picture_tile};
+use egui::accesskit::Live;
 use egui::{
     Align2, DragAndDrop, FontId, Id, Modifiers, Pos2, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui,
     UiBuilder, WidgetInfo, pos2, vec2,
@@ -40,7 +41,7 @@ pub(super) fn show(ui: &mut Ui, preflight: &Preflight, cx: &mut ViewContext, act
         empty_state(ui, Icon::Images, "No pictures match", body, |_| {});
     } else {
         rows(ui, preflight, &arrangement, cx, actions);
-        enlarged::show(ui, &preflight.dataset, &arrangement, cx);
+        enlarged::show(ui, &preflight.dataset, &arrangement, cx, actions);
     }
     cx.data.shown.arrangement = arrangement;
 }
@@ -79,6 +80,7 @@ fn rows(
         let corner = pos2(ui.min_rect().left(), ui.min_rect().top() + view.top());
         let at = |x: f64, y: f64| corner + vec2(x as f32, (y - top) as f32);
         band(ui, &grid, shown, (corner, top), cx);
+        says_where_it_is(ui, data, cx);
         let mut first = None;
         for row in grid.rows(top, bottom) {
             match row {
@@ -155,6 +157,22 @@ fn band(ui: &mut Ui, grid: &Grid<'_>, shown: &Arrangement, (corner, top): (Pos2,
     }
 }
 
+/// Tells those who listen which picture the arrows have reached: it has the focus within the gallery, which says its name as well.
+fn says_where_it_is(ui: &Ui, data: &Dataset, cx: &ViewContext) {
+    let Some(index) = cx.data.picked.cursor() else { return };
+    let Some(sample) = data.samples.get(index) else { return };
+    ui.ctx().accesskit_node_builder(id(), |node| {
+        node.set_value(spoken(data, sample));
+        node.set_live(Live::Polite);
+    });
+}
+
+/// "ants/1.png, ants, training".
+fn spoken(data: &Dataset, sample: &Sample) -> String {
+    let class = data.classes.get(sample.class).map_or("", String::as_str);
+    format!("{}, {class}, {}", sample.rel, split_name(sample.split))
+}
+
 fn head(ui: &Ui, data: &Dataset, class: usize, count: usize, rect: Rect) {
     let p = Palette::of(ui);
     let y = rect.center().y;
@@ -173,6 +191,10 @@ fn tile(ui: &mut Ui, data: &Dataset, shown: &Arrangement, cx: &mut ViewContext, 
     let selected = cx.data.picked.contains(index);
     let response =
         picture_tile(&mut ui, &mut cx.thumbnails, &data.path(index), cell.width(), (&name, selected));
+    let class = data.classes.get(sample.class);
+    ui.ctx().accesskit_node_builder(response.id, |node| {
+        node.set_description(class.map_or("", String::as_str));
+    });
     let p = Palette::of(&ui);
     if sample.split != Split::Train {
         let word = split_name(sample.split).to_owned();
@@ -188,6 +210,8 @@ fn tile(ui: &mut Ui, data: &Dataset, shown: &Arrangement, cx: &mut ViewContext, 
     }
     let focused = ui.memory(|m| m.has_focus(id()));
     if focused && cx.data.picked.cursor() == Some(index) {
+        let tile = response.id.accesskit_id();
+        ui.ctx().accesskit_node_builder(id(), |gallery| gallery.set_active_descendant(tile));
         let ring = Stroke::new(1.5, p.text);
         ui.painter().rect_stroke(cell.expand(1.0), theme::RADIUS, ring, StrokeKind::Outside);
     }

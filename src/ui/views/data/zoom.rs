@@ -3,6 +3,7 @@
 use super::ViewContext;
 use crate::ui::icons::{self, Icon};
 use crate::ui::theme::Palette;
+use crate::ui::widgets::icon_beside;
 use crate::ui::{Action, AppState};
 use egui::{Slider, Ui, WidgetInfo};
 use std::time::Duration;
@@ -48,12 +49,12 @@ pub(super) fn update(ui: &Ui, state: &AppState, cx: &mut ViewContext, actions: &
 /// Draws the slider.
 pub(super) fn slider(ui: &mut Ui, cx: &mut ViewContext) {
     let muted = Palette::of(ui).muted;
-    ui.label(icons::coloured(Icon::Grid3x3, icons::SIZE, muted));
+    icon_beside(ui, Icon::Grid3x3, icons::SIZE, muted);
     ui.spacing_mut().slider_width = 96.0;
     let value = f64::from(cx.data.tile);
     let slider = Slider::new(&mut cx.data.tile, RANGE).logarithmic(true).show_value(false);
     let response =
         ui.add(slider).on_hover_text("How large pictures are shown · + and -, Ctrl with the wheel");
     response.widget_info(|| WidgetInfo::slider(true, value, "Size of pictures"));
-    ui.label(icons::coloured(Icon::Grid2x2, icons::SIZE, muted));
+    icon_beside(ui, Icon::Grid2x2, icons::SIZE, muted);
 }

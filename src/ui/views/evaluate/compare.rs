@@ -129,6 +129,13 @@ fn said(compared: &Compared) -> Option<(String, String)> {
     meaning.push_str(
         " (McNemar's exact test: how often models that are equally good differ at least this much)",
     );
+    if let Some([before, after]) = c.losses {
+        words.push_str(&format!(" · loss {before:.3} to {after:.3}"));
+        meaning.push_str(&format!(
+            ". Mean loss on these pictures {before:.3} before, {after:.3} now: it falls where a model gives the right classes \
+             more, also where nothing else changes"
+        ));
+    }
     if let Some(decided) = decided(&compared.decisions) {
         words.push_str(&format!(" · since then {decided}"));
         meaning.push_str(&format!(
@@ -216,13 +223,18 @@ mod tests {
             only_before: 0,
             only_after: 0,
             p_value: 1.0,
+            losses: Some([0.147, 0.115]),
         };
         let words = |c: &Comparison, decisions| {
             let run_dir = "/runs/0001".into();
             said(&Compared { run_dir, comparison: Arc::new(c.clone()), decisions })
         };
         let (plain, meaning) = words(&c, DecisionChanges::default()).unwrap();
-        assert!(plain.ends_with("equally good models always differ so much"), "{plain}");
+        assert!(
+            plain.ends_with("equally good models always differ so much · loss 0.147 to 0.115"),
+            "{plain}"
+        );
+        c.losses = None;
         assert!(meaning.contains("McNemar"), "{meaning}");
         c.relabelled = 1;
         let decisions = DecisionChanges { left_out: 2, labelled: 1, ..DecisionChanges::default() };

@@ -7,7 +7,7 @@ use crate::ui::state::{Selection, ShownEvaluation, split_name};
 use crate::ui::theme::{class_colour, space};
 use crate::ui::thumbnails::HUGE_PX;
 use crate::ui::views::{ViewContext, decide};
-use crate::ui::widgets::picture_grid::fitted_picture;
+use crate::ui::widgets::picture_grid::enlarged_picture;
 use crate::ui::widgets::probability_bars::{self, Bar};
 use crate::ui::widgets::{caption, secondary_button};
 use crate::ui::{Action, AppState};
@@ -60,7 +60,7 @@ pub(super) fn show(
             // The same for pictures of every shape, so that what leads to the next one stays where it is.
             let size = vec2(ui.available_width() - BESIDE, room.y.min(LARGEST)).max(Vec2::ZERO);
             let name = format!("Enlarged picture {}", opened.rel);
-            let (_, place) = fitted_picture(ui, &mut cx.thumbnails, &path, size, &name);
+            let (_, place) = enlarged_picture(ui, &mut cx.thumbnails, &path, size, &name);
             if let (Some(place), Some(explained)) = (place, &explained) {
                 looking::overlay(ui, place, explained, cx);
             }

@@ -45,11 +45,10 @@ fn test(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         };
         caption(ui, format!("Test pictures, {}. {advice}", times_judged(own, others)));
     }
-    let run = shown.run_dir.as_ref().or(state.finished_run().map(|r| &r.dir));
-    if let Some(run) = run.filter(|_| !state.shows_validation(shown))
+    if let Some(run) = state.run_behind()
         && link_button(ui, "Back to the validation pictures").clicked()
     {
-        actions.push(Action::ShowRun(run.clone()));
+        actions.push(Action::ShowRun(run.to_path_buf()));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::ui::{Action, AppState};
 use egui::text::{LayoutJob, TextFormat, TextWrapping};
 use egui::{
     Align2, Button, Color32, FontId, Frame, Label, Margin, Pos2, Rect, RichText, Role, Sense, Stroke,
-    TextStyle, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+    TextStyle, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
 };
 
 /// Height of a row with the columns beside the names, and of one with the columns under them.
@@ -25,6 +25,9 @@ const LINES: [usize; 2] = [2, 1];
 const GUTTER: f32 = 10.0;
 /// Distance of the last column from the row's right edge.
 const EDGE: f32 = 16.0;
+
+/// Size of the button that cancels a row's download; how far that is stands before it.
+const CANCEL: Vec2 = vec2(60.0, 26.0);
 
 /// The shown columns with their right edges.
 fn placed(row: Rect) -> impl Iterator<Item = (&'static columns::Shape, f32)> {
@@ -158,8 +161,24 @@ fn weights_cell(
     } else if is_here(state, spec) {
         say("here", p.good);
     } else if let Some(download) = download {
-        let frac = download.frac().unwrap_or(0.0);
-        say(&format!("downloading {:.0} %", (frac * 100.0).floor()), p.accent);
+        let share = format!("{:.0} %", (download.frac().unwrap_or(0.0) * 100.0).floor());
+        if chosen {
+            // How far it is and a way to end it stand below the row.
+            return say(&format!("downloading {share}"), p.accent);
+        }
+        if download.stopping {
+            return say("stopping", p.muted);
+        }
+        let rect = Align2::RIGHT_CENTER.anchor_size(at, CANCEL);
+        let name = format!("Cancel the download of {}", spec.title);
+        let button = ui.put(rect, Button::new(RichText::new("Cancel").small()));
+        button.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
+        let why = format!("{}. What has arrived is kept", download.megabytes());
+        if button.on_hover_text(why).clicked() {
+            actions.push(Action::CancelDownload(spec.name));
+        }
+        let left = pos2(rect.left() - space::S, at.y);
+        ui.painter().text(left, Align2::RIGHT_CENTER, share, FontId::proportional(type_size::BODY), p.accent);
     } else if spec.hub_file().is_none() {
         say("choose a file", p.muted);
     } else {

@@ -7,7 +7,7 @@ use crate::ui::AppState;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::megabytes;
 use crate::ui::theme::Palette;
-use crate::ui::widgets::setting;
+use crate::ui::widgets::{icon_beside, setting};
 use egui::{Label, RichText, Ui};
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ pub(super) fn show(ui: &mut Ui, config: &TrainConfig, state: &AppState, last: &m
     if let Some(text) = warning(found.total(), state.free_memory) {
         let p = Palette::of(ui);
         ui.horizontal_top(|ui| {
-            ui.label(icons::coloured(Icon::TriangleAlert, icons::SIZE, p.warn));
+            icon_beside(ui, Icon::TriangleAlert, icons::SIZE, p.warn);
             ui.add(Label::new(RichText::new(text).small()).wrap());
         });
     }

@@ -71,7 +71,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions:
     let mut config = state.config.clone();
     let spec = find(&config.backbone.name).ok();
     section(ui, "What learns");
-    what_learns(ui, &mut config, spec);
+    what_learns(ui, &mut config, spec, state.history.before_phases());
     if let Some(spec) = spec {
         sizes(ui, &config, spec, state.dataset().map(|d| d.classes.len()));
         memory::show(ui, &config, state, &mut cx.model.estimated);
@@ -89,7 +89,13 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions:
     }
 }
 
-fn what_learns(ui: &mut Ui, config: &mut TrainConfig, spec: Option<&'static BackboneSpec>) {
+/// `before` the user's own phases training was set like this.
+fn what_learns(
+    ui: &mut Ui,
+    config: &mut TrainConfig,
+    spec: Option<&'static BackboneSpec>,
+    before: Option<&OptimConfig>,
+) {
     let (default, mode) = (OptimConfig::default(), config.train.mode);
     let why = "Which weights training may change. Hover the stages in the list to see what each does.";
     setting_reset(ui, ("Training", why), &mut config.train.mode, &default.mode, |ui, v| {
@@ -103,7 +109,7 @@ fn what_learns(ui: &mut Ui, config: &mut TrainConfig, spec: Option<&'static Back
     if !config.train.phases.is_empty() {
         caption(ui, format!("Now your own phases: {}", phases::in_short(config)));
         if link_button(ui, "Back to the automatic plan").clicked() {
-            config.train.forget_phases(config.backbone.weights.is_some());
+            config.train.forget_phases(before);
         }
         return;
     }

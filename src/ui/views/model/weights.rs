@@ -11,7 +11,7 @@ use crate::ui::state::{JobKind, Screen, WeightsState, loaded_words};
 use crate::ui::theme::Palette;
 use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::setting::PathChoice;
-use crate::ui::widgets::{caption, link_button, secondary_button, wheel};
+use crate::ui::widgets::{caption, icon_beside, link_button, secondary_button, wheel};
 use crate::ui::{Action, AppState};
 use egui::{Align, CollapsingHeader, Color32, Label, Layout, RichText, Ui, vec2};
 
@@ -91,7 +91,7 @@ fn speed(ui: &mut Ui, state: &AppState, spec: &'static BackboneSpec, actions: &m
 
 pub(super) fn line(ui: &mut Ui, icon: Icon, ink: Color32, text: &str) -> egui::Response {
     ui.horizontal_top(|ui| {
-        ui.label(icons::coloured(icon, icons::SIZE, ink));
+        icon_beside(ui, icon, icons::SIZE, ink);
         ui.add(Label::new(text).wrap().selectable(true))
     })
     .inner

@@ -156,6 +156,12 @@ impl Tally {
         (self.compared > 0 && n > 0).then_some(n)
     }
 
+    /// The same with those of folders that wait: they come into the list with their answers.
+    pub(super) fn while_classifying(self, progress: Option<(usize, usize)>) -> Self {
+        let left = progress.map_or(0, |(done, all)| all.saturating_sub(done));
+        Self { waiting: self.waiting.max(left), ..self }
+    }
+
     /// "126 classified · 2 could not be classified".
     pub(super) fn words(self) -> String {
         let mut parts = vec![format!("{} classified", thousands(self.classified))];
@@ -234,6 +240,8 @@ mod tests {
         p.decide_from = 0.7;
         let (t, classes) = counts(&p);
         assert_eq!((t.classified, t.undecided, t.waiting, t.unreadable, t.unlike), (2, 1, 1, 1, 1));
+        assert_eq!(t.while_classifying(Some((1, 1))), t);
+        assert_eq!(t.while_classifying(Some((1020, 5000))).waiting, 3980);
         let words = "2 classified · 1 undecided · 1 waiting · 1 could not be classified · 1 unlike anything in training · \
                      1 not compared with training";
         assert_eq!(t.words(), words);

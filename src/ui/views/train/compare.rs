@@ -7,7 +7,7 @@ use crate::engine::EpochRecord;
 use crate::session::RunInfo;
 use crate::ui::AppState;
 use crate::ui::state::division::judged_otherwise;
-use crate::ui::state::setting_name;
+use crate::ui::state::{setting_name, setting_value};
 use crate::ui::theme::{Palette, class_colour, space};
 use crate::ui::widgets::curves::{self, Measure};
 use crate::ui::widgets::{caption, drop_down, link_button};
@@ -92,14 +92,15 @@ fn table(ui: &mut Ui, state: &AppState, runs: &[&RunInfo], different: &[Setting]
             let difference = row.index().checked_sub(1).and_then(|i| different.get(i));
             let (name, values) = match difference {
                 Some((key, values)) => (setting_name(key).to_owned(), values.clone()),
-                None => ("validation accuracy".to_owned(), accuracies(state, runs)),
+                None => ("Validation accuracy".to_owned(), accuracies(state, runs)),
             };
             row.col(|ui| {
                 ui.add(Label::new(RichText::new(name).color(p.muted)).truncate());
             });
             for value in values {
                 row.col(|ui| {
-                    ui.add(Label::new(&value).truncate()).on_hover_text(value);
+                    let shown = difference.map_or(value.clone(), |(key, _)| setting_value(key, &value));
+                    ui.add(Label::new(shown).truncate()).on_hover_text(value);
                 });
             }
         });
@@ -118,6 +119,7 @@ fn differences(configs: &[&TrainConfig]) -> Vec<Setting> {
     let value = |key: &str, v: Option<String>| match v {
         Some(v) => v.trim_matches('"').to_owned(),
         None if key == "data.labels" => "none: the folders".to_owned(),
+        None if key == "backbone.weights" => "none".to_owned(),
         None => "automatic".to_owned(),
     };
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -77,11 +77,15 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, height: f32, actions: &mut Vec
     });
     ui.add_space(space::S);
     let edit = below(ui, &mut draft, plan.len()).or(list.inner);
-    apply(&mut phases, edit, stages.len());
+    let more = matches!(edit, Some(Edit::Add)).then(|| another(&phases, stages.len())).flatten();
+    apply(&mut phases, edit);
     if forget {
-        draft.train.forget_phases(has_weights);
+        draft.train.forget_phases(state.history.before_phases());
     } else if phases != before {
         draft.train.set_phases(phases);
+    }
+    if let Some(phase) = more {
+        draft.train.add_phase(phase, has_weights);
     }
     if draft != state.config {
         actions.push(Action::SetConfig(Box::new(draft)));
@@ -90,16 +94,12 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, height: f32, actions: &mut Vec
 
 /// The settings with a phase more; nothing where there are enough.
 pub(in crate::ui) fn with_one_more(config: &TrainConfig) -> Option<TrainConfig> {
-    let mut phases = config.train.own_phases(config.backbone.weights.is_some());
-    let before = phases.len();
-    if before < MOST_PHASES {
-        apply(&mut phases, Some(Edit::Add), stages(config).len());
-    }
+    let has_weights = config.backbone.weights.is_some();
+    let phases = config.train.own_phases(has_weights);
+    let phase = another(&phases, stages(config).len()).filter(|_| phases.len() < MOST_PHASES)?;
     let mut more = config.clone();
-    (phases.len() > before).then(|| {
-        more.train.set_phases(phases);
-        more
-    })
+    more.train.add_phase(phase, has_weights);
+    Some(more)
 }
 
 /// "head 2, everything 3 epochs".
@@ -326,23 +326,23 @@ fn below(ui: &mut Ui, draft: &mut TrainConfig, phases: usize) -> Option<Edit> {
     edit
 }
 
-fn apply(phases: &mut Vec<PhaseConfig>, edit: Option<Edit>, stages: usize) {
+/// A phase to come behind these, in which more learns; none where there are as many epochs as can be.
+fn another(phases: &[PhaseConfig], stages: usize) -> Option<PhaseConfig> {
+    let (learns, last_stages) = match phases.last().map(|p| p.learns) {
+        Some(Learns::Head) if stages > 2 => (Learns::LastStages, Some(2)),
+        _ => (Learns::Everything, None),
+    };
+    let left = MOST_EPOCHS.saturating_sub(phases.iter().map(|p| p.epochs).sum());
+    let epochs = NEW_EPOCHS.min(left);
+    (left > 0).then_some(PhaseConfig { learns, last_stages, epochs, learning_rate: None, schedule: None })
+}
+
+fn apply(phases: &mut Vec<PhaseConfig>, edit: Option<Edit>) {
     match edit {
         Some(Edit::Remove(i)) if phases.len() > 1 && i < phases.len() => {
             phases.remove(i);
         }
         Some(Edit::Swap(i)) if i + 1 < phases.len() => phases.swap(i, i + 1),
-        Some(Edit::Add) => {
-            let (learns, last_stages) = match phases.last().map(|p| p.learns) {
-                Some(Learns::Head) if stages > 2 => (Learns::LastStages, Some(2)),
-                _ => (Learns::Everything, None),
-            };
-            let left = MOST_EPOCHS.saturating_sub(phases.iter().map(|p| p.epochs).sum());
-            if left > 0 {
-                let epochs = NEW_EPOCHS.min(left);
-                phases.push(PhaseConfig { learns, last_stages, epochs, learning_rate: None, schedule: None });
-            }
-        }
         _ => {}
     }
 }
@@ -356,14 +356,14 @@ mod tests {
     fn phases_are_added_moved_and_removed_and_one_always_stays() {
         let mut phases = TrainConfig::default().train.own_phases(true);
         let learns = |phases: &[PhaseConfig]| phases.iter().map(|p| p.learns).collect::<Vec<_>>();
-        apply(&mut phases, Some(Edit::Add), 5);
-        apply(&mut phases, Some(Edit::Add), 5);
+        phases.extend(another(&phases, 5));
+        phases.extend(another(&phases, 5));
         assert_eq!(learns(&phases), [Learns::Head, Learns::LastStages, Learns::Everything]);
-        apply(&mut phases, Some(Edit::Swap(1)), 5);
-        apply(&mut phases, Some(Edit::Remove(0)), 5);
+        apply(&mut phases, Some(Edit::Swap(1)));
+        apply(&mut phases, Some(Edit::Remove(0)));
         assert_eq!(learns(&phases), [Learns::Everything, Learns::LastStages]);
         for _ in 0..4 {
-            apply(&mut phases, Some(Edit::Remove(0)), 5);
+            apply(&mut phases, Some(Edit::Remove(0)));
         }
         assert_eq!(learns(&phases), [Learns::LastStages]);
     }

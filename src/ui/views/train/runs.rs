@@ -128,6 +128,13 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
     // The scroll bar lies over the right edge.
     ui.set_max_width(ui.available_width() - space::M);
     let wide = ui.available_width() > NARROW;
+    let otherwise =
+        state.runs.iter().any(|run| judged_otherwise(&run.config.data, &state.config.data).is_some());
+    let score = match (otherwise, wide) {
+        (true, _) => 244.0,
+        (false, true) => 190.0,
+        (false, false) => 168.0,
+    };
     let mut titles = vec!["", "Run", "State", "Backbone", "What learns", memory.order.column(), "", ""];
     if !wide {
         titles.remove(4);
@@ -144,7 +151,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
         .column(Column::remainder().at_least(90.0).clip(true));
     let table = if wide { table.column(Column::remainder().at_least(96.0).clip(true)) } else { table };
     table
-        .column(Column::exact(if wide { 190.0 } else { 168.0 }))
+        .column(Column::exact(score))
         .column(Column::exact(68.0))
         .column(Column::exact(24.0))
         .header(20.0, |mut header| {

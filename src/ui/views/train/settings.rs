@@ -29,7 +29,7 @@ pub(super) fn show(
         caption(ui, "Changes apply to the next run, not to the one that is running");
     }
     let mut form = Form::new(&mut draft, Search(search.as_str()));
-    optimizer::main(ui, &mut form, tab);
+    optimizer::main(ui, &mut form, tab, state.history.before_phases());
     let classes = state.dataset().map_or(&[][..], |d| &d.classes);
     let finding = mirrored.and_then(|at| state.preflight.as_ref()?.findings.get(at));
     let mirrored = finding.map_or(0, |f| f.files.len());

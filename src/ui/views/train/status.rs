@@ -7,7 +7,7 @@ use crate::ui::actions::Pick;
 use crate::ui::icons::{self, Icon};
 use crate::ui::state::NOTHING_TO_KEEP;
 use crate::ui::theme::{Palette, space};
-use crate::ui::widgets::{link_button, primary_button, progress_bar, secondary_button};
+use crate::ui::widgets::{icon_beside, link_button, primary_button, progress_bar, secondary_button};
 use crate::ui::{Action, AppState, Screen};
 use egui::{Align, Label, Layout, Response, RichText, Role, Ui, WidgetInfo};
 
@@ -15,16 +15,21 @@ use egui::{Align, Label, Layout, Response, RichText, Role, Ui, WidgetInfo};
 pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: &mut Vec<Action>) {
     let standing = words::standing(state);
     let p = Palette::of(ui);
-    // The buttons take what they need, the words the rest.
-    let room = egui::vec2(ui.available_width(), 0.0);
-    ui.allocate_ui_with_layout(room, Layout::right_to_left(Align::Min), |ui| {
-        buttons_of(ui, state, &standing, memory, actions);
-        ui.with_layout(Layout::top_down(Align::Min), |ui| {
-            ui.spacing_mut().item_spacing.y = 3.0;
-            let ink = if matches!(standing, Standing::Failed(_)) { p.bad } else { p.text };
-            ui.label(RichText::new(standing.title()).heading().color(ink));
-            ui.add(Label::new(RichText::new(standing.detail(state)).color(p.muted)).wrap());
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing.y = 3.0;
+        // The buttons take what they need, the title the rest.
+        let room = egui::vec2(ui.available_width(), 0.0);
+        ui.allocate_ui_with_layout(room, Layout::right_to_left(Align::Min), |ui| {
+            buttons_of(ui, state, &standing, memory, actions);
+            ui.with_layout(Layout::top_down(Align::Min), |ui| {
+                let ink = if matches!(standing, Standing::Failed(_)) { p.bad } else { p.text };
+                ui.add(Label::new(RichText::new(standing.title()).heading().color(ink)).truncate());
+            });
         });
+        let detail = Label::new(RichText::new(standing.detail(state)).color(p.muted));
+        // While it runs its numbers change with each step: what is below must not move with them.
+        let runs = matches!(standing, Standing::Running(_));
+        ui.add(if runs { detail.truncate() } else { detail.wrap() });
     });
     if matches!(standing, Standing::Ready) && words::misses_weights(&state.config) {
         random_start(ui, state, actions);
@@ -45,7 +50,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
                 BatchReason::OutOfMemory => (Icon::TriangleAlert, p.warn),
                 BatchReason::Measured => (Icon::Info, p.muted),
             };
-            ui.label(icons::coloured(icon, icons::SIZE, ink));
+            icon_beside(ui, icon, icons::SIZE, ink);
             ui.label(change.words());
         });
     }
@@ -112,7 +117,7 @@ fn random_start(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     let p = Palette::of(ui);
     let name = words::backbone_title(&state.config.backbone.name);
     ui.horizontal_wrapped(|ui| {
-        ui.label(icons::coloured(Icon::TriangleAlert, icons::SIZE, p.warn));
+        icon_beside(ui, Icon::TriangleAlert, icons::SIZE, p.warn);
         ui.label(format!(
             "{name} has no weight file, so it starts from random weights and knows nothing yet."
         ));

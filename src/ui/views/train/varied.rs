@@ -5,7 +5,7 @@ use super::words::count;
 use crate::config::TrainConfig;
 use crate::data::{Dataset, Split};
 use crate::engine::PreviewRequest;
-use crate::engine::preview::{kept_views, training_pictures};
+use crate::engine::preview::{kept_views, own_share, training_pictures};
 use crate::ui::AppState;
 use crate::ui::icons::Icon;
 use crate::ui::previews::{Previews, Varied};
@@ -63,12 +63,17 @@ pub(super) fn show(
     let chosen = training_pictures(data, state.config.train.seed, memory.looked.page, count);
     let request = PreviewRequest { config: state.config.clone(), pictures: chosen, draw: memory.looked.draw };
     let made = previews.get(ui.ctx(), &request);
+    let class = |i: usize| request.pictures.get(i).and_then(|(n, _)| data.samples.get(*n)).map(|s| s.class);
+    let counts = |i: usize| {
+        let other = own_share(&request).zip(mixed_with(made, i).and_then(class));
+        counts_as(&data.classes, class(i).unwrap_or(0), other)
+    };
     ui.spacing_mut().item_spacing = Vec2::splat(space::S);
     for row in 0..rows {
         ui.horizontal_top(|ui| {
             for i in (row * columns..(row + 1) * columns).filter(|&i| i < request.pictures.len()) {
                 let (number, path) = &request.pictures[i];
-                tile(ui, (data, *number, path), made.get(i), thumbs, side);
+                tile(ui, (data, *number, path), (made.get(i), &counts(i)), thumbs, side);
             }
         });
     }
@@ -88,19 +93,18 @@ fn grid(width: f32, height: f32) -> (usize, usize, f32) {
 fn tile(
     ui: &mut Ui,
     (data, number, path): (&Dataset, usize, &Path),
-    varied: Option<&Varied>,
+    (varied, counts): (Option<&Varied>, &str),
     thumbs: &mut Thumbnails,
     side: f32,
 ) {
     let p = Palette::of(ui);
     let Some(sample) = data.samples.get(number) else { return };
-    let class = data.classes.get(sample.class).map_or("", String::as_str);
     ui.vertical(|ui| {
         ui.set_width(side);
         ui.spacing_mut().item_spacing = egui::vec2(space::XS, space::XS);
         let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
         response.widget_info(|| {
-            WidgetInfo::labeled(Role::Image, true, format!("{}, {class}, varied", sample.rel))
+            WidgetInfo::labeled(Role::Image, true, format!("{}, {counts}, varied", sample.rel))
         });
         match varied {
             Some(Ok(texture)) => egui::Image::new(texture).corner_radius(RADIUS).paint_at(ui, rect),
@@ -126,9 +130,30 @@ fn tile(
         });
         ui.horizontal(|ui| {
             class_dot(ui, sample.class);
-            ui.add(Label::new(RichText::new(class).small().color(p.muted)).truncate());
+            ui.add(Label::new(RichText::new(counts).small().color(p.muted)).truncate());
         });
     });
+}
+
+/// The picture that one is mixed with: the one before it that could be made, or the last one.
+fn mixed_with(made: &[Varied], i: usize) -> Option<usize> {
+    made.get(i)?.as_ref().ok()?;
+    let before = (0..i).rev().chain((i + 1..made.len()).rev());
+    before.into_iter().find(|&j| made[j].is_ok())
+}
+
+/// What a picture counts as: its class, or where it is mixed with one of another class the shares of both; `mixed` is its own share
+/// and the other's class.
+fn counts_as(classes: &[String], class: usize, mixed: Option<(f64, usize)>) -> String {
+    let name = |c: usize| classes.get(c).map_or("", String::as_str);
+    let percent = |share: f64| (100.0 * share).round();
+    match mixed {
+        Some((own, other)) if other != class => {
+            let own = percent(own);
+            format!("{own:.0} % {}, {:.0} % {}", name(class), 100.0 - own, name(other))
+        }
+        _ => name(class).to_owned(),
+    }
 }
 
 /// Which look at which pictures it is.
@@ -159,6 +184,21 @@ mod tests {
             let total = rows as f32 * (side + NAME + space::S) - space::S;
             assert!(total <= height + 0.5 || rows == 1, "{height} {rows} {side}");
         }
+    }
+
+    #[test]
+    fn a_mixed_picture_says_the_shares_of_both_classes() {
+        let classes = ["ants", "bees"].map(str::to_owned);
+        assert_eq!(counts_as(&classes, 1, Some((0.446, 0))), "45 % bees, 55 % ants");
+        assert_eq!(counts_as(&classes, 1, Some((0.446, 1))), "bees", "both are bees");
+        assert_eq!(counts_as(&classes, 0, None), "ants");
+        let ctx = egui::Context::default();
+        let image = egui::ColorImage::filled([1, 1], egui::Color32::BLACK);
+        let there = || Ok(ctx.load_texture("t", image.clone(), egui::TextureOptions::LINEAR));
+        let made = [there(), Err("gone".to_owned()), there(), there()];
+        let others: Vec<_> = (0..4).map(|i| mixed_with(&made, i)).collect();
+        assert_eq!(others, [Some(3), None, Some(0), Some(2)]);
+        assert_eq!(mixed_with(&made[..2], 0), None, "alone it is not mixed");
     }
 
     #[test]

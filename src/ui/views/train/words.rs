@@ -11,7 +11,9 @@ use crate::session::{RunInfo, RunState};
 use crate::ui::AppState;
 use crate::ui::shell::clock;
 use crate::ui::state::division::judged_otherwise;
-use crate::ui::state::{LiveTraining, TrainingEnd, megabytes, with_setting_names};
+use crate::ui::state::{
+    LiveTraining, TrainingEnd, megabytes, setting_name, setting_value, with_setting_names,
+};
 
 /// Where training stands.
 #[derive(Debug, Clone)]
@@ -107,13 +109,13 @@ impl Standing<'_> {
             Self::Running(r) if r.stopping => "Ending at the next step".to_owned(),
             Self::Running(r) if r.paused => "Paused".to_owned(),
             Self::Running(Running { at: At::Step(s), last_epoch: true, .. }) => {
-                format!("Epoch {} of {}, the last by your wish", s.epoch, s.epochs)
+                format!("Last epoch, {} of {}", s.epoch, s.epochs)
             }
             Self::Running(Running { at, .. }) => match at {
                 At::Waiting => "Waiting for its turn".to_owned(),
                 At::Starting => "Getting ready".to_owned(),
-                At::Pictures(..) => "Looking through the pictures".to_owned(),
-                At::Cache(_) => "Preparing the pictures for the head".to_owned(),
+                At::Pictures(..) => "Looking at pictures".to_owned(),
+                At::Cache(_) => "Preparing pictures".to_owned(),
                 At::Step(s) => format!("Epoch {} of {}", s.epoch, s.epochs),
             },
             Self::Finished(_) => "Training is finished".to_owned(),
@@ -291,16 +293,19 @@ fn cancelled(state: &AppState) -> String {
     }
 }
 
-/// In which settings training from scratch differs from a run's own: "Different: train.mode scratch instead of frozen, …".
+/// In which settings training from scratch differs from a run's own: "Different: no weight file, “Epochs” 9 instead of 5".
 pub fn from_scratch_words(config: &TrainConfig) -> String {
     let scratch = config.from_scratch();
-    let plain = |v: Option<String>| v.map_or("left open".to_owned(), |v| v.trim_matches('"').to_owned());
+    let plain = |key: &str, v: Option<String>| v.map_or("automatic".to_owned(), |v| setting_value(key, &v));
     let differences = config.differences(&scratch).unwrap_or_default();
     let told: Vec<String> = differences
         .into_iter()
         .map(|d| match d.key.as_str() {
             "backbone.weights" => "no weight file".to_owned(),
-            key => format!("{key} {} instead of {}", plain(d.after), plain(d.before)),
+            key => {
+                let (is, was) = (plain(key, d.after), plain(key, d.before));
+                format!("\u{201c}{}\u{201d} {is} instead of {was}", setting_name(key))
+            }
         })
         .collect();
     format!("Different: {}", told.join(", "))
@@ -369,6 +374,23 @@ mod tests {
         assert_eq!(cache(&c), "640 of 1,373 looks at pictures, 95 a second, 0:08 left");
         let c = CacheProgress { done: 0, total: 10, views_per_s: 0.0 };
         assert_eq!(cache(&c), "0 of 10 looks at pictures");
+    }
+
+    #[test]
+    fn training_from_scratch_tells_what_differs_by_the_windows_names() {
+        let mut c = TrainConfig::default();
+        c.backbone.name = "mobilenet_v2".to_owned();
+        c.backbone.weights = Some("/w/m.safetensors".into());
+        (c.train.mode, c.train.head_epochs) = (TrainMode::Full, Some(2));
+        let told = from_scratch_words(&c);
+        assert!(told.starts_with("Different: no weight file, “Epochs” "), "{told}");
+        for part in [
+            "“Head alone, epochs” automatic instead of 2",
+            "“What learns” everything, from scratch instead of everything",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
+        assert!(!told.contains("train."), "{told}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::config::{ResolvedTrain, TrainConfig};
 use crate::ui::icons::{self, Icon};
 use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::search::Search;
-use crate::ui::widgets::{check_box, drop_down, section, setting_reset};
+use crate::ui::widgets::{check_box, drop_down, icon_beside, section, setting_reset};
 use egui::emath::Numeric;
 use egui::{
     Checkbox, CollapsingHeader, ComboBox, DragValue, Id, Response, RichText, Slider, SliderClamping, Ui,
@@ -285,7 +285,7 @@ impl<'a> Form<'a> {
         }
         let p = Palette::of(ui);
         ui.horizontal_top(|ui| {
-            ui.label(icons::coloured(Icon::TriangleAlert, icons::SIZE, p.warn));
+            icon_beside(ui, Icon::TriangleAlert, icons::SIZE, p.warn);
             ui.add(egui::Label::new(RichText::new(text).small()).wrap());
         });
     }

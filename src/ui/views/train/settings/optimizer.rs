@@ -2,7 +2,8 @@
 
 use super::form::{About, Form, about, epochs, rate, scale};
 use crate::config::{
-    BatchNormMode, DeviceChoice, Metric, OptimizerKind, Precision, ScheduleKind, Solver, TrainMode,
+    BatchNormMode, DeviceChoice, Metric, OptimConfig, OptimizerKind, Precision, ScheduleKind, Solver,
+    TrainMode,
 };
 use crate::engine::devices::{NotBuilt, not_built};
 use crate::ui::views::train::words::sentence;
@@ -73,8 +74,8 @@ const PHASES: About = about(
     "What learns, the epochs, the learning rate and the rate over time of each phase of training",
 );
 
-/// The rows in whose place phases of the user's own stand.
-fn said_by_phases(ui: &mut Ui, form: &mut Form<'_>, tab: &mut Option<Tab>) {
+/// The rows in whose place phases of the user's own stand; `before` them training was set like this.
+fn said_by_phases(ui: &mut Ui, form: &mut Form<'_>, tab: &mut Option<Tab>, before: Option<&OptimConfig>) {
     if !form.wanted(PHASES) {
         return;
     }
@@ -84,14 +85,13 @@ fn said_by_phases(ui: &mut Ui, form: &mut Form<'_>, tab: &mut Option<Tab>) {
             *tab = Some(Tab::Phases);
         }
         if link_button(ui, "Back to automatic").clicked() {
-            let has_weights = form.draft.backbone.weights.is_some();
-            form.draft.train.forget_phases(has_weights);
+            form.draft.train.forget_phases(before);
         }
     });
 }
 
-/// What most people look at first. `tab` is what the screen is to show.
-pub(super) fn main(ui: &mut Ui, form: &mut Form<'_>, tab: &mut Option<Tab>) {
+/// What most people look at first. `tab` is what the screen is to show, `before` how training was set before phases of the user's own.
+pub(super) fn main(ui: &mut Ui, form: &mut Form<'_>, tab: &mut Option<Tab>, before: Option<&OptimConfig>) {
     form.head(ui, "Learning");
     let r = form.resolved();
     let modes = [
@@ -103,7 +103,7 @@ pub(super) fn main(ui: &mut Ui, form: &mut Form<'_>, tab: &mut Option<Tab>) {
     ];
     let own = !form.draft.train.phases.is_empty();
     if own {
-        said_by_phases(ui, form, tab);
+        said_by_phases(ui, form, tab, before);
     } else {
         form.choice(ui, MODE, &modes, |c| &mut c.train.mode);
     }
