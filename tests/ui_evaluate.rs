@@ -25,22 +25,28 @@ fn without_an_evaluation_it_says_how_to_get_one() {
     assert_eq!(h.state().actions, [Action::Go(Screen::Train)]);
 }
 
-#[test]
-fn an_evaluation_that_cannot_be_read_leads_on_to_judging_anew_and_to_the_older_run() {
+/// The newest run's evaluation cannot be read.
+fn unreadable() -> AppState {
     let mut state = judged(2, 76, None);
     state.evaluation = None;
-    let newest = state.runs[0].dir.clone();
-    state.unreadable_evaluation =
-        Some((newest.clone(), Error::input("the predictions are damaged (line 2)")));
+    let why = Error::input("the predictions are damaged (line 2: `half` is not a number)");
+    let file = state.runs[0].dir.join("predictions.csv");
+    state.unreadable_evaluation = Some((state.runs[0].dir.clone(), why.with_path(file)));
+    state
+}
+
+#[test]
+fn an_evaluation_that_cannot_be_read_leads_on_to_judging_anew_and_to_the_older_run() {
+    let state = unreadable();
+    let [newest, older] = [0, 1].map(|i| state.runs[i].dir.clone());
     let mut h = window(state, SIZE, true);
     h.get_by_label("What run 0003 got right and wrong cannot be read");
-    h.get_by_label_contains("The predictions are damaged (line 2)");
+    h.get_by_label_contains("The predictions are damaged (line 2");
     assert!(h.query_by_label("Nothing to judge yet").is_none());
     h.get_by_label("Judge run 0003 anew").click();
     h.run();
     h.get_by_label("Show run 0002").click();
     h.run();
-    let older = h.state().state.runs[1].dir.clone();
     assert_eq!(h.state().actions, [Action::JudgeRun(newest), Action::ShowRun(older)]);
     // It may have been deleted.
     h.state_mut().state.runs.clear();
@@ -417,6 +423,11 @@ fn a_comparison_is_only_put_beside_the_evaluation_that_it_is_of() {
 fn evaluate_compared_snapshots() {
     let dir = tempfile::tempdir().unwrap();
     let mut results = egui_kittest::SnapshotResults::new();
+    for (name, dark) in [("evaluate_unreadable_dark", true), ("evaluate_unreadable_light", false)] {
+        let mut h = window(unreadable(), SIZE, dark);
+        settle(&mut h);
+        results.add(h.try_snapshot(name));
+    }
     for (name, dark) in [("evaluate_compared_dark", true), ("evaluate_compared_light", false)] {
         let mut h = window(compared(Some(dir.path())), SIZE, dark);
         settle(&mut h);
