@@ -93,6 +93,17 @@ fn data_selection_dark() {
 
 #[test]
 #[ignore = "needs a Vulkan adapter (lavapipe)"]
+fn data_enlarged_dark() {
+    let (_dir, state) = open(Screen::Data);
+    snapshot_after("data_enlarged_dark", state, Theme::Dark, |harness| {
+        select(harness);
+        harness.run_steps(2);
+        harness.key_press(egui::Key::Enter);
+    });
+}
+
+#[test]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
 fn data_dragging_light() {
     let (_dir, state) = open(Screen::Data);
     snapshot_after("data_dragging_light", state, Theme::Light, |harness| {
