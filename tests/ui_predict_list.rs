@@ -191,7 +191,7 @@ fn percentile(h: &mut Harness<'_, World>, round: usize) -> Duration {
 }
 
 #[test]
-#[ignore = "writes images for looking at"]
+#[ignore = "needs a Vulkan adapter (lavapipe)"]
 fn snapshots() {
     let mut results = egui_kittest::SnapshotResults::new();
     // The list shows paths, so the place has to be the same in every run.
