@@ -14,7 +14,8 @@ const GENERATION: &str = env!("HEADSTART_CARD_GENERATION");
 /// when it is done, and no tensor needs events for that.
 ///
 /// Memory that is let go stays with the program, for the next step, until [`free_unused`]: by itself CUDA would give it back
-/// whenever the processor waits for the card.
+/// whenever the processor waits for the card. The last tenth of the card's is given back then all the same: cuBLAS, cuDNN and the
+/// driver take what they need from elsewhere.
 ///
 /// # Errors
 /// If there is no such card, or it is older than what the kernels are compiled for.
@@ -43,9 +44,11 @@ fn serves(generation: &str, (major, minor): (i32, i32)) -> bool {
 
 fn keep_freed_memory(card: &CudaDevice) -> Result<()> {
     let Some(pool) = pool(card)? else { return Ok(()) };
-    let (threshold, mut all) = (sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, u64::MAX);
+    let (_, total) = card.cuda_stream().context().mem_get_info().w()?;
+    let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+    let mut kept = (total - total / 10) as u64;
     // SAFETY: the pool is that of an open device, and this attribute's value is a u64.
-    unsafe { result::mem_pool::set_attribute(pool, threshold, (&raw mut all).cast()) }.w()
+    unsafe { result::mem_pool::set_attribute(pool, threshold, (&raw mut kept).cast()) }.w()
 }
 
 /// Waits until the card is done, and gives the memory that no tensor holds back to the system.
