@@ -20,6 +20,6 @@ mod vit;
 pub mod weights;
 
 pub use network::{KeptByStage, KeptValues, Network, ParamCounts};
-pub use registry::{find, registry};
+pub use registry::{find, registry, title};
 pub use spec::{BackboneSpec, HubFile, WeightSource};
 pub use weights::{LoadReport, StateDict};

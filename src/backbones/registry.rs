@@ -315,6 +315,11 @@ pub fn find(name: &str) -> Result<&'static BackboneSpec> {
         })
 }
 
+/// What people call the backbone `name`; the name itself where there is no such backbone.
+pub fn title(name: &str) -> &str {
+    find(name).map_or(name, |s| s.title)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

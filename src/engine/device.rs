@@ -122,11 +122,7 @@ fn capability(_: &Device) -> Result<Option<(i32, i32)>> {
 
 /// `cpu`, `cuda` or `metal`.
 pub(crate) fn device_name(device: &Device) -> &'static str {
-    match device {
-        Device::Cpu => "cpu",
-        Device::Cuda(_) => "cuda",
-        Device::Metal(_) => "metal",
-    }
+    choice_of(device).name()
 }
 
 /// Memory of the card that computes; `None` for the processor, and where the card does not tell. Waits for nothing.

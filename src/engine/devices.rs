@@ -1,7 +1,7 @@
 //! What this machine has to compute with, and why not more.
 
 use super::companion;
-use super::device::{card_memory, device};
+use super::device::{card_memory, device, is_built_in};
 use super::memory::{self, CardMemory};
 use crate::config::DeviceChoice;
 use crate::nn::ops::simd;
@@ -53,11 +53,11 @@ pub fn devices() -> Vec<DeviceInfo> {
 /// What this build lacks for a device; `None` where it could use one. Nothing is opened for it.
 pub fn not_built(device: DeviceChoice) -> Option<NotBuilt> {
     match device {
-        DeviceChoice::Cuda if !utils::cuda_is_available() => Some(NotBuilt {
+        DeviceChoice::Cuda if !is_built_in(device) => Some(NotBuilt {
             in_short: companion::found().in_short().unwrap_or("not in this build"),
             missing: without_cuda(),
         }),
-        DeviceChoice::Metal if !utils::metal_is_available() => {
+        DeviceChoice::Metal if !is_built_in(device) => {
             Some(NotBuilt { in_short: "not in this build", missing: without_metal() })
         }
         _ => None,

@@ -4,6 +4,7 @@ use super::events::Events;
 use super::insight::{self, OpenFeatures};
 use super::jobs::{JobEvent, JobOutput, JobRequest, ModelRef};
 use super::journal::{self, Entry};
+use super::lane::Lane;
 use super::lock::RunLock;
 use super::opened::Opened;
 use super::{
@@ -71,8 +72,10 @@ impl Runner {
             .thread_name(|i| format!("headstart-{i}"))
             .build()
             .map_err(|e| Error::internal(format!("could not start {threads} threads ({e})")))?;
+        let long = Lane::of(&request) == Lane::Long;
         let done = pool.install(|| self.dispatch(request, &Job { events, control }));
-        if let Err(e) = engine::free_unused() {
+        // Work of other lanes may be going on beside training, which needs what it let go for its next step.
+        if long && let Err(e) = engine::free_unused() {
             tracing::warn!("a card's memory could not be given back: {e}");
         }
         done

@@ -47,8 +47,7 @@ pub struct Settings {
 pub fn device_key(device: DeviceChoice, threads: usize) -> String {
     match device {
         DeviceChoice::Auto | DeviceChoice::Cpu => format!("cpu-{threads}"),
-        DeviceChoice::Cuda => "cuda".to_owned(),
-        DeviceChoice::Metal => "metal".to_owned(),
+        DeviceChoice::Cuda | DeviceChoice::Metal => device.name().to_owned(),
     }
 }
 

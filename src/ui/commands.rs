@@ -3,7 +3,7 @@
 mod subjects;
 
 use super::state::{AppState, EvaluateTab, NOTHING_TO_KEEP, Screen, file_name};
-use crate::backbones::{find, registry};
+use crate::backbones::{registry, title};
 use crate::ui::Action;
 use crate::ui::actions::Pick;
 use egui::{Key, KeyboardShortcut, Modifiers};
@@ -99,7 +99,7 @@ impl AppState {
         };
         list.push(command("Cancel what is running", None, cancel, nothing));
         for backbone in downloads {
-            let name = format!("Cancel the download of {}", find(backbone).map_or(backbone, |s| s.title));
+            let name = format!("Cancel the download of {}", title(backbone));
             list.push(command(name, None, Action::CancelDownload(backbone), None));
         }
         let no_model = || self.predict_model().is_none().then(|| "There is no model yet".to_owned());

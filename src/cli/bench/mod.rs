@@ -66,7 +66,7 @@ struct Speed {
     #[arg(long, default_value_t = WARM_UP)]
     warm_up: u16,
     /// What computes.
-    #[arg(long, default_value = "cpu", value_parser = ["auto", "cpu", "cuda", "metal"])]
+    #[arg(long, default_value = DeviceChoice::Cpu.name(), value_parser = DeviceChoice::ALL.map(DeviceChoice::name))]
     device: String,
     /// The network's stages compute in bf16, as they do in training on cards that have it.
     #[arg(long)]
@@ -84,7 +84,8 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
 fn speed(args: &Speed, out: &mut Out<'_>) -> CliResult {
     let batch = usize::from(args.batch);
     let rounds = Rounds { warm_up: args.warm_up.into(), measured: args.runs.into() };
-    let device = device(choice(&args.device))?;
+    let choice = DeviceChoice::ALL.into_iter().find(|choice| choice.name() == args.device);
+    let device = device(choice.unwrap_or(DeviceChoice::Cpu))?;
     let precision = if args.bf16 { Precision::Bf16 } else { Precision::F32 };
     let bf16 = computes_in_bf16(precision, &device)?;
     let bench = Bench::new(&args.arch, batch, &device, bf16)?;
@@ -102,16 +103,6 @@ fn speed(args: &Speed, out: &mut Out<'_>) -> CliResult {
         "train_ms_per_image": per_image(train),
         "peak_rss_mib": peak_rss_mib(),
     }))
-}
-
-/// What a device's name chooses.
-fn choice(name: &str) -> DeviceChoice {
-    match name {
-        "cpu" => DeviceChoice::Cpu,
-        "cuda" => DeviceChoice::Cuda,
-        "metal" => DeviceChoice::Metal,
-        _ => DeviceChoice::Auto,
-    }
 }
 
 struct Bench {

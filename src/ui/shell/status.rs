@@ -1,6 +1,6 @@
 //! The status bar: the device, the job with its progress and time left, the notices.
 
-use crate::backbones::find;
+use crate::backbones;
 use crate::error::part_of;
 use crate::ui::Action;
 use crate::ui::state::{AppState, JobKind, RunningJob};
@@ -28,7 +28,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
             beside(ui, state, job, actions);
         }
         for (backbone, download) in state.running_downloads() {
-            let title = find(backbone).map_or(backbone, |s| s.title);
+            let title = backbones::title(backbone);
             ui.label(RichText::new(format!("Downloading {title}")).small());
             progress_bar(ui, download.frac().unwrap_or(0.0), vec2(80.0, 6.0));
             quiet(ui, &download.megabytes());

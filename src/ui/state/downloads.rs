@@ -1,7 +1,7 @@
 //! Downloads of weights: how far each is, and how it ended.
 
 use super::{AppState, FollowUp, Screen, Tone};
-use crate::backbones::find;
+use crate::backbones;
 use crate::error::Error;
 use crate::session::hub::DownloadEvent;
 use crate::ui::Action;
@@ -80,7 +80,7 @@ impl AppState {
             }
             DownloadEvent::Finished { backbone, outcome: Ok(path) } => {
                 self.downloads.remove(backbone);
-                let title = find(backbone).map_or(backbone, |s| s.title);
+                let title = backbones::title(backbone);
                 self.notices.push(Tone::Good, format!("The weights of {title} are here"));
                 Some(FollowUp::Downloaded(backbone, path))
             }
@@ -90,7 +90,7 @@ impl AppState {
                 if error.is_cancelled() {
                     download.end = Some(DownloadEnd::Cancelled);
                 } else {
-                    let title = find(backbone).map_or(backbone, |s| s.title);
+                    let title = backbones::title(backbone);
                     let text = format!("The weights of {title} did not come: {error}");
                     self.notices.push_with(Tone::Bad, text, "See Model", Action::Go(Screen::Model));
                     download.end = Some(DownloadEnd::Failed(error));

@@ -1,7 +1,7 @@
 //! What settings are called in the window, by the keys that files and the command line call them.
 
 use super::file_name;
-use crate::backbones::find;
+use crate::backbones::title;
 use std::path::Path;
 
 /// Keys with their names, in the order of the keys.
@@ -93,7 +93,7 @@ pub fn setting_value(key: &str, value: &str) -> String {
         ("train.mode", "last-stages") => "last stages".to_owned(),
         ("train.mode", "full") => "everything".to_owned(),
         ("train.mode", "scratch") => "everything, from scratch".to_owned(),
-        ("backbone.name", name) => find(name).map_or(name, |s| s.title).to_owned(),
+        ("backbone.name", name) => title(name).to_owned(),
         ("backbone.weights", path) => file_name(Path::new(path)),
         (_, "true") => "yes".to_owned(),
         (_, "false") => "no".to_owned(),

@@ -5,9 +5,6 @@ use crate::config::DeviceChoice;
 use crate::engine::{Speed, is_built_in};
 use crate::error::count;
 
-/// The cards that `Auto` tries before the processor.
-const CARDS: [DeviceChoice; 2] = [DeviceChoice::Cuda, DeviceChoice::Metal];
-
 impl AppState {
     /// How fast a backbone is, forward, where that was measured. With the choice of device left open a card's speed goes before
     /// the processor's, which was measured where no card started.
@@ -16,23 +13,21 @@ impl AppState {
             let known = self.settings.speed(backbone, device, self.threads())?;
             Some(Speed { device, images_per_s: known })
         };
-        match self.config.train.device {
-            DeviceChoice::Auto => {
-                let cards = CARDS.into_iter().filter(|card| is_built_in(*card));
-                cards.chain([DeviceChoice::Cpu]).find_map(of)
-            }
-            chosen => of(chosen),
-        }
+        self.devices_to_try().find_map(of)
+    }
+
+    /// What the choice of device stands for: left open, the cards of this build before the processor.
+    fn devices_to_try(&self) -> impl Iterator<Item = DeviceChoice> + use<> {
+        let cards = [DeviceChoice::Cuda, DeviceChoice::Metal].into_iter().filter(|card| is_built_in(*card));
+        let chosen = self.config.train.device;
+        let open = chosen == DeviceChoice::Auto;
+        let last = if open { DeviceChoice::Cpu } else { chosen };
+        cards.filter(move |_| open).chain([last])
     }
 
     /// What the next measurement is expected to run on; whether a card starts is only known then.
     pub fn measured_device(&self) -> DeviceChoice {
-        match self.config.train.device {
-            DeviceChoice::Auto => {
-                CARDS.into_iter().find(|card| is_built_in(*card)).unwrap_or(DeviceChoice::Cpu)
-            }
-            chosen => chosen,
-        }
+        self.devices_to_try().next().unwrap_or(DeviceChoice::Cpu)
     }
 
     /// Where a speed was measured, in words.

@@ -1,7 +1,7 @@
 //! Weight files that are kept only once they could be read: one that cannot be used leaves the network and its weights as they were.
 
 use super::{AppState, JobKind, Tone, WeightsState, file_name};
-use crate::backbones::{LoadReport, find};
+use crate::backbones::{LoadReport, find, title};
 use crate::config::Pooling;
 use crate::error::Error;
 use crate::ui::Action;
@@ -83,11 +83,6 @@ impl AppState {
         };
         self.notices.push(Tone::Bad, format!("{stays}: {error}"));
     }
-}
-
-/// Name for people of a registered network.
-fn title(name: &str) -> &str {
-    find(name).map_or(name, |s| s.title)
 }
 
 #[cfg(test)]
