@@ -150,7 +150,8 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.threads.iter_mut().for_each(|t| t.queue = None);
         let controls = self.controls.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for control in controls.iter().filter_map(Weak::upgrade) {
+        // The newest first: else a job that waits could begin between the end of the one before it and its own.
+        for control in controls.iter().rev().filter_map(Weak::upgrade) {
             control.cancel();
         }
         let deadline = Instant::now() + JOIN_TIMEOUT;
