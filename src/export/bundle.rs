@@ -151,6 +151,10 @@ pub fn find_bundle(run_or_bundle: &Path) -> Result<PathBuf> {
     }
     let unfinished = run_or_bundle.join("config.toml").is_file();
     let (what, hint) = match lacks(run_or_bundle).as_slice() {
+        _ if run_or_bundle.join("config.toml").is_file() && run_or_bundle.join("summary.json").is_file() => (
+            format!("this run's model has no {}", lacks(&inside).join(" and no ")),
+            "Bring it back from a copy, or train again with the run's settings".to_owned(),
+        ),
         _ if unfinished => {
             ("this run has no finished model".to_owned(), "Let the run finish, or resume it".to_owned())
         }

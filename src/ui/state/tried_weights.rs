@@ -78,7 +78,7 @@ impl AppState {
             return;
         };
         let stays = match (&self.config.backbone.weights, tried.backbone == tried.chosen) {
-            (Some(file), true) => format!("{} stays in use", file_name(file)),
+            (Some(file), true) => format!("The file {} stays in use", file_name(file)),
             _ => format!("{} stays chosen", title(&tried.chosen)),
         };
         self.notices.push(Tone::Bad, format!("{stays}: {error}"));

@@ -53,6 +53,8 @@ pub struct Memory {
     bring_into_view: Option<usize>,
     /// The picture on show alone.
     enlarged: Option<usize>,
+    /// That picture, and its place when it was opened: what is decided about it may lead it elsewhere.
+    stood: Option<(usize, usize)>,
     band: Option<gallery::Band>,
     path: PathField,
     /// For the path of a label file; none until somebody wants to type one.

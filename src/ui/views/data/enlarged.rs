@@ -43,8 +43,11 @@ pub(super) fn show(
     });
     let pressed = |key| ui.input_mut(|i| i.consume_key(Modifiers::NONE, key));
     let step = i32::from(pressed(Key::ArrowRight)) - i32::from(pressed(Key::ArrowLeft));
-    if let Some(place) = shown.place(index).filter(|_| step != 0) {
-        let next = place.saturating_add_signed(step as isize).min(shown.order.len().saturating_sub(1));
+    if cx.data.stood.is_none_or(|(of, _)| of != index) {
+        cx.data.stood = shown.place(index).map(|place| (index, place));
+    }
+    if let Some((_, stood)) = cx.data.stood.filter(|_| step != 0) {
+        let next = beside(stood, shown.place(index), step).min(shown.order.len().saturating_sub(1));
         if let Some(&index) = shown.order.get(next) {
             cx.data.enlarged = Some(index);
             cx.data.picked.only(index);
@@ -52,7 +55,35 @@ pub(super) fn show(
         }
     }
     if close || modal.should_close() {
-        cx.data.enlarged = None;
+        (cx.data.enlarged, cx.data.stood) = (None, None);
         ui.memory_mut(|m| m.request_focus(gallery::id()));
+    }
+}
+
+/// The place one `step` from where a picture stood when it was opened; it may be elsewhere `now`, or not on show, and those after it have
+/// moved up.
+fn beside(stood: usize, now: Option<usize>, step: i32) -> usize {
+    let moved = match now {
+        Some(now) if now == stood => step,
+        Some(now) if now < stood => step.max(0),
+        _ => step.min(0),
+    };
+    stood.saturating_add_signed(moved as isize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::beside;
+
+    #[test]
+    fn the_next_picture_is_the_one_beside_it_before_something_was_decided() {
+        assert_eq!((beside(4, Some(4), 1), beside(4, Some(4), -1)), (5, 3));
+        // It went to the end, or is not on show any more: the next one stands in its place.
+        for elsewhere in [Some(9), None] {
+            assert_eq!((beside(4, elsewhere, 1), beside(4, elsewhere, -1)), (4, 3));
+        }
+        // It went to the front: the one before it stands in its place.
+        assert_eq!((beside(4, Some(0), 1), beside(4, Some(0), -1)), (5, 4));
+        assert_eq!(beside(0, None, -1), 0);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{DraggedPictures, ViewContext, enlarged, keys};
 use crate::data::{Dataset, Preflight, Sample, Split};
+use crate::error::thousands;
 use crate::ui::Action;
 use crate::ui::icons::Icon;
 use crate::ui::state::gallery::{Arrangement, Grid, Picked, Row};
@@ -181,6 +182,7 @@ fn head(ui: &Ui, data: &Dataset, class: usize, count: usize, rect: Rect) {
     let font = FontId::proportional(type_size::BODY);
     let drawn = ui.painter().text(pos2(rect.left() + 18.0, y), Align2::LEFT_CENTER, name, font, p.text);
     let at = pos2(drawn.right() + space::S, y);
+    let count = thousands(count);
     ui.painter().text(at, Align2::LEFT_CENTER, count, FontId::proportional(type_size::CAPTION), p.muted);
 }
 

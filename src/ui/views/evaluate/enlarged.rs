@@ -54,6 +54,9 @@ pub(super) fn show(
     let explained = looking::explained(state, &path, &cx.evaluate.looking, actions).cloned();
     let mut step = Step::Stay;
     let room = ui.ctx().content_rect().size() - AROUND;
+    // Escape leads back the way that led here, one picture at a time; closing takes the key.
+    let came_from_list = cx.evaluate.visiting.is_some() && cx.evaluate.enlarged.is_some();
+    let back = came_from_list && ui.input(|i| i.key_pressed(Key::Escape));
     let modal = Modal::new(Id::unique("enlarged picture")).show(ui.ctx(), |ui| {
         ui.set_width(room.x.clamp(0.0, WIDEST));
         ui.horizontal_top(|ui| {
@@ -89,7 +92,7 @@ pub(super) fn show(
         ui.horizontal(|ui| foot(ui, &opened, cx.evaluate.enlarged.is_some(), &mut step));
     });
     if modal.should_close() {
-        step = Step::Close;
+        step = if back { Step::Back } else { Step::Close };
     }
     take(step, &opened, cx);
 }

@@ -211,6 +211,10 @@ fn moved(ui: &Ui, bar: &Response, edges: &[f32], first: usize) -> Option<usize> 
     if bar.hovered() || bar.dragged() {
         ui.ctx().set_cursor_icon(CursorIcon::ResizeHorizontal);
     }
+    // From where the mouse put it the keys go on.
+    if bar.drag_started() || bar.clicked() {
+        bar.request_focus();
+    }
     if (bar.dragged() || bar.clicked())
         && let Some(at) = bar.interact_pointer_pos()
     {
