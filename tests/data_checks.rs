@@ -4,7 +4,7 @@
 
 use headstart::config::DataConfig;
 use headstart::data::{Checks, Preflight, Split, preflight, scan};
-use headstart::session::{JobEvent, JobOutput, JobRequest, Outcome, Worker};
+use headstart::session::{Divide, JobEvent, JobOutput, JobRequest, Outcome, Worker};
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
@@ -76,12 +76,12 @@ fn files_of_this_moment_and_pictures_above_the_limit_are_looked_at_again() {
 }
 
 /// What opening the pictures of a project tells.
-fn open(worker: &Worker, root: &Path, project: &Path, anew: bool) -> Arc<Preflight> {
+fn open(worker: &Worker, root: &Path, project: &Path, divide: Divide) -> Arc<Preflight> {
     let (root, project) = (root.to_path_buf(), Some(project.to_path_buf()));
-    worker.submit(JobRequest::OpenData { root, config: DataConfig::default(), project, anew });
+    worker.submit(JobRequest::OpenData { root, config: DataConfig::default(), project, divide });
     loop {
         match worker.wait_event(Duration::from_secs(60)).expect("the worker answers") {
-            JobEvent::Finished(_, Outcome::Done(JobOutput::Data(found))) => return found,
+            JobEvent::Finished(_, Outcome::Done(JobOutput::Data(found, _))) => return found,
             JobEvent::Finished(_, end) => panic!("{end:?}"),
             _ => {}
         }
@@ -104,20 +104,20 @@ fn pictures_that_are_gone_are_told_and_a_whole_part_until_it_is_back() {
         }
     }
     let worker = Worker::spawn(|| {});
-    let told = |anew| {
-        let found = open(&worker, &root, project.path(), anew);
+    let told = |divide| {
+        let found = open(&worker, &root, project.path(), divide);
         let held_out = found.dataset.indices(Split::Val).len();
         (found.findings.iter().map(|f| f.title.clone()).find(|t| t.contains("before and")), held_out)
     };
-    assert_eq!(told(false), (None, 6));
+    assert_eq!(told(Divide::AsSaved), (None, 6));
     fs::remove_file(root.join("train/ant/0.png")).unwrap();
-    assert_eq!(told(false).0.as_deref(), Some("1 picture was here before and is gone"));
-    assert_eq!(told(false).0, None, "it was told");
+    assert_eq!(told(Divide::AsSaved).0.as_deref(), Some("1 picture was here before and is gone"));
+    assert_eq!(told(Divide::AsSaved).0, None, "it was told");
 
     let away = dir.path().join("away");
     fs::rename(root.join("val"), &away).unwrap();
     for _ in 0..2 {
-        let (words, held_out) = told(false);
+        let (words, held_out) = told(Divide::AsSaved);
         let words = words.unwrap();
         let start = format!(
             "6 pictures were here before and are gone, all of val among them: {held_out} of the others"
@@ -125,8 +125,8 @@ fn pictures_that_are_gone_are_told_and_a_whole_part_until_it_is_back() {
         assert!(held_out > 0 && words.starts_with(&start), "{words}");
     }
     fs::rename(&away, root.join("val")).unwrap();
-    assert_eq!(told(false), (None, 6));
+    assert_eq!(told(Divide::AsSaved), (None, 6));
     fs::rename(root.join("val"), &away).unwrap();
-    assert!(told(false).0.is_some());
-    assert_eq!((told(true).0, told(false).0), (None, None), "divided on purpose");
+    assert!(told(Divide::AsSaved).0.is_some());
+    assert_eq!((told(Divide::Anew).0, told(Divide::AsSaved).0), (None, None), "divided on purpose");
 }

@@ -5,7 +5,7 @@
 use headstart::config::TrainConfig;
 use headstart::data::{Decided, Decision, Preflight, Severity, Split, Step};
 use headstart::session::decisions::{decide, decisions};
-use headstart::session::{JobEvent, JobOutput, JobRequest, Outcome, Project, Worker};
+use headstart::session::{Divide, JobEvent, JobOutput, JobRequest, Outcome, Project, Worker};
 use image::{Rgb, RgbImage};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,8 +64,13 @@ impl Place {
 
     fn open(&self) -> Arc<Preflight> {
         let (root, config) = (self.pictures(), self.config.data.clone());
-        match self.run(JobRequest::OpenData { root, config, project: Some(self.project()), anew: false }) {
-            Ok(JobOutput::Data(found)) => found,
+        match self.run(JobRequest::OpenData {
+            root,
+            config,
+            project: Some(self.project()),
+            divide: Divide::AsSaved,
+        }) {
+            Ok(JobOutput::Data(found, _)) => found,
             other => panic!("{other:?}"),
         }
     }
@@ -115,7 +120,7 @@ fn decisions_outlive_the_program_and_can_be_undone() {
     }
     assert_eq!(place.open().dataset, before.dataset);
     assert_eq!(
-        decisions(&place.project()).unwrap().to_redo().map(|d| &d.decision),
+        decisions(&place.project()).unwrap().undone().last().map(|d| &d.decision),
         Some(&Decision::Label("red".into()))
     );
     assert_eq!(

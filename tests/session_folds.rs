@@ -7,7 +7,9 @@ use common::tiny_pictures;
 use headstart::config::TrainConfig;
 use headstart::data::Dataset;
 use headstart::engine::TrainOutcome;
-use headstart::session::{CrossValidation, JobEvent, JobOutput, JobRequest, Outcome, Worker, read_run};
+use headstart::session::{
+    CrossValidation, Divide, JobEvent, JobOutput, JobRequest, Outcome, Worker, read_run,
+};
 use std::path::Path;
 use std::time::Duration;
 
@@ -45,9 +47,13 @@ fn a_run_goes_on_with_its_own_fold_whatever_is_chosen_meanwhile() {
     config.train.epochs = Some(1);
     (config.data.folds, config.data.fold, config.data.path) = (3, 1, Some(pictures.clone()));
     let worker = Worker::spawn(|| {});
-    let open =
-        JobRequest::OpenData { root: pictures, config: config.data.clone(), project: None, anew: false };
-    let JobOutput::Data(found) = run(&worker, open) else { panic!("no pictures") };
+    let open = JobRequest::OpenData {
+        root: pictures,
+        config: config.data.clone(),
+        project: None,
+        divide: Divide::AsSaved,
+    };
+    let JobOutput::Data(found, _) = run(&worker, open) else { panic!("no pictures") };
     let first = found.divided(&config.data).unwrap();
     let trained = train(&worker, &config, &first, &run_dir, false);
 

@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should panic")]
 
 use headstart::config::TrainConfig;
-use headstart::data::Dataset;
+use headstart::data::{Dataset, Split};
 use headstart::engine::{TrainEvent, Unlike};
 use headstart::session::jobs::ModelRef;
-use headstart::session::{Analysis, Explained, JobEvent, JobOutput, JobRequest, Outcome, Worker};
+use headstart::session::{Analysis, Divide, Explained, JobEvent, JobOutput, JobRequest, Outcome, Worker};
 use image::{Rgb, RgbImage};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,9 +38,9 @@ impl Place {
             root: place.pictures(),
             config: config.data.clone(),
             project: None,
-            anew: false,
+            divide: Divide::AsSaved,
         };
-        let (JobOutput::Data(found), _) = place.done(open) else { panic!("not opened") };
+        let (JobOutput::Data(found, _), _) = place.done(open) else { panic!("not opened") };
         let dataset = found.dataset.clone();
         place.done(JobRequest::Train {
             config: Box::new(config),
@@ -156,6 +156,24 @@ fn pictures_are_compared_once_and_then_known() {
     let strange = place.dir.path().join("strange.png");
     RgbImage::from_fn(40, 40, |x, y| Rgb([255 * ((x / 4 + y / 4) % 2) as u8; 3])).save(&strange).unwrap();
     assert!(place.predict(&strange)[0].is_unlike());
+}
+
+#[test]
+fn test_pictures_are_placed_and_not_judged() {
+    let (place, mut dataset) = Place::trained();
+    let of_red = |rel: &str| rel.starts_with("train/red/");
+    let mut tested: Vec<_> = dataset.samples.iter_mut().filter(|s| of_red(&s.rel)).take(4).collect();
+    tested.iter_mut().for_each(|s| s.split = Split::Test);
+    let (analysis, _) = place.analyse(&dataset);
+    let (test, others): (Vec<_>, Vec<_>) = analysis.pictures.iter().partition(|p| p.split == Split::Test);
+    assert_eq!((test.len(), others.len(), analysis.looked_at), (4, 36, 36));
+    assert_eq!(analysis.plane.points.len(), 40);
+    assert!(test.iter().all(|p| p.predicted.is_none() && !p.is_mistaken()));
+    assert!(others.iter().all(|p| p.predicted.is_some()));
+    // train/red/3.png is a blue one, and no longer looked at.
+    let doubted = |rel: &str| analysis.suspects.iter().any(|s| analysis.pictures[s.picture].rel == rel);
+    assert!(doubted("train/blue/3.png") && !doubted("train/red/3.png"), "{:?}", analysis.suspects);
+    assert!(analysis.right <= 36);
 }
 
 #[test]

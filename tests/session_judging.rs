@@ -3,7 +3,9 @@
 
 use headstart::config::TrainConfig;
 use headstart::data::Split;
-use headstart::session::{JobEvent, JobOutput, JobRequest, Judged, Outcome, Project, Worker, test_judged};
+use headstart::session::{
+    Divide, JobEvent, JobOutput, JobRequest, Judged, Outcome, Project, Worker, load_evaluation, test_judged,
+};
 use image::{Rgb, RgbImage};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,9 +54,13 @@ fn test_pictures_are_judged_only_when_asked_and_each_time_is_counted() {
     let mut config = TrainConfig::for_sample();
     config.data.path = Some(data.clone());
     config.train.epochs = Some(1);
-    let open =
-        JobRequest::OpenData { root: data.clone(), config: config.data.clone(), project: None, anew: false };
-    let JobOutput::Data(found) = run(&worker, open).unwrap() else { panic!("no pictures") };
+    let open = JobRequest::OpenData {
+        root: data.clone(),
+        config: config.data.clone(),
+        project: None,
+        divide: Divide::AsSaved,
+    };
+    let JobOutput::Data(found, _) = run(&worker, open).unwrap() else { panic!("no pictures") };
     let request = JobRequest::Train {
         config: Box::new(config),
         dataset: Box::new(found.dataset.clone()),
@@ -78,6 +84,12 @@ fn test_pictures_are_judged_only_when_asked_and_each_time_is_counted() {
     assert_eq!(judge(&worker, &model, &data, true).unwrap().test_judged, 3, "the model belongs to the run");
     assert_eq!(judge(&worker, &run_dir, &data, false).unwrap().test_judged, 3);
 
+    // What cannot be read of another folder, and what was learned from, is told.
+    std::fs::write(other.join("val/red/cut.png"), b"\x89PNG\r\n\x1a\n").unwrap();
+    let told = judge(&worker, &run_dir, &other, false).unwrap().cautions;
+    assert_eq!(told, ["1 file cannot be used and is left out: val/red/cut.png"]);
+    assert!(judge(&worker, &run_dir, &data, false).unwrap().cautions.is_empty());
+
     let none = judge(&worker, &run_dir, &other, true).unwrap_err().to_string();
     assert!(none.contains("no test part"), "{none}");
     let bundle = dir.path().join("bundle");
@@ -93,6 +105,27 @@ fn test_pictures_are_judged_only_when_asked_and_each_time_is_counted() {
     };
     let (on, _) = project.extend_run(&run_dir, 1).unwrap();
     assert_eq!(test_judged(&on).unwrap(), 3);
+
+    // Damaged predictions are mended by the same pictures, and by no others.
+    let file = run_dir.join("predictions.csv");
+    let whole = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    judge(&worker, &run_dir, &other, false).unwrap();
+    judge(&worker, &run_dir, &data, true).unwrap();
+    assert!(load_evaluation(&run_dir).is_err());
+    let lines: Vec<&str> = whole.lines().collect();
+    let damaged = |lines: &[&str]| {
+        std::fs::write(&file, lines.join("\n")).unwrap();
+        load_evaluation(&run_dir).unwrap_err().to_string()
+    };
+    assert!(damaged(&lines[..5]).contains("4 of 8 pictures are there"));
+    let twice: Vec<&str> = lines[..8].iter().chain([&lines[2]]).copied().collect();
+    assert!(damaged(&twice).contains("is there twice"));
+    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    judge(&worker, &run_dir, &data, false).unwrap();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), whole);
+    let aside = std::fs::read_to_string(run_dir.join("predictions.damaged.csv")).unwrap();
+    assert_eq!(aside, whole[..whole.len() / 2]);
 
     std::fs::write(run_dir.join("test_judged.json"), "{").unwrap();
     let damaged = test_judged(&run_dir).unwrap_err().to_string();

@@ -51,7 +51,7 @@ fn summary() -> Summary {
         precision: "f32".to_owned(),
         epochs_run: 2,
         best_epoch: 1,
-        val: SplitScore { accuracy: 0.8, macro_f1: 0.79, loss: 0.4, pictures: 10 },
+        val: SplitScore { accuracy: 0.8, macro_f1: 0.79, loss: 0.4, pictures: 10, copies_in_training: 0 },
         wall_s: 1.0,
         images_per_s: 100.0,
         peak_rss_mib: 1,

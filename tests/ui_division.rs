@@ -54,7 +54,7 @@ fn wanted(h: &mut Harness<'_, Desk>) -> DataConfig {
 fn the_panel_says_how_pictures_are_divided_and_leads_to_the_choice() {
     let (_dir, state) = open(Screen::Data);
     let mut h = window(state);
-    h.get_by_label("Divided picture by picture: 20 % for validation");
+    h.get_by_label("Divided picture by picture: 20\u{a0}% for validation");
     assert!(h.query_by_label("How the pictures are divided").is_none());
     click(&mut h, "Divide otherwise…");
     assert_eq!(h.state().actions, [Action::AskDivision(true)]);
@@ -79,10 +79,17 @@ fn nothing_changes_until_another_division_is_chosen() {
 
 #[test]
 fn pictures_that_lie_otherwise_than_chosen_can_be_divided_as_chosen() {
-    let (_dir, state) = asked();
+    let (_dir, mut state) = asked();
+    state.config.data.val_fraction = 0.4;
     let chosen = state.config.data.clone();
+    let pictures = state.preflight.as_ref().unwrap();
+    let [now, anew] = [pictures.dataset.clone(), pictures.divided(&chosen).unwrap()]
+        .map(|data| [Split::Train, Split::Val].map(|part| data.indices(part).len()));
+    assert_ne!(now, anew);
     let mut h = window(state);
-    h.get_by_label("18 training (75.0 %) · 6 validation (25.0 %)");
+    // What would come of it, and not what is there.
+    h.get_by_label_contains(&format!("{} training (", anew[0]));
+    h.get_by_label_contains(&format!(" · {} validation (", anew[1]));
     h.get_by_label_contains("would be in another part");
     assert_eq!(wanted(&mut h), chosen);
 }

@@ -81,14 +81,15 @@ fn analysed(pictures: usize) -> AppState {
     let samples = &state.dataset().unwrap().samples;
     let picture = |i: usize| {
         let sample = &samples[i % samples.len()];
-        let predicted = if i.is_multiple_of(17) { 1 - sample.class } else { sample.class };
+        let wrong = i.is_multiple_of(17);
+        let predicted = Some(if wrong { 1 - sample.class } else { sample.class });
         AnalysedPicture { rel: sample.rel.clone(), class: sample.class, predicted, split: sample.split }
     };
     let list: Vec<AnalysedPicture> = (0..pictures).map(picture).collect();
     let points = list
         .iter()
         .map(|p| {
-            let middle = if p.predicted == 0 { [-3.0, 0.5] } else { [3.0, -0.5] };
+            let middle = if p.predicted == Some(0) { [-3.0, 0.5] } else { [3.0, -0.5] };
             middle.map(|m: f64| (m + 1.2 * rng.normal()) as f32)
         })
         .collect();
@@ -107,6 +108,7 @@ fn analysed(pictures: usize) -> AppState {
         run_dir: shown.run_dir.clone().unwrap(),
         root: shown.data_root.clone(),
         classes: shown.evaluation.classes.clone(),
+        looked_at: list.len(),
         pictures: list,
         verdicts: state.dataset().unwrap().verdicts.clone(),
         suspects,
@@ -180,13 +182,22 @@ fn the_heat_map_can_be_switched_off_and_asked_for_another_class() {
     h.get_by_label("Heat map").click();
     h.run();
     assert!(!h.state().cx.evaluate.looking.on);
-    // A training picture that is like it opens over it, and leads back.
-    h.get_by_label_contains("2.jpg: ants, 0.920 alike").click();
+    // A training picture that is like it opens over it, and leads back; so does Escape, which closes what it came from only then.
+    for by_key in [false, true] {
+        h.get_by_label_contains("2.jpg: ants, 0.920 alike").click();
+        h.run();
+        h.get_by_label_contains("Enlarged picture Train/2.jpg");
+        if by_key {
+            h.key_press(Key::Escape);
+        } else {
+            h.get_by_label("Back").click();
+        }
+        h.run();
+        h.get_by_label_contains(&format!("Enlarged picture {rel}"));
+    }
+    h.key_press(Key::Escape);
     h.run();
-    h.get_by_label_contains("Enlarged picture Train/2.jpg");
-    h.get_by_label("Back").click();
-    h.run();
-    h.get_by_label_contains(&format!("Enlarged picture {rel}"));
+    assert!(h.query_by_label_contains("Enlarged picture").is_none());
 }
 
 #[test]

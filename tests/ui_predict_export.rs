@@ -130,7 +130,14 @@ fn where_nothing_is_known_of_what_is_unlike_training_it_says_how_to_know() {
     h.get_by_label(note);
     h.get_by_label("Compare them").click();
     h.run();
-    assert_eq!(h.state().actions, [Action::ShowEvaluateTab(EvaluateTab::Suspects)]);
+    assert_eq!(h.state().actions, [Action::Analyse]);
+
+    let evaluation = judged(2, 30, None).evaluation;
+    let mut h = window(AppState { evaluation, preflight: None, ..predictions(3, None) }, SIZE, true);
+    h.get_by_label("Compare them").click();
+    h.run();
+    let suspects = Action::ShowEvaluateTab(EvaluateTab::Suspects);
+    assert_eq!(h.state().actions, [suspects], "it says which pictures to open");
 
     // A run that is not on show has to be shown first, which the threshold offers; a model of another project leads nowhere.
     let mut h = window(predictions(3, None), SIZE, true);

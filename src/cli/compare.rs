@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
 }
 
 fn print(analysis: &Analysis, out: &mut Out<'_>) -> CliResult {
-    let (all, doubtful) = (analysis.pictures.len(), analysis.suspects.len());
+    let (all, doubtful) = (analysis.looked_at, analysis.suspects.len());
     let name = |class: usize| analysis.classes.get(class).cloned().unwrap_or_default();
     if doubtful > 0 {
         let mut table = Table::new(&["picture", "labelled", "probably", "probability"]);
@@ -50,6 +50,10 @@ fn print(analysis: &Analysis, out: &mut Out<'_>) -> CliResult {
         out.line("")?;
     }
     out.line(format!("{} labels are doubtful", part_of(doubtful, all)))?;
+    if analysis.pictures.len() > all {
+        let tested = thousands(analysis.pictures.len() - all);
+        out.line(format!("{tested} test pictures are not looked at: they are judged only when asked for"))?;
+    }
     out.line(format!(
         "Classifiers that had not seen the picture named its class for {}",
         share(analysis.right, all)
@@ -71,5 +75,5 @@ fn as_json(analysis: &Analysis) -> Value {
         })
     });
     let accuracy = analysis.out_of_fold_accuracy();
-    json!({"pictures": analysis.pictures.len(), "out_of_fold_accuracy": accuracy, "doubtful": suspects.collect::<Vec<_>>()})
+    json!({"pictures": analysis.looked_at, "out_of_fold_accuracy": accuracy, "doubtful": suspects.collect::<Vec<_>>()})
 }

@@ -65,6 +65,9 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
         out.line(format!("test pictures, {}", times_judged(n, judged.test_judged_by_others)))?;
     }
     save_evaluation(&args.out, &judged.evaluation, test_judged)?;
+    for caution in &judged.cautions {
+        out.line(caution)?;
+    }
     print(&judged.evaluation, out)?;
     out.line(format!("\npredictions.csv, curves.csv and summary.json are in {}", args.out.display()))
 }

@@ -7,7 +7,7 @@ use super::tables::Table;
 use crate::config::DataConfig;
 use crate::data::{Dataset, Layout, Preflight, Severity, SkipReason, Split};
 use crate::error::{Error, thousands};
-use crate::session::{JobOutput, JobRequest, Worker};
+use crate::session::{Divide, JobOutput, JobRequest, Worker};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -32,9 +32,10 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     let mut reporter = Reporter::new(Style::or_by_terminal(None), "Looking at the pictures");
     let labels = args.labels.as_deref().map(job::label_file);
     let config = DataConfig { labels, ..DataConfig::default() };
-    let request = JobRequest::OpenData { root: args.data.clone(), config, project: None, anew: false };
+    let divide = Divide::AsSaved;
+    let request = JobRequest::OpenData { root: args.data.clone(), config, project: None, divide };
     let output = job::run_quietly(&Worker::spawn(|| {}), request, &mut reporter, out)?;
-    let JobOutput::Data(found) = output else { return Err(job::wrong_output()) };
+    let JobOutput::Data(found, _) = output else { return Err(job::wrong_output()) };
     if args.json {
         print_json(&found, out)?
     } else {

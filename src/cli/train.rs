@@ -11,7 +11,7 @@ use crate::config::{DEFAULT_FOLDS, TrainConfig};
 use crate::data::{Dataset, Preflight};
 use crate::engine::{TrainOutcome, check_unfinished};
 use crate::error::{Error, Result, thousands};
-use crate::session::{JobOutput, JobRequest, RunState, Worker, check_readable, read_run, weights};
+use crate::session::{Divide, JobOutput, JobRequest, RunState, Worker, check_readable, read_run, weights};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -82,9 +82,9 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
         root: data,
         config: config.data.clone(),
         project: place_of_splits(args).map(Path::to_path_buf),
-        anew: false,
+        divide: Divide::AsSaved,
     };
-    let JobOutput::Data(found) = job::run_quietly(&worker, request, &mut reporter, out)? else {
+    let JobOutput::Data(found, _) = job::run_quietly(&worker, request, &mut reporter, out)? else {
         return Err(job::wrong_output());
     };
     check_readable(&found, &config.data)?;

@@ -154,9 +154,9 @@ impl Decisions {
         &self.holding
     }
 
-    /// What redoing would bring back.
-    pub fn to_redo(&self) -> Option<&Decided> {
-        self.undone.last()
+    /// Those that were undone, in the order in which that was done. Redoing brings back the last.
+    pub fn undone(&self) -> &[Decided] {
+        &self.undone
     }
 
     /// What the decisions that hold come to.
@@ -240,7 +240,7 @@ mod tests {
         let first = step(Decision::Exclude, &["ants/1.png"]);
         let second = step(Decision::Exclude, &["ants/2.png"]);
         let decisions: Decisions = [first, Step::Undone, second.clone(), Step::Redone].into_iter().collect();
-        assert_eq!(decisions.to_redo(), None);
+        assert!(decisions.undone().is_empty());
         assert_eq!(decisions.holding().last().cloned().map(Step::Decided), Some(second));
     }
 

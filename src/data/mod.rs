@@ -21,7 +21,7 @@ pub use checks::Checks;
 pub use decisions::{Decided, Decision, DecisionChanges, Decisions, Step, Verdict, Verdicts};
 pub use division::{Division, Groups};
 pub use labels::LabelFile;
-pub use preflight::{Finding, Gone, Offer, PictureSize, Preflight, Severity, preflight};
+pub use preflight::{Finding, Gone, Offer, PictureSize, Preflight, Severity, copies_in_training, preflight};
 pub use scan::{Dataset, Layout, Sample, SkipReason, Skipped, scan};
 pub use split::{SavedSplits, Split};
 pub use walk::is_hidden;

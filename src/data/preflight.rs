@@ -18,6 +18,7 @@ use crate::config::DataConfig;
 use crate::error::{Error, Result, part_of};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -118,6 +119,13 @@ pub struct Preflight {
     mirrored: Arc<[[String; 2]]>,
     /// What was found before any decision; none where this is it.
     before: Option<Arc<Preflight>>,
+}
+
+/// How many of the pictures for `part` are, byte for byte, among those for training too. `contents` is as in [`Preflight`].
+pub fn copies_in_training(dataset: &Dataset, contents: &[[u8; 32]], part: Split) -> usize {
+    let of = |part: Split| dataset.samples.iter().zip(contents).filter(move |(s, _)| s.split == part);
+    let learned: HashSet<&[u8; 32]> = of(Split::Train).map(|(_, content)| content).collect();
+    of(part).filter(|(_, content)| learned.contains(content)).count()
 }
 
 impl Preflight {

@@ -17,6 +17,8 @@ pub struct Card {
     pub macro_f1: f64,
     /// Mean cross-entropy.
     pub loss: f64,
+    /// Validation pictures that are exact copies of pictures that were learned from.
+    pub copies_in_training: usize,
     /// `frozen`, `last-stages`, `full`, `scratch`.
     pub mode: String,
     /// Epochs run, and the kept one, from 1 (0 where the head was fitted at once).
@@ -45,19 +47,30 @@ pub(super) fn text(card: &Card, m: &Model<'_>) -> String {
     let list = m.classes.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");
     let total: usize = card.confusion.iter().flatten().sum();
     let correct: usize = (0..card.confusion.len()).map(|c| card.confusion[c][c]).sum();
+    let on = match card.copies_in_training {
+        0 => format!(
+            "On {total} validation pictures of `{}` that were not learned from (they did choose the kept epoch)",
+            card.data
+        ),
+        copies => format!(
+            "On {total} validation pictures of `{}`, which did choose the kept epoch. {copies} of them {} learned from too, in \
+             exact copies, so that the numbers are better than they would be on other pictures",
+            card.data,
+            if copies == 1 { "was" } else { "were" }
+        ),
+    };
     // Writing to a String cannot fail.
     let _ = write!(
         t,
         "---\nlibrary_name: {}\npipeline_tag: image-classification\n---\n\n# {} for {}\n\n\
          Classifies a picture ({side} x {side} pixels after preparation) as one of {} classes: {list}.\n\n\
          ## Quality\n\n\
-         On {total} validation pictures of `{}` that were not learned from (they did choose the kept epoch):\n\n\
+         {on}:\n\n\
          | measure | value |\n|---|---|\n| accuracy | {:.4} ({correct} of {total}) |\n| macro F1 | {:.4} |\n| mean cross-entropy | {:.4} |\n\n",
         if m.timm { "timm" } else { "headstart" },
         m.title,
         card.data,
         m.classes.len(),
-        card.data,
         card.accuracy,
         card.macro_f1,
         card.loss,
@@ -164,5 +177,8 @@ mod tests {
         ] {
             assert!(t.contains(part), "{part} is not in\n{t}");
         }
+        assert!(t.contains("that were not learned from"));
+        let t = text(&Card { copies_in_training: 3, ..card }, &model);
+        assert!(t.contains("3 of them were learned from too") && !t.contains("not learned from"), "{t}");
     }
 }

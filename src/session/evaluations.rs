@@ -3,13 +3,18 @@
 
 use super::report;
 use crate::engine::{Analysis, ConfusionMatrix, Evaluation, Prediction};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, part_of};
 use crate::export::atomic;
+use serde_json::Value;
+use std::collections::HashSet;
 use std::path::Path;
 
 const FILE: &str = "predictions.csv";
 const CURVES: &str = "curves.csv";
 const NUMBERS: &str = "summary.json";
+
+/// What a run's damaged predictions are called once it was judged anew.
+const SET_ASIDE: &str = "predictions.damaged.csv";
 
 /// Columns before the classes' own, as [`Evaluation::to_csv`] writes them.
 const FIXED: [&str; 4] = ["path", "true", "predicted", "probability"];
@@ -63,12 +68,53 @@ pub fn check_place_of_evaluation(dir: &Path, replace: bool) -> Result<()> {
 /// Reads a finished run's `predictions.csv` back into an evaluation.
 ///
 /// # Errors
-/// If the file is missing or damaged.
+/// If the file is missing or damaged, or is of fewer or more pictures than the numbers beside it.
 pub fn load_evaluation(run_dir: &Path) -> Result<Evaluation> {
     let path = run_dir.join(FILE);
     let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, &e))?;
-    from_csv(&bytes)
-        .map_err(|why| Error::input(format!("the predictions are damaged ({why})")).with_path(&path))
+    let found = from_csv(&bytes).and_then(|evaluation| {
+        let there = evaluation.predictions.len();
+        match (twice(&evaluation), counted(run_dir)) {
+            (Some(rel), _) => Err(format!("{rel} is there twice")),
+            (None, Some(all)) if all != there => Err(format!("{} pictures are there", part_of(there, all))),
+            _ => Ok(evaluation),
+        }
+    });
+    found.map_err(|why| Error::input(format!("the predictions are damaged ({why})")).with_path(&path))
+}
+
+/// A picture that is there more than once, if one is.
+fn twice(evaluation: &Evaluation) -> Option<&str> {
+    let mut seen = HashSet::new();
+    evaluation.predictions.iter().map(|p| p.rel.as_str()).find(|rel| !seen.insert(*rel))
+}
+
+/// How many pictures were judged, as the numbers of a run or an evaluation say; nothing where they do not.
+fn counted(dir: &Path) -> Option<usize> {
+    let numbers: Value = serde_json::from_slice(&std::fs::read(dir.join(NUMBERS)).ok()?).ok()?;
+    let pictures = numbers.get("val").unwrap_or(&numbers).get("pictures")?.as_u64()?;
+    usize::try_from(pictures).ok().filter(|n| *n > 0)
+}
+
+/// Where a finished run's own predictions cannot be read any more, an evaluation of the same pictures takes their place; the damaged
+/// file is kept beside it. Where some of the pictures are gone, or nothing can be written, the run stays as it is.
+pub(super) fn mend(run_dir: &Path, evaluation: &Evaluation) {
+    let finished = run_dir.join(NUMBERS).exists();
+    let all = counted(run_dir).is_none_or(|all| all == evaluation.predictions.len());
+    if !finished || !all || load_evaluation(run_dir).is_ok() {
+        return;
+    }
+    let file = run_dir.join(FILE);
+    let mended = evaluation.to_csv().and_then(|csv| {
+        if file.exists() {
+            let aside = run_dir.join(SET_ASIDE);
+            std::fs::rename(&file, &aside).map_err(|e| Error::io("rename to", &aside, &e))?;
+        }
+        atomic::write(&file, &csv)
+    });
+    if let Err(e) = mended {
+        tracing::warn!("a run's damaged predictions stay as they are: {e}");
+    }
 }
 
 fn from_csv(bytes: &[u8]) -> Result<Evaluation, String> {

@@ -56,8 +56,8 @@ pub struct AnalysedPicture {
     pub rel: String,
     /// Its class.
     pub class: usize,
-    /// The class that the model gives it.
-    pub predicted: usize,
+    /// The class that the model gives it; none for a test picture, which is judged only when that is asked for, and counted.
+    pub predicted: Option<usize>,
     /// Which part it belongs to.
     pub split: Split,
 }
@@ -75,9 +75,11 @@ pub struct Analysis {
     pub pictures: Vec<AnalysedPicture>,
     /// What was decided about pictures when they were compared.
     pub verdicts: Verdicts,
-    /// Doubtful labels, the most doubtful first.
+    /// Doubtful labels, the most doubtful first; test pictures are not looked at.
     pub suspects: Vec<Suspect>,
-    /// Pictures that the classifiers behind the doubts, none of which had seen the picture, gave the class that it has.
+    /// How many pictures' labels were looked at.
+    pub looked_at: usize,
+    /// Those of them that the classifiers behind the doubts, none of which had seen the picture, gave the class that it has.
     pub right: usize,
     /// Where each picture lies.
     pub plane: Plane,
@@ -86,10 +88,17 @@ pub struct Analysis {
 /// Classifiers that are right about less than this share of the pictures doubt many labels that are right.
 const SURE_ENOUGH: f64 = 0.8;
 
+impl AnalysedPicture {
+    /// Whether the model gives it another class than its own.
+    pub fn is_mistaken(&self) -> bool {
+        self.predicted.is_some_and(|predicted| predicted != self.class)
+    }
+}
+
 impl Analysis {
-    /// Share of the pictures that the classifiers behind the doubts were right about.
+    /// Share of the pictures looked at that the classifiers behind the doubts were right about.
     pub fn out_of_fold_accuracy(&self) -> f64 {
-        self.right as f64 / self.pictures.len().max(1) as f64
+        self.right as f64 / self.looked_at.max(1) as f64
     }
 
     /// Whether so few were right that many of the doubts are unfounded.
@@ -180,16 +189,28 @@ pub(super) fn analyse(
     second_part();
     features.draw_line(SEED, keep_going)?;
     features.save(&run_dir)?;
-    let ConfidentJoint { suspects, right, .. } = features.suspects(SEED, progress)?;
+    let among: Vec<usize> =
+        (0..features.len()).filter(|&i| dataset.samples[i].split != Split::Test).collect();
+    let ConfidentJoint { suspects, right, .. } = features.suspects(&among, SEED, progress)?;
     let plane = principal_plane(&features, SEED, keep_going)?;
     let analysed = |(i, sample): (usize, &crate::data::Sample)| AnalysedPicture {
         rel: sample.rel.clone(),
         class: features.pictures[i].class,
-        predicted: features.predicted[i] as usize,
+        predicted: (sample.split != Split::Test).then_some(features.predicted[i] as usize),
         split: sample.split,
     };
     let pictures = dataset.samples.iter().enumerate().map(analysed).collect();
     let (root, classes, verdicts) =
         (dataset.root.clone(), features.classes.clone(), dataset.verdicts.clone());
-    Ok(Analysis { run_dir, root, classes, pictures, verdicts, suspects, right, plane })
+    Ok(Analysis {
+        run_dir,
+        root,
+        classes,
+        pictures,
+        verdicts,
+        suspects,
+        looked_at: among.len(),
+        right,
+        plane,
+    })
 }

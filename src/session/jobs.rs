@@ -2,6 +2,7 @@
 
 use super::copies::Copied;
 use super::insight::{Analysis, Explained};
+use super::splits::{Divide, Redivided};
 use crate::backbones::LoadReport;
 use crate::config::{DataConfig, DeviceChoice, Precision, TrainConfig};
 use crate::data::{Dataset, Preflight, Split};
@@ -27,8 +28,8 @@ pub enum JobRequest {
         config: DataConfig,
         /// The project whose saved splits apply, if there is one.
         project: Option<PathBuf>,
-        /// Divide the pictures anew, whatever the project has saved.
-        anew: bool,
+        /// How the project's pictures are divided.
+        divide: Divide,
     },
     /// Write the sample data set.
     WriteSample {
@@ -157,13 +158,15 @@ pub struct Judged {
     pub test_judged: usize,
     /// How often other runs of its project were, on some of the same pictures.
     pub test_judged_by_others: usize,
+    /// What to know before trusting the numbers, a sentence each.
+    pub cautions: Vec<String>,
 }
 
 /// What a job made.
 #[derive(Debug, Clone)]
 pub enum JobOutput {
-    /// Of `OpenData`.
-    Data(Arc<Preflight>),
+    /// Of `OpenData`; the second, where the project's pictures were divided otherwise before.
+    Data(Arc<Preflight>, Option<Redivided>),
     /// Of `WriteSample`: the folder.
     Sample(PathBuf),
     /// Of `CheckWeights`.

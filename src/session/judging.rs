@@ -3,9 +3,9 @@
 use super::jobs::Judged;
 use super::runner::Job;
 use super::versioned::FileKind;
-use super::{places, run_pictures, splits};
+use super::{evaluations, places, run_pictures, splits};
 use crate::config::{DataConfig, GroupBy, SplitKind, TrainConfig};
-use crate::data::{Checks, Dataset, Split};
+use crate::data::{Checks, Dataset, SkipReason, Skipped, Split, copies_in_training};
 use crate::engine::{self, Classifier, TrainEvent};
 use crate::error::{Error, Result, thousands, times};
 use serde::{Deserialize, Serialize};
@@ -116,6 +116,7 @@ pub(super) fn judge(
         let trained = trained_on.as_ref().and_then(|d| d.path.as_deref());
         trained.is_some_and(|p| places::resolved(p) == places::resolved(&root))
     });
+    let as_it_was = of_run.filter(|_| labels.is_none());
     let mut config = trained_on.unwrap_or_default();
     if of_run.is_none() {
         // Other pictures have labels of their own.
@@ -145,6 +146,9 @@ pub(super) fn judge(
     job.events.train(TrainEvent::Note(note));
     let progress = |done, total| job.progress(done, total);
     let evaluation = engine::evaluate(classifier, dataset, split, job.control, &progress)?;
+    if let Some(run) = as_it_was.filter(|_| split == Some(Split::Val)) {
+        evaluations::mend(run, &evaluation);
+    }
     // Counted before anybody has seen the result.
     let test_judged = match run {
         Some(run) if test => count_test(run)?,
@@ -152,7 +156,39 @@ pub(super) fn judge(
         None => 0,
     };
     let test_judged_by_others = run.map_or(0, test_judged_by_others);
-    Ok(Judged { evaluation, model, data: root, split, test_judged, test_judged_by_others })
+    let copies = match (of_run, split) {
+        (Some(_), Some(part)) => copies_in_training(dataset, &found.contents, part),
+        _ => 0,
+    };
+    let left_out = if of_run.is_none() { left_out_words(dataset) } else { None };
+    let cautions = copies_words(copies).into_iter().chain(left_out).collect();
+    Ok(Judged { evaluation, model, data: root, split, test_judged, test_judged_by_others, cautions })
+}
+
+/// What to know of judged pictures of which some are exact copies of pictures that were learned from.
+pub fn copies_words(copies: usize) -> Option<String> {
+    (copies > 0).then(|| {
+        let (is, copy) = if copies == 1 { ("is", "an exact copy") } else { ("are", "exact copies") };
+        format!(
+            "{} of these pictures {is} {copy} of pictures that were learned from: the numbers are better than on other pictures",
+            thousands(copies)
+        )
+    })
+}
+
+/// Which pictures of a folder that is judged cannot be read, if there are any.
+fn left_out_words(dataset: &Dataset) -> Option<String> {
+    let unread = |s: &&Skipped| {
+        !matches!(
+            s.reason,
+            SkipReason::Hidden | SkipReason::NotAnImage | SkipReason::Unlabelled | SkipReason::NotLearned(_)
+        )
+    };
+    let mut files = dataset.skipped.iter().filter(unread);
+    let (first, more) = (files.next()?, files.count());
+    let (files, are) = if more == 0 { ("file", "is") } else { ("files", "are") };
+    let others = if more == 0 { String::new() } else { format!(" and {} more", thousands(more)) };
+    Some(format!("{} {files} cannot be used and {are} left out: {}{others}", thousands(more + 1), first.rel))
 }
 
 /// Which pictures a judgement is about: the folder's own validation pictures, those that the model was not trained on, or,

@@ -39,7 +39,7 @@ pub use evaluations::{check_place_of_evaluation, load_evaluation, save_evaluatio
 pub use folds::{CrossValidation, FoldScore, Spread};
 pub use insight::{AlikePicture, AnalysedPicture, Analysis, Explained, was_compared};
 pub use jobs::{JobEvent, JobId, JobOutput, JobRequest, Judged, ModelRef, Outcome};
-pub use judging::{pictures_of, test_judged, test_judged_by_others, times_judged};
+pub use judging::{copies_words, pictures_of, test_judged, test_judged_by_others, times_judged};
 pub use lock::ProjectLock;
 pub use places::check_outside;
 pub use predictions::{TableRow, UNDECIDED, decision, predictions_csv};
@@ -48,4 +48,5 @@ pub use readable::check_readable;
 pub use runner::READ_ONLY;
 pub use runs::{RunInfo, RunState, read_run, save_notes};
 pub use settings::{Settings, ThemeChoice};
+pub use splits::{Divide, Redivided, SavedDivision};
 pub use worker::Worker;

@@ -5,7 +5,7 @@ use super::journal::{self, Entry};
 use super::judging::test_judged_file;
 use super::places;
 use super::runs::{RunInfo, RunState, read_run};
-use super::splits;
+use super::splits::{self, Divide};
 use crate::config::{CONFIG_VERSION, TrainConfig};
 use crate::data::Dataset;
 use crate::engine;
@@ -102,7 +102,7 @@ impl Project {
     /// # Errors
     /// If the folder cannot be written.
     pub fn save_splits(&self, dataset: &Dataset) -> Result<()> {
-        splits::keep(&self.dir, &self.config.data, dataset, false)
+        splits::keep(&self.dir, &self.config.data, dataset, &Divide::AsSaved).map(drop)
     }
 
     /// A fresh folder for the next run. Numbers are never used again, not even those of deleted runs.

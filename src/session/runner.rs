@@ -7,6 +7,7 @@ use super::journal::{self, Entry};
 use super::lane::Lane;
 use super::lock::RunLock;
 use super::opened::Opened;
+use super::splits::{Divide, Redivided};
 use super::{
     arrangement, checks, copies, decisions, judging, pictures, places, project, run_pictures, splits,
 };
@@ -83,8 +84,8 @@ impl Runner {
 
     fn dispatch(&mut self, request: JobRequest, job: &Job<'_>) -> Result<JobOutput> {
         match request {
-            JobRequest::OpenData { root, config, project, anew } => {
-                open_data(&root, &config, (project.as_deref(), anew), job).map(JobOutput::Data)
+            JobRequest::OpenData { root, config, project, divide } => {
+                open_data(&root, &config, (project.as_deref(), divide), job)
             }
             JobRequest::WriteSample { dir } => write_sample(&dir, job).map(|()| JobOutput::Sample(dir)),
             JobRequest::CheckWeights { backbone, weights } => check_weights(&backbone, &weights),
@@ -209,53 +210,57 @@ pub(super) fn look_through(
 fn open_data(
     root: &Path,
     config: &DataConfig,
-    (project, anew): (Option<&Path>, bool),
+    (project, divide): (Option<&Path>, Divide),
     job: &Job<'_>,
-) -> Result<Arc<Preflight>> {
+) -> Result<JobOutput> {
+    let anew = divide == Divide::Anew;
     if let Some(dir) = project {
         places::check_outside("the project", dir, root)?;
     }
-    let (saved, damage) = match project.filter(|_| !anew) {
-        Some(dir) => splits::load_or_set_aside(dir, config)?,
+    let (saved, damage) = match project {
+        Some(dir) => splits::load_or_set_aside(dir, config, &divide)?,
         None => (None, None),
     };
     let known = project.map(checks::load).unwrap_or_default();
     let found = look_through(root, config, saved.as_ref(), known.clone(), job)?;
-    let Some(dir) = project else { return Ok(found) };
+    let Some(dir) = project else { return Ok(JobOutput::Data(found, None)) };
     let gone = if anew { Gone::default() } else { Gone::since(&known, &found.dataset) };
     let looked = match gone.whole_part() {
         // It is told until it is back, or the pictures are divided on purpose.
         true => found.dataset.checks.clone().and(&known),
         false => found.dataset.checks.clone(),
     };
-    let told = match keep_look((dir, anew), config, &found.dataset, (&known, looked)) {
-        Err(e) if e.kind() == ErrorKind::ReadOnly => Some(Finding::about_all(Severity::Warning, READ_ONLY)),
-        kept => kept.map(|()| None)?,
+    let (redivided, told) = match keep_look((dir, &divide), config, &found.dataset, (&known, looked)) {
+        Err(e) if e.kind() == ErrorKind::ReadOnly => {
+            (None, Some(Finding::about_all(Severity::Warning, READ_ONLY)))
+        }
+        kept => (kept?, None),
     };
     let gone = gone.finding(&found.dataset);
     let found = found.telling(damage.into_iter().chain(told).chain(gone));
-    Ok(found.decided_if_possible(&decisions::decisions(dir)?.verdicts()))
+    let found = found.decided_if_possible(&decisions::decisions(dir)?.verdicts());
+    Ok(JobOutput::Data(found, redivided))
 }
 
 /// What a window says of a project that can be looked at and not changed.
 pub const READ_ONLY: &str = "this project is on a disk that is read-only: nothing can be saved and no run begun; to do so, copy the project's folder \
      to another disk and open it there";
 
-/// Saves in the project's folder what a look at its pictures showed; where they were divided `anew`, no earlier division stays.
+/// Saves in the project's folder what a look at its pictures showed. Where that replaces an earlier division, both are returned.
 fn keep_look(
-    (dir, anew): (&Path, bool),
+    (dir, divide): (&Path, &Divide),
     config: &DataConfig,
     dataset: &Dataset,
     (known, looked): (&Checks, Checks),
-) -> Result<()> {
-    splits::keep(dir, config, dataset, anew)?;
+) -> Result<Option<Redivided>> {
+    let redivided = splits::keep(dir, config, dataset, divide)?;
     if looked != *known {
         checks::save(dir, looked)?;
     }
-    match project::is_project(dir) {
-        true => journal::append(dir, Entry::opened(dataset)),
-        false => Ok(()),
+    if project::is_project(dir) {
+        journal::append(dir, Entry::opened(dataset))?;
     }
+    Ok(redivided)
 }
 
 fn write_sample(dir: &Path, job: &Job<'_>) -> Result<()> {

@@ -3,10 +3,11 @@
 use super::versioned::FileKind;
 use crate::config::{DataConfig, GroupBy, SplitKind};
 use crate::data::{Dataset, Finding, Sample, SavedSplits, Severity, Split};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 const KIND: FileKind = FileKind {
     name: "splits.json",
@@ -14,6 +15,36 @@ const KIND: FileKind = FileKind {
     newest: 1,
     if_damaged: "Delete this file to divide the pictures anew",
 };
+
+/// How the pictures of a project are divided when they are looked through.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Divide {
+    /// As the project has saved it, and by the settings where it has not.
+    AsSaved,
+    /// By the settings, whatever the project has saved.
+    Anew,
+    /// As it once was.
+    As(SavedDivision),
+}
+
+/// A division as it stood in a project's file, pictures included that were away then.
+#[derive(Clone, PartialEq)]
+pub struct SavedDivision(pub(crate) Arc<[u8]>);
+
+impl std::fmt::Debug for SavedDivision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SavedDivision({} bytes)", self.0.len())
+    }
+}
+
+/// A project's pictures were divided otherwise: each of the two can be had again with [`Divide::As`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Redivided {
+    /// How they were divided.
+    pub before: SavedDivision,
+    /// How they are divided now.
+    pub after: SavedDivision,
+}
 
 /// What damaged splits of a project are called once the pictures are divided anew.
 const SET_ASIDE: &str = "splits.damaged.json";
@@ -71,13 +102,14 @@ pub(super) fn load(dir: &Path, config: &DataConfig) -> Result<Option<SavedSplits
     Ok(file.filter(|f| f.settings == Settings::of(config)).map(|f| f.saved))
 }
 
-/// The splits saved in a project as [`load`] has them. Damaged ones are renamed, so that the pictures can be divided anew, and told
-/// in a finding.
+/// The places that are saved for the pictures of a project. Damaged ones are renamed, so that the pictures can be divided anew, and
+/// told in a finding.
 pub(super) fn load_or_set_aside(
     project: &Path,
     config: &DataConfig,
+    divide: &Divide,
 ) -> Result<(Option<SavedSplits>, Option<Finding>)> {
-    match load(project, config) {
+    match saved(project, config, divide) {
         Ok(saved) => Ok((saved, None)),
         Err(e) if e.hint() == Some(KIND.if_damaged) => {
             // Where nothing can be written nothing is saved over it either.
@@ -102,10 +134,42 @@ pub(super) fn save(dir: &Path, config: &DataConfig, dataset: &Dataset) -> Result
 }
 
 /// Saves where each picture is that chance divides, as a project keeps it. What a folder or a label file says itself is not saved:
-/// once the file is put aside, the pictures are where they were before it. With `anew` nothing earlier stays.
-pub(super) fn keep(dir: &Path, config: &DataConfig, dataset: &Dataset, anew: bool) -> Result<()> {
-    let saved = if anew { None } else { load(dir, config)? };
-    write(dir, config, saved.unwrap_or_default(), dataset.divided_by_chance())
+/// once the file is put aside, the pictures are where they were before it. What stood there is returned where it was not added to,
+/// because of other settings or on purpose.
+pub(super) fn keep(
+    dir: &Path,
+    config: &DataConfig,
+    dataset: &Dataset,
+    divide: &Divide,
+) -> Result<Option<Redivided>> {
+    let (before, saved) = (stored(dir)?, saved(dir, config, divide)?);
+    let added_to = *divide == Divide::AsSaved && saved.is_some();
+    write(dir, config, saved.unwrap_or_default(), dataset.divided_by_chance())?;
+    let Some(before) = before.filter(|_| !added_to) else { return Ok(None) };
+    Ok(stored(dir)?.filter(|after| *after != before).map(|after| Redivided { before, after }))
+}
+
+/// What is saved of the places that the pictures get, if anything is, and was decided with the same settings as `config`'s.
+fn saved(dir: &Path, config: &DataConfig, divide: &Divide) -> Result<Option<SavedSplits>> {
+    match divide {
+        Divide::AsSaved => load(dir, config),
+        Divide::Anew => Ok(None),
+        // One that was damaged says nothing.
+        Divide::As(SavedDivision(bytes)) => {
+            let file = serde_json::from_slice::<SplitsFile>(bytes).ok();
+            Ok(file.filter(|f| f.settings == Settings::of(config)).map(|f| f.saved))
+        }
+    }
+}
+
+/// The division saved in `dir`, as it stands in its file.
+fn stored(dir: &Path) -> Result<Option<SavedDivision>> {
+    let path = dir.join(KIND.name);
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(Some(SavedDivision(bytes.into()))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", &path, &e)),
+    }
 }
 
 fn write<'a>(
@@ -166,6 +230,46 @@ mod tests {
     }
 
     #[test]
+    fn a_division_that_another_took_the_place_of_can_be_had_again() {
+        let t = tempfile::tempdir().unwrap();
+        let config = DataConfig::default();
+        let places = |config: &DataConfig| {
+            let saved = load(t.path(), config).unwrap();
+            saved.map(|saved| saved.splits.into_iter().collect::<Vec<_>>()).unwrap_or_default()
+        };
+        let divided = |config: &DataConfig, pictures: &[(&str, Split)], divide: &Divide| {
+            keep(t.path(), config, &dataset(pictures), divide).unwrap()
+        };
+        let (as_saved, anew) = (Divide::AsSaved, Divide::Anew);
+        let two = [("ant/1.png", Split::Val), ("ant/2.png", Split::Train)];
+        assert_eq!(divided(&config, &two, &as_saved), None);
+        let third = |split| [("ant/3.png", split)];
+        assert_eq!(divided(&config, &third(Split::Train), &as_saved), None, "one came, two are away");
+        let first = places(&config);
+        assert_eq!(first.len(), 3);
+        let redivided = divided(&config, &third(Split::Val), &anew).unwrap();
+        assert_eq!(places(&config), [("ant/3.png".to_owned(), Split::Val)]);
+        let other = DataConfig { val_fraction: 0.4, ..config.clone() };
+        let changed = divided(&other, &third(Split::Train), &as_saved).unwrap();
+        assert_eq!(changed.before, redivided.after);
+        assert_eq!(divided(&other, &third(Split::Train), &anew), None, "it is the same one");
+        // What is there of a division that is had again is in its place; what came later is beside it.
+        for (division, there, places_then) in [
+            (changed.before, third(Split::Val), vec![("ant/3.png".to_owned(), Split::Val)]),
+            (redivided.before, third(Split::Train), first),
+        ] {
+            let divide = Divide::As(division);
+            assert!(load_or_set_aside(t.path(), &config, &divide).unwrap().0.is_some());
+            assert!(load_or_set_aside(t.path(), &other, &divide).unwrap().0.is_none(), "of other settings");
+            divided(&config, &there, &divide);
+            assert_eq!(places(&config), places_then);
+            assert!(places(&other).is_empty());
+        }
+        divided(&other, &third(Split::Train), &Divide::As(changed.after));
+        assert_eq!(places(&other), [("ant/3.png".to_owned(), Split::Train)]);
+    }
+
+    #[test]
     fn another_share_or_seed_asks_for_another_split() {
         let t = tempfile::tempdir().unwrap();
         let config = DataConfig::default();
@@ -192,15 +296,15 @@ mod tests {
         let t = tempfile::tempdir().unwrap();
         let config = DataConfig::default();
         std::fs::write(t.path().join(KIND.name), "{\"version\": 1, \"spl").unwrap();
-        let (saved, told) = load_or_set_aside(t.path(), &config).unwrap();
+        let (saved, told) = load_or_set_aside(t.path(), &config, &Divide::AsSaved).unwrap();
         let title = told.unwrap().title;
         assert!(saved.is_none() && title.contains("divided anew") && title.contains(SET_ASIDE), "{title}");
         assert!(t.path().join(SET_ASIDE).is_file() && !t.path().join(KIND.name).exists());
         save(t.path(), &config, &dataset(&[("ant/1.png", Split::Val)])).unwrap();
-        assert!(load_or_set_aside(t.path(), &config).unwrap().1.is_none());
+        assert!(load_or_set_aside(t.path(), &config, &Divide::AsSaved).unwrap().1.is_none());
         let newer = "{\"version\": 7, \"val_fraction\": 0.2, \"split_seed\": 0, \"splits\": {}}";
         std::fs::write(t.path().join(KIND.name), newer).unwrap();
-        assert!(load_or_set_aside(t.path(), &config).is_err());
+        assert!(load_or_set_aside(t.path(), &config, &Divide::AsSaved).is_err());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::session::hub::Downloads;
 use crate::session::jobs::JobRequest;
 use crate::session::{JobId, Worker};
-use egui::{Context, Event};
+use egui::{Context, Event, KeyboardShortcut};
 use pasting::Pasting;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -229,9 +229,16 @@ fn shortcuts(ctx: &Context, state: &AppState, actions: &mut Vec<Action>) {
     let typing = ctx.text_edit_focused();
     for command in state.commands() {
         let own = typing && matches!(command.action, Action::Undo | Action::Redo);
-        if let Some(keys) = command.keys.filter(|_| !own && !state.palette_open)
-            && ctx.input_mut(|i| i.consume_shortcut(&keys))
-        {
+        if own || state.palette_open {
+            continue;
+        }
+        let times = |keys: KeyboardShortcut| {
+            ctx.input_mut(|i| i.count_and_consume_key(keys.modifiers, keys.logical_key))
+        };
+        let pressed: usize = command.all_keys().map(times).sum();
+        // A slow frame may bring several presses: each takes one step back.
+        let steps = matches!(command.action, Action::Undo | Action::Redo);
+        for _ in 0..if steps { pressed } else { pressed.min(1) } {
             actions.extend(command.actions());
         }
     }

@@ -72,10 +72,8 @@ impl AppState {
             Action::NextStep,
             next.blocked,
         ));
-        let nothing = |there: bool, what: &str| (!there).then(|| format!("There is nothing to {what}"));
         // The longer keys first: the shorter ones match them too.
-        let (undo, redo) =
-            (nothing(self.to_undo().is_some(), "undo"), nothing(self.to_redo().is_some(), "redo"));
+        let (undo, redo) = (self.undo_block().map(str::to_owned), self.redo_block().map(str::to_owned));
         list.push(command("Redo", Some(ctrl_shift(Key::Z)), Action::Redo, redo));
         list.push(command("Undo", Some(ctrl(Key::Z)), Action::Undo, undo));
         list.push(command("Train", Some(ctrl(Key::T)), Action::Train, self.train_block()));
@@ -185,6 +183,12 @@ fn command(
 }
 
 impl Command {
+    /// All keys that do it: beside those that are shown, those that other programs have for it.
+    pub fn all_keys(&self) -> impl Iterator<Item = KeyboardShortcut> {
+        let elsewhere = (self.action == Action::Redo).then_some(ctrl(Key::Y));
+        self.keys.into_iter().chain(elsewhere)
+    }
+
     /// The same, once `lead` is done.
     fn after(self, lead: Action) -> Self {
         Self { lead: Some(lead), ..self }

@@ -161,16 +161,21 @@ fn undo_buttons(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     if undo.is_none() && redo.is_none() {
         return;
     }
-    for (icon, word, keys, change, action) in [
-        (Icon::Redo2, "Redo", "Ctrl+Shift+Z", redo, Action::Redo),
-        (Icon::Undo2, "Undo", "Ctrl+Z", undo, Action::Undo),
+    for (icon, word, keys, change, block, action) in [
+        (Icon::Redo2, "Redo", "Ctrl+Shift+Z", redo, state.redo_block(), Action::Redo),
+        (Icon::Undo2, "Undo", "Ctrl+Z", undo, state.undo_block(), Action::Undo),
     ] {
         let name = match change {
             Some(change) => format!("{word}: {} · {keys}", change_words(change)),
             None => format!("Nothing to {}", word.to_lowercase()),
         };
-        ui.add_enabled_ui(change.is_some(), |ui| {
-            if icon_button(ui, icon, &name).clicked() {
+        ui.add_enabled_ui(block.is_none(), |ui| {
+            let button = icon_button(ui, icon, &name);
+            let button = match (change, block) {
+                (Some(_), Some(why)) => button.on_disabled_hover_text(why),
+                _ => button,
+            };
+            if button.clicked() {
                 actions.push(action);
             }
         });

@@ -26,7 +26,7 @@ pub use downloads::{Download, DownloadEnd, megabytes};
 pub use drops::{PathKind, drop_hint, plan_drop};
 pub use evaluate::{Compared, EvaluateTab, Selection, ShownEvaluation};
 pub use folds::FoldsLeft;
-pub use history::{History, TakenBack, Undoable, decision_words};
+pub use history::{History, TakenBack, Undoable, decision_words, reads_otherwise};
 pub use insight::{Insight, MapLayout};
 pub use jobs::{JobKind, RunningJob};
 pub use next::{NOTHING_TO_KEEP, NextStep};
@@ -129,6 +129,8 @@ pub enum FollowUp {
     SaveSettings,
     /// Train the next fold.
     NextFold,
+    /// Look through the open pictures again.
+    LookAgain,
 }
 
 /// Everything the window knows. Views read it; only [`super::app`] changes it.
@@ -148,6 +150,8 @@ pub struct AppState {
     pub downloads: BTreeMap<&'static str, Download>,
     /// The open pictures and what was found in them.
     pub preflight: Option<Arc<Preflight>>,
+    /// The settings that they were read with.
+    pub read_with: Option<TrainConfig>,
     /// What was decided about them.
     pub decisions: Decisions,
     /// Pictures about which something was decided that is being written, decision by decision.

@@ -183,7 +183,13 @@ pub(crate) fn summary() -> Summary {
         precision: "f32".to_owned(),
         epochs_run: 25,
         best_epoch: 17,
-        val: SplitScore { accuracy: 145.0 / 153.0, macro_f1: 0.946, loss: 0.183, pictures: 153 },
+        val: SplitScore {
+            accuracy: 145.0 / 153.0,
+            macro_f1: 0.946,
+            loss: 0.183,
+            pictures: 153,
+            copies_in_training: 0,
+        },
         wall_s: 38.4,
         images_per_s: 640.0,
         peak_rss_mib: 512,
@@ -294,6 +300,7 @@ pub(crate) fn judged(classes: usize, per_class: usize, root: Option<&Path>) -> A
         test_judged: 0,
         test_judged_by_others: 0,
         title: "run 0003 · validation".to_owned(),
+        cautions: Vec::new(),
         compared: None,
     });
     state

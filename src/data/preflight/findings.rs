@@ -106,7 +106,9 @@ pub(super) fn duplicates(dataset: &Dataset, contents: &[[u8; 32]]) -> Vec<Findin
     }
     groups.sort_by(|a, b| natural(&a[0].rel, &b[0].rel));
     Copies::of(groups.into_iter()).findings(
-        |n, files| format!("{}, in {files} files, {}", pictures(n), if n == 1 { "is" } else { "are" }),
+        |n, files| {
+            format!("{}, in {} files, {}", pictures(n), thousands(files), if n == 1 { "is" } else { "are" })
+        },
         [
             "in training and in validation or test too (exact copies): the score will look better than it is",
             "in more than one class (exact copies): one of the labels is wrong",

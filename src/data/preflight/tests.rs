@@ -137,6 +137,22 @@ fn more_than_a_fifth_that_cannot_be_decoded_stops_training() {
 }
 
 #[test]
+fn copies_of_training_pictures_in_another_part_are_counted() {
+    let mut f = Folder::classes(&["ants", "bees"]);
+    let seen = |f: &Folder, part| {
+        let found = f.look();
+        copies_in_training(&found.dataset, &found.contents, part)
+    };
+    assert_eq!((seen(&f, Split::Val), seen(&f, Split::Test)), (0, 0));
+    for place in ["train/ants/x.png", "val/ants/y.png", "val/bees/z.png"] {
+        f.put(place, &png(7777));
+    }
+    f.put("val/bees/v.png", &png(8888));
+    f.put("val/bees/w.png", &png(8888));
+    assert_eq!(seen(&f, Split::Val), 2, "copies of each other were not learned from");
+}
+
+#[test]
 fn copies_are_worst_between_classes_and_between_splits() {
     let copies = |places: &[&str]| {
         let mut f = Folder::classes(&["a", "b"]);

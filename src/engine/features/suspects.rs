@@ -6,6 +6,7 @@ use crate::data::Progress;
 use crate::engine::forward::argmax;
 use crate::engine::logistic::{Labelled, out_of_fold};
 use crate::error::Result;
+use std::borrow::Cow;
 
 /// A picture whose label is doubtful.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,24 +84,31 @@ fn normalised_margin(p: &[f32], given: usize) -> f32 {
 }
 
 impl Features {
-    /// Doubtful labels of these pictures, from logistic regressions on their features that have not seen the picture (five folds,
-    /// drawn from `seed`).
+    /// Doubtful labels of the pictures with these numbers, from logistic regressions on their features that have not seen the picture
+    /// (five folds, drawn from `seed`).
     ///
     /// # Errors
     /// If features are not finite, or `progress` stops the work.
-    pub fn suspects(&self, seed: u64, progress: Progress<'_>) -> Result<ConfidentJoint> {
-        let labels: Vec<usize> = self.pictures.iter().map(|p| p.class).collect();
-        let pictures: Vec<usize> = (0..self.len()).collect();
+    pub fn suspects(&self, among: &[usize], seed: u64, progress: Progress<'_>) -> Result<ConfidentJoint> {
+        let labels: Vec<usize> = among.iter().map(|&i| self.pictures[i].class).collect();
+        let width = self.width();
+        // As many as there can be: they are copied only where some are left out.
+        let features = match among.len() == self.len() {
+            true => Cow::Borrowed(self.values()),
+            false => among.iter().flat_map(|&i| &self.values()[i * width..][..width]).copied().collect(),
+        };
         let data = Labelled {
-            features: self.values(),
-            width: self.width(),
+            features: &features,
+            width,
             labels: &labels,
-            pictures: &pictures,
+            pictures: among,
             classes: self.classes.len(),
             class_weights: None,
         };
         let probabilities = out_of_fold(&data, seed, progress)?;
-        Ok(confident_joint(&labels, &probabilities, self.classes.len()))
+        let mut found = confident_joint(&labels, &probabilities, self.classes.len());
+        found.suspects.iter_mut().for_each(|s| s.picture = among[s.picture]);
+        Ok(found)
     }
 }
 
@@ -167,7 +175,9 @@ mod tests {
             told.lock().unwrap().push((done, total));
             Ok(())
         };
-        let found = of_rows(&rows, &labels, 3).suspects(0, &progress).unwrap();
+        let all: Vec<usize> = (0..150).collect();
+        let features = of_rows(&rows, &labels, 3);
+        let found = features.suspects(&all, 0, &progress).unwrap();
         let told = told.into_inner().unwrap();
         assert!(
             told.is_sorted() && told.iter().all(|(done, total)| done < total && *total == told[0].1),
@@ -180,6 +190,13 @@ mod tests {
         first.sort_unstable();
         assert_eq!(first, swapped);
         assert!(suspects.iter().take(swapped.len()).all(|s| s.suggested == truth[s.picture]));
+        // Pictures that are left out are neither doubted nor learned from, and the others keep their numbers.
+        let some: Vec<usize> = all.iter().copied().filter(|i| *i != 3 && i % 7 != 0).collect();
+        let found = features.suspects(&some, 0, &|_, _| Ok(())).unwrap();
+        let mut first: Vec<usize> = found.suspects.iter().take(2).map(|s| s.picture).collect();
+        first.sort_unstable();
+        assert_eq!(first, [40, 110]);
+        assert!(found.suspects.iter().all(|s| some.contains(&s.picture)) && found.right <= some.len());
         assert!(suspects.len() < 10, "{} of 150", suspects.len());
     }
 

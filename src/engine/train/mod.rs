@@ -23,7 +23,7 @@ use super::device::{device_name, peak_rss_mib};
 use super::{BatchChange, Control, EpochRecord, Evaluation, TrainEvent};
 use crate::backbones::weights::label;
 use crate::config::{Solver, TrainConfig, TrainMode};
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Split, copies_in_training};
 use crate::error::Result;
 use crate::export::{Bundle, Card, atomic, write_bundle};
 use context::Context;
@@ -62,6 +62,13 @@ pub struct SplitScore {
     /// Pictures that were judged; 0 where an earlier version did not say.
     #[serde(default)]
     pub pictures: usize,
+    /// Of them, those that are exact copies of pictures that were learned from: the more, the less the numbers say about others.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub copies_in_training: usize,
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// `summary.json`.
@@ -148,6 +155,7 @@ fn finish(ctx: &Context<'_>, t: Trained) -> Result<TrainOutcome> {
             macro_f1: t.evaluation.confusion.macro_f1(),
             loss: t.evaluation.loss,
             pictures: t.evaluation.confusion.total(),
+            copies_in_training: copies_in_training(&ctx.dataset, &ctx.contents, Split::Val),
         },
         wall_s: 0.0,
         images_per_s: t.images_per_s,
@@ -185,6 +193,7 @@ fn card(ctx: &Context<'_>, summary: &Summary, e: &Evaluation) -> Result<Card> {
         accuracy: summary.val.accuracy,
         macro_f1: summary.val.macro_f1,
         loss: summary.val.loss,
+        copies_in_training: summary.val.copies_in_training,
         mode: summary.mode.clone(),
         epochs: (summary.epochs_run, summary.best_epoch),
         weights: ctx.config.backbone.weights.as_deref().map(label),

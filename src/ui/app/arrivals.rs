@@ -1,8 +1,8 @@
 //! What arrives from the worker, the downloads and the disk, and what follows.
 
 use super::App;
-use crate::session::JobId;
 use crate::session::jobs::JobRequest;
+use crate::session::{Divide, JobId};
 use crate::ui::actions::{Action, Pick};
 use crate::ui::disk::{DiskAnswer, DiskRequest};
 use crate::ui::state::{FollowUp, JobKind, Tone, plan_drop};
@@ -52,6 +52,7 @@ impl App {
             FollowUp::CheckPictures => self.check_pictures(),
             FollowUp::Downloaded(backbone, path) => self.downloaded(backbone, path),
             FollowUp::NextFold => self.next_fold(),
+            FollowUp::LookAgain => self.scan(Divide::AsSaved),
             FollowUp::SaveSettings => self.disk.ask(DiskRequest::SaveSettings(self.state.settings.clone())),
         }
     }

@@ -1,12 +1,13 @@
 //! Decisions about pictures, and taking changes back.
 
-use crate::config::{DataConfig, TrainConfig};
+use crate::config::TrainConfig;
 use crate::data::Step;
+use crate::session::{Divide, Project};
 use crate::ui::actions::Action;
 use crate::ui::app::App;
 use crate::ui::disk::DiskRequest;
 use crate::ui::shell::change_words;
-use crate::ui::state::TakenBack;
+use crate::ui::state::{TakenBack, Tone, reads_otherwise};
 use std::sync::Arc;
 
 impl App {
@@ -26,6 +27,9 @@ impl App {
     }
 
     pub(super) fn undo(&mut self) {
+        if let Some(why) = self.state.undo_block() {
+            return self.state.notices.push(Tone::Warn, format!("Undo is not possible now. {why}"));
+        }
         let words = self.state.to_undo().map(change_words);
         if let (Some(taken), Some(words)) = (self.state.undo(), words) {
             self.follow_taken(taken);
@@ -35,9 +39,16 @@ impl App {
     }
 
     pub(super) fn redo(&mut self) {
+        if let Some(why) = self.state.redo_block() {
+            return self.state.notices.push(Tone::Warn, format!("Redo is not possible now. {why}"));
+        }
         let words = self.state.to_redo().map(change_words);
         if let (Some(taken), Some(words)) = (self.state.redo(), words) {
+            let told_when_done = matches!(taken, TakenBack::Delete(_));
             self.follow_taken(taken);
+            if told_when_done {
+                return;
+            }
             self.state.withdraw_steps();
             self.state.notices.push_step(format!("Brought back: {words}"), "Undo", Action::Undo);
         }
@@ -47,21 +58,18 @@ impl App {
         match taken {
             TakenBack::Decision(step) => self.decide(step),
             TakenBack::Deletion(trashed) => self.restore_run(trashed),
+            TakenBack::Delete(run) => self.with_run(Action::DeleteRun(run)),
             TakenBack::Notes(run, notes) => {
                 self.write_notes(run, notes);
             }
-            TakenBack::Settings => {
+            TakenBack::Settings(saved) => {
                 let chosen = |c: &TrainConfig| (c.backbone.name.clone(), c.backbone.weights.clone());
-                let divided = |c: &TrainConfig| DataConfig {
-                    cache_mib: 0,
-                    allow_many_unreadable: false,
-                    ..c.data.clone()
-                };
                 let before = self.state.project.as_ref().map(|p| chosen(&p.config));
-                let division = self.state.project.as_ref().map(|p| divided(&p.config));
+                let otherwise = |p: &Project| reads_otherwise(&p.config, &self.state.config);
+                let reads_otherwise = self.state.project.as_ref().is_some_and(otherwise);
                 self.keep_settings();
-                if division.is_some_and(|before| before != divided(&self.state.config)) {
-                    self.scan();
+                if saved.is_some() || reads_otherwise {
+                    self.scan(saved.map_or(Divide::AsSaved, Divide::As));
                 }
                 if before.is_some_and(|before| before != chosen(&self.state.config)) {
                     self.check_weights();

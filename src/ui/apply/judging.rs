@@ -2,7 +2,7 @@
 
 use crate::engine::Evaluation;
 use crate::session::jobs::JobRequest;
-use crate::session::{RunInfo, RunState};
+use crate::session::{RunInfo, RunState, copies_words};
 use crate::ui::app::App;
 use crate::ui::disk::DiskRequest;
 use crate::ui::state::{JobKind, Screen, Tone};
@@ -58,7 +58,9 @@ impl App {
     ) {
         let root = run.config.data.path.clone().unwrap_or_default();
         let title = format!("run {} · validation", run.id);
-        self.state.show_evaluation(evaluation, root, Some(run.dir.clone()), &title);
+        let copies = run.summary.as_ref().map_or(0, |s| s.val.copies_in_training);
+        let cautions = copies_words(copies).into_iter().collect();
+        self.state.show_evaluation(evaluation, root, Some(run.dir.clone()), &title, cautions);
         if let Some(shown) = &mut self.state.evaluation {
             shown.test_judged = test_judged;
         }

@@ -1,7 +1,7 @@
 //! Opening folders, projects and the sample, and what follows from it.
 
-use crate::session::Project;
 use crate::session::jobs::JobRequest;
+use crate::session::{Divide, Project};
 use crate::ui::actions::{Action, Pick};
 use crate::ui::app::App;
 use crate::ui::disk::DiskRequest;
@@ -33,13 +33,13 @@ impl App {
             Action::DivideAnew(data) => {
                 self.state.division_asked = false;
                 self.state.trying = Some(data);
-                self.look_through(true);
+                self.look_through(Divide::Anew);
             }
             Action::UseLabels(labels) => match self.state.with_labels(labels) {
                 Some(project) => self.open_new(project),
-                None => self.look_through(false),
+                None => self.look_through(Divide::AsSaved),
             },
-            _ => self.scan(),
+            _ => self.scan(Divide::AsSaved),
         }
     }
 
@@ -48,7 +48,7 @@ impl App {
         self.save_if_due();
         self.state.adopt(project);
         self.show_opened();
-        self.scan();
+        self.scan(Divide::AsSaved);
         self.refresh_runs();
     }
 
@@ -59,7 +59,8 @@ impl App {
         self.save_if_due();
         self.state.data_error = None;
         self.state.opening = Some(Box::new(project));
-        self.submit(JobKind::OpenData, JobRequest::OpenData { root, config, project: None, anew: false });
+        let divide = Divide::AsSaved;
+        self.submit(JobKind::OpenData, JobRequest::OpenData { root, config, project: None, divide });
     }
 
     /// The pictures of a new project turned out usable.
@@ -92,14 +93,14 @@ impl App {
         }
     }
 
-    pub(super) fn scan(&mut self) {
+    /// Looks through the open project's pictures with its settings.
+    pub(in crate::ui) fn scan(&mut self, divide: Divide) {
         self.state.trying = None;
-        self.look_through(false);
+        self.look_through(divide);
     }
 
-    /// Looks through the open project's pictures, with the settings that are being tried if there are any; with `anew`, divides all
-    /// of them anew.
-    fn look_through(&mut self, anew: bool) {
+    /// Looks through the open project's pictures, with the settings that are being tried if there are any.
+    fn look_through(&mut self, divide: Divide) {
         let Some(project) = &self.state.project else { return };
         let Some(root) = project.config.data.path.clone() else {
             let text =
@@ -112,7 +113,7 @@ impl App {
             root,
             config: self.state.trying.as_deref().unwrap_or(&self.state.config.data).clone(),
             project: Some(project.dir.clone()),
-            anew,
+            divide,
         };
         self.submit(JobKind::OpenData, request);
     }

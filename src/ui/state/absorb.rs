@@ -5,10 +5,11 @@ use super::{
     AppState, FollowUp, JobKind, MapLayout, RunningJob, Screen, Tone, TrainingEnd, WeightsState, file_name,
     training,
 };
+use crate::data::Split;
 use crate::engine::{BatchReason, Speed, TrainEvent, TrainOutcome};
 use crate::error::{Error, count, part_of};
 use crate::session::jobs::{JobEvent, JobId, JobOutput, ModelRef, Outcome};
-use crate::session::{Copied, READ_ONLY};
+use crate::session::{Copied, READ_ONLY, copies_words};
 use crate::ui::Action;
 
 impl AppState {
@@ -75,7 +76,7 @@ impl AppState {
 
     fn done_with(&mut self, output: JobOutput, stopping: bool) -> Vec<FollowUp> {
         match output {
-            JobOutput::Data(preflight) => {
+            JobOutput::Data(preflight, redivided) => {
                 let mut follow = vec![FollowUp::RefreshRuns, FollowUp::RefreshDecisions];
                 let labels_before = self.config.data.labels.clone();
                 let opened = self.opening.take();
@@ -83,7 +84,7 @@ impl AppState {
                 if let Some(project) = opened {
                     self.adopt(*project);
                     follow.insert(0, FollowUp::Opened);
-                } else if self.keep_tried() {
+                } else if self.keep_tried(redivided) {
                     follow.insert(0, FollowUp::SaveProject);
                 }
                 if is_new || self.config.data.labels != labels_before {
@@ -91,6 +92,9 @@ impl AppState {
                 }
                 self.tell_read_only(preflight.findings.iter().any(|f| f.title == READ_ONLY));
                 self.preflight = Some(preflight);
+                if self.job_of(&JobKind::OpenData).is_none() {
+                    self.read_with = Some(self.config.clone());
+                }
                 self.data_error = None;
                 self.insight.look_again();
                 if std::mem::take(&mut self.sample_wanted) {
@@ -174,6 +178,8 @@ impl AppState {
     fn trained(&mut self, outcome: TrainOutcome, stopping: bool) -> Vec<FollowUp> {
         let TrainOutcome { summary, epochs, evaluation, run_dir } = outcome;
         let m = &evaluation.confusion;
+        let judged = evaluation.predictions.len();
+        let cautions = copies_words(summary.val.copies_in_training).into_iter().collect();
         let score =
             format!("{:.3} accuracy · {} · validation", m.accuracy(), part_of(m.correct(), m.total()));
         let cut = epochs.last().map(|e| e.epochs).filter(|planned| stopping && summary.epochs_run < *planned);
@@ -201,11 +207,15 @@ impl AppState {
         let next_fold = self.fold_trained(cut.is_some());
         let data_root = self.dataset().map(|d| d.root.clone()).unwrap_or_default();
         let title = format!("run {} · validation", file_name(&run_dir));
-        self.show_evaluation(evaluation, data_root, Some(run_dir), &title);
+        self.show_evaluation(evaluation, data_root, Some(run_dir), &title, cautions);
         if self.screen == Screen::Train && next_fold.is_none() && !of_folds {
             self.screen = Screen::Evaluate;
         }
-        [FollowUp::RefreshRuns, FollowUp::Compare].into_iter().chain(next_fold).collect()
+        // Pictures that are gone by now, or can be read again, are found before anything is said of them.
+        let shown = self.dataset().map(|d| d.indices(Split::Val).len());
+        let as_shown = shown.is_none_or(|n| n == judged);
+        let look = (next_fold.is_none() && !of_folds && !as_shown).then_some(FollowUp::LookAgain);
+        [FollowUp::RefreshRuns, FollowUp::Compare].into_iter().chain(next_fold).chain(look).collect()
     }
 
     fn cancelled(&mut self, kind: &JobKind) -> Vec<FollowUp> {
@@ -223,7 +233,10 @@ impl AppState {
             JobKind::CheckWeights => self.weights = WeightsState::None,
             JobKind::OpenData | JobKind::WriteSample => {
                 self.sample_wanted = false;
-                (self.opening, self.trying) = (None, None);
+                let new = self.opening.take().is_some() || self.trying.take().is_some();
+                if !new && self.read_as_before() {
+                    return vec![FollowUp::SaveProject];
+                }
             }
             JobKind::Predict => {
                 self.predictions.drop_waiting();

@@ -65,7 +65,8 @@ pub fn group_words(by: GroupBy) -> &'static str {
 /// A share in percent, as people write it: `20 %`, `12.5 %`.
 pub fn percent(share: f64) -> String {
     let rounded = (share * 1000.0).round() / 10.0;
-    format!("{rounded} %")
+    // Never on two lines.
+    format!("{rounded}\u{a0}%")
 }
 
 /// Which parts the folder, or the label table, says itself. Looked up once for a data set: it reads all paths.
@@ -156,7 +157,7 @@ mod tests {
     fn a_division_is_told_in_one_line() {
         let plain = OwnParts::of(&data(Layout::ClassFolders, &["ants/1.png"]));
         let c = DataConfig::default();
-        assert_eq!(division_words(plain, &c), "Divided picture by picture: 20 % for validation");
+        assert_eq!(division_words(plain, &c), "Divided picture by picture: 20\u{a0}% for validation");
         let c = DataConfig {
             split: SplitKind::Grouped,
             group_by: GroupBy::Folder,
@@ -165,7 +166,7 @@ mod tests {
             fold: 2,
             ..c
         };
-        let want = "Divided in groups by folder: fold 2 of 4 for validation, 12.5 % for testing";
+        let want = "Divided in groups by folder: fold 2 of 4 for validation, 12.5\u{a0}% for testing";
         assert_eq!(division_words(plain, &c), want);
         let tested = data(Layout::SplitFolders, &["train/ants/1.png", "test/ants/1.png"]);
         let tested = OwnParts::of(&tested);

@@ -87,6 +87,8 @@ pub struct ShownEvaluation {
     pub test_judged_by_others: usize,
     /// What it is of, for example `run 0001 · validation`.
     pub title: String,
+    /// What to know before trusting the numbers, a sentence each.
+    pub cautions: Vec<String>,
     /// What changed since another run.
     pub compared: Option<Compared>,
 }
@@ -225,7 +227,7 @@ impl AppState {
         let m = &judged.evaluation.confusion;
         let text = format!("{:.3} accuracy · {} · {title}", m.accuracy(), part_of(m.correct(), m.total()));
         self.notices.push(Tone::Good, text);
-        self.show_evaluation(judged.evaluation, judged.data, run_dir, &title);
+        self.show_evaluation(judged.evaluation, judged.data, run_dir, &title, judged.cautions);
         if let Some(shown) = &mut self.evaluation {
             (shown.split, shown.test_judged) = (judged.split, judged.test_judged);
             shown.test_judged_by_others = judged.test_judged_by_others;
@@ -239,6 +241,7 @@ impl AppState {
         data_root: PathBuf,
         run_dir: Option<PathBuf>,
         title: &str,
+        cautions: Vec<String>,
     ) {
         self.selection = None;
         let evaluation = Arc::new(evaluation);
@@ -251,6 +254,7 @@ impl AppState {
             test_judged,
             test_judged_by_others: 0,
             title,
+            cautions,
             compared: None,
         });
     }
@@ -274,11 +278,15 @@ mod tests {
             let classes = vec!["a".to_owned(), "b".to_owned()];
             let evaluation = Evaluation { classes, predictions: Vec::new(), confusion, loss: 1.0 };
             let (model, data) = ("/models/run-7".into(), "/pictures/elsewhere".into());
-            let judged = Judged { evaluation, model, data, split, test_judged: 2, test_judged_by_others: 1 };
+            let cautions = vec!["1 file cannot be used".to_owned()];
+            let (test_judged, test_judged_by_others) = (2, 1);
+            let judged =
+                Judged { evaluation, model, data, split, test_judged, test_judged_by_others, cautions };
             state.judged(judged);
             let shown = state.evaluation.as_ref().unwrap();
             assert_eq!((shown.title.as_str(), shown.split, shown.test_judged), (words, split, 2));
             assert_eq!(shown.data_root, PathBuf::from("/pictures/elsewhere"));
+            assert_eq!(shown.cautions, ["1 file cannot be used"]);
             assert_eq!(state.notices.all()[0].text, format!("0.500 accuracy · 1 of 2 · {words}"));
         }
     }

@@ -1,9 +1,10 @@
 //! What can be taken back: settings changed since the project was opened, and decisions about its pictures, whenever they were made.
 
 use super::{AppState, Tone, setting_name, split_name};
-use crate::config::{OptimConfig, TrainConfig};
+use crate::config::{DataConfig, OptimConfig, TrainConfig};
 use crate::data::{Decided, Decision, Step};
 use crate::error::thousands;
+use crate::session::{Redivided, SavedDivision};
 use crate::ui::Action;
 use std::path::{Path, PathBuf};
 
@@ -17,18 +18,13 @@ enum Kind {
         before: Box<TrainConfig>,
         after: Box<TrainConfig>,
         words: String,
+        /// How the pictures were divided before it and after it, where that changed with it.
+        division: Option<Redivided>,
     },
     /// What is written about a run.
-    Notes {
-        run: PathBuf,
-        before: String,
-        after: String,
-    },
+    Notes { run: PathBuf, before: String, after: String },
     /// A run was deleted: where it was, and where it lies now.
-    Deleted {
-        run: PathBuf,
-        trashed: PathBuf,
-    },
+    Deleted { run: PathBuf, trashed: PathBuf },
 }
 
 /// A change, and when it was made.
@@ -45,6 +41,8 @@ struct Change {
 pub struct History {
     done: Vec<Change>,
     undone: Vec<Change>,
+    /// Undone decisions that are not brought back, from the oldest on: something else was changed since.
+    closed: usize,
 }
 
 /// What undoing takes back, or redoing brings back.
@@ -65,15 +63,27 @@ pub enum Undoable<'a> {
 pub enum TakenBack {
     /// The step is to be kept in the journal.
     Decision(Step),
-    /// The settings are others now.
-    Settings,
+    /// The settings are others now; the pictures are divided as they were with them, where they changed that.
+    Settings(Option<SavedDivision>),
     /// This is to be written about the run.
     Notes(PathBuf, String),
     /// The deleted run that lies here is to be restored.
     Deletion(PathBuf),
+    /// The run is to be deleted once more.
+    Delete(PathBuf),
 }
 
 impl Change {
+    /// Whether the pictures are read otherwise, or divided otherwise.
+    fn is_of_pictures(&self) -> bool {
+        match &self.kind {
+            Kind::Settings { before, after, division, .. } => {
+                division.is_some() || reads_otherwise(before, after)
+            }
+            Kind::Notes { .. } | Kind::Deleted { .. } => false,
+        }
+    }
+
     fn undoable(&self) -> Undoable<'_> {
         match &self.kind {
             Kind::Settings { words, .. } => Undoable::Settings(words),
@@ -98,24 +108,34 @@ impl History {
 impl AppState {
     /// Keeps what the settings were before the change that they just had.
     pub fn record_settings(&mut self, before: TrainConfig) {
-        let (after, decisions) = (self.config.clone(), self.decisions.holding().len());
-        if before == after {
-            return;
+        let (after, decisions, now) = (&self.config, self.decisions.holding().len(), self.now_s);
+        match self.history.done.last_mut() {
+            Some(Change {
+                kind: Kind::Settings { before, after: last, words, division: None },
+                decisions: held,
+                at_s,
+            }) if *held == decisions && now - *at_s < ONE_CHANGE_S && **last != *after => {
+                *words = settings_words(before, after);
+                (**last, *at_s) = (after.clone(), now);
+                self.end_redo();
+            }
+            _ => self.record_division(before, None),
         }
+    }
+
+    /// Keeps what the settings were before a change that had the pictures divided otherwise, and both divisions; the settings may be
+    /// the same where chance, or files that came since, divide otherwise.
+    pub fn record_division(&mut self, before: TrainConfig, division: Option<Redivided>) {
+        let after = self.config.clone();
+        let words = match (before == after, &division) {
+            (false, _) => settings_words(&before, &after),
+            (true, Some(_)) => "how the pictures are divided".to_owned(),
+            (true, None) => return,
+        };
+        let decisions = self.decisions.holding().len();
         self.end_redo();
-        let done = &mut self.history.done;
-        if let Some(Change { kind: Kind::Settings { before, after: last, words }, decisions: held, at_s }) =
-            done.last_mut()
-            && *held == decisions
-            && self.now_s - *at_s < ONE_CHANGE_S
-        {
-            *words = settings_words(before, &after);
-            (**last, *at_s) = (after, self.now_s);
-        } else {
-            let words = settings_words(&before, &after);
-            let kind = Kind::Settings { before: Box::new(before), after: Box::new(after), words };
-            done.push(Change { kind, decisions, at_s: self.now_s });
-        }
+        let kind = Kind::Settings { before: Box::new(before), after: Box::new(after), words, division };
+        self.history.done.push(Change { kind, decisions, at_s: self.now_s });
     }
 
     /// Keeps what was written about a run before and after it was changed.
@@ -153,8 +173,34 @@ impl AppState {
         let held = self.decisions.holding().len();
         match self.history.undone.last() {
             Some(c) if c.decisions <= held => Some(c.undoable()),
-            _ => self.decisions.to_redo().map(Undoable::Decision),
+            _ => {
+                let open = self.decisions.undone().get(self.history.closed..).unwrap_or_default();
+                open.last().map(Undoable::Decision)
+            }
         }
+    }
+
+    /// Why nothing can be undone now, if nothing can.
+    pub fn undo_block(&self) -> Option<&'static str> {
+        match self.to_undo() {
+            None => Some("There is nothing to undo"),
+            Some(change) => self.step_block(change, self.history.done.last()),
+        }
+    }
+
+    /// Why nothing can be brought back now, if nothing can.
+    pub fn redo_block(&self) -> Option<&'static str> {
+        match self.to_redo() {
+            None => Some("There is nothing to redo"),
+            Some(change) => self.step_block(change, self.history.undone.last()),
+        }
+    }
+
+    /// Pictures are looked through after what trains, and by then much else may have been changed.
+    fn step_block(&self, step: Undoable<'_>, newest: Option<&Change>) -> Option<&'static str> {
+        let settings = matches!(step, Undoable::Settings(_));
+        let waits = settings && self.training_job().is_some() && newest.is_some_and(Change::is_of_pictures);
+        waits.then_some("It changes how the pictures are read or divided, and training is running")
     }
 
     /// Takes the last change back, as far as the state goes. Returns what must follow.
@@ -164,33 +210,38 @@ impl AppState {
         }
         let change = self.history.done.pop()?;
         match &change.kind {
-            Kind::Settings { before, .. } => {
+            Kind::Settings { before, division, .. } => {
                 self.config = TrainConfig::clone(before);
+                let taken = TakenBack::Settings(division.as_ref().map(|d| d.before.clone()));
                 self.history.undone.push(change);
-                Some(TakenBack::Settings)
+                Some(taken)
             }
             Kind::Notes { run, before, .. } => {
                 let taken = TakenBack::Notes(run.clone(), before.clone());
                 self.history.undone.push(change);
                 Some(taken)
             }
-            Kind::Deleted { trashed, .. } => Some(TakenBack::Deletion(trashed.clone())),
+            Kind::Deleted { trashed, .. } => {
+                let taken = TakenBack::Deletion(trashed.clone());
+                self.history.undone.push(change);
+                Some(taken)
+            }
         }
     }
 
-    /// Brings back what was taken back last, as [`Self::undo`]. A restored run stays.
+    /// Brings back what was taken back last, as [`Self::undo`]. That a run is deleted once more is recorded when it is done.
     pub fn redo(&mut self) -> Option<TakenBack> {
         if let Undoable::Decision(_) = self.to_redo()? {
             return Some(TakenBack::Decision(Step::Redone));
         }
         let change = self.history.undone.pop()?;
         let taken = match &change.kind {
-            Kind::Settings { after, .. } => {
+            Kind::Settings { after, division, .. } => {
                 self.config = TrainConfig::clone(after);
-                TakenBack::Settings
+                TakenBack::Settings(division.as_ref().map(|d| d.after.clone()))
             }
             Kind::Notes { run, after, .. } => TakenBack::Notes(run.clone(), after.clone()),
-            Kind::Deleted { trashed, .. } => TakenBack::Deletion(trashed.clone()),
+            Kind::Deleted { run, .. } => return Some(TakenBack::Delete(run.clone())),
         };
         self.history.done.push(Change { at_s: f64::NEG_INFINITY, ..change });
         Some(taken)
@@ -198,6 +249,7 @@ impl AppState {
 
     /// Something was decided about pictures: told where it is about many, of which most may be out of sight.
     pub fn decided(&mut self, new: &Decided) {
+        self.history.closed = 0;
         self.withdraw_steps();
         if new.pictures.len() > 1 {
             self.notices.push_with(Tone::Info, decision_words(new), "Undo", Action::Undo);
@@ -207,6 +259,7 @@ impl AppState {
     /// Something new was done, which ends what could be brought back.
     pub fn end_redo(&mut self) {
         self.history.undone.clear();
+        self.history.closed = self.decisions.undone().len();
         self.withdraw_steps();
     }
 
@@ -230,6 +283,14 @@ pub fn decision_words(decided: &Decided) -> String {
     }
 }
 
+/// Whether two settings read the pictures, or divide them, in different ways.
+pub fn reads_otherwise(a: &TrainConfig, b: &TrainConfig) -> bool {
+    // These two change no picture.
+    let pictures =
+        |c: &TrainConfig| DataConfig { cache_mib: 0, allow_many_unreadable: false, ..c.data.clone() };
+    pictures(a) != pictures(b)
+}
+
 /// Which settings differ, in a few words. Made once: what can be undone is drawn in every frame.
 fn settings_words(before: &TrainConfig, after: &TrainConfig) -> String {
     let keys = before.differences(after).unwrap_or_default();
@@ -243,168 +304,4 @@ fn settings_words(before: &TrainConfig, after: &TrainConfig) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::TrainMode;
-    use crate::data::Split;
-
-    fn change(state: &mut AppState, epochs: usize, at_s: f64) {
-        let before = state.config.clone();
-        state.now_s = at_s;
-        state.config.train.epochs = Some(epochs);
-        state.record_settings(before);
-    }
-
-    fn exclude(state: &mut AppState, rel: &str) {
-        let decided = Decided { decision: Decision::Exclude, pictures: vec![rel.to_owned()] };
-        state.decisions.take(Step::Decided(decided));
-        state.end_redo();
-    }
-
-    fn epochs(state: &AppState) -> Option<usize> {
-        state.config.train.epochs
-    }
-
-    #[test]
-    fn what_was_before_own_phases_comes_back_with_the_automatic_plan() {
-        let mut state = AppState::default();
-        assert_eq!(state.history.before_phases(), None);
-        for (mode, epochs) in [(TrainMode::Auto, None), (TrainMode::Full, Some(9))] {
-            (state.config.train.mode, state.config.train.epochs) = (mode, epochs);
-            let chosen = state.config.clone();
-            for _ in 0..2 {
-                let before = state.config.clone();
-                state.config.train.add_phase(before.train.own_phases(true)[0].clone(), true);
-                state.now_s += 10.0;
-                state.record_settings(before);
-            }
-            state.config.train.forget_phases(state.history.before_phases());
-            assert_eq!(state.config, chosen);
-        }
-    }
-
-    #[test]
-    fn settings_and_decisions_are_taken_back_in_the_order_in_which_they_were_made() {
-        let mut state = AppState::default();
-        let first = epochs(&state);
-        change(&mut state, 7, 10.0);
-        exclude(&mut state, "a.png");
-        change(&mut state, 9, 20.0);
-        assert_eq!((state.undo(), epochs(&state)), (Some(TakenBack::Settings), Some(7)));
-        assert_eq!(state.undo(), Some(TakenBack::Decision(Step::Undone)));
-        state.decisions.take(Step::Undone);
-        assert_eq!((state.undo(), epochs(&state)), (Some(TakenBack::Settings), first));
-        assert!(state.to_undo().is_none() && state.undo().is_none());
-        assert_eq!((state.redo(), epochs(&state)), (Some(TakenBack::Settings), Some(7)));
-        assert_eq!(state.redo(), Some(TakenBack::Decision(Step::Redone)));
-        state.decisions.take(Step::Redone);
-        assert_eq!((state.redo(), epochs(&state)), (Some(TakenBack::Settings), Some(9)));
-        assert!(state.to_redo().is_none());
-    }
-
-    #[test]
-    fn a_dragged_slider_is_one_change() {
-        let mut state = AppState::default();
-        let first = epochs(&state);
-        for (i, n) in (5..15).enumerate() {
-            change(&mut state, n, 10.0 + 0.1 * i as f64);
-        }
-        change(&mut state, 40, 30.0);
-        state.undo();
-        assert_eq!(epochs(&state), Some(14));
-        state.undo();
-        assert_eq!(epochs(&state), first);
-        change(&mut state, 3, 31.0);
-        assert!(state.to_redo().is_none(), "a new change ends what could be brought back");
-    }
-
-    #[test]
-    fn what_was_written_about_a_run_is_taken_back_and_brought_back() {
-        let mut state = AppState::default();
-        change(&mut state, 7, 10.0);
-        state.record_notes("/runs/1".into(), String::new(), "dim".to_owned());
-        state.record_notes("/runs/1".into(), "dim".to_owned(), "bright".to_owned());
-        let notes = |text: &str| Some(TakenBack::Notes("/runs/1".into(), text.to_owned()));
-        assert_eq!(state.to_undo(), Some(Undoable::Notes(Path::new("/runs/1"))));
-        assert_eq!((state.undo(), state.undo()), (notes("dim"), notes("")));
-        assert_eq!((state.redo(), state.redo()), (notes("dim"), notes("bright")));
-        assert_eq!((state.undo(), state.undo()), (notes("dim"), notes("")));
-        assert_eq!((state.undo(), epochs(&state)), (Some(TakenBack::Settings), None));
-    }
-
-    #[test]
-    fn a_note_on_any_run_is_taken_back_before_the_decision_made_earlier() {
-        let mut state = AppState::default();
-        exclude(&mut state, "a.png");
-        state.record_notes("/runs/3".into(), String::new(), "dim".to_owned());
-        state.record_notes("/runs/1".into(), String::new(), "bright".to_owned());
-        let notes = |run: &str| Some(TakenBack::Notes(run.into(), String::new()));
-        assert_eq!((state.undo(), state.undo()), (notes("/runs/1"), notes("/runs/3")));
-        assert_eq!(state.undo(), Some(TakenBack::Decision(Step::Undone)));
-    }
-
-    #[test]
-    fn a_notice_offers_undo_only_while_its_step_is_the_newest() {
-        let offered = |state: &AppState| state.notices.all().iter().any(|n| n.next.is_some());
-        let told = |state: &mut AppState| {
-            state.notices.push_step("Brought back: leave out a.png".to_owned(), "Undo", Action::Undo);
-        };
-        let newer: [fn(&mut AppState); 4] = [
-            |s| exclude(s, "b.png"),
-            |s| change(s, 7, 10.0),
-            |s| s.record_notes("/runs/1".into(), String::new(), "dim".to_owned()),
-            |s| s.record_deletion("/runs/1".into(), "/trash/1".into()),
-        ];
-        for step in newer {
-            let mut state = AppState::default();
-            told(&mut state);
-            assert!(offered(&state));
-            step(&mut state);
-            assert!(!offered(&state) && state.notices.all().len() == 1);
-        }
-        let mut state = AppState::default();
-        let restore = Action::RestoreRun("/trash/1".into());
-        state.notices.push_with(Tone::Info, "Run 1 is deleted", "Undo", restore);
-        state.forget_deletion(Path::new("/trash/2"));
-        assert!(offered(&state));
-        state.forget_deletion(Path::new("/trash/1"));
-        assert!(!offered(&state), "the run is back");
-    }
-
-    #[test]
-    fn settings_are_called_as_their_panel_calls_them() {
-        let mut state = AppState::default();
-        change(&mut state, 7, 10.0);
-        assert_eq!(state.to_undo(), Some(Undoable::Settings("the setting \u{201c}Epochs\u{201d}")));
-    }
-
-    #[test]
-    fn a_deleted_run_is_what_comes_back_first_unless_it_is_back_already() {
-        let mut state = AppState::default();
-        exclude(&mut state, "a.png");
-        for n in [1, 2] {
-            state.record_deletion(format!("/runs/{n}").into(), format!("/trash/{n}").into());
-        }
-        assert_eq!(state.to_undo(), Some(Undoable::Deleted(Path::new("/runs/2"))));
-        assert_eq!(state.undo(), Some(TakenBack::Deletion("/trash/2".into())));
-        state.forget_deletion(Path::new("/trash/1"));
-        assert_eq!(state.undo(), Some(TakenBack::Decision(Step::Undone)));
-    }
-    #[test]
-    fn a_decision_about_many_pictures_is_told_with_its_way_back() {
-        let mut state = AppState::default();
-        let about = |n: usize| Decided {
-            decision: Decision::Split(Split::Train),
-            pictures: (0..n).map(|i| format!("ants/{i}.png")).collect(),
-        };
-        state.decided(&about(1));
-        assert!(state.notices.all().is_empty(), "one picture shows it itself");
-        state.decided(&about(26));
-        let [said] = state.notices.all() else { panic!("{:?}", state.notices.all()) };
-        assert_eq!(
-            (said.text.as_str(), &said.next),
-            ("26 pictures are for training", &Some(("Undo", Action::Undo)))
-        );
-        assert_eq!(decision_words(&about(1)), "0.png is for training");
-    }
-}
+mod tests;

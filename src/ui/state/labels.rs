@@ -129,12 +129,12 @@ mod tests {
             (state.chosen_labels(), &state.project.as_ref().unwrap().config.data.labels),
             (None, &None)
         );
-        assert!(state.to_undo().is_none() && !state.keep_tried(), "nothing changed");
+        assert!(state.to_undo().is_none() && !state.keep_tried(None), "nothing changed");
 
         state.with_labels(Some("/l.csv".into()));
         state.config.data.cache_mib += 1;
         let cache_mib = state.config.data.cache_mib;
-        assert!(state.keep_tried());
+        assert!(state.keep_tried(None));
         assert_eq!(words(&state)[1], "The labels are taken from l.csv");
         let kept = &state.project.as_ref().unwrap().config;
         assert_eq!((&kept.data.labels, kept.data.cache_mib), (&Some("/l.csv".into()), cache_mib));
@@ -142,7 +142,7 @@ mod tests {
         assert!(state.undo().is_some() && state.config.data.labels.is_none());
 
         state.with_labels(None);
-        assert!(state.keep_tried() && state.labels_words().contains("where the folder says"));
+        assert!(state.keep_tried(None) && state.labels_words().contains("where the folder says"));
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(words(&state), ["The pictures stay divided as they are: too few groups"]);
         assert_eq!(state.config, before);
         state.trying = Some(Box::new(DataConfig { folds: 4, ..before.data }));
-        assert!(state.keep_tried());
+        assert!(state.keep_tried(None));
         assert_eq!((state.config.data.folds, words(&state).len()), (4, 1));
     }
 }

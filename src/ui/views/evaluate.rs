@@ -26,14 +26,14 @@ use crate::error::{Error, part_of, thousands};
 use crate::session::{RunInfo, RunState};
 use crate::ui::icons::Icon;
 use crate::ui::state::{EvaluateTab, JobKind, Selection, ShownEvaluation};
-use crate::ui::theme::space;
+use crate::ui::theme::{Palette, space};
 use crate::ui::views::train::words::{count, sentence};
 use crate::ui::widgets::PathField;
 use crate::ui::widgets::confusion_matrix::{CellValue, Zoom};
 use crate::ui::widgets::segmented::{self, Segment};
 use crate::ui::widgets::{card, empty_state, link_button, primary_button, stat, stat_width};
 use crate::ui::{Action, AppState, Screen};
-use egui::{Align, Event, Layout, Rect, Ui, UiBuilder, Vec2, pos2, vec2};
+use egui::{Align, Event, Label, Layout, Rect, RichText, Ui, UiBuilder, Vec2, pos2, vec2};
 use std::collections::VecDeque;
 
 /// What the view remembers between frames.
@@ -94,6 +94,10 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
         cx.evaluate.enlarged = Some(place);
     }
     headline(ui, shown, &mut cx.evaluate);
+    for caution in &shown.cautions {
+        let warn = Palette::of(ui).warn;
+        ui.add(Label::new(RichText::new(caution).small().color(warn)).wrap());
+    }
     compare::show(ui, state, shown, actions);
     ui.add_space(space::S);
     tabs(ui, state, shown, actions);

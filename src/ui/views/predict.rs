@@ -12,6 +12,7 @@ use crate::error::thousands;
 use crate::session::{ModelRef, UNDECIDED};
 use crate::ui::actions::Pick;
 use crate::ui::icons::Icon;
+use crate::ui::shell::comparison_words;
 use crate::ui::state::{CLASSES, EvaluateTab, JobKind, PredictedPicture, file_name};
 use crate::ui::theme::{self, Palette, class_colour, space};
 use crate::ui::views::train::words::{count, sentence};
@@ -335,8 +336,15 @@ fn overview(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
         match state.predict_model() {
             Some(ModelRef::Saved(dir)) if of_project(&dir) => {
                 let shown = state.evaluation.as_ref().and_then(|shown| shown.run_dir.as_ref());
-                if shown == Some(&dir) && link_button(ui, "Compare them").clicked() {
-                    actions.push(Action::ShowEvaluateTab(EvaluateTab::Suspects));
+                match state.job_of(&JobKind::Analyse) {
+                    Some(job) => drop(caption(ui, sentence(&comparison_words(state, job)))),
+                    None if shown == Some(&dir) && link_button(ui, "Compare them").clicked() => {
+                        // Where the pictures are not open, that tab says which to open.
+                        let there = state.judged_dataset().is_some();
+                        let suspects = Action::ShowEvaluateTab(EvaluateTab::Suspects);
+                        actions.push(if there { Action::Analyse } else { suspects });
+                    }
+                    None => {}
                 }
             }
             _ => {

@@ -48,7 +48,13 @@ fn outcome() -> TrainOutcome {
             precision: "f32".to_owned(),
             epochs_run: 1,
             best_epoch: 1,
-            val: SplitScore { accuracy: 0.5, macro_f1: 1.0 / 3.0, loss: 1.0, pictures: 2 },
+            val: SplitScore {
+                accuracy: 0.5,
+                macro_f1: 1.0 / 3.0,
+                loss: 1.0,
+                pictures: 2,
+                copies_in_training: 0,
+            },
             wall_s: 1.0,
             images_per_s: 1.0,
             peak_rss_mib: 1,
@@ -81,7 +87,7 @@ fn opened_pictures_lead_to_data_and_the_sample_straight_to_train() {
         let mut state = with_job(JobKind::OpenData);
         state.sample_wanted = sample;
         let follow = [FollowUp::RefreshRuns, FollowUp::RefreshDecisions];
-        assert_eq!(state.absorb(done(JobOutput::Data(preflight()))), follow);
+        assert_eq!(state.absorb(done(JobOutput::Data(preflight(), None))), follow);
         assert!(state.screen == screen && state.jobs.is_empty() && !state.sample_wanted);
     }
 }
@@ -183,11 +189,30 @@ fn a_folder_that_cannot_be_used_leaves_what_is_open_as_it_is() {
         assert_eq!((dir(&state), state.settings.recent_projects.len()), (Some("/old".into()), 0));
     }
     let mut state = opening();
-    let follow = state.absorb(done(JobOutput::Data(preflight())));
+    let follow = state.absorb(done(JobOutput::Data(preflight(), None)));
     assert_eq!(follow, [FollowUp::Opened, FollowUp::RefreshRuns, FollowUp::RefreshDecisions]);
     assert_eq!(dir(&state), Some("/new".into()));
     assert_eq!(state.settings.recent_projects, [PathBuf::from("/new")]);
     assert!(state.preflight.is_some() && state.opening.is_none());
+}
+
+#[test]
+fn pictures_stay_as_they_were_read_where_another_look_is_stopped() {
+    let mut state = with_job(JobKind::OpenData);
+    state.project = Some(Project { dir: "/p".into(), config: state.config.clone() });
+    state.absorb(done(JobOutput::Data(preflight(), None)));
+    let read = state.config.clone();
+    state.config.data.val_fraction = 0.4;
+    state.record_settings(read.clone());
+    state.jobs = with_job(JobKind::OpenData).jobs;
+    state.undo();
+    state.redo();
+    let stopped = JobEvent::Finished(JobId(1), Outcome::Cancelled);
+    assert_eq!(state.absorb(stopped), [FollowUp::SaveProject]);
+    assert_eq!((&state.config, &state.project.as_ref().unwrap().config), (&read, &read));
+    // The same settings: nothing to take back.
+    state.jobs = with_job(JobKind::OpenData).jobs;
+    assert_eq!(state.absorb(JobEvent::Finished(JobId(1), Outcome::Cancelled)), []);
 }
 
 #[test]
@@ -227,7 +252,7 @@ fn a_table_is_kept_with_the_pictures_that_it_labels_and_otherwise_leaves_those_o
 
     state.jobs = with_job(JobKind::OpenData).jobs;
     state.with_labels(Some("/good.csv".into()));
-    let follow = state.absorb(done(JobOutput::Data(preflight())));
+    let follow = state.absorb(done(JobOutput::Data(preflight(), None)));
     assert_eq!(follow[0], FollowUp::SaveProject);
     assert_eq!(state.config.data.labels, Some("/good.csv".into()));
 
@@ -242,12 +267,12 @@ fn what_hindered_a_comparison_is_forgotten_once_the_pictures_were_looked_through
     let mut state = with_job(JobKind::OpenData);
     let (classes, confusion) = (Vec::new(), ConfusionMatrix::new(2));
     let evaluation = Evaluation { classes, predictions: Vec::new(), confusion, loss: 0.0 };
-    state.show_evaluation(evaluation, "/pictures".into(), Some("/runs/0001".into()), "run 0001");
+    state.show_evaluation(evaluation, "/pictures".into(), Some("/runs/0001".into()), "run 0001", Vec::new());
     state.insight.found_on_disk(Path::new("/runs/0001"), true);
     assert!(state.comparison_is_kept());
     state.insight.analysis_error = Some(Error::input("could not read a picture"));
     assert!(!state.comparison_is_kept(), "it does not begin again by itself");
-    state.absorb(done(JobOutput::Data(preflight())));
+    state.absorb(done(JobOutput::Data(preflight(), None)));
     assert!(state.comparison_is_kept() && state.insight.analysis_error.is_none());
 }
 
@@ -300,6 +325,7 @@ fn compared(run_dir: &str) -> JobOutput {
         pictures: Vec::new(),
         verdicts: Verdicts::default(),
         suspects: Vec::new(),
+        looked_at: 0,
         right: 0,
         plane: Plane { points: Vec::new(), shares: [0.0; 2] },
     }))

@@ -145,14 +145,14 @@ pub(super) fn ask(
         ui.add_space(space::S);
         held_out(ui, draft, own.test);
         ui.add_space(space::M);
-        // What is there may be older than a change of files, which moves no picture.
+        // What is there may be older than a change of files: where that moves pictures, what would come of dividing anew is shown.
         let unchanged = !divides_otherwise(draft, &state.config.data);
-        let now = unchanged.then(|| shown.overview.totals());
-        outcome(ui, &memory.preview, now, lacks_pattern(draft));
         let moved = memory.preview.moved();
+        let now = (unchanged && moved == 0).then(|| shown.overview.totals());
+        outcome(ui, &memory.preview, now, lacks_pattern(draft));
         if unchanged && moved > 0 {
             let pictures = count(moved, "picture", "pictures");
-            let words = format!("Divided anew, {pictures} would be in another part. This cannot be undone");
+            let words = format!("Divided anew, {pictures} would be in another part");
             ui.add(Label::new(RichText::new(words).small().color(Palette::of(ui).muted)).wrap());
         }
         if let Some(warning) = state.division_warning(!unchanged || moved > 0) {
@@ -272,7 +272,10 @@ fn held_out(ui: &mut Ui, draft: &mut DataConfig, own_test: bool) {
             ui.add(DragValue::new(&mut draft.fold).range(1..=draft.folds).speed(0.05))
         });
     } else {
-        let why = "20 % judges well enough and leaves enough to learn from";
+        let why = match draft.test_fraction > 0.0 && !own_test {
+            true => "Of what testing leaves. 20 % judges well enough and leaves enough to learn from",
+            false => "20 % judges well enough and leaves enough to learn from",
+        };
         setting(ui, "Share for validation", why, |ui| share(ui, &mut draft.val_fraction, 1.0..=90.0));
     }
     if own_test {

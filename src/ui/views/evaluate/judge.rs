@@ -11,6 +11,9 @@ use crate::ui::widgets::{caption, link_button, progress_bar, secondary_button, s
 use crate::ui::{Action, AppState};
 use egui::{Ui, vec2};
 
+/// What leads back to a run's own validation pictures.
+pub(super) const BACK: &str = "Back to the validation pictures";
+
 /// Draws what can be asked for, and how far it is.
 pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: &mut Vec<Action>) {
     section(ui, "Judge on other pictures");
@@ -46,7 +49,7 @@ fn test(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         caption(ui, format!("Test pictures, {}. {advice}", times_judged(own, others)));
     }
     if let Some(run) = state.run_behind()
-        && link_button(ui, "Back to the validation pictures").clicked()
+        && link_button(ui, BACK).clicked()
     {
         actions.push(Action::ShowRun(run.to_path_buf()));
     }

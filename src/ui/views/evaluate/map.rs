@@ -15,7 +15,7 @@ use crate::ui::widgets::point_cloud::{self, Drag, Points, bounds};
 use crate::ui::widgets::segmented::{self, Segment};
 use crate::ui::widgets::{caption, icon_button, link_button, progress_bar};
 use crate::ui::{Action, AppState};
-use egui::{Color32, Rect, Sense, Ui, UiBuilder, pos2, vec2};
+use egui::{Color32, Rect, Role, Sense, TextStyle, Ui, UiBuilder, WidgetInfo, pos2, vec2};
 use std::sync::Arc;
 
 /// What the colours mean.
@@ -60,6 +60,8 @@ struct Drawn {
 
 /// Classes that are named beside their colours.
 const NAMED: usize = 12;
+/// Room for a colour of the legend, in points.
+const DOT: f32 = 10.0;
 /// Height of the row of switches in points.
 const TOOLBAR: f32 = 32.0;
 
@@ -115,7 +117,7 @@ fn toolbar(ui: &mut Ui, state: &AppState, (memory, actions): (&mut Memory, &mut 
             Segment {
                 value: ColourBy::Error,
                 word: "Mistakes",
-                why: "Whether the model gives it its own class",
+                why: "Whether the model gives it its own class; test pictures are judged only when you ask for it",
             },
             Segment { value: ColourBy::Split, word: "Part", why: "Training, validation or test" },
         ];
@@ -253,7 +255,7 @@ fn draw(ui: &Ui, state: &AppState, analysis: &Arc<Analysis>, memory: &mut Memory
         if *chosen { colour } else { colour.gamma_multiply(0.18) }
     };
     let colours: Vec<Color32> = analysis.pictures.iter().zip(&chosen).map(colour).collect();
-    let wrong = |i: &usize| analysis.pictures[*i].class != analysis.pictures[*i].predicted;
+    let wrong = |i: &usize| analysis.pictures[*i].is_mistaken();
     let (points, bounds, wrong) = match memory.drawn.take().filter(same) {
         Some(d) => (d.points.coloured(colours), d.bounds, d.wrong),
         None => {
@@ -280,8 +282,9 @@ fn draw(ui: &Ui, state: &AppState, analysis: &Arc<Analysis>, memory: &mut Memory
 fn colour_of(p: &Palette, by: ColourBy, picture: &AnalysedPicture) -> Color32 {
     match by {
         ColourBy::Class => class_colour(picture.class),
-        ColourBy::Error if picture.class == picture.predicted => p.muted.gamma_multiply(0.6),
-        ColourBy::Error => p.bad,
+        ColourBy::Error if picture.is_mistaken() => p.bad,
+        ColourBy::Error if picture.predicted.is_none() => p.warn.gamma_multiply(0.6),
+        ColourBy::Error => p.muted.gamma_multiply(0.6),
         ColourBy::Split => match picture.split {
             Split::Train => p.muted.gamma_multiply(0.6),
             Split::Val => p.accent,
@@ -292,10 +295,15 @@ fn colour_of(p: &Palette, by: ColourBy, picture: &AnalysedPicture) -> Color32 {
 
 fn legend(ui: &mut Ui, analysis: &Analysis, (by, tested): (ColourBy, bool)) {
     let p = Palette::of(ui);
+    // In one piece, which is on one line.
     let entry = |ui: &mut Ui, colour: Color32, word: &str| {
-        let (rect, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
-        ui.painter().circle_filled(rect.center(), 4.5, colour);
-        caption(ui, word);
+        let font = TextStyle::Small.resolve(ui.style());
+        let galley = ui.painter().layout_no_wrap(word.to_owned(), font, p.muted);
+        let size = vec2(DOT + space::XS + galley.size().x, galley.size().y);
+        let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+        response.widget_info(|| WidgetInfo::labeled(Role::Label, true, word));
+        ui.painter().circle_filled(rect.left_center() + vec2(DOT / 2.0, 0.0), 4.5, colour);
+        ui.painter().galley(rect.left_top() + vec2(DOT + space::XS, 0.0), galley, p.muted);
         ui.add_space(space::XS);
     };
     ui.horizontal_wrapped(|ui| {
@@ -306,12 +314,16 @@ fn legend(ui: &mut Ui, analysis: &Analysis, (by, tested): (ColourBy, bool)) {
                     entry(ui, class_colour(class), name);
                 }
                 if analysis.classes.len() > NAMED {
-                    caption(ui, format!("and {} more", analysis.classes.len() - NAMED));
+                    let rest = &analysis.classes[NAMED..];
+                    caption(ui, format!("and {} more", rest.len())).on_hover_text(rest.join(", "));
                 }
             }
             ColourBy::Error => {
                 entry(ui, p.muted.gamma_multiply(0.6), "right");
                 entry(ui, p.bad, "another class");
+                if tested {
+                    entry(ui, p.warn.gamma_multiply(0.6), "test, not judged here");
+                }
             }
             ColourBy::Split => {
                 entry(ui, p.muted.gamma_multiply(0.6), split_name(Split::Train));

@@ -1,5 +1,6 @@
 //! Pictures whose label is doubtful, to be decided one by one with the keyboard.
 
+use super::judge::BACK;
 use super::{beside, tile};
 use crate::data::{Dataset, Decision, DecisionChanges};
 use crate::engine::features::suspects::Suspect;
@@ -95,6 +96,14 @@ pub(super) fn not_compared(ui: &mut Ui, state: &AppState, title: &str, actions: 
         });
     }
     let Some(data) = state.judged_dataset().filter(|_| state.judged_model().is_some()) else {
+        if let Some(run) = state.run_behind() {
+            let body = "What is on show is of other pictures than those that the run was trained on";
+            return empty_state(ui, Icon::ScanSearch, title, body, |ui| {
+                if primary_button(ui, BACK).clicked() {
+                    actions.push(Action::ShowRun(run.to_path_buf()));
+                }
+            });
+        }
         let body = "Open the pictures that this run was trained on to compare them";
         return empty_state(ui, Icon::ScanSearch, title, body, |_| {});
     };
@@ -131,7 +140,7 @@ fn headline(
     open: usize,
     actions: &mut Vec<Action>,
 ) {
-    let (all, found) = (analysis.pictures.len(), analysis.suspects.len());
+    let (all, found) = (analysis.looked_at, analysis.suspects.len());
     ui.horizontal(|ui| {
         let words = format!("{} of {} pictures", count(found, "doubtful label", "doubtful labels"), thousands(all));
         ui.label(RichText::new(words).text_style(section_style())).on_hover_text(
@@ -167,10 +176,14 @@ fn labels_words(since: DecisionChanges) -> String {
 
 /// How good the classifiers behind the doubts are; a warning where they are not good enough.
 fn caveat(ui: &mut Ui, analysis: &Analysis) {
-    let (right, all) = (analysis.right, analysis.pictures.len());
+    let (right, all) = (analysis.right, analysis.looked_at);
     let share = analysis.out_of_fold_accuracy();
+    let tested = match analysis.pictures.len() - all {
+        0 => String::new(),
+        n => format!(" · {} not looked at", count(n, "test picture", "test pictures")),
+    };
     let words = format!(
-        "Classifiers that had not seen the picture named its class: {share:.3} · {}",
+        "Classifiers that had not seen the picture named its class: {share:.3} · {}{tested}",
         part_of(right, all)
     );
     if analysis.doubts_too_much() {

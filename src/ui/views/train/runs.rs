@@ -144,6 +144,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, memory: &mut Memory, actions: 
         .id_salt("runs")
         .striped(false)
         .auto_shrink([false, false])
+        // Where less than some rows have room, all can be scrolled to.
+        .min_scrolled_height(ROW)
         .cell_layout(Layout::left_to_right(Align::Center))
         .column(Column::exact(22.0))
         .column(Column::exact(68.0))
@@ -340,7 +342,13 @@ mod tests {
             precision: "f32".to_owned(),
             epochs_run: 1,
             best_epoch: 1,
-            val: SplitScore { accuracy, macro_f1: 1.0 - accuracy, loss: 1.0 - accuracy, pictures: 0 },
+            val: SplitScore {
+                accuracy,
+                macro_f1: 1.0 - accuracy,
+                loss: 1.0 - accuracy,
+                pictures: 0,
+                copies_in_training: 0,
+            },
             wall_s,
             images_per_s: 1.0,
             peak_rss_mib: 1,

@@ -23,10 +23,10 @@ pub(super) fn one(ui: &mut Ui, analysis: &Analysis, picture: &AnalysedPicture, c
     let side = ui.available_width();
     let size = vec2(side, (side * 0.8).min((ui.available_height() - 80.0).max(96.0)));
     staged_picture(ui, &mut cx.thumbnails, &path, size, &format!("Picture {}", picture.rel));
-    let (class, predicted) = (class_of(analysis, picture.class), class_of(analysis, picture.predicted));
-    let words = match picture.class == picture.predicted {
-        true => class.to_owned(),
-        false => format!("{class}, taken for {predicted}"),
+    let class = class_of(analysis, picture.class);
+    let words = match picture.predicted.filter(|_| picture.is_mistaken()) {
+        None => class.to_owned(),
+        Some(other) => format!("{class}, taken for {}", class_of(analysis, other)),
     };
     ui.label(RichText::new(words).strong());
     caption(ui, format!("{} · {} · click to open", file_name(&path), split_name(picture.split)));
@@ -76,12 +76,20 @@ fn grid(ui: &mut Ui, analysis: &Analysis, pictures: &[usize], cx: &mut ViewConte
     let wanted = tile(ui.available_width());
     let clicked = picture_grid::show(ui, &mut cx.thumbnails, (pictures.len(), wanted), |i| {
         let picture = &analysis.pictures[pictures[i]];
-        let (class, predicted) = (class_of(analysis, picture.class), class_of(analysis, picture.predicted));
+        let class = class_of(analysis, picture.class);
+        let predicted = picture.predicted.map(|predicted| class_of(analysis, predicted));
         Tile {
             path: analysis.root.join(&picture.rel),
-            name: format!("{}: {class}, predicted {predicted}", picture.rel),
+            name: match predicted {
+                None => format!("{}: {class}, not judged", picture.rel),
+                Some(predicted) => format!("{}: {class}, predicted {predicted}", picture.rel),
+            },
             title: class.to_owned(),
-            detail: if class == predicted { "right".to_owned() } else { format!("taken for {predicted}") },
+            detail: match predicted {
+                None => split_name(picture.split).to_owned(),
+                Some(predicted) if class == predicted => "right".to_owned(),
+                Some(predicted) => format!("taken for {predicted}"),
+            },
             selected: false,
         }
     });
