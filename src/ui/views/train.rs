@@ -89,7 +89,7 @@ impl Tab {
 }
 
 /// Height of the runs' part, in points, without a row, and of a row; more rows than have room in a third of the screen scroll.
-const RUNS: (f32, f32) = (64.0, 30.0);
+const RUNS: (f32, f32) = (80.0, 30.0);
 /// Curves are not made lower than this for the hardest pictures, in points.
 const LEAST_CURVES: f32 = 240.0;
 /// What messages over the status bar leave of it at least.
@@ -107,7 +107,7 @@ pub fn show(ui: &mut Ui, state: &AppState, cx: &mut ViewContext, actions: &mut V
     let runs_height = if state.runs.is_empty() {
         0.0
     } else {
-        (RUNS.0 + RUNS.1 * state.runs.len() as f32).min(lasting_height(ui) * 0.3)
+        (RUNS.0 + RUNS.1 * state.runs.len() as f32).min(lasting_height(ui) * 0.34)
     };
     let shown = Shown::of(state, memory);
     // As high as without a message over the status bar: the list of runs stays where it is when one goes.

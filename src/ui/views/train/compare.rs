@@ -15,6 +15,8 @@ use egui::{Align, Color32, ComboBox, Label, Layout, RichText, Role, Ui, WidgetIn
 use egui_extras::{Column, TableBuilder};
 use std::collections::BTreeMap;
 
+/// Curves are not made lower than this for the settings under them, in points.
+const LEAST_CURVES: f32 = 80.0;
 /// Height of a row of settings, in points.
 const ROW: f32 = 24.0;
 /// Runs that fit beside each other.
@@ -59,18 +61,20 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, runs: &[&RunInfo], memory: &mu
         .enumerate()
         .map(|(i, r)| (format!("Run {}", r.id), r.epochs.as_slice(), class_colour(i)))
         .collect();
-    curves::show_overlay(ui, &named, (measure, look), (height - table_height - space::S).max(120.0));
+    curves::show_overlay(ui, &named, (measure, look), (height - table_height - space::S).max(LEAST_CURVES));
     ui.add_space(space::S);
-    ui.push_id("differences", |ui| table(ui, state, runs, &different));
+    ui.push_id("differences", |ui| table(ui, state, runs, (&different, table_height)));
 }
 
-/// A row of results, and one for each setting that differs.
-fn table(ui: &mut Ui, state: &AppState, runs: &[&RunInfo], different: &[Setting]) {
+/// A row of results, and one for each setting that differs; more than have room in `height` scroll.
+fn table(ui: &mut Ui, state: &AppState, runs: &[&RunInfo], (different, height): (&[Setting], f32)) {
     let p = Palette::of(ui);
     ui.spacing_mut().item_spacing = egui::vec2(space::M, 2.0);
     let table = TableBuilder::new(ui)
         .striped(false)
         .auto_shrink([false, true])
+        .min_scrolled_height(ROW)
+        .max_scroll_height(height - ROW)
         .cell_layout(Layout::left_to_right(Align::Center))
         .column(Column::exact(190.0))
         .columns(Column::remainder().at_least(80.0).clip(true), runs.len());
