@@ -78,7 +78,7 @@ fn files_of_this_moment_and_pictures_above_the_limit_are_looked_at_again() {
 /// What opening the pictures of a project tells.
 fn open(worker: &Worker, root: &Path, project: &Path, divide: Divide) -> Arc<Preflight> {
     let (root, project) = (root.to_path_buf(), Some(project.to_path_buf()));
-    worker.submit(JobRequest::OpenData { root, config: DataConfig::default(), project, divide });
+    worker.submit(JobRequest::OpenData { root, config: Box::default(), project, divide });
     loop {
         match worker.wait_event(Duration::from_secs(60)).expect("the worker answers") {
             JobEvent::Finished(_, Outcome::Done(JobOutput::Data(found, _))) => return found,

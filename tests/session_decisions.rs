@@ -66,7 +66,7 @@ impl Place {
         let (root, config) = (self.pictures(), self.config.data.clone());
         match self.run(JobRequest::OpenData {
             root,
-            config,
+            config: Box::new(config),
             project: Some(self.project()),
             divide: Divide::AsSaved,
         }) {

@@ -15,11 +15,11 @@ fn open(dir: &Path, config: &DataConfig, divide: Divide) -> Dataset {
 fn divided(dir: &Path, config: &DataConfig, divide: Divide) -> (Dataset, Option<Redivided>) {
     let worker = Worker::spawn(|| {});
     let (root, project) = (dir.join("pictures"), Some(dir.join("project")));
-    worker.submit(JobRequest::OpenData { root, config: config.clone(), project, divide });
+    worker.submit(JobRequest::OpenData { root, config: Box::new(config.clone()), project, divide });
     loop {
         match worker.wait_event(Duration::from_secs(120)).expect("the job ends") {
-            JobEvent::Finished(_, Outcome::Done(JobOutput::Data(found, redivided))) => {
-                return (found.dataset.clone(), redivided);
+            JobEvent::Finished(_, Outcome::Done(JobOutput::Data(found, looked))) => {
+                return (found.dataset.clone(), looked.redivided);
             }
             JobEvent::Finished(_, other) => panic!("{other:?}"),
             _ => {}

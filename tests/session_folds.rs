@@ -49,7 +49,7 @@ fn a_run_goes_on_with_its_own_fold_whatever_is_chosen_meanwhile() {
     let worker = Worker::spawn(|| {});
     let open = JobRequest::OpenData {
         root: pictures,
-        config: config.data.clone(),
+        config: Box::new(config.data.clone()),
         project: None,
         divide: Divide::AsSaved,
     };

@@ -36,7 +36,7 @@ impl Place {
         config.train.epochs = Some(3);
         let open = JobRequest::OpenData {
             root: place.pictures(),
-            config: config.data.clone(),
+            config: Box::new(config.data.clone()),
             project: None,
             divide: Divide::AsSaved,
         };
@@ -173,7 +173,7 @@ fn test_pictures_are_placed_and_not_judged() {
     // train/red/3.png is a blue one, and no longer looked at.
     let doubted = |rel: &str| analysis.suspects.iter().any(|s| analysis.pictures[s.picture].rel == rel);
     assert!(doubted("train/blue/3.png") && !doubted("train/red/3.png"), "{:?}", analysis.suspects);
-    assert!(analysis.right <= 36);
+    assert!((30..36).contains(&analysis.right), "{} of 36, one of which is labelled wrong", analysis.right);
 }
 
 #[test]

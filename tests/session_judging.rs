@@ -56,7 +56,7 @@ fn test_pictures_are_judged_only_when_asked_and_each_time_is_counted() {
     config.train.epochs = Some(1);
     let open = JobRequest::OpenData {
         root: data.clone(),
-        config: config.data.clone(),
+        config: Box::new(config.data.clone()),
         project: None,
         divide: Divide::AsSaved,
     };
@@ -124,8 +124,17 @@ fn test_pictures_are_judged_only_when_asked_and_each_time_is_counted() {
     std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
     judge(&worker, &run_dir, &data, false).unwrap();
     assert_eq!(std::fs::read_to_string(&file).unwrap(), whole);
+    // Not by fewer of them, which is told.
+    std::fs::write(&file, lines[..3].join("\n")).unwrap();
+    std::fs::rename(data.join("val/red/val0.png"), dir.path().join("away.png")).unwrap();
+    let told = judge(&worker, &run_dir, &data, false).unwrap().cautions;
+    assert!(told[0].starts_with("1 of 8 pictures that the run was judged on is not there"), "{told:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), lines[..3].join("\n"));
+    std::fs::rename(dir.path().join("away.png"), data.join("val/red/val0.png")).unwrap();
+    judge(&worker, &run_dir, &data, false).unwrap();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), whole);
     let aside = std::fs::read_to_string(run_dir.join("predictions.damaged.csv")).unwrap();
-    assert_eq!(aside, whole[..whole.len() / 2]);
+    assert_eq!(aside, lines[..3].join("\n"));
 
     std::fs::write(run_dir.join("test_judged.json"), "{").unwrap();
     let damaged = test_judged(&run_dir).unwrap_err().to_string();

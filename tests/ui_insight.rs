@@ -198,6 +198,19 @@ fn the_heat_map_can_be_switched_off_and_asked_for_another_class() {
     h.key_press(Key::Escape);
     h.run();
     assert!(h.query_by_label_contains("Enlarged picture").is_none());
+    // From elsewhere than a list, and through several.
+    let cx = &mut h.state_mut().cx.evaluate;
+    (cx.enlarged, cx.visiting) = (None, Some(rel.clone()));
+    h.run();
+    h.get_by_label_contains("2.jpg: ants, 0.920 alike").click();
+    h.run();
+    h.get_by_label_contains("Enlarged picture Train/2.jpg");
+    h.key_press(Key::Escape);
+    h.run();
+    h.get_by_label_contains(&format!("Enlarged picture {rel}"));
+    h.key_press(Key::Escape);
+    h.run();
+    assert!(h.query_by_label_contains("Enlarged picture").is_none());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::job;
 use super::output::{CliResult, Out};
 use super::progress::{Reporter, Style};
 use super::tables::{Table, percent, share};
-use crate::error::{part_of, thousands};
+use crate::error::{count, part_of, thousands};
 use crate::session::{Analysis, JobOutput, JobRequest, Worker};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -51,8 +51,8 @@ fn print(analysis: &Analysis, out: &mut Out<'_>) -> CliResult {
     }
     out.line(format!("{} labels are doubtful", part_of(doubtful, all)))?;
     if analysis.pictures.len() > all {
-        let tested = thousands(analysis.pictures.len() - all);
-        out.line(format!("{tested} test pictures are not looked at: they are judged only when asked for"))?;
+        let tested = count(analysis.pictures.len() - all, "test picture is", "test pictures are");
+        out.line(format!("{tested} not looked at: they are judged only when asked for"))?;
     }
     out.line(format!(
         "Classifiers that had not seen the picture named its class for {}",
@@ -75,5 +75,5 @@ fn as_json(analysis: &Analysis) -> Value {
         })
     });
     let accuracy = analysis.out_of_fold_accuracy();
-    json!({"pictures": analysis.looked_at, "out_of_fold_accuracy": accuracy, "doubtful": suspects.collect::<Vec<_>>()})
+    json!({"pictures": analysis.pictures.len(), "looked_at": analysis.looked_at, "out_of_fold_accuracy": accuracy, "doubtful": suspects.collect::<Vec<_>>()})
 }

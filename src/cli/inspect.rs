@@ -31,7 +31,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     let mut reporter = Reporter::new(Style::or_by_terminal(None), "Looking at the pictures");
     let labels = args.labels.as_deref().map(job::label_file);
-    let config = DataConfig { labels, ..DataConfig::default() };
+    let config = Box::new(DataConfig { labels, ..DataConfig::default() });
     let divide = Divide::AsSaved;
     let request = JobRequest::OpenData { root: args.data.clone(), config, project: None, divide };
     let output = job::run_quietly(&Worker::spawn(|| {}), request, &mut reporter, out)?;

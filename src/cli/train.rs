@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args, out: &mut Out<'_>) -> CliResult {
     let mut reporter = Reporter::new(style, "Looking at the pictures");
     let request = JobRequest::OpenData {
         root: data,
-        config: config.data.clone(),
+        config: Box::new(config.data.clone()),
         project: place_of_splits(args).map(Path::to_path_buf),
         divide: Divide::AsSaved,
     };

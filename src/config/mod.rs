@@ -137,6 +137,20 @@ pub struct DataConfig {
     pub cache_mib: usize,
 }
 
+impl DataConfig {
+    /// These settings, with the pictures read and divided as in others.
+    pub fn with_pictures_of(&self, others: &Self) -> Self {
+        // These two change no picture.
+        let (cache_mib, allow_many_unreadable) = (self.cache_mib, self.allow_many_unreadable);
+        Self { cache_mib, allow_many_unreadable, ..others.clone() }
+    }
+
+    /// Whether others read the pictures, or divide them, in another way.
+    pub fn reads_otherwise(&self, others: &Self) -> bool {
+        *self != self.with_pictures_of(others)
+    }
+}
+
 impl Default for DataConfig {
     fn default() -> Self {
         Self {

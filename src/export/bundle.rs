@@ -149,13 +149,13 @@ pub fn find_bundle(run_or_bundle: &Path) -> Result<PathBuf> {
     if complete(&inside) {
         return Ok(inside);
     }
-    let unfinished = run_or_bundle.join("config.toml").is_file();
+    let is_run = run_or_bundle.join("config.toml").is_file();
     let (what, hint) = match lacks(run_or_bundle).as_slice() {
-        _ if run_or_bundle.join("config.toml").is_file() && run_or_bundle.join("summary.json").is_file() => (
+        _ if is_run && run_or_bundle.join("summary.json").is_file() => (
             format!("this run's model has no {}", lacks(&inside).join(" and no ")),
             "Bring it back from a copy, or train again with the run's settings".to_owned(),
         ),
-        _ if unfinished => {
+        _ if is_run => {
             ("this run has no finished model".to_owned(), "Let the run finish, or resume it".to_owned())
         }
         [missing] => (

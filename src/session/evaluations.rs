@@ -1,7 +1,8 @@
 //! An evaluation on disk: `predictions.csv`, one line a picture, `curves.csv`, one line a threshold, and `summary.json`, the
-//! numbers.
+//! numbers. A run's own stay as they are, but where its predictions are damaged.
 
-use super::report;
+use super::{report, splits};
+use crate::data::Split;
 use crate::engine::{Analysis, ConfusionMatrix, Evaluation, Prediction};
 use crate::error::{Error, Result, part_of};
 use crate::export::atomic;
@@ -97,11 +98,14 @@ fn counted(dir: &Path) -> Option<usize> {
 }
 
 /// Where a finished run's own predictions cannot be read any more, an evaluation of the same pictures takes their place; the damaged
-/// file is kept beside it. Where some of the pictures are gone, or nothing can be written, the run stays as it is.
+/// file is kept beside it. Where it is of other pictures, because some are gone or came, or nothing can be written, the run stays as it
+/// is.
 pub(super) fn mend(run_dir: &Path, evaluation: &Evaluation) {
     let finished = run_dir.join(NUMBERS).exists();
+    let own = splits::pictures(run_dir, Split::Val);
     let all = counted(run_dir).is_none_or(|all| all == evaluation.predictions.len());
-    if !finished || !all || load_evaluation(run_dir).is_ok() {
+    let same = all && evaluation.predictions.iter().all(|p| own.contains(&p.rel));
+    if !finished || !same || load_evaluation(run_dir).is_ok() {
         return;
     }
     let file = run_dir.join(FILE);

@@ -25,7 +25,7 @@ pub enum JobRequest {
         /// The folder.
         root: PathBuf,
         /// How to read it.
-        config: DataConfig,
+        config: Box<DataConfig>,
         /// The project whose saved splits apply, if there is one.
         project: Option<PathBuf>,
         /// How the project's pictures are divided.
@@ -162,11 +162,22 @@ pub struct Judged {
     pub cautions: Vec<String>,
 }
 
+/// How pictures were looked through.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Looked {
+    /// With which settings.
+    pub with: DataConfig,
+    /// How they were divided before and are now, where the project's division gave way to another.
+    pub redivided: Option<Redivided>,
+    /// Whether pictures may be in another part than before.
+    pub moved: bool,
+}
+
 /// What a job made.
 #[derive(Debug, Clone)]
 pub enum JobOutput {
-    /// Of `OpenData`; the second, where the project's pictures were divided otherwise before.
-    Data(Arc<Preflight>, Option<Redivided>),
+    /// Of `OpenData`.
+    Data(Arc<Preflight>, Looked),
     /// Of `WriteSample`: the folder.
     Sample(PathBuf),
     /// Of `CheckWeights`.

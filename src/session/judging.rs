@@ -6,8 +6,8 @@ use super::versioned::FileKind;
 use super::{evaluations, places, run_pictures, splits};
 use crate::config::{DataConfig, GroupBy, SplitKind, TrainConfig};
 use crate::data::{Checks, Dataset, SkipReason, Skipped, Split, copies_in_training};
-use crate::engine::{self, Classifier, TrainEvent};
-use crate::error::{Error, Result, thousands, times};
+use crate::engine::{self, Classifier, Evaluation, TrainEvent};
+use crate::error::{Error, Result, part_of, thousands, times};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -55,8 +55,8 @@ pub fn test_judged_by_others(run_dir: &Path) -> usize {
     if judged.is_empty() {
         return 0;
     }
-    let (own, pictures) = (times(run_dir), splits::test_pictures(run_dir));
-    let shared = judged.iter().filter(|(dir, _)| !splits::test_pictures(dir).is_disjoint(&pictures));
+    let (own, pictures) = (times(run_dir), splits::pictures(run_dir, Split::Test));
+    let shared = judged.iter().filter(|(dir, _)| !splits::pictures(dir, Split::Test).is_disjoint(&pictures));
     // A run that went on from another has that one's judgings among its own.
     let at: BTreeSet<u64> =
         shared.flat_map(|(_, times)| times).copied().filter(|t| !own.contains(t)).collect();
@@ -160,7 +160,10 @@ pub(super) fn judge(
         (Some(_), Some(part)) => copies_in_training(dataset, &found.contents, part),
         _ => 0,
     };
-    let left_out = if of_run.is_none() { left_out_words(dataset) } else { None };
+    let left_out = match (of_run, split) {
+        (Some(run), Some(part)) => gone_words(&splits::pictures(run, part), &evaluation),
+        _ => left_out_words(dataset),
+    };
     let cautions = copies_words(copies).into_iter().chain(left_out).collect();
     Ok(Judged { evaluation, model, data: root, split, test_judged, test_judged_by_others, cautions })
 }
@@ -172,6 +175,19 @@ pub fn copies_words(copies: usize) -> Option<String> {
         format!(
             "{} of these pictures {is} {copy} of pictures that were learned from: the numbers are better than on other pictures",
             thousands(copies)
+        )
+    })
+}
+
+/// That some of a run's `own` pictures were not judged, if they were not.
+fn gone_words(own: &BTreeSet<String>, evaluation: &Evaluation) -> Option<String> {
+    let judged: BTreeSet<&str> = evaluation.predictions.iter().map(|p| p.rel.as_str()).collect();
+    let gone = own.iter().filter(|rel| !judged.contains(rel.as_str())).count();
+    (gone > 0).then(|| {
+        let are = if gone == 1 { "is" } else { "are" };
+        format!(
+            "{} pictures that the run was judged on {are} not there or cannot be read: the numbers are of the others, and are not kept",
+            part_of(gone, own.len())
         )
     })
 }

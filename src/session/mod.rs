@@ -38,7 +38,7 @@ pub use copies::Copied;
 pub use evaluations::{check_place_of_evaluation, load_evaluation, save_evaluation};
 pub use folds::{CrossValidation, FoldScore, Spread};
 pub use insight::{AlikePicture, AnalysedPicture, Analysis, Explained, was_compared};
-pub use jobs::{JobEvent, JobId, JobOutput, JobRequest, Judged, ModelRef, Outcome};
+pub use jobs::{JobEvent, JobId, JobOutput, JobRequest, Judged, Looked, ModelRef, Outcome};
 pub use judging::{copies_words, pictures_of, test_judged, test_judged_by_others, times_judged};
 pub use lock::ProjectLock;
 pub use places::check_outside;

@@ -163,6 +163,11 @@ impl Project {
                     if let (Some(why), RunState::Finished) = (&run.damage, run.state) {
                         damaged.push(format!("run {name} can be used, but its numbers are lost: {why}"));
                     }
+                    if run.state == RunState::Finished && run.model_bytes.is_none() {
+                        damaged.push(format!(
+                            "run {name} has lost its model: bring model/model.safetensors back from a copy, or train again with its settings"
+                        ));
+                    }
                     found.push(run);
                 }
                 Err(e) => damaged.push(format!("run {name} is left out: {e}")),

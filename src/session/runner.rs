@@ -2,7 +2,7 @@
 
 use super::events::Events;
 use super::insight::{self, OpenFeatures};
-use super::jobs::{JobEvent, JobOutput, JobRequest, ModelRef};
+use super::jobs::{JobEvent, JobOutput, JobRequest, Looked, ModelRef};
 use super::journal::{self, Entry};
 use super::lane::Lane;
 use super::lock::RunLock;
@@ -214,6 +214,7 @@ fn open_data(
     job: &Job<'_>,
 ) -> Result<JobOutput> {
     let anew = divide == Divide::Anew;
+    let how = Looked { with: config.clone(), ..Looked::default() };
     if let Some(dir) = project {
         places::check_outside("the project", dir, root)?;
     }
@@ -223,7 +224,8 @@ fn open_data(
     };
     let known = project.map(checks::load).unwrap_or_default();
     let found = look_through(root, config, saved.as_ref(), known.clone(), job)?;
-    let Some(dir) = project else { return Ok(JobOutput::Data(found, None)) };
+    let Some(dir) = project else { return Ok(JobOutput::Data(found, how)) };
+    let decisions = decisions::decisions(dir)?;
     let gone = if anew { Gone::default() } else { Gone::since(&known, &found.dataset) };
     let looked = match gone.whole_part() {
         // It is told until it is back, or the pictures are divided on purpose.
@@ -238,29 +240,32 @@ fn open_data(
     };
     let gone = gone.finding(&found.dataset);
     let found = found.telling(damage.into_iter().chain(told).chain(gone));
-    let found = found.decided_if_possible(&decisions::decisions(dir)?.verdicts());
-    Ok(JobOutput::Data(found, redivided))
+    let found = found.decided_if_possible(&decisions.verdicts());
+    let moved = redivided.is_some();
+    // What is had again was asked for: the way back from it is known.
+    let redivided = redivided.filter(|_| !matches!(divide, Divide::As(_)));
+    Ok(JobOutput::Data(found, Looked { redivided, moved, ..how }))
 }
 
 /// What a window says of a project that can be looked at and not changed.
 pub const READ_ONLY: &str = "this project is on a disk that is read-only: nothing can be saved and no run begun; to do so, copy the project's folder \
      to another disk and open it there";
 
-/// Saves in the project's folder what a look at its pictures showed. Where that replaces an earlier division, both are returned.
+/// Saves in the project's folder what a look at its pictures showed. Where that replaces an earlier division, both are returned; it comes
+/// last: nothing can fail once it is done.
 fn keep_look(
     (dir, divide): (&Path, &Divide),
     config: &DataConfig,
     dataset: &Dataset,
     (known, looked): (&Checks, Checks),
 ) -> Result<Option<Redivided>> {
-    let redivided = splits::keep(dir, config, dataset, divide)?;
     if looked != *known {
         checks::save(dir, looked)?;
     }
     if project::is_project(dir) {
         journal::append(dir, Entry::opened(dataset))?;
     }
-    Ok(redivided)
+    splits::keep(dir, config, dataset, divide)
 }
 
 fn write_sample(dir: &Path, job: &Job<'_>) -> Result<()> {

@@ -79,7 +79,8 @@ pub fn read_run(dir: &Path, fallback: &TrainConfig) -> Result<RunInfo> {
     };
     let epochs = read_epochs(dir)?;
     let weights = std::fs::metadata(dir.join("model/model.safetensors")).ok().filter(|m| m.is_file());
-    let state = if (summary.is_some() || damage.is_some()) && weights.is_some() {
+    // The summary is written last: without a model that is one that was lost.
+    let state = if summary.is_some() || damage.is_some() && weights.is_some() {
         RunState::Finished
     } else if lock::is_taken(dir) {
         RunState::Training
@@ -135,6 +136,23 @@ fn read_epochs(dir: &Path) -> Result<Vec<EpochRecord>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::train::SplitScore;
+
+    #[test]
+    fn a_finished_run_that_lost_its_model_is_none_to_go_on_with() {
+        let t = tempfile::tempdir().unwrap();
+        let val = SplitScore { accuracy: 0.9, macro_f1: 0.9, loss: 0.2, pictures: 10, copies_in_training: 0 };
+        let summary = serde_json::json!({
+            "version": 1, "backbone": "small_cnn", "mode": "scratch", "device": "cpu", "epochs_run": 3, "best_epoch": 3,
+            "val": val, "wall_s": 1.0, "images_per_s": 10.0, "peak_rss_mib": 0
+        });
+        std::fs::create_dir(t.path().join("checkpoint")).unwrap();
+        std::fs::write(t.path().join("checkpoint/state.safetensors"), "state").unwrap();
+        std::fs::write(t.path().join("summary.json"), summary.to_string()).unwrap();
+        let run = read_run(t.path(), &TrainConfig::default()).unwrap();
+        assert_eq!((run.state, run.model_bytes, run.damage), (RunState::Finished, None, None));
+        assert_eq!(run.summary.unwrap().val, val);
+    }
 
     #[test]
     fn a_run_with_a_damaged_summary_keeps_its_model() {

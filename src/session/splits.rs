@@ -183,11 +183,11 @@ fn write<'a>(
     KIND.write(dir, &SplitsFile { settings: Settings::of(config), saved })
 }
 
-/// Test pictures as the splits saved in `dir` have them, by path; none where there are no splits that can be read.
-pub(super) fn test_pictures(dir: &Path) -> BTreeSet<String> {
+/// The pictures of a part as the splits saved in `dir` have them, by path; none where there are no splits that can be read.
+pub(super) fn pictures(dir: &Path, part: Split) -> BTreeSet<String> {
     let file = KIND.read(dir, |f: &SplitsFile| f.saved.version).ok().flatten();
     let all = file.map(|f| f.saved.splits).unwrap_or_default();
-    all.into_iter().filter(|(_, split)| *split == Split::Test).map(|(rel, _)| rel).collect()
+    all.into_iter().filter(|(_, split)| *split == part).map(|(rel, _)| rel).collect()
 }
 
 /// Removes what was saved in `dir`.

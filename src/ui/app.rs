@@ -295,9 +295,10 @@ impl eframe::App for App {
         if let Some(summary) = self.all_frames.summary("in all") {
             tracing::info!("{summary}");
         }
-        for control in self.controls.values() {
-            control.cancel();
-        }
+        // The newest first: else a job that waits could begin between the end of the one before it and its own.
+        let mut controls: Vec<_> = self.controls.iter().collect();
+        controls.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(**id));
+        controls.into_iter().for_each(|(_, control)| control.cancel());
         self.save_if_due();
         self.disk.finish();
     }

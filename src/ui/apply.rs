@@ -15,8 +15,8 @@ use super::state::{JobKind, Screen, Tone};
 use super::theme;
 use crate::config::TrainConfig;
 use crate::data::Step;
-use crate::session::ThemeChoice;
 use crate::session::jobs::{JobId, JobRequest, ModelRef};
+use crate::session::{Divide, ThemeChoice};
 use egui::{Context, ViewportCommand};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -207,8 +207,15 @@ impl App {
     }
 
     fn set_config(&mut self, config: TrainConfig) {
+        let otherwise = self.state.config.data.reads_otherwise(&config.data);
+        if otherwise {
+            self.state.remember_before_look();
+        }
         self.state.config = config;
         self.settings_changed();
+        if otherwise {
+            self.scan(Divide::AsSaved);
+        }
     }
 
     fn control(&mut self, action: &Action) {

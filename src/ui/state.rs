@@ -26,7 +26,7 @@ pub use downloads::{Download, DownloadEnd, megabytes};
 pub use drops::{PathKind, drop_hint, plan_drop};
 pub use evaluate::{Compared, EvaluateTab, Selection, ShownEvaluation};
 pub use folds::FoldsLeft;
-pub use history::{History, TakenBack, Undoable, decision_words, reads_otherwise};
+pub use history::{History, TakenBack, Undoable, decision_words};
 pub use insight::{Insight, MapLayout};
 pub use jobs::{JobKind, RunningJob};
 pub use next::{NOTHING_TO_KEEP, NextStep};
@@ -151,7 +151,9 @@ pub struct AppState {
     /// The open pictures and what was found in them.
     pub preflight: Option<Arc<Preflight>>,
     /// The settings that they were read with.
-    pub read_with: Option<TrainConfig>,
+    pub read_with: Option<DataConfig>,
+    /// What could be undone, and the settings, before steps that have them looked through again.
+    pub before_look: Option<Box<(History, TrainConfig)>>,
     /// What was decided about them.
     pub decisions: Decisions,
     /// Pictures about which something was decided that is being written, decision by decision.

@@ -196,7 +196,7 @@ mod tests {
         let mut first: Vec<usize> = found.suspects.iter().take(2).map(|s| s.picture).collect();
         first.sort_unstable();
         assert_eq!(first, [40, 110]);
-        assert!(found.suspects.iter().all(|s| some.contains(&s.picture)) && found.right <= some.len());
+        assert!(found.suspects.iter().all(|s| some.contains(&s.picture)) && found.right + 10 > some.len());
         assert!(suspects.len() < 10, "{} of 150", suspects.len());
     }
 

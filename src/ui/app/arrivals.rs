@@ -118,6 +118,7 @@ impl App {
                 if new {
                     self.state.deciding.pop_front();
                 }
+                self.refresh_decisions();
                 self.fail(&error);
             }
             DiskAnswer::Settings(settings, lost) => {

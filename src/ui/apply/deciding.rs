@@ -7,7 +7,7 @@ use crate::ui::actions::Action;
 use crate::ui::app::App;
 use crate::ui::disk::DiskRequest;
 use crate::ui::shell::change_words;
-use crate::ui::state::{TakenBack, Tone, reads_otherwise};
+use crate::ui::state::{TakenBack, Tone};
 use std::sync::Arc;
 
 impl App {
@@ -19,8 +19,10 @@ impl App {
 
     pub(super) fn decide(&mut self, step: Step) {
         if let (Some(project), Some(shown)) = (&self.state.project, &self.state.preflight) {
-            if let Step::Decided(decided) = &step {
-                self.state.deciding.push_back(decided.pictures.clone());
+            match &step {
+                Step::Decided(decided) => self.state.deciding.push_back(decided.pictures.clone()),
+                // At once, so that the next step back is about what comes before it.
+                Step::Undone | Step::Redone => self.state.decisions.take(step.clone()),
             }
             self.disk.ask(DiskRequest::Decide(project.dir.clone(), shown.before_decisions(), step));
         }
@@ -65,7 +67,7 @@ impl App {
             TakenBack::Settings(saved) => {
                 let chosen = |c: &TrainConfig| (c.backbone.name.clone(), c.backbone.weights.clone());
                 let before = self.state.project.as_ref().map(|p| chosen(&p.config));
-                let otherwise = |p: &Project| reads_otherwise(&p.config, &self.state.config);
+                let otherwise = |p: &Project| p.config.data.reads_otherwise(&self.state.config.data);
                 let reads_otherwise = self.state.project.as_ref().is_some_and(otherwise);
                 self.keep_settings();
                 if saved.is_some() || reads_otherwise {

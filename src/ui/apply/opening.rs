@@ -55,7 +55,7 @@ impl App {
     /// A folder has no project yet: its pictures are looked through first.
     pub(in crate::ui) fn open_new(&mut self, project: Project) {
         let Some(root) = project.config.data.path.clone() else { return };
-        let config = project.config.data.clone();
+        let config = Box::new(project.config.data.clone());
         self.save_if_due();
         self.state.data_error = None;
         self.state.opening = Some(Box::new(project));
@@ -111,7 +111,7 @@ impl App {
         self.state.opening = None;
         let request = JobRequest::OpenData {
             root,
-            config: self.state.trying.as_deref().unwrap_or(&self.state.config.data).clone(),
+            config: Box::new(self.state.trying.as_deref().unwrap_or(&self.state.config.data).clone()),
             project: Some(project.dir.clone()),
             divide,
         };

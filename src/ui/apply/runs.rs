@@ -1,7 +1,7 @@
 //! Carrying out what a person asks for about runs: training them, going on with them, deleting them, writing about them.
 
 use crate::config::TrainConfig;
-use crate::data::Dataset;
+use crate::data::{Dataset, Split};
 use crate::engine::EpochRecord;
 use crate::session::RunInfo;
 use crate::session::jobs::JobRequest;
@@ -81,7 +81,9 @@ impl App {
         config.data.path = Some(dataset.root.clone());
         let going_on = resume.is_some();
         let epochs = resume.unwrap_or_default();
-        self.state.training = Some(LiveTraining::new(run_dir.clone(), config.clone(), epochs));
+        let mut live = LiveTraining::new(run_dir.clone(), config.clone(), epochs);
+        live.validation = (!going_on).then(|| dataset.indices(Split::Val).len());
+        self.state.training = Some(live);
         let request = JobRequest::Train {
             config: Box::new(config),
             dataset: Box::new(dataset),

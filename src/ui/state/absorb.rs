@@ -5,7 +5,6 @@ use super::{
     AppState, FollowUp, JobKind, MapLayout, RunningJob, Screen, Tone, TrainingEnd, WeightsState, file_name,
     training,
 };
-use crate::data::Split;
 use crate::engine::{BatchReason, Speed, TrainEvent, TrainOutcome};
 use crate::error::{Error, count, part_of};
 use crate::session::jobs::{JobEvent, JobId, JobOutput, ModelRef, Outcome};
@@ -76,7 +75,13 @@ impl AppState {
 
     fn done_with(&mut self, output: JobOutput, stopping: bool) -> Vec<FollowUp> {
         match output {
-            JobOutput::Data(preflight, redivided) => {
+            JobOutput::Data(preflight, looked) => {
+                // What was looked through for a project that gave way to another is not for this one.
+                let of = self.opening.as_deref().or(self.project.as_ref());
+                let root = of.and_then(|p| p.config.data.path.as_ref());
+                if root.is_some_and(|root| *root != preflight.dataset.root) {
+                    return Vec::new();
+                }
                 let mut follow = vec![FollowUp::RefreshRuns, FollowUp::RefreshDecisions];
                 let labels_before = self.config.data.labels.clone();
                 let opened = self.opening.take();
@@ -84,16 +89,23 @@ impl AppState {
                 if let Some(project) = opened {
                     self.adopt(*project);
                     follow.insert(0, FollowUp::Opened);
-                } else if self.keep_tried(redivided) {
+                } else if self.trying.is_some() {
+                    self.keep_tried(looked.redivided);
                     follow.insert(0, FollowUp::SaveProject);
+                } else if let Some(redivided) = looked.redivided {
+                    self.divided(redivided);
+                }
+                if looked.moved {
+                    self.insight.read_again();
                 }
                 if is_new || self.config.data.labels != labels_before {
                     self.tell_few_labelled(&preflight.dataset);
                 }
                 self.tell_read_only(preflight.findings.iter().any(|f| f.title == READ_ONLY));
                 self.preflight = Some(preflight);
+                self.read_with = Some(looked.with);
                 if self.job_of(&JobKind::OpenData).is_none() {
-                    self.read_with = Some(self.config.clone());
+                    self.before_look = None;
                 }
                 self.data_error = None;
                 self.insight.look_again();
@@ -212,9 +224,9 @@ impl AppState {
             self.screen = Screen::Evaluate;
         }
         // Pictures that are gone by now, or can be read again, are found before anything is said of them.
-        let shown = self.dataset().map(|d| d.indices(Split::Val).len());
-        let as_shown = shown.is_none_or(|n| n == judged);
-        let look = (next_fold.is_none() && !of_folds && !as_shown).then_some(FollowUp::LookAgain);
+        let begun_with = self.training.as_ref().and_then(|t| t.validation);
+        let gone = begun_with.is_some_and(|n| n != judged) && next_fold.is_none();
+        let look = gone.then_some(FollowUp::LookAgain);
         [FollowUp::RefreshRuns, FollowUp::Compare].into_iter().chain(next_fold).chain(look).collect()
     }
 
@@ -234,7 +246,7 @@ impl AppState {
             JobKind::OpenData | JobKind::WriteSample => {
                 self.sample_wanted = false;
                 let new = self.opening.take().is_some() || self.trying.take().is_some();
-                if !new && self.read_as_before() {
+                if !new && self.as_before_look() {
                     return vec![FollowUp::SaveProject];
                 }
             }
@@ -276,6 +288,9 @@ impl AppState {
                 self.sample_wanted = false;
                 if self.refuse_tried(&error) {
                     return follow;
+                }
+                if self.opening.is_none() && self.as_before_look() {
+                    follow.push(FollowUp::SaveProject);
                 }
                 // A folder that is opened for the first time and cannot be used leaves what is open as it is.
                 let opening = self.opening.take();

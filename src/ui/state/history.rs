@@ -1,7 +1,7 @@
 //! What can be taken back: settings changed since the project was opened, and decisions about its pictures, whenever they were made.
 
-use super::{AppState, Tone, setting_name, split_name};
-use crate::config::{DataConfig, OptimConfig, TrainConfig};
+use super::{AppState, JobKind, Tone, setting_name, split_name};
+use crate::config::{OptimConfig, TrainConfig};
 use crate::data::{Decided, Decision, Step};
 use crate::error::thousands;
 use crate::session::{Redivided, SavedDivision};
@@ -36,13 +36,15 @@ struct Change {
     at_s: f64,
 }
 
-/// Changed settings and deleted runs in their order, with the settings that were taken back.
+/// Changed settings, notes and deleted runs in their order, with those that were taken back.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
     done: Vec<Change>,
     undone: Vec<Change>,
     /// Undone decisions that are not brought back, from the oldest on: something else was changed since.
     closed: usize,
+    /// Runs that are being deleted once more.
+    redeleting: Vec<PathBuf>,
 }
 
 /// What undoing takes back, or redoing brings back.
@@ -78,7 +80,7 @@ impl Change {
     fn is_of_pictures(&self) -> bool {
         match &self.kind {
             Kind::Settings { before, after, division, .. } => {
-                division.is_some() || reads_otherwise(before, after)
+                division.is_some() || before.data.reads_otherwise(&after.data)
             }
             Kind::Notes { .. } | Kind::Deleted { .. } => false,
         }
@@ -147,6 +149,10 @@ impl AppState {
 
     /// Keeps that a run was deleted.
     pub fn record_deletion(&mut self, run: PathBuf, trashed: PathBuf) {
+        match self.history.redeleting.iter().position(|again| *again == run) {
+            Some(again) => drop(self.history.redeleting.remove(again)),
+            None => self.end_redo(),
+        }
         let (kind, decisions) = (Kind::Deleted { run, trashed }, self.decisions.holding().len());
         self.withdraw_steps();
         self.history.done.push(Change { kind, decisions, at_s: self.now_s });
@@ -196,17 +202,66 @@ impl AppState {
         }
     }
 
-    /// Pictures are looked through after what trains, and by then much else may have been changed.
+    /// Pictures are looked through after what trains, and by then much else may have been changed; another folder that is being looked
+    /// through takes the place of the one that a step is about.
     fn step_block(&self, step: Undoable<'_>, newest: Option<&Change>) -> Option<&'static str> {
         let settings = matches!(step, Undoable::Settings(_));
-        let waits = settings && self.training_job().is_some() && newest.is_some_and(Change::is_of_pictures);
-        waits.then_some("It changes how the pictures are read or divided, and training is running")
+        if !settings || !newest.is_some_and(Change::is_of_pictures) {
+            None
+        } else if self.training_job().is_some() || self.folds_left.is_some() {
+            Some("It changes how the pictures are read or divided, and training is running")
+        } else if self.opening.is_some() || self.trying.is_some() || self.sample_wanted {
+            Some("It changes how the pictures are read or divided, and a folder is being looked through")
+        } else {
+            None
+        }
+    }
+
+    /// What was before a step that has the pictures looked through again: where that comes to nothing, it is so again.
+    pub fn remember_before_look(&mut self) {
+        if self.before_look.is_none() {
+            self.before_look = Some(Box::new((self.history.clone(), self.config.clone())));
+        }
+    }
+
+    /// Looking through the pictures came to nothing: settings and what can be undone are as before the steps that asked for it. Whether
+    /// there were any.
+    pub(super) fn as_before_look(&mut self) -> bool {
+        if self.job_of(&JobKind::OpenData).is_some() {
+            return false;
+        }
+        let Some(before) = self.before_look.take() else { return false };
+        (self.history, self.config) = *before;
+        if let Some(project) = &mut self.project {
+            project.config = self.config.clone();
+        }
+        self.withdraw_steps();
+        self.notices.push(Tone::Info, "The pictures stay as they were read and divided before");
+        true
+    }
+
+    /// The pictures were divided otherwise than the project had it, and not because that was tried: by settings that were changed before,
+    /// or because the project's file was not theirs. Both divisions are kept.
+    pub(super) fn divided(&mut self, redivided: Redivided) {
+        let config = self.config.clone();
+        match self.history.done.last_mut() {
+            Some(Change {
+                kind: Kind::Settings { before, after, division: division @ None, .. }, ..
+            }) if **after == config && before.data.reads_otherwise(&after.data) => {
+                *division = Some(redivided);
+            }
+            _ if self.history.undone.is_empty() => self.record_division(config, Some(redivided)),
+            _ => {}
+        }
     }
 
     /// Takes the last change back, as far as the state goes. Returns what must follow.
     pub fn undo(&mut self) -> Option<TakenBack> {
         if let Undoable::Decision(_) = self.to_undo()? {
             return Some(TakenBack::Decision(Step::Undone));
+        }
+        if self.history.done.last().is_some_and(Change::is_of_pictures) {
+            self.remember_before_look();
         }
         let change = self.history.done.pop()?;
         match &change.kind {
@@ -234,6 +289,9 @@ impl AppState {
         if let Undoable::Decision(_) = self.to_redo()? {
             return Some(TakenBack::Decision(Step::Redone));
         }
+        if self.history.undone.last().is_some_and(Change::is_of_pictures) {
+            self.remember_before_look();
+        }
         let change = self.history.undone.pop()?;
         let taken = match &change.kind {
             Kind::Settings { after, division, .. } => {
@@ -241,7 +299,10 @@ impl AppState {
                 TakenBack::Settings(division.as_ref().map(|d| d.after.clone()))
             }
             Kind::Notes { run, after, .. } => TakenBack::Notes(run.clone(), after.clone()),
-            Kind::Deleted { run, .. } => return Some(TakenBack::Delete(run.clone())),
+            Kind::Deleted { run, .. } => {
+                self.history.redeleting.push(run.clone());
+                return Some(TakenBack::Delete(run.clone()));
+            }
         };
         self.history.done.push(Change { at_s: f64::NEG_INFINITY, ..change });
         Some(taken)
@@ -281,14 +342,6 @@ pub fn decision_words(decided: &Decided) -> String {
         Decision::Exclude => format!("leave out {pictures}"),
         Decision::Include => format!("put back {pictures}"),
     }
-}
-
-/// Whether two settings read the pictures, or divide them, in different ways.
-pub fn reads_otherwise(a: &TrainConfig, b: &TrainConfig) -> bool {
-    // These two change no picture.
-    let pictures =
-        |c: &TrainConfig| DataConfig { cache_mib: 0, allow_many_unreadable: false, ..c.data.clone() };
-    pictures(a) != pictures(b)
 }
 
 /// Which settings differ, in a few words. Made once: what can be undone is drawn in every frame.

@@ -102,6 +102,13 @@ impl Insight {
         self.failed = None;
     }
 
+    /// Pictures may be in other parts by now, which decide what is told of them: the comparison is read again.
+    pub(super) fn read_again(&mut self) {
+        if let Some(analysis) = self.analysis.take() {
+            self.kept = Some(analysis.run_dir.clone());
+        }
+    }
+
     /// Enters a comparison of all pictures: what is alike may be another now.
     pub fn compared(&mut self, analysis: Analysis) {
         self.explained.clear();

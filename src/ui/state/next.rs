@@ -1,7 +1,7 @@
 //! The next sensible step, and what stands in its way.
 
 use super::{AppState, JobKind, Screen, WeightsState};
-use crate::config::{BackboneConfig, Solver, TrainMode};
+use crate::config::{BackboneConfig, DataConfig, Solver, TrainMode};
 use crate::data::{Layout, Split};
 use crate::ui::Action;
 use crate::ui::actions::Pick;
@@ -56,6 +56,14 @@ impl AppState {
 
     /// Why training cannot begin now, in one sentence.
     pub fn train_block(&self) -> Option<String> {
+        let other = |with: &DataConfig| with.reads_otherwise(&self.config.data);
+        if self.preflight.is_some() && self.job_of(&JobKind::OpenData).is_some() {
+            return Some("The pictures are being looked through".to_owned());
+        }
+        if self.read_with.as_ref().is_some_and(other) {
+            let text = "The settings read the pictures otherwise than they are on show: look through them again (F5)";
+            return Some(text.to_owned());
+        }
         if self.training_job().is_some() {
             return Some("Training is running".to_owned());
         }

@@ -82,6 +82,8 @@ pub struct LiveTraining {
     pub batch_changes: Vec<BatchChange>,
     /// Memory in use, where that is known.
     pub memory: Option<MemoryUse>,
+    /// Validation pictures that it began with; none where it goes on from before.
+    pub validation: Option<usize>,
     /// It was asked to end with the present epoch.
     pub last_epoch: bool,
     /// How it ended, once it has.
@@ -103,6 +105,7 @@ impl LiveTraining {
             notes: Vec::new(),
             batch_changes: Vec::new(),
             memory: None,
+            validation: None,
             last_epoch: false,
             end: None,
         }

@@ -61,6 +61,8 @@ pub struct Memory {
     analysed: analysed::Analysed,
     /// A picture that was opened from elsewhere, over it: its path relative to the data folder.
     pub visiting: Option<String>,
+    /// Those that led there, the first one first.
+    visited: Vec<String>,
     /// The doubtful picture that is selected: its place among those that are left.
     pub suspect: usize,
     /// Keys that are still to be taken, where several came in one frame.

@@ -91,7 +91,7 @@ impl Tab {
 /// Height of the runs' part, in points, without a row, and of a row; more rows than have room in a third of the screen scroll.
 const RUNS: (f32, f32) = (80.0, 30.0);
 /// Curves are not made lower than this for the hardest pictures, in points.
-const LEAST_CURVES: f32 = 240.0;
+const LEAST_CURVES: f32 = 216.0;
 /// What messages over the status bar leave of it at least.
 const LEAST_RUNS: f32 = 72.0;
 

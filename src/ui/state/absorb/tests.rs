@@ -1,6 +1,7 @@
 //! What worker events make of the state.
 
 use super::*;
+use crate::config::DataConfig;
 use crate::config::TrainConfig;
 use crate::data::{Checks, Dataset, Layout, Preflight, Sample, Split, Verdicts};
 use crate::engine::features::map::Plane;
@@ -8,8 +9,8 @@ use crate::engine::train::SplitScore;
 use crate::engine::{
     BatchChange, BatchReason, ConfusionMatrix, EpochRecord, Evaluation, Prediction, Summary, Unlike,
 };
-use crate::session::{Analysis, Project};
-use crate::ui::state::LiveTraining;
+use crate::session::{Analysis, Looked, Project, Redivided, SavedDivision};
+use crate::ui::state::{LiveTraining, TakenBack};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -87,7 +88,7 @@ fn opened_pictures_lead_to_data_and_the_sample_straight_to_train() {
         let mut state = with_job(JobKind::OpenData);
         state.sample_wanted = sample;
         let follow = [FollowUp::RefreshRuns, FollowUp::RefreshDecisions];
-        assert_eq!(state.absorb(done(JobOutput::Data(preflight(), None))), follow);
+        assert_eq!(state.absorb(done(JobOutput::Data(preflight(), Looked::default()))), follow);
         assert!(state.screen == screen && state.jobs.is_empty() && !state.sample_wanted);
     }
 }
@@ -189,7 +190,7 @@ fn a_folder_that_cannot_be_used_leaves_what_is_open_as_it_is() {
         assert_eq!((dir(&state), state.settings.recent_projects.len()), (Some("/old".into()), 0));
     }
     let mut state = opening();
-    let follow = state.absorb(done(JobOutput::Data(preflight(), None)));
+    let follow = state.absorb(done(JobOutput::Data(preflight(), Looked::default())));
     assert_eq!(follow, [FollowUp::Opened, FollowUp::RefreshRuns, FollowUp::RefreshDecisions]);
     assert_eq!(dir(&state), Some("/new".into()));
     assert_eq!(state.settings.recent_projects, [PathBuf::from("/new")]);
@@ -197,22 +198,66 @@ fn a_folder_that_cannot_be_used_leaves_what_is_open_as_it_is() {
 }
 
 #[test]
-fn pictures_stay_as_they_were_read_where_another_look_is_stopped() {
+fn pictures_and_what_can_be_undone_stay_as_they_were_where_another_look_comes_to_nothing() {
+    let division = |text: &str| SavedDivision(text.as_bytes().into());
+    let redivided = || Redivided { before: division("first"), after: division("second") };
+    for share in [0.2, 0.4] {
+        let mut state = with_job(JobKind::OpenData);
+        state.project = Some(Project { dir: "/p".into(), config: state.config.clone() });
+        state.preflight = Some(preflight());
+        let wanted = DataConfig { val_fraction: share, ..state.config.data.clone() };
+        state.trying = Some(Box::new(wanted.clone()));
+        let looked = Looked { with: wanted, redivided: Some(redivided()), moved: true };
+        state.absorb(done(JobOutput::Data(preflight(), looked)));
+        let (history, divided) = (state.history.clone(), state.config.clone());
+        for end in [Outcome::Cancelled, Outcome::Failed(Error::input("the disk is gone"))] {
+            assert_eq!(state.undo(), Some(TakenBack::Settings(Some(division("first")))));
+            assert_eq!(state.config.data.val_fraction, 0.2);
+            state.jobs = with_job(JobKind::OpenData).jobs;
+            assert!(state.train_block().unwrap().contains("being looked through"));
+            let follow = state.absorb(JobEvent::Finished(JobId(1), end));
+            assert!(follow.contains(&FollowUp::SaveProject), "{follow:?}");
+            assert_eq!((&state.history, &state.config), (&history, &divided));
+            assert_eq!(state.project.as_ref().unwrap().config, divided);
+        }
+        // Once it has come to something, nothing leads behind it.
+        state.undo();
+        state.jobs = with_job(JobKind::OpenData).jobs;
+        let looked = Looked { with: state.config.data.clone(), redivided: None, moved: true };
+        state.absorb(done(JobOutput::Data(preflight(), looked)));
+        state.jobs = with_job(JobKind::OpenData).jobs;
+        assert_eq!(state.absorb(JobEvent::Finished(JobId(1), Outcome::Cancelled)), []);
+        assert_eq!(state.redo(), Some(TakenBack::Settings(Some(division("second")))));
+    }
+}
+
+#[test]
+fn settings_that_read_the_pictures_otherwise_keep_both_divisions_and_training_waits_for_them() {
     let mut state = with_job(JobKind::OpenData);
-    state.project = Some(Project { dir: "/p".into(), config: state.config.clone() });
-    state.absorb(done(JobOutput::Data(preflight(), None)));
-    let read = state.config.clone();
-    state.config.data.val_fraction = 0.4;
-    state.record_settings(read.clone());
+    state.absorb(done(JobOutput::Data(preflight(), Looked::default())));
+    let (before, other) =
+        (state.config.clone(), DataConfig { val_fraction: 0.4, ..state.config.data.clone() });
+    state.config.data = other.clone();
+    state.record_settings(before);
+    assert!(state.train_block().unwrap().contains("(F5)"));
+    let [first, second] = ["first", "second"].map(|text| SavedDivision(text.as_bytes().into()));
+    let redivided = Redivided { before: first.clone(), after: second };
     state.jobs = with_job(JobKind::OpenData).jobs;
-    state.undo();
-    state.redo();
-    let stopped = JobEvent::Finished(JobId(1), Outcome::Cancelled);
-    assert_eq!(state.absorb(stopped), [FollowUp::SaveProject]);
-    assert_eq!((&state.config, &state.project.as_ref().unwrap().config), (&read, &read));
-    // The same settings: nothing to take back.
-    state.jobs = with_job(JobKind::OpenData).jobs;
-    assert_eq!(state.absorb(JobEvent::Finished(JobId(1), Outcome::Cancelled)), []);
+    let looked = Looked { with: other, redivided: Some(redivided), moved: true };
+    state.absorb(done(JobOutput::Data(preflight(), looked)));
+    assert_eq!(state.train_block(), None);
+    assert_eq!(state.undo(), Some(TakenBack::Settings(Some(first))));
+    assert_eq!(state.undo(), None, "it is one change");
+}
+
+#[test]
+fn pictures_of_a_project_that_gave_way_to_another_are_not_shown_in_it() {
+    let mut state = with_job(JobKind::OpenData);
+    let mut config = crate::config::TrainConfig::default();
+    config.data.path = Some("/elsewhere".into());
+    state.project = Some(Project { dir: "/q".into(), config });
+    assert_eq!(state.absorb(done(JobOutput::Data(preflight(), Looked::default()))), []);
+    assert!(state.preflight.is_none());
 }
 
 #[test]
@@ -252,7 +297,7 @@ fn a_table_is_kept_with_the_pictures_that_it_labels_and_otherwise_leaves_those_o
 
     state.jobs = with_job(JobKind::OpenData).jobs;
     state.with_labels(Some("/good.csv".into()));
-    let follow = state.absorb(done(JobOutput::Data(preflight(), None)));
+    let follow = state.absorb(done(JobOutput::Data(preflight(), Looked::default())));
     assert_eq!(follow[0], FollowUp::SaveProject);
     assert_eq!(state.config.data.labels, Some("/good.csv".into()));
 
@@ -272,7 +317,7 @@ fn what_hindered_a_comparison_is_forgotten_once_the_pictures_were_looked_through
     assert!(state.comparison_is_kept());
     state.insight.analysis_error = Some(Error::input("could not read a picture"));
     assert!(!state.comparison_is_kept(), "it does not begin again by itself");
-    state.absorb(done(JobOutput::Data(preflight(), None)));
+    state.absorb(done(JobOutput::Data(preflight(), Looked::default())));
     assert!(state.comparison_is_kept() && state.insight.analysis_error.is_none());
 }
 

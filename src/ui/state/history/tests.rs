@@ -80,8 +80,11 @@ fn pictures_divided_anew_are_divided_as_before_again_though_no_setting_changed()
     assert_eq!((state.undo(), state.redo()), (None, as_before(&second)));
     assert_eq!((state.redo(), state.config.data.val_fraction), (as_before(&third), 0.4));
     // A slider moved at once is a change of its own: it does not take the division with it.
-    change(&mut state, 7, 0.1);
-    assert_eq!((state.undo(), state.undo()), (Some(TakenBack::Settings(None)), as_before(&second)));
+    let fourth = division("fourth");
+    divide(&mut state, 0.3, (&third, &fourth));
+    let at_once = state.now_s + 0.1;
+    change(&mut state, 7, at_once);
+    assert_eq!((state.undo(), state.undo()), (Some(TakenBack::Settings(None)), as_before(&third)));
 }
 
 #[test]
@@ -230,6 +233,21 @@ fn a_run_that_was_brought_back_can_be_deleted_once_more() {
     assert_eq!((state.to_undo(), state.to_redo()), (None, None), "until it is done");
     state.record_deletion("/runs/1".into(), "/trash/2".into());
     assert_eq!(state.undo(), Some(TakenBack::Deletion("/trash/2".into())));
+    // Of two, the second can be deleted again after the first; and a new deletion ends that.
+    let mut state = AppState::default();
+    let delete =
+        |state: &mut AppState, n: u8| state.record_deletion(format!("/runs/{n}").into(), "/trash".into());
+    delete(&mut state, 1);
+    delete(&mut state, 2);
+    state.undo();
+    state.undo();
+    assert_eq!(state.redo(), Some(TakenBack::Delete("/runs/1".into())));
+    delete(&mut state, 1);
+    assert_eq!(state.redo(), Some(TakenBack::Delete("/runs/2".into())));
+    delete(&mut state, 2);
+    state.undo();
+    delete(&mut state, 3);
+    assert_eq!(state.redo(), None);
 }
 
 #[test]

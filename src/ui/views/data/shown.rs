@@ -115,9 +115,11 @@ impl Memory {
         self.filter.class = self.filter.class.filter(|c| *c < preflight.dataset.classes.len());
         let before = self.shown.of.take();
         let title = |of: &Preflight, place: usize| of.findings.get(place).map(|f| f.title.clone());
-        let wanted = self.filter.finding.zip(before.as_ref()).and_then(|(f, of)| title(of, f));
+        let finding = self.filter.finding.take();
+        let wanted = finding.zip(before.as_ref()).and_then(|(f, of)| title(of, f));
         self.filter.finding =
             wanted.and_then(|wanted| preflight.findings.iter().position(|f| f.title == wanted));
+        let all_again = finding.is_some() && self.filter.finding.is_none();
         let wanted = Wanted { filter: self.filter.clone(), sorting: self.sorting, input_px };
         let arrangement = wanted.of(preflight);
         match before {
@@ -125,6 +127,10 @@ impl Memory {
                 .picked
                 .follow((&before.dataset, &self.shown.arrangement), (&preflight.dataset, &arrangement)),
             None => self.picked.keep_shown(&arrangement),
+        }
+        // Nothing is decided next about one of all pictures that has come into the place of one of the finding's.
+        if all_again {
+            self.picked.clear();
         }
         let overview = Overview::of(preflight);
         self.shown = Shown { of: Some(Arc::clone(preflight)), wanted, arrangement, overview, coming: None };

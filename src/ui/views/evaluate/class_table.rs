@@ -7,7 +7,7 @@ use crate::error::{part_of, thousands};
 use crate::ui::Action;
 use crate::ui::state::Selection;
 use crate::ui::theme::{Palette, space, type_size};
-use crate::ui::widgets::basic::focus_ring;
+use crate::ui::widgets::basic::focus_ring_at;
 use crate::ui::widgets::{caption, class_dot, section};
 use egui::{Align, Button, Layout, Response, RichText, Role, Shape, Stroke, Ui, WidgetInfo, pos2, vec2};
 use egui_extras::{Column as Width, TableBuilder, TableRow};
@@ -97,7 +97,7 @@ pub(super) fn heading(ui: &mut Ui, column: Column, sort: SortBy, side: Align) ->
         if sorted {
             arrow(ui, response.rect, sort.descending, p.accent);
         }
-        focus_ring(ui, &response);
+        focus_ring_at(ui, &response, response.rect.shrink(1.0));
         response.on_hover_text(column.meaning())
     })
     .inner

@@ -1,6 +1,7 @@
 //! One picture alone, with all its probabilities, what the network looks at in it, and what is like it in training.
 
 use super::{looking, pictures};
+use crate::data::Split;
 use crate::error::part_of;
 use crate::session::Explained;
 use crate::ui::state::{Selection, ShownEvaluation, split_name};
@@ -11,7 +12,7 @@ use crate::ui::widgets::picture_grid::enlarged_picture;
 use crate::ui::widgets::probability_bars::{self, Bar};
 use crate::ui::widgets::{caption, secondary_button};
 use crate::ui::{Action, AppState};
-use egui::{Id, Key, Modal, RichText, ScrollArea, Ui, Vec2, vec2};
+use egui::{Id, Key, Label, Modal, RichText, ScrollArea, Ui, Vec2, vec2};
 
 /// Room for what stands under the probabilities, in points: the heat map, what is alike, what can be decided, its keys.
 const UNDER: f32 = 326.0;
@@ -38,6 +39,17 @@ struct Opened {
     probabilities: Option<Vec<f32>>,
 }
 
+/// What stands in place of the model's answer about a test picture.
+const HELD_BACK: &str = "A test picture: what the model makes of it is shown once it is judged on the test pictures, which is counted";
+
+impl Opened {
+    /// Whether it is a test picture that is not judged on this screen.
+    fn is_held_back(&self, state: &AppState) -> bool {
+        let sample = state.judged_dataset().and_then(|d| d.samples.get(d.position(&self.rel)?));
+        self.probabilities.is_none() && sample.is_some_and(|s| s.split == Split::Test)
+    }
+}
+
 /// Draws it over the screen, where one is chosen.
 pub(super) fn show(
     ui: &Ui,
@@ -47,16 +59,21 @@ pub(super) fn show(
     actions: &mut Vec<Action>,
 ) {
     let Some(opened) = opened(state, shown, cx) else {
-        (cx.evaluate.enlarged, cx.evaluate.visiting) = (None, None);
+        take(Step::Close, cx);
         return;
     };
     let path = shown.data_root.join(&opened.rel);
-    let explained = looking::explained(state, &path, &cx.evaluate.looking, actions).cloned();
+    let held_back = opened.is_held_back(state);
+    let explained = match held_back {
+        true => None,
+        false => looking::explained(state, &path, &cx.evaluate.looking, actions).cloned(),
+    };
     let mut step = Step::Stay;
     let room = ui.ctx().content_rect().size() - AROUND;
     // Escape leads back the way that led here, one picture at a time; closing takes the key.
-    let came_from_list = cx.evaluate.visiting.is_some() && cx.evaluate.enlarged.is_some();
-    let back = came_from_list && ui.input(|i| i.key_pressed(Key::Escape));
+    let memory = &cx.evaluate;
+    let leads_back = memory.visiting.is_some() && (memory.enlarged.is_some() || !memory.visited.is_empty());
+    let back = leads_back && ui.input(|i| i.key_pressed(Key::Escape));
     let modal = Modal::new(Id::unique("enlarged picture")).show(ui.ctx(), |ui| {
         ui.set_width(room.x.clamp(0.0, WIDEST));
         ui.horizontal_top(|ui| {
@@ -72,12 +89,16 @@ pub(super) fn show(
                 let height = (size.y - UNDER).max(LEAST);
                 details(ui, state, shown, &opened, (explained.as_deref(), height));
                 ui.add_space(space::S);
-                looking::controls(ui, state, &path, explained.as_ref(), &mut cx.evaluate.looking);
-                ui.add_space(space::S);
-                let root = &shown.data_root;
-                let clicked = looking::alike(ui, state, root, explained.as_ref(), (cx, actions));
-                if let Some(rel) = clicked {
-                    step = Step::Visit(rel);
+                if held_back {
+                    ui.add(Label::new(HELD_BACK).wrap());
+                } else {
+                    looking::controls(ui, state, &path, explained.as_ref(), &mut cx.evaluate.looking);
+                    ui.add_space(space::S);
+                    let root = &shown.data_root;
+                    let clicked = looking::alike(ui, state, root, explained.as_ref(), (cx, actions));
+                    if let Some(rel) = clicked {
+                        step = Step::Visit(rel);
+                    }
                 }
                 if let Some(data) = state.judged_dataset() {
                     ui.add_space(space::S);
@@ -89,12 +110,15 @@ pub(super) fn show(
             });
         });
         ui.add_space(space::S);
-        ui.horizontal(|ui| foot(ui, &opened, cx.evaluate.enlarged.is_some(), &mut step));
+        ui.horizontal(|ui| foot(ui, &opened, leads_back, &mut step));
     });
     if modal.should_close() {
         step = if back { Step::Back } else { Step::Close };
     }
-    take(step, &opened, cx);
+    if let (Step::Stay, Some((place, _))) = (&step, opened.place) {
+        cx.evaluate.enlarged = Some(place);
+    }
+    take(step, cx);
 }
 
 /// What leads away from a picture.
@@ -107,21 +131,20 @@ enum Step {
     Visit(String),
 }
 
-fn take(step: Step, opened: &Opened, cx: &mut ViewContext) {
+fn take(step: Step, cx: &mut ViewContext) {
     let memory = &mut cx.evaluate;
     if !matches!(step, Step::Stay) {
         memory.looking.class = None;
     }
     match step {
-        Step::Stay => {
-            if let Some((place, _)) = opened.place {
-                memory.enlarged = Some(place);
-            }
+        Step::Stay => {}
+        Step::Close => {
+            (memory.enlarged, memory.visiting) = (None, None);
+            memory.visited.clear();
         }
-        Step::Close => (memory.enlarged, memory.visiting) = (None, None),
-        Step::Back => memory.visiting = None,
+        Step::Back => memory.visiting = memory.visited.pop(),
         Step::Go(place) => memory.enlarged = Some(place),
-        Step::Visit(rel) => memory.visiting = Some(rel),
+        Step::Visit(rel) => memory.visited.extend(memory.visiting.replace(rel)),
     }
 }
 
@@ -146,7 +169,7 @@ fn opened(state: &AppState, shown: &ShownEvaluation, cx: &mut ViewContext) -> Op
     })
 }
 
-fn foot(ui: &mut Ui, opened: &Opened, from_list: bool, step: &mut Step) {
+fn foot(ui: &mut Ui, opened: &Opened, leads_back: bool, step: &mut Step) {
     if let Some((place, count)) = opened.place {
         let (left, right) = ui.input(|i| (i.key_pressed(Key::ArrowLeft), i.key_pressed(Key::ArrowRight)));
         ui.add_enabled_ui(place > 0, |ui| {
@@ -160,7 +183,7 @@ fn foot(ui: &mut Ui, opened: &Opened, from_list: bool, step: &mut Step) {
             }
         });
         caption(ui, part_of(place + 1, count));
-    } else if from_list && secondary_button(ui, "Back").clicked() {
+    } else if leads_back && secondary_button(ui, "Back").clicked() {
         *step = Step::Back;
     }
     ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {

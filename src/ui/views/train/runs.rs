@@ -289,7 +289,10 @@ fn menu(ui: &mut Ui, state: &AppState, run: &RunInfo, running: bool, actions: &m
                 actions.push(action);
             }
         };
-        let settings = Action::SetConfig(Box::new(run.config.clone()));
+        let mut config = run.config.clone();
+        // The pictures may have been elsewhere then.
+        config.data.path.clone_from(&state.config.data.path);
+        let settings = Action::SetConfig(Box::new(config));
         item(ui, true, "Use these settings".to_owned(), "The next run begins with the settings of this one", settings);
         let ready = idle && state.train_block().is_none();
         let scratch = Action::TrainFromScratch(run.dir.clone());
