@@ -1,13 +1,12 @@
 //! An evaluation on disk: `predictions.csv`, one line a picture, `curves.csv`, one line a threshold, and `summary.json`, the
 //! numbers. A run's own stay as they are, but where its predictions are damaged.
 
-use super::{report, splits};
-use crate::data::Split;
+use super::report;
 use crate::engine::{Analysis, ConfusionMatrix, Evaluation, Prediction};
 use crate::error::{Error, Result, part_of};
 use crate::export::atomic;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 const FILE: &str = "predictions.csv";
@@ -97,12 +96,11 @@ fn counted(dir: &Path) -> Option<usize> {
     usize::try_from(pictures).ok().filter(|n| *n > 0)
 }
 
-/// Where a finished run's own predictions cannot be read any more, an evaluation of the same pictures takes their place; the damaged
+/// Where a finished run's predictions cannot be read any more, an evaluation of its `own` pictures takes their place; the damaged
 /// file is kept beside it. Where it is of other pictures, because some are gone or came, or nothing can be written, the run stays as it
 /// is.
-pub(super) fn mend(run_dir: &Path, evaluation: &Evaluation) {
+pub(super) fn mend(run_dir: &Path, own: &BTreeSet<String>, evaluation: &Evaluation) {
     let finished = run_dir.join(NUMBERS).exists();
-    let own = splits::pictures(run_dir, Split::Val);
     let all = counted(run_dir).is_none_or(|all| all == evaluation.predictions.len());
     let same = all && evaluation.predictions.iter().all(|p| own.contains(&p.rel));
     if !finished || !same || load_evaluation(run_dir).is_ok() {

@@ -146,8 +146,9 @@ pub(super) fn judge(
     job.events.train(TrainEvent::Note(note));
     let progress = |done, total| job.progress(done, total);
     let evaluation = engine::evaluate(classifier, dataset, split, job.control, &progress)?;
-    if let Some(run) = as_it_was.filter(|_| split == Some(Split::Val)) {
-        evaluations::mend(run, &evaluation);
+    let own = of_run.zip(split).map(|(run, part)| splits::pictures(run, part));
+    if let (Some(run), Some(Split::Val), Some(own)) = (as_it_was, split, &own) {
+        evaluations::mend(run, own, &evaluation);
     }
     // Counted before anybody has seen the result.
     let test_judged = match run {
@@ -160,9 +161,9 @@ pub(super) fn judge(
         (Some(_), Some(part)) => copies_in_training(dataset, &found.contents, part),
         _ => 0,
     };
-    let left_out = match (of_run, split) {
-        (Some(run), Some(part)) => gone_words(&splits::pictures(run, part), &evaluation),
-        _ => left_out_words(dataset),
+    let left_out = match &own {
+        Some(own) => gone_words(own, &evaluation),
+        None => left_out_words(dataset),
     };
     let cautions = copies_words(copies).into_iter().chain(left_out).collect();
     Ok(Judged { evaluation, model, data: root, split, test_judged, test_judged_by_others, cautions })

@@ -142,10 +142,11 @@ pub(super) fn keep(
     dataset: &Dataset,
     divide: &Divide,
 ) -> Result<Option<Redivided>> {
-    let (before, saved) = (stored(dir)?, saved(dir, config, divide)?);
+    let saved = saved(dir, config, divide)?;
     let added_to = *divide == Divide::AsSaved && saved.is_some();
+    let before = if added_to { None } else { stored(dir)? };
     write(dir, config, saved.unwrap_or_default(), dataset.divided_by_chance())?;
-    let Some(before) = before.filter(|_| !added_to) else { return Ok(None) };
+    let Some(before) = before else { return Ok(None) };
     Ok(stored(dir)?.filter(|after| *after != before).map(|after| Redivided { before, after }))
 }
 

@@ -87,6 +87,13 @@ impl Worker {
         self.events.recv_timeout(timeout).ok()
     }
 
+    /// Cancels what runs and what waits; does not wait for its end.
+    pub fn cancel_all(&self) {
+        let controls = self.controls.lock().unwrap_or_else(PoisonError::into_inner);
+        // The newest first: else a job that waits could begin between the end of the one before it and its own.
+        controls.iter().rev().filter_map(Weak::upgrade).for_each(|control| control.cancel());
+    }
+
     fn enqueue(&self, lane: Lane, work: Work) -> (JobId, Arc<Control>) {
         let id = JobId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let control = Arc::new(Control::default());
@@ -149,11 +156,7 @@ impl LaneThread {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.threads.iter_mut().for_each(|t| t.queue = None);
-        let controls = self.controls.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // The newest first: else a job that waits could begin between the end of the one before it and its own.
-        for control in controls.iter().rev().filter_map(Weak::upgrade) {
-            control.cancel();
-        }
+        self.cancel_all();
         let deadline = Instant::now() + JOIN_TIMEOUT;
         self.threads.iter_mut().for_each(|t| t.join(deadline));
     }

@@ -100,14 +100,7 @@ impl App {
     pub(super) fn submit(&mut self, kind: JobKind, request: JobRequest) {
         let (id, control) = self.worker.submit(request);
         self.controls.insert(id, control);
-        self.state.jobs.push(RunningJob {
-            id,
-            kind,
-            started_s: None,
-            progress: None,
-            paused: false,
-            stopping: false,
-        });
+        self.state.jobs.push(RunningJob::new(id, kind));
     }
 
     /// A job, and its switches.
@@ -295,10 +288,8 @@ impl eframe::App for App {
         if let Some(summary) = self.all_frames.summary("in all") {
             tracing::info!("{summary}");
         }
-        // The newest first: else a job that waits could begin between the end of the one before it and its own.
-        let mut controls: Vec<_> = self.controls.iter().collect();
-        controls.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(**id));
-        controls.into_iter().for_each(|(_, control)| control.cancel());
+        // Before what is saved last, so that they end meanwhile.
+        self.worker.cancel_all();
         self.save_if_due();
         self.disk.finish();
     }

@@ -197,10 +197,15 @@ impl Command {
     /// All that it asks for, in order; where it cannot be done now, to be told why.
     pub fn actions(&self) -> Vec<Action> {
         match &self.blocked {
-            Some(why) => vec![Action::Refused(format!("{} is not possible now. {why}", self.name))],
+            Some(why) => vec![Action::Refused(refusal(&self.name, why))],
             None => self.lead.iter().chain([&self.action]).cloned().collect(),
         }
     }
+}
+
+/// Why what `name` asks for is not done.
+pub fn refusal(name: &str, why: &str) -> String {
+    format!("{name} is not possible now. {why}")
 }
 
 /// The commands whose names hold every word of `query`: what can be done now before what cannot, then the name itself, names and words

@@ -5,6 +5,7 @@ use crate::data::Step;
 use crate::session::{Divide, Project};
 use crate::ui::actions::Action;
 use crate::ui::app::App;
+use crate::ui::commands::refusal;
 use crate::ui::disk::DiskRequest;
 use crate::ui::shell::change_words;
 use crate::ui::state::{TakenBack, Tone};
@@ -30,7 +31,7 @@ impl App {
 
     pub(super) fn undo(&mut self) {
         if let Some(why) = self.state.undo_block() {
-            return self.state.notices.push(Tone::Warn, format!("Undo is not possible now. {why}"));
+            return self.state.notices.push(Tone::Warn, refusal("Undo", why));
         }
         let words = self.state.to_undo().map(change_words);
         if let (Some(taken), Some(words)) = (self.state.undo(), words) {
@@ -42,7 +43,7 @@ impl App {
 
     pub(super) fn redo(&mut self) {
         if let Some(why) = self.state.redo_block() {
-            return self.state.notices.push(Tone::Warn, format!("Redo is not possible now. {why}"));
+            return self.state.notices.push(Tone::Warn, refusal("Redo", why));
         }
         let words = self.state.to_redo().map(change_words);
         if let (Some(taken), Some(words)) = (self.state.redo(), words) {

@@ -188,14 +188,7 @@ mod tests {
     #[test]
     fn each_part_of_a_comparison_tells_its_own_time() {
         let id = JobId(1);
-        let job = RunningJob {
-            id,
-            kind: JobKind::Analyse,
-            started_s: None,
-            progress: None,
-            paused: false,
-            stopping: false,
-        };
+        let job = RunningJob::new(id, JobKind::Analyse);
         let mut state = AppState { jobs: vec![job], ..AppState::default() };
         state.insight.second_part = true;
         let mut at = |now_s: f64, event: JobEvent| {

@@ -245,8 +245,8 @@ impl AppState {
             JobKind::CheckWeights => self.weights = WeightsState::None,
             JobKind::OpenData | JobKind::WriteSample => {
                 self.sample_wanted = false;
-                let new = self.opening.take().is_some() || self.trying.take().is_some();
-                if !new && self.as_before_look() {
+                let (opening, trying) = (self.opening.take(), self.trying.take());
+                if opening.is_none() && trying.is_none() && self.as_before_look() {
                     return vec![FollowUp::SaveProject];
                 }
             }

@@ -77,6 +77,11 @@ pub struct RunningJob {
 }
 
 impl RunningJob {
+    /// One that waits for its turn.
+    pub fn new(id: JobId, kind: JobKind) -> Self {
+        Self { id, kind, started_s: None, progress: None, paused: false, stopping: false }
+    }
+
     /// About how long it takes from now, in seconds; nothing where it has not run long enough to tell.
     pub fn seconds_left(&self, now_s: f64) -> Option<f64> {
         /// Of running, in seconds.
@@ -150,14 +155,7 @@ mod tests {
 
     #[test]
     fn closing_asks_about_what_would_be_lost_and_about_training_first() {
-        let job = |n, kind| RunningJob {
-            id: JobId(n),
-            kind,
-            started_s: None,
-            progress: None,
-            paused: false,
-            stopping: false,
-        };
+        let job = |n, kind| RunningJob::new(JobId(n), kind);
         let mut state = AppState { close_asked: true, ..AppState::default() };
         let lost = |state: &AppState| state.lost_by_closing().map(|job| job.id);
         state.jobs = vec![job(1, JobKind::Explain), job(2, JobKind::OpenData)];

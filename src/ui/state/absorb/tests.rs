@@ -73,8 +73,7 @@ fn outcome() -> TrainOutcome {
 }
 
 fn with_job(kind: JobKind) -> AppState {
-    let job =
-        RunningJob { id: JobId(1), kind, started_s: None, progress: None, paused: false, stopping: false };
+    let job = RunningJob::new(JobId(1), kind);
     AppState { jobs: vec![job], ..AppState::default() }
 }
 

@@ -258,15 +258,7 @@ fn how_pictures_are_divided_waits_for_the_end_of_training() {
     state.config.data.val_fraction = 0.4;
     state.record_settings(before);
     change(&mut state, 7, 10.0);
-    let run_dir = "/runs/1".into();
-    state.jobs.push(RunningJob {
-        id: JobId(1),
-        kind: JobKind::Train { run_dir },
-        started_s: Some(0.0),
-        progress: None,
-        paused: false,
-        stopping: false,
-    });
+    state.jobs.push(RunningJob::new(JobId(1), JobKind::Train { run_dir: "/runs/1".into() }));
     assert_eq!(state.undo_block(), None, "the next run's epochs");
     state.undo();
     assert!(state.undo_block().unwrap().contains("training is running"));
